@@ -1,0 +1,1 @@
+"""Configurations: each module holds `get_config() -> Config`."""

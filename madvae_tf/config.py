@@ -1,0 +1,339 @@
+"""The configuration: one frozen dataclass per section, checked on construction.
+
+A file in `configs/` holds a function `get_config() -> Config`; `--set=section.field=value` overrides one
+field, its text parsed against the field's type. Library code takes a section or plain values, never flags.
+Names of attacks, variants and data sets are resolved where their registries are known, not here.
+"""
+
+import ast
+import dataclasses
+import difflib
+import importlib.util
+import math
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from madvae_tf.errors import UserError
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+
+
+def _require(condition: bool, name: str, received: object, expected: str) -> None:
+    if not condition:
+        raise UserError(f"Invalid {name}: received {received!r}, expected {expected}.")
+
+
+def _check(section: object, prefix: str, positive: str = "", not_negative: str = "") -> None:
+    """Field types against the annotations, then the sign of the fields named in the two lists."""
+    for item in dataclasses.fields(section):  # type: ignore[arg-type]
+        name, value = f"{prefix}.{item.name}", getattr(section, item.name)
+        _require(_matches(value, item.type), name, value, f"a value of type {_type_name(item.type)}")
+        values = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(v, float) for v in values):
+            _require(all(math.isfinite(v) for v in values), name, value, "finite numbers")
+        if item.name in positive.split():
+            _require(all(v > 0 for v in values), name, value, "a value above 0")
+        if item.name in not_negative.split():
+            _require(all(v >= 0 for v in values), name, value, "a value of at least 0")
+
+
+def _matches(value: object, annotation: Any) -> bool:
+    if typing.get_origin(annotation) is tuple:
+        return isinstance(value, tuple) and all(_matches(v, typing.get_args(annotation)[0]) for v in value)
+    if annotation is float:
+        return isinstance(value, float)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+def _type_name(annotation: Any) -> str:
+    if typing.get_origin(annotation) is tuple:
+        return f"list of {typing.get_args(annotation)[0].__name__}"
+    return annotation.__name__
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data set, and where its IDX files come from ("" = canonical host, then package mirror)."""
+
+    name: str = "mnist"
+    path: str = ""
+    validation_images: int = 5000
+
+    def __post_init__(self) -> None:
+        _check(self, "data", positive="validation_images")
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The classifier under attack (Table 6). `train_images` 0 means all; `max_shift` is in pixels."""
+
+    name: str = "table6"
+    train_images: int = 0
+    epochs: int = 8
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-5
+    dropout: float = 0.5
+    max_shift: int = 2
+    precision: str = "auto"
+    checkpoint_steps: int = 200
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            "classifier",
+            positive="epochs batch_size learning_rate final_learning_rate checkpoint_steps",
+            not_negative="train_images dropout max_shift",
+        )
+        _require(self.dropout < 1, "classifier.dropout", self.dropout, "a value below 1")
+        _require(self.max_shift < 14, "classifier.max_shift", self.max_shift, "a value below 14 pixels")
+        _check_precision("classifier", self.precision)
+
+
+@dataclass(frozen=True)
+class AttackConfig:
+    """Adversarial sets: training, validation and test, the paper's section 3.
+
+    Images per setting: `*_images` (0 = all of the split); every training setting draws its own.
+    Epsilons are L-infinity distances on [0, 1] images. `cw_train_*` serve the training and the validation
+    sets, `cw_test_*` the test set.
+    """
+
+    train_epsilons: tuple[float, ...] = (0.25, 0.30, 0.35)
+    train_confidences: tuple[float, ...] = (5.0, 10.0, 15.0)
+    train_images: int = 0
+    train_cw_images: int = 0
+    train_clean_images: int = 0
+    validation_epsilon: float = 0.275
+    validation_confidence: float = 7.5
+    validation_images: int = 1000
+    validation_cw_images: int = 200
+    test_attacks: tuple[str, ...] = ("fgsm", "rand_fgsm", "cw", "mi_fgsm", "pgd", "single_pixel")
+    test_images: int = 1000
+    test_epsilon: float = 0.3
+    test_confidence: float = 10.0
+    alpha: float = 0.05
+    steps: int = 40
+    step_size: float = 0.01
+    decay: float = 1.0
+    cw_learning_rate: float = 0.01
+    cw_initial_const: float = 1e-3
+    cw_train_iterations: int = 1500
+    cw_train_search_steps: int = 9
+    cw_train_learning_rate: float = 0.01
+    cw_train_initial_const: float = 1e-3
+    cw_test_iterations: int = 1500
+    cw_test_search_steps: int = 9
+    max_pixels: int = 100
+    exhaustive: bool = False
+    batch_size: int = 250
+    shard_size: int = 2000
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            "attack",
+            positive="steps step_size cw_learning_rate cw_initial_const cw_train_learning_rate "
+            "cw_train_initial_const cw_train_iterations cw_train_search_steps cw_test_iterations "
+            "cw_test_search_steps max_pixels batch_size shard_size",
+            not_negative="train_epsilons train_confidences train_images train_cw_images train_clean_images "
+            "validation_epsilon validation_confidence validation_images validation_cw_images test_images "
+            "test_epsilon test_confidence alpha decay",
+        )
+        _require(
+            self.shard_size % self.batch_size == 0,
+            "attack.shard_size",
+            self.shard_size,
+            f"a multiple of attack.batch_size ({self.batch_size})",
+        )
+
+
+@dataclass(frozen=True)
+class VaeConfig:
+    """The purifiers (Table 5) and the weights of their loss terms (section 2.2).
+
+    `alpha` weighs L_c in cls, `gamma` weighs L_c in combined, `beta` weighs L_kl against L_r, `proximity`
+    weighs L_p (the paper's alpha of L_pd) and `sigma` weighs L_d. `clip_norm` bounds the global gradient norm.
+    """
+
+    variants: tuple[str, ...] = ("vanilla", "cls", "pd", "combined")
+    latent_size: int = 128
+    epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-5
+    clip_norm: float = 1.0
+    alpha: float = 0.1
+    beta: float = 0.1
+    gamma: float = 0.1
+    proximity: float = 0.01
+    sigma: float = 1e-5
+    precision: str = "auto"
+    checkpoint_steps: int = 200
+    image_steps: int = 500
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            "vae",
+            positive="latent_size epochs batch_size learning_rate final_learning_rate clip_norm checkpoint_steps "
+            "image_steps",
+            not_negative="alpha beta gamma proximity sigma",
+        )
+        _check_precision("vae", self.precision)
+        _require(len(self.variants) > 0, "vae.variants", self.variants, "at least one variant")
+        _require(len(set(self.variants)) == len(self.variants), "vae.variants", self.variants, "each variant once")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Batch size of the predictions."""
+
+    batch_size: int = 250
+
+    def __post_init__(self) -> None:
+        _check(self, "evaluate", positive="batch_size")
+
+
+def _check_precision(prefix: str, precision: str) -> None:
+    _require(precision in PRECISIONS, f"{prefix}.precision", precision, f"one of {', '.join(PRECISIONS)}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration; `name` is shown in the report, `seed` is folded into every random draw."""
+
+    name: str = "default"
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    attack: AttackConfig = field(default_factory=AttackConfig)
+    vae: VaeConfig = field(default_factory=VaeConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    def __post_init__(self) -> None:
+        _check(self, "config", not_negative="seed")
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Nested plain dict of `config`, ready for JSON (tuples become lists)."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(entry) for key, entry in value.items()}
+        return [plain(entry) for entry in value] if isinstance(value, tuple) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """The `Config` that `to_dict` gave `values` for. Raises `UserError` for an unknown or a wrong field."""
+    return _build(Config, values, "")
+
+
+def _build(kind: type, values: dict[str, Any], prefix: str) -> Any:
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    built = {}
+    for name, value in values.items():
+        if name not in known:
+            raise _unknown_key(prefix + name)
+        annotation = known[name].type
+        if dataclasses.is_dataclass(annotation):
+            built[name] = _build(annotation, value, f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            built[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**built)
+
+
+def override(config: Config, assignments: Iterable[str]) -> Config:
+    """`config` with every `section.field=value` (or `seed=value`) of `assignments` applied, in order.
+
+    Lists are written `[a,b]` or `a,b`. Raises `UserError` for an unknown key (with the nearest known one),
+    for text that is not of the field's type, and for a value that a section refuses.
+    """
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or not key:
+            raise UserError(f"Invalid --set={assignment}: expected section.field=value, like --set=vae.epochs=2.")
+        path = key.strip().split(".")
+        section: Any = config
+        for step in path[:-1]:
+            section = getattr(section, step, None)
+        names = [item.name for item in dataclasses.fields(section)] if dataclasses.is_dataclass(section) else []
+        if path[-1] not in names or dataclasses.is_dataclass(getattr(section, path[-1])):
+            raise _unknown_key(key.strip())
+        annotation = next(item.type for item in dataclasses.fields(section) if item.name == path[-1])
+        value = _parse(text.strip(), annotation, key.strip())
+        config = _replace(config, path, value)
+    return config
+
+
+def _replace(section: Any, path: list[str], value: Any) -> Any:
+    if len(path) > 1:
+        value = _replace(getattr(section, path[0]), path[1:], value)
+    return dataclasses.replace(section, **{path[0]: value})
+
+
+def _parse(text: str, annotation: Any, key: str) -> Any:
+    if annotation is str:
+        return text
+    wrong = UserError(f"Invalid {key}: received {text!r}, expected a value of type {_type_name(annotation)}.")
+    if typing.get_origin(annotation) is tuple:
+        inner = text[1:-1] if text[:1] + text[-1:] in ("[]", "()") else text
+        parts = [part.strip().strip("'\"") for part in inner.split(",") if part.strip()]
+        return tuple(_parse(part, typing.get_args(annotation)[0], key) for part in parts)
+    if annotation is bool:
+        if text.lower() not in ("true", "false"):
+            raise wrong
+        return text.lower() == "true"
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        raise wrong from None
+    if annotation is float and _matches(value, int):
+        value = float(value)
+    if not _matches(value, annotation):
+        raise wrong
+    return value
+
+
+def _unknown_key(key: str) -> UserError:
+    known = []
+    for item in dataclasses.fields(Config):
+        if dataclasses.is_dataclass(item.type):
+            known += [f"{item.name}.{inner.name}" for inner in dataclasses.fields(item.type)]
+        else:
+            known.append(item.name)
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return UserError(f"Unknown configuration key {key!r}.{hint} Known sections: data, classifier, attack, vae, evaluate.")
+
+
+def load_config(path: str | Path) -> Config:
+    """The `Config` that `get_config()` in the Python file `path` returns.
+
+    Raises:
+        UserError: no such file, no `get_config` in it, or something else than a `Config` from it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = sorted(str(p) for p in path.parent.glob("*.py") if p.stem != "__init__") if path.parent.is_dir() else []
+        raise UserError(f"No config file {str(path)!r}. Expected a Python file like: {', '.join(beside) or 'configs/quick.py'}.")
+    spec = importlib.util.spec_from_file_location(f"madvae_config_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"Invalid config file {str(path)!r}: expected a Python file that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"Invalid config file {str(path)!r}: {type(error).__name__}: {error}.") from error
+    _require(isinstance(config, Config), f"result of get_config() in {path}", type(config).__name__, "a madvae_tf.config.Config")
+    return config

@@ -1,0 +1,36 @@
+"""The one exception for a user's mistake, and the one way to look a name up in a registry.
+
+A `UserError` carries one line that says what was received, what is valid, and the way out; the command
+line prints it without a traceback.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
+
+
+class UserError(ValueError):
+    """A mistake of the caller's: bad configuration, bad input, a damaged artifact, a full disk."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not among `known`; names the nearest known one where there is one."""
+    known = list(known)
+    nearest = difflib.get_close_matches(str(name), known, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return UserError(f"Unknown {kind} {name!r}.{hint} Expected one of: {', '.join(known)}.")
+
+
+def lookup(registry: Mapping[str, Entry], name: str, kind: str) -> Entry:
+    """`registry[name]`, or a `UserError` that lists the known names.
+
+    Args:
+        registry: name -> entry.
+        name: what to look up.
+        kind: what the registry holds, for the message ("attack", "variant", ...).
+    """
+    if name not in registry:
+        raise unknown_name(kind, name, registry)
+    return registry[name]

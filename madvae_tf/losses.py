@@ -1,0 +1,124 @@
+"""The loss terms of MAD-VAE (section 2.2) and the table of variants that combine them.
+
+A term is a pure function of the forward pass that returns one value per example; the loss of a variant is
+the batch mean of a weighted sum of terms:
+
+    (L_r + beta L_kl) / pixels  [+ alpha L_c]  [+ proximity L_p - sigma L_d]
+
+L_r and L_kl follow the evidence lower bound: sums over pixels and over latent dimensions. Their sum is divided by
+the number of pixels, so that beta weighs what it does in the bound while the other weights keep their meaning
+beside a per-pixel mean.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from madvae_tf.errors import lookup
+
+# The distance |z - c| has no gradient at 0; the root is taken of the square plus this.
+_SQUARE_FLOOR = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """What one forward pass of a purifier leaves for the terms; all float32 but `label`.
+
+    Attributes:
+        clean: (batch, 28, 28, 1), the images to restore, in [0, 1].
+        label: (batch,) int64.
+        image_logits: (batch, 28, 28, 1), the decoder's output before the sigmoid.
+        mean, log_variance, z: (batch, latent), the encoder's Gaussian and the sample from it.
+        centers: (classes, latent), the class centres c_i, or None.
+        class_logits: (batch, classes), the frozen classifier's on the purified images, or None.
+    """
+
+    clean: tf.Tensor
+    label: tf.Tensor
+    image_logits: tf.Tensor
+    mean: tf.Tensor
+    log_variance: tf.Tensor
+    z: tf.Tensor
+    centers: tf.Tensor | None = None
+    class_logits: tf.Tensor | None = None
+
+
+def reconstruction(forward: Forward) -> tf.Tensor:
+    """L_r: binary cross-entropy between the purified and the clean image, summed over pixels; (batch,), nats."""
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=forward.clean, logits=forward.image_logits)
+    return tf.reduce_sum(entropy, axis=(1, 2, 3))
+
+
+def kl_divergence(forward: Forward) -> tf.Tensor:
+    """L_kl: KL(N(mean, exp(log_variance)) || N(0, I)), summed over latent dimensions; (batch,), nats (A.3)."""
+    terms = tf.square(forward.mean) + tf.exp(forward.log_variance) - forward.log_variance - 1.0
+    return 0.5 * tf.reduce_sum(terms, axis=1)
+
+
+def classification(forward: Forward) -> tf.Tensor:
+    """L_c: the frozen classifier's cross-entropy on the purified image (section 2.2.1); (batch,), nats."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=forward.label, logits=forward.class_logits)
+
+
+def proximity(forward: Forward) -> tf.Tensor:
+    """L_p = |z_i - c_i|, the distance to the centre of the own class (section 2.2.2); (batch,)."""
+    return _distance(forward.z - tf.gather(forward.centers, forward.label))
+
+
+def distance(forward: Forward) -> tf.Tensor:
+    """L_d = 1/(k-1) sum over j != i of (|z_i - c_j| + |c_i - c_j|) (section 2.2.2); (batch,)."""
+    centers, label = forward.centers, forward.label
+    classes = tf.shape(centers)[0]
+    to_centers = _distance(forward.z[:, None, :] - centers[None, :, :])
+    between = _distance(tf.gather(centers, label)[:, None, :] - centers[None, :, :])
+    others = 1.0 - tf.one_hot(label, classes)
+    return tf.reduce_sum(others * (to_centers + between), axis=1) / tf.cast(classes - 1, tf.float32)
+
+
+def _distance(difference: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_sum(tf.square(difference), axis=-1) + _SQUARE_FLOOR)
+
+
+TERMS: dict[str, Callable[[Forward], tf.Tensor]] = {
+    "reconstruction": reconstruction,
+    "kl": kl_divergence,
+    "classification": classification,
+    "proximity": proximity,
+    "distance": distance,
+}
+
+# variant -> term -> the weight of it that the configuration holds.
+VARIANTS: dict[str, dict[str, str]] = {
+    "vanilla": {"kl": "beta"},
+    "cls": {"kl": "beta", "classification": "alpha"},
+    "pd": {"kl": "beta", "proximity": "proximity", "distance": "sigma"},
+    "combined": {"kl": "beta", "classification": "gamma", "proximity": "proximity", "distance": "sigma"},
+}
+
+
+def weights_of(variant: str, weights: Mapping[str, float]) -> dict[str, float]:
+    """The weights that `variant` uses: term -> weight, picked from named weights.
+
+    Args:
+        variant: a name of `VARIANTS`.
+        weights: at least `alpha`, `beta`, `gamma`, `proximity` and `sigma`.
+
+    Raises:
+        UserError: an unknown variant; the message lists the known ones.
+    """
+    return {term: weights[name] for term, name in lookup(VARIANTS, variant, "variant").items()}
+
+
+def evaluate_terms(forward: Forward, weights: Mapping[str, float]) -> dict[str, tf.Tensor]:
+    """Every term that `weights` names, and "reconstruction", unweighted: term -> (batch,)."""
+    return {name: TERMS[name](forward) for name in ("reconstruction", *weights)}
+
+
+def total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float], pixels: int) -> tf.Tensor:
+    """The loss of each example: (batch,). See the module's formula; `pixels` = height x width x channels."""
+    loss = (terms["reconstruction"] + weights.get("kl", 0.0) * terms.get("kl", 0.0)) / pixels
+    for name, weight in weights.items():
+        if name != "kl":
+            loss += (-weight if name == "distance" else weight) * terms[name]
+    return loss
