@@ -99,7 +99,8 @@ class ClassifierConfig:
 class AttackConfig:
     """Adversarial sets: training, validation and test, the paper's section 3.
 
-    Images per setting: `*_images` (0 = all of the split); every training setting draws its own.
+    Images per setting: `*_images` (0 = all of the split); every training setting draws its own, all test attacks
+    share theirs.
     Epsilons are L-infinity distances on [0, 1] images. `cw_train_*` serve the training and the validation
     sets, `cw_test_*` the test set.
     """
@@ -108,6 +109,7 @@ class AttackConfig:
     train_confidences: tuple[float, ...] = (5.0, 10.0, 15.0)
     train_images: int = 0
     train_cw_images: int = 0
+    train_clean: bool = True
     train_clean_images: int = 0
     validation_epsilon: float = 0.275
     validation_confidence: float = 7.5
@@ -115,6 +117,7 @@ class AttackConfig:
     validation_cw_images: int = 200
     test_attacks: tuple[str, ...] = ("fgsm", "rand_fgsm", "cw", "mi_fgsm", "pgd", "single_pixel")
     test_images: int = 1000
+    test_clean_images: int = 0
     test_epsilon: float = 0.3
     test_confidence: float = 10.0
     alpha: float = 0.05
@@ -142,7 +145,7 @@ class AttackConfig:
             "cw_train_initial_const cw_train_iterations cw_train_search_steps cw_test_iterations "
             "cw_test_search_steps max_pixels batch_size shard_size",
             not_negative="train_epsilons train_confidences train_images train_cw_images train_clean_images "
-            "validation_epsilon validation_confidence validation_images validation_cw_images test_images "
+            "validation_epsilon validation_confidence validation_images validation_cw_images test_images test_clean_images "
             "test_epsilon test_confidence alpha decay",
         )
         _require(

@@ -1,4 +1,4 @@
-"""The loss terms of MAD-VAE (section 2.2) and the table of variants that combine them.
+"""The loss terms of MAD-VAE (section 2.2); `variants` says which variant uses which.
 
 A term is a pure function of the forward pass that returns one value per example; the loss of a variant is
 the batch mean of a weighted sum of terms:
@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import tensorflow as tf
-
-from madvae_tf.errors import lookup
 
 # The distance |z - c| has no gradient at 0; the root is taken of the square plus this.
 _SQUARE_FLOOR = 1e-12
@@ -87,27 +85,6 @@ TERMS: dict[str, Callable[[Forward], tf.Tensor]] = {
     "proximity": proximity,
     "distance": distance,
 }
-
-# variant -> term -> the weight of it that the configuration holds.
-VARIANTS: dict[str, dict[str, str]] = {
-    "vanilla": {"kl": "beta"},
-    "cls": {"kl": "beta", "classification": "alpha"},
-    "pd": {"kl": "beta", "proximity": "proximity", "distance": "sigma"},
-    "combined": {"kl": "beta", "classification": "gamma", "proximity": "proximity", "distance": "sigma"},
-}
-
-
-def weights_of(variant: str, weights: Mapping[str, float]) -> dict[str, float]:
-    """The weights that `variant` uses: term -> weight, picked from named weights.
-
-    Args:
-        variant: a name of `VARIANTS`.
-        weights: at least `alpha`, `beta`, `gamma`, `proximity` and `sigma`.
-
-    Raises:
-        UserError: an unknown variant; the message lists the known ones.
-    """
-    return {term: weights[name] for term, name in lookup(VARIANTS, variant, "variant").items()}
 
 
 def evaluate_terms(forward: Forward, weights: Mapping[str, float]) -> dict[str, tf.Tensor]:

@@ -1,0 +1,88 @@
+# Two commands: `make run` and `make test`. Each makes its environment first if it is not there.
+#
+#   make run                                    the whole pipeline with the default configuration
+#   make run CONFIG=configs/smoke.py WORKDIR=runs/smoke
+#   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
+#   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
+#   make test                                   lint, types and tests
+#   make lock                                   write constraints.txt anew from setup.py's ranges
+#   make clean                                  remove the environment and caches; runs/ stays
+
+CONFIG ?= configs/quick.py
+WORKDIR ?= runs/quick
+ARGS ?=
+EXTRAS ?= cpu
+VENV ?= .venv
+# Any Python from 3.11 to 3.13; empty: the first one found.
+PYTHON ?=
+
+BIN := $(VENV)/bin
+CREATED := $(VENV)/.created
+INSTALLED_RUN := $(VENV)/.installed-run-$(EXTRAS)
+INSTALLED_TEST := $(VENV)/.installed-test-$(EXTRAS)
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+
+# A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
+define find_python
+found=; \
+for candidate in $(if $(PYTHON),$(PYTHON),python3.11 python3.12 python3.13 python3); do \
+  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+      2>/dev/null; then found=$$candidate; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+  echo "make: no usable Python (tried: $(if $(PYTHON),$(PYTHON),python3.11 python3.12 python3.13 python3));" \
+    "expected 3.11, 3.12 or 3.13 with the venv module; install one, or name it: make PYTHON=/path/to/python3.11" >&2; \
+  exit 1; \
+fi
+endef
+
+.PHONY: run test lint lock clean force
+.DELETE_ON_ERROR:
+
+run: $(INSTALLED_RUN)
+	$(BIN)/python -m pipeline.run --stage=all --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED_TEST)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
+
+# An environment whose Python has gone (an upgrade of the system, say) is made anew.
+ifneq ($(wildcard $(CREATED)),)
+ifneq ($(shell $(BIN)/python -c 'print("works")' 2>/dev/null),works)
+$(CREATED): force
+endif
+endif
+
+# A stamp is written only when its step is complete: what an interrupted one left is removed or gone over again.
+$(CREATED):
+	@$(find_python); \
+	echo "Creating $(VENV) with $$found"; \
+	rm -rf $(VENV) && "$$found" -m venv $(VENV) && touch $@
+
+$(INSTALLED_RUN): setup.py constraints.txt $(CREATED)
+	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(INSTALLED_TEST): $(INSTALLED_RUN)
+	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS),test]'
+	@touch $@
+
+lock: setup.py
+	@$(find_python); \
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	"$$found" -m venv "$$folder" && \
+	"$$folder/bin/python" -m pip install -q --disable-pip-version-check --upgrade setuptools && \
+	"$$folder/bin/python" -m pip install -q --disable-pip-version-check '.[test]' && \
+	{ printf '%s\n' \
+	    '# Every package, pinned, that a run and the tests install; setup.py has the ranges. Written by `make lock`' \
+	    "# on $$("$$folder/bin/python" -c 'import platform as p; print(p.system(), p.machine(), "with Python", p.python_version())')." \
+	    '# The same versions resolve on Python 3.12 and 3.13.' && \
+	  "$$folder/bin/python" -m pip freeze --all --exclude pip --exclude madvae_tf; } > constraints.txt.new && \
+	mv constraints.txt.new constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist madvae_tf.egg-info .pytest_cache .ruff_cache constraints.txt.new

@@ -1,0 +1,270 @@
+"""What an attack is, what it sees of its target, and the one driver that runs every attack.
+
+An attack is a frozen dataclass of its parameters with `__call__(target, x, y, seed) -> x_adv`. It sees a `Target`, a
+few callables, never a model class: undefended, transferred and end-to-end attacks differ only in the target.
+
+The driver cuts the images into batches of one fixed size (the last is padded), so that nothing retraces and no image's
+result depends on how many images came with it. A batch's seed is folded from (seed, batch number): a shard that starts
+at batch `start_batch` comes out the same alone, in any order of work, as in one long run.
+"""
+
+import abc
+import dataclasses
+import hashlib
+import math
+import numbers
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from madvae_tf.errors import UserError
+from madvae_tf.images import IMAGE_SHAPE, check_images
+
+NUM_CLASSES = 10
+BUDGET_TOLERANCE = 1e-6  # one float32 rounding of x + epsilon is at most 6e-8
+Seed = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Target:
+    """What an attack may call. Keep one `Target` per model: compiled gradients are cached by its callables.
+
+    Attributes:
+        logits: differentiable, (batch, 28, 28, 1) float32 in [0, 1] -> (batch, 10) float32.
+        purify: the defence's purifier, images -> images, where there is one.
+        encode: the purifier's encoder, images -> latents, where there is one.
+        decode: the purifier's decoder, latents -> images, where there is one.
+        sample: draws latents, where the defence can.
+    """
+
+    logits: Callable[[tf.Tensor], tf.Tensor]
+    purify: Callable[[tf.Tensor], tf.Tensor] | None = None
+    encode: Callable[..., Any] | None = None
+    decode: Callable[..., Any] | None = None
+    sample: Callable[..., Any] | None = None
+
+
+def parameter(
+    default: Any, minimum: float = 0.0, maximum: float = math.inf, open_minimum: bool = False
+) -> Any:
+    """A dataclass field whose value has the default's type (float, int or bool) and lies in the range given."""
+    return dataclasses.field(
+        default=default, metadata={"minimum": minimum, "maximum": maximum, "open_minimum": open_minimum}
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Attack(abc.ABC):
+    """Base of the attacks: parameters are `parameter(...)` fields, checked here on construction.
+
+    Raises:
+        UserError: a parameter of the wrong type, not finite, or out of its range.
+    """
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(self.name, field, getattr(self, field.name)))
+
+    @abc.abstractmethod
+    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+        """Returns the attacked images.
+
+        Args:
+            target: what is attacked.
+            x: float32 (batch, 28, 28, 1) in [0, 1].
+            y: int64 (batch,), the true labels.
+            seed: two ints in [0, 2**31); all randomness is drawn statelessly from them.
+
+        Returns:
+            float32 (batch, 28, 28, 1) in [0, 1].
+        """
+
+    @property
+    def parameters(self) -> dict[str, float | int | bool]:
+        """The parameters as JSON-able values, as reports show them."""
+        return dataclasses.asdict(self)
+
+    @property
+    def norm_budget(self) -> float | None:
+        """The L-infinity distance that the attack promises not to exceed, or None."""
+        return getattr(self, "epsilon", None)
+
+
+_KINDS: dict[type, tuple[Any, str]] = {
+    bool: (bool, "True or False"),
+    int: (numbers.Integral, "an integer"),
+    float: (numbers.Real, "a number"),
+}
+
+
+def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
+    kind, limits = type(field.default), field.metadata
+    accepted, expected = _KINDS[kind]
+    # Python counts True among the integers.
+    valid = isinstance(value, accepted) and isinstance(value, bool) == (kind is bool)
+    if kind is not bool:
+        minimum, maximum, open_minimum = limits["minimum"], limits["maximum"], limits["open_minimum"]
+        expected += f" {'>' if open_minimum else '>='} {minimum:g}"
+        expected += f" and <= {maximum:g}" if math.isfinite(maximum) else ""
+        valid = valid and (minimum < value if open_minimum else minimum <= value)
+        valid = valid and value <= maximum and value < math.inf
+    if not valid:
+        raise UserError(
+            f"Invalid {attack} {field.name}: received {value!r}, expected {expected}; "
+            f"leave it out for the default, {field.default!r}."
+        )
+    return kind(value)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AttackResult:
+    """Attacked images and what became of them.
+
+    Attributes:
+        x_adv: float32 (n, 28, 28, 1) in [0, 1].
+        success: bool (n,), whether the target's prediction on `x_adv` differs from the true label.
+        linf: float32 (n,), the L-infinity distance from the original.
+        l2: float32 (n,), the L2 distance from the original.
+    """
+
+    x_adv: np.ndarray
+    success: np.ndarray
+    linf: np.ndarray
+    l2: np.ndarray
+
+    @classmethod
+    def concatenate(cls, results: "list[AttackResult]") -> "AttackResult":
+        """One result of many, in their order; no results give one of zero images."""
+        none = np.zeros(0, np.float32)
+        results = [cls(np.zeros((0, *IMAGE_SHAPE), np.float32), none.astype(bool), none, none), *results]
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(np.concatenate([getattr(result, name) for result in results]) for name in names))
+
+
+def fold_seed(seed: Seed, *data: int) -> Seed:
+    """A new seed from a seed and any ints (attack, shard, batch, ...): SHA-256, the same on every platform.
+
+    Returns:
+        two ints in [0, 2**31), as `tf.random.stateless_*` takes them.
+    """
+    digest = hashlib.sha256(",".join(str(int(number)) for number in (*seed, *data)).encode("ascii")).digest()
+    return int.from_bytes(digest[:4], "big") >> 1, int.from_bytes(digest[4:8], "big") >> 1
+
+
+@tf.function
+def predict(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """The predicted classes, int64 (batch,), compiled once per `logits` object and batch size."""
+    return tf.argmax(logits(x), axis=1)
+
+
+def run_attack(
+    attack: Attack,
+    target: Target,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: Seed,
+    batch_size: int = 250,
+    progress: Callable[[int], None] | None = None,
+) -> AttackResult:
+    """Attacks all images and returns one result; arguments and errors as in `attack_batches`."""
+    return AttackResult.concatenate(
+        list(attack_batches(attack, target, x, y, seed, batch_size=batch_size, progress=progress))
+    )
+
+
+def attack_batches(
+    attack: Attack,
+    target: Target,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: Seed,
+    batch_size: int = 250,
+    start_batch: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[AttackResult]:
+    """Attacks the images batch by batch; memory does not grow with their number.
+
+    Args:
+        attack: the attack.
+        target: what is attacked.
+        x: floating point (n, 28, 28, 1), finite, in [0, 1].
+        y: integers (n,) in [0, 10), the true labels.
+        seed: two ints; batch b draws from `fold_seed(seed, b)`.
+        batch_size: images per call of the attack; attacks that draw depend on it, the others do not.
+        start_batch: the number of the first batch of `x`. The k-th shard of m batches each, given alone as `x` with
+            start_batch = k * m, comes out as it does in a run over all shards.
+        progress: called after each batch with the number of images in it.
+
+    Returns:
+        an iterator of one `AttackResult` per batch, padding removed. Arguments are checked at once, not on first use.
+
+    Raises:
+        UserError: invalid images, labels, seed, batch size or first batch.
+        RuntimeError: on iteration, the attack left [0, 1] or its budget or made NaN: a bug, in it or in the target.
+    """
+    x = check_images(x, "images to attack")
+    y = _check_labels(y, len(x))
+    for what, value, minimum in (("batch_size", batch_size, 1), ("start_batch", start_batch, 0)):
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
+            raise UserError(f"Invalid {what}: received {value!r}, expected an integer >= {minimum}.")
+    pair = isinstance(seed, Sequence) and len(seed) == 2
+    if not pair or not all(isinstance(part, numbers.Integral) for part in seed):
+        raise UserError(f"Invalid seed: received {seed!r}, expected a pair of integers such as (0, 0).")
+    return _batches(attack, target, x, y, seed, batch_size, start_batch, progress)
+
+
+def _batches(
+    attack: Attack,
+    target: Target,
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: Seed,
+    batch_size: int,
+    start_batch: int,
+    progress: Callable[[int], None] | None,
+) -> Iterator[AttackResult]:
+    for number, start in enumerate(range(0, len(x), batch_size), start_batch):
+        clean, labels = x[start : start + batch_size], y[start : start + batch_size]
+        # Padded with the batch's own images: strangers could keep a loop that ends early from ending.
+        rows = np.arange(batch_size) % len(clean)
+        x_adv = attack(target, tf.constant(clean[rows]), tf.constant(labels[rows]), fold_seed(seed, number))
+        predicted = predict(target.logits, x_adv).numpy()[: len(clean)]
+        x_adv = x_adv.numpy()[: len(clean)]
+        difference = (x_adv - clean).reshape(len(clean), -1)
+        linf = np.abs(difference).max(axis=1)
+        _check_result(attack, x_adv, linf)
+        yield AttackResult(x_adv, predicted != labels, linf, np.linalg.norm(difference, axis=1))
+        if progress is not None:
+            progress(len(clean))
+
+
+def _check_labels(y: np.ndarray, count: int) -> np.ndarray:
+    y = np.asarray(y)
+    if not np.issubdtype(y.dtype, np.integer) or y.shape != (count,):
+        raise UserError(
+            f"Invalid labels: received {y.dtype} of shape {y.shape}, expected integers of shape ({count},), "
+            "one class number per image; take the arg-max of one-hot labels."
+        )
+    if y.size and (y.min() < 0 or y.max() >= NUM_CLASSES):
+        raise UserError(
+            f"Invalid labels: received values in [{y.min()}, {y.max()}], expected [0, {NUM_CLASSES - 1}]."
+        )
+    return y.astype(np.int64)
+
+
+def _check_result(attack: Attack, x_adv: np.ndarray, linf: np.ndarray) -> None:
+    if not np.isfinite(x_adv).all():
+        raise RuntimeError(
+            f"{attack!r} made NaN or infinite pixels; are the target's logits and gradients finite?"
+        )
+    if x_adv.min() < 0 or x_adv.max() > 1:
+        raise RuntimeError(f"{attack!r} left [0, 1]: pixels in [{x_adv.min()}, {x_adv.max()}].")
+    budget = attack.norm_budget
+    if budget is not None and linf.max() > budget + BUDGET_TOLERANCE:
+        raise RuntimeError(
+            f"{attack!r} exceeded its budget: L-infinity distance {linf.max()}, allowed {budget}."
+        )

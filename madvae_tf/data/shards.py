@@ -1,0 +1,93 @@
+"""The files of one shard of an adversarial set: written whole or not at all, checked when they are opened."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from madvae_tf.errors import UserError
+from madvae_tf.images import IMAGE_SHAPE
+
+# Field -> dtype, shape of one row. Little-endian by name, so that the bytes are the same on every machine.
+FIELDS = {
+    "x_adv": (np.dtype("<f4"), IMAGE_SHAPE),
+    "index": (np.dtype("<i8"), ()),
+    "label": (np.dtype("<i8"), ()),
+}
+
+
+def shard_path(folder: Path, k: int, field: str) -> Path:
+    """Where `field` of shard `k` is."""
+    return folder / f"shard-{k:05d}-{field}.npy"
+
+
+def damaged(path: Path, fault: str) -> UserError:
+    """The error for a file of a set that is not as it was written."""
+    return UserError(
+        f"Damaged adversarial set, {path}: {fault}; delete the folder and run again to rebuild it."
+    )
+
+
+def publish(path: Path, content: bytes | np.ndarray) -> None:
+    """Writes bytes, or an array as .npy, to a temporary name beside `path`, then renames.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            if isinstance(content, np.ndarray):
+                np.lib.format.write_array(file, content, version=(1, 0), allow_pickle=False)
+            else:
+                file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        if partial.is_file():
+            partial.unlink()
+        raise UserError(
+            f"Cannot write {path}: {error.strerror or error}; expected a writable folder on a disk with "
+            "room; free some space or choose another folder."
+        ) from error
+
+
+def write_shard(folder: Path, k: int, values: dict[str, np.ndarray]) -> None:
+    """Writes the three files of shard `k`, in row-major order and the dtypes of FIELDS."""
+    for field, (dtype, _) in FIELDS.items():
+        publish(shard_path(folder, k, field), np.ascontiguousarray(values[field], dtype))
+
+
+def open_shard(folder: Path, k: int) -> dict[str, np.ndarray]:
+    """Field -> memory map of shard `k`: x_adv float32 (n, 28, 28, 1), index and label int64 (n,).
+
+    Raises:
+        UserError: a file is missing, truncated, too long, of another dtype or shape; the lengths differ.
+    """
+    shard = {
+        field: _open_array(shard_path(folder, k, field), *expected) for field, expected in FIELDS.items()
+    }
+    lengths = {field: len(values) for field, values in shard.items()}
+    if len(set(lengths.values())) != 1:
+        raise damaged(shard_path(folder, k, "x_adv"), f"received lengths {lengths}, expected equal ones")
+    return shard
+
+
+def _open_array(path: Path, dtype: np.dtype, row_shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        received = path.stat().st_size
+    except FileNotFoundError as error:
+        raise damaged(path, "the file is missing") from error
+    except (OSError, EOFError, ValueError) as error:
+        raise damaged(path, f"not a whole .npy file ({error})") from error
+    if not isinstance(values, np.memmap):
+        raise damaged(path, "not a .npy file")
+    if values.dtype != dtype or not values.ndim or values.shape[1:] != row_shape:
+        fault = f"received {values.dtype} {values.shape}, expected {dtype} rows of shape {row_shape}"
+        raise damaged(path, fault)
+    if received != values.offset + values.nbytes:
+        raise damaged(path, f"received {received} bytes, expected {values.offset + values.nbytes}")
+    return values

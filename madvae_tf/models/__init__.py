@@ -1,0 +1,1 @@
+"""Keras models: the classifier, the purifier, and their composition."""

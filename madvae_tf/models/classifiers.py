@@ -1,0 +1,60 @@
+"""The classifiers: Table 6, the model under attack. All give logits, not probabilities."""
+
+import keras
+import tensorflow as tf
+
+from madvae_tf.images import IMAGE_SHAPE
+
+
+@keras.saving.register_keras_serializable("madvae_tf")
+class Table6Classifier(keras.Model):
+    """The MagNet classifier of Table 6: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch, 10).
+
+    Convolutions are unpadded, as in the model that MagNet took; dropout follows the first dense layer.
+
+    Args:
+        dropout: rate in [0, 1), active in training only.
+        dtype: a Keras dtype policy; the logits are float32 under "mixed_bfloat16" too.
+    """
+
+    def __init__(self, dropout: float = 0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.dropout = dropout
+        policy = self.dtype_policy
+
+        def convolution(channels):
+            return keras.layers.Conv2D(channels, 3, activation="relu", dtype=policy)
+
+        self.layers_in_order = keras.Sequential(
+            [
+                keras.Input(IMAGE_SHAPE),
+                *(convolution(32), convolution(32), keras.layers.MaxPooling2D(2, dtype=policy)),
+                *(convolution(64), convolution(64), keras.layers.MaxPooling2D(2, dtype=policy)),
+                keras.layers.Flatten(dtype=policy),
+                keras.layers.Dense(200, activation="relu", dtype=policy),
+            ],
+            name="features",
+        )
+        self.hidden = keras.layers.Dense(200, activation="relu", dtype=policy, name="hidden")
+        self.output_layer = keras.layers.Dense(10, dtype=policy, name="logits")
+        self.hidden.build((None, 200))
+        self.output_layer.build((None, 200))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return self.logits(inputs)
+
+    def logits(self, images: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Logits of `images`; with `dropout_seed` (int32 (2,)) the stateless dropout of training is applied."""
+        features = self.layers_in_order(images)
+        if dropout_seed is not None and self.dropout > 0:
+            features = tf.nn.experimental.stateless_dropout(
+                features, rate=self.dropout, seed=dropout_seed, rng_alg="philox"
+            )
+        return tf.cast(self.output_layer(self.hidden(features)), tf.float32)
+
+    def get_config(self):
+        return {**super().get_config(), "dropout": self.dropout}
+
+
+CLASSIFIERS: dict[str, type[keras.Model]] = {"table6": Table6Classifier}

@@ -1,0 +1,92 @@
+"""The purifier, a variational autoencoder from adversarial to clean images (Table 5, section A.4)."""
+
+import keras
+import tensorflow as tf
+
+from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.models.layers import BatchNormalization, Crop2D
+
+
+@keras.saving.register_keras_serializable("madvae_tf")
+class DefenseVAE(keras.Model):
+    """Encodes an adversarial image and decodes a clean one; calling it purifies.
+
+    Table 5 with two readings of it: the scale of the latent Gaussian is a log-variance, and the decoder ends in one
+    channel without normalisation (its 64 is a slip). Convolutions carry no bias where batch normalisation follows.
+
+    Args:
+        latent_size: dimensions of z, at least 1.
+        dtype: a Keras dtype policy; variables are float32 under "mixed_bfloat16" too.
+    """
+
+    def __init__(self, latent_size: int = 128, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_size = latent_size
+        policy = self.dtype_policy
+        # In bfloat16 the filter gradient of a 4 x 4 map of 256 channels is several times slower than in float32.
+        small = keras.DTypePolicy("float32") if policy.compute_dtype == "bfloat16" else policy
+        relu = lambda: keras.layers.ReLU(dtype=policy)  # noqa: E731
+        norm = lambda: BatchNormalization(dtype=policy)  # noqa: E731
+
+        def down(channels, size, stride, dtype=policy):
+            return keras.layers.Conv2D(channels, size, stride, padding="same", use_bias=False, dtype=dtype)
+
+        def up(channels, size, stride, bias=False, dtype=policy):
+            return keras.layers.Conv2DTranspose(
+                channels, size, stride, padding="same", use_bias=bias, dtype=dtype
+            )
+
+        self.encoder = keras.Sequential(
+            [
+                keras.Input(IMAGE_SHAPE),
+                *(down(64, 5, 1), norm(), relu()),
+                # Padding 3 of a 4 x 4 stride-2 convolution: 2 here and 1 that "same" adds.
+                keras.layers.ZeroPadding2D(2, dtype=policy),
+                *(down(64, 4, 2), norm(), relu()),
+                *(down(128, 4, 2), norm(), relu()),
+                *(down(256, 4, 2, dtype=small), norm(), relu()),
+                keras.layers.Flatten(dtype=policy),
+            ],
+            name="encoder",
+        )
+        self.mean_head = keras.layers.Dense(latent_size, dtype=policy, name="mean")
+        self.log_variance_head = keras.layers.Dense(latent_size, dtype=policy, name="log_variance")
+        self.decoder = keras.Sequential(
+            [
+                keras.Input((latent_size,)),
+                keras.layers.Dense(4096, activation="relu", dtype=policy),
+                keras.layers.Reshape((4, 4, 256), dtype=policy),
+                *(up(128, 4, 2, dtype=small), norm(), relu()),
+                *(up(64, 4, 2), norm(), relu()),
+                *(up(64, 4, 2), Crop2D(2, dtype=policy), norm(), relu()),
+                up(1, 5, 1, bias=True),
+            ],
+            name="decoder",
+        )
+        # Sub-models alone may be called, so nothing else would build them before saving.
+        self.mean_head.build((None, 4096))
+        self.log_variance_head.build((None, 4096))
+        self.built = True
+
+    def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """q(z | image): (batch, 28, 28, 1) in [0, 1] -> mean and log-variance, float32 (batch, latent) each."""
+        features = self.encoder(images, training=training)
+        return tf.cast(self.mean_head(features), tf.float32), tf.cast(self.log_variance_head(features), tf.float32)
+
+    def decode_logits(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The decoder before its sigmoid: (batch, latent) -> float32 (batch, 28, 28, 1)."""
+        return tf.cast(self.decoder(z, training=training), tf.float32)
+
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
+        """(batch, latent) -> float32 images (batch, 28, 28, 1) in [0, 1]."""
+        return tf.sigmoid(self.decode_logits(z))
+
+    def purify(self, images: tf.Tensor) -> tf.Tensor:
+        """Decodes the latent mean, so it is deterministic: (batch, 28, 28, 1) in [0, 1] -> the same, float32."""
+        return self.decode(self.encode(images)[0])
+
+    def call(self, inputs):
+        return self.purify(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "latent_size": self.latent_size}

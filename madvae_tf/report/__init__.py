@@ -1,0 +1,87 @@
+"""The report: rows and arrays in; one HTML page, pictures and results.json out. No TensorFlow.
+
+`validate_rows` is the schema's check, `paper_value` the paper's own figures.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from madvae_tf.errors import UserError
+from madvae_tf.report.page import build_page
+from madvae_tf.report.paper import paper_value
+from madvae_tf.report.schema import FIELDS, SCHEMA_VERSION, Row, validate_rows
+
+__all__ = ["paper_value", "validate_rows", "write_report"]
+
+
+def write_report(folder: Path, run: dict[str, Any], rows: list[Row], images: dict[str, np.ndarray]) -> None:
+    """Writes `folder/index.html`, `folder/figures/` and `folder/results.json`.
+
+    The same input gives the same bytes. Nothing is written before everything is checked and drawn.
+
+    Args:
+        folder: made if absent; files of an earlier report are overwritten.
+        run: facts about the run; every key is optional. See BUILD.md.
+        rows: see `schema`.
+        images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k, height, width,
+            channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels. Absent ones are left out.
+
+    Raises:
+        UserError: a row or an array that is not what it should be.
+    """
+    validate_rows(rows)
+    _check_pictures(images)
+    run = _plain(run)
+    page, figures = build_page(run, rows, images)
+    results = _results_json(run, rows)
+    folder = Path(folder)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, content in figures.items():
+        (folder / "figures" / name).write_bytes(content)
+    (folder / "results.json").write_text(results, encoding="utf-8")
+    (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+def _results_json(run: Mapping[str, Any], rows: list[Row]) -> str:
+    """The text of results.json: schema, run, and one row a line, fields in the schema's order."""
+    head = json.dumps(run, indent=1, ensure_ascii=False, allow_nan=False)
+    body = ",\n".join(
+        json.dumps({name: row[name] for name in FIELDS}, ensure_ascii=False, allow_nan=False) for row in rows
+    )
+    return f'{{"schema": {SCHEMA_VERSION},\n"run": {head},\n"rows": [\n{body}\n]}}\n'
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it: arrays as lists, paths as text, NaN and infinity as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def _check_pictures(images: Mapping[str, np.ndarray]) -> None:
+    sizes = {key: len(array) for key, array in images.items() if np.ndim(array) > 0}
+    for key, array in images.items():
+        flat = key == "label" or key.startswith("prediction/")
+        if np.ndim(array) != (1 if flat else 4):
+            expected = "(k,)" if flat else "(k, height, width, channels)"
+            raise UserError(
+                f"Invalid report image {key!r}: received shape {np.shape(array)}, expected {expected}."
+            )
+        if sizes[key] != next(iter(sizes.values())):
+            raise UserError(
+                f"Invalid report image {key!r}: received {sizes[key]} entries, expected "
+                f"{next(iter(sizes.values()))} as in {next(iter(sizes))!r}."
+            )

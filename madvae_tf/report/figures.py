@@ -1,0 +1,239 @@
+"""Arrays -> PNG bytes: the chart of Table 1, grids of images, training curves.
+
+Drawn narrow and with large type, so that a phone 360 pixels wide shows readable labels. Figures are drawn on the
+Agg canvas itself, under matplotlib's default settings: no global state, and the same input gives the same bytes.
+"""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import matplotlib.image
+import matplotlib.ticker
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from madvae_tf.report.schema import ATTACKS, DEFENSES
+from madvae_tf.report.tables import Line, defenses_of
+
+WIDTH = 4.8
+# Colours that stay apart for the colour-blind, and a marker each, so that colour is not alone.
+STYLES = {
+    "none": ("#55606b", "X"),
+    "vanilla": ("#0072b2", "o"),
+    "cls": ("#b45309", "s"),
+    "pd": ("#00795c", "D"),
+    "combined": ("#a8327e", "^"),
+}
+TERM_TITLES = {
+    "loss": "total loss",
+    "reconstruction": "reconstruction $L_r$",
+    "kl": "KL divergence $L_{kl}$",
+    "classification": "classification $L_c$",
+    "proximity": "proximity $L_p$",
+    "distance": "distance $L_d$",
+    "learning_rate": "learning rate",
+}
+_SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+_WRONG = "#c2290a"
+# Without this the file would name the version of matplotlib.
+_METADATA: Any = {"Software": None}
+
+
+def _settings(size: float = 10) -> Any:
+    """matplotlib's defaults and ours, whatever the user's matplotlibrc says; a context manager."""
+    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS, "font.size": size}
+    return matplotlib.rc_context(settings)
+
+
+def table1_chart(lines: Sequence[Line]) -> bytes:
+    """Accuracy with its 95% interval, an attack a row: all defences on [0, 1], and the purifiers close up."""
+    with _settings():
+        figure = Figure(figsize=(WIDTH, 1.35 + 0.66 * len(lines)), layout="constrained")
+        whole, close = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": (1, 1.7)})
+        names = defenses_of(lines)
+        purifiers = [name for name in names if name != "none"] or names
+        for name in names:
+            _accuracies(whole, lines, name, names)
+        for name in purifiers:
+            _accuracies(close, lines, name, purifiers)
+        close.set_xlim(*_close_up(lines, purifiers))
+        whole.set_xlim(-0.06, 1.06)
+        whole.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        close.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10], prune="lower"))
+        titles = [
+            ATTACKS[line.attack].replace(" (clean)", "\n(clean)").replace(" Pixel", "\nPixel")
+            for line in lines
+        ]
+        whole.set_yticks(range(len(lines)), titles)
+        whole.set_ylim(len(lines) - 0.5, -0.5)
+        whole.set_title("full scale", fontsize=10)
+        close.set_title("purifiers, close up", fontsize=10)
+        figure.supxlabel("accuracy against the label", fontsize=10)
+        for axes in (whole, close):
+            axes.grid(axis="x", color="#d5dbe1", linewidth=0.7)
+            axes.set_axisbelow(True)
+            for edge in range(1, len(lines)):
+                axes.axhline(edge - 0.5, color="#d5dbe1", linewidth=0.7)
+            axes.tick_params(left=False)
+        handles, labels = whole.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=10)
+        return _png(figure)
+
+
+def _accuracies(axes: Any, lines: Sequence[Line], name: str, group: Sequence[str]) -> None:
+    color, marker = STYLES[name]
+    offset = (group.index(name) - (len(group) - 1) / 2) * 0.72 / max(len(group), 2)
+    rows = [(index, line.cells[name].accuracy) for index, line in enumerate(lines) if name in line.cells]
+    measured = [(index, row) for index, row in rows if row is not None]
+    values = [row["value"] for _, row in measured]
+    error = [
+        [0.0 if row["ci_low"] is None else max(0.0, row["value"] - row["ci_low"]) for _, row in measured],
+        [0.0 if row["ci_high"] is None else max(0.0, row["ci_high"] - row["value"]) for _, row in measured],
+    ]
+    heights = [index + offset for index, _ in measured]
+    axes.errorbar(
+        values,
+        heights,
+        xerr=error,
+        fmt=marker,
+        color=color,
+        markersize=5,
+        elinewidth=1.5,
+        label=DEFENSES[name],
+    )
+
+
+def _close_up(lines: Sequence[Line], names: Sequence[str]) -> tuple[float, float]:
+    rows = [line.cells[name].accuracy for line in lines for name in names if name in line.cells]
+    ends = [row["value" if row["ci_low"] is None else "ci_low"] for row in rows if row is not None]
+    low = min(ends, default=0.0)
+    margin = max(0.002, 0.05 * (1 - low))
+    return max(-0.02, low - margin), 1 + margin
+
+
+def image_grid(
+    strips: Sequence[tuple[str, np.ndarray, np.ndarray | None]], label: np.ndarray | None, columns: int
+) -> bytes:
+    """Strips of images, a title above each; the predicted label in each tile's corner, wrong ones framed.
+
+    Args:
+        strips: (title, images (k, height, width, channels) in [0, 1], predicted labels (k,) or None).
+        label: (k,) true labels; without them no tile is marked.
+        columns: tiles in a strip (k).
+    """
+    title, gap = 0.24, 0.035
+    tile = (WIDTH - gap * (columns + 1)) / columns
+    height = len(strips) * (title + tile + gap)
+    with _settings():
+        figure = Figure(figsize=(WIDTH, height))
+        # One axes in inches for all tiles: an axes for each would take twenty times as long.
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.axis("off")
+        for index, (name, images, predictions) in enumerate(strips):
+            top = height - index * (title + tile + gap)
+            axes.text(gap, top - title * 0.72, name, fontsize=9.5, va="baseline", weight="bold")
+            for column in range(min(columns, len(images))):
+                prediction = None if predictions is None else int(predictions[column])
+                wrong = prediction is not None and label is not None and prediction != int(label[column])
+                corner = (gap + column * (tile + gap), top - title - tile)
+                _tile(axes, images[column], corner, tile, prediction, wrong)
+        axes.set(xlim=(0, WIDTH), ylim=(0, height))
+        return _png(figure)
+
+
+def _tile(
+    axes: Any,
+    image: np.ndarray,
+    corner: tuple[float, float],
+    size: float,
+    prediction: int | None,
+    wrong: bool,
+) -> None:
+    shown = image[..., 0] if image.shape[-1] == 1 else image
+    left, bottom = corner
+    extent = (left, left + size, bottom, bottom + size)
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent, aspect="auto")
+    frame = {"edgecolor": _WRONG, "linewidth": 2.2} if wrong else {"edgecolor": "#9aa5b0", "linewidth": 0.6}
+    axes.add_patch(Rectangle(corner, size, size, fill=False, zorder=3, **frame))
+    if prediction is not None:
+        axes.text(
+            left + 0.96 * size,
+            bottom + 0.05 * size,
+            str(prediction),
+            ha="right",
+            va="bottom",
+            fontsize=8.5,
+            weight="bold",
+            color="white",
+            bbox={
+                "boxstyle": "square,pad=0.12",
+                "facecolor": _WRONG if wrong else "#1f2933",
+                "edgecolor": "none",
+            },
+            zorder=4,
+        )
+
+
+def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> bytes | None:
+    """One panel per loss term, one line per variant; None where nothing was logged."""
+    terms = [term for term in TERM_TITLES if any(curves.get(term) for curves in training.values())]
+    terms += sorted({t for curves in training.values() for t in curves if curves[t]} - {*TERM_TITLES, "step"})
+    if not terms:
+        return None
+    rows = math.ceil(len(terms) / 2)
+    with _settings(size=9):
+        figure = Figure(figsize=(WIDTH, 0.7 + 1.65 * rows), layout="constrained")
+        panels = figure.subplots(rows, 2, squeeze=False).ravel()
+        for axes, term in zip(panels, terms, strict=False):
+            _panel(axes, training, term)
+        for axes in panels[len(terms) :]:
+            axes.set_visible(False)
+        found: dict[str, Any] = {}
+        for axes in panels:
+            for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+                found.setdefault(name, handle)
+        figure.legend(
+            found.values(), found.keys(), loc="outside upper center", ncols=2, frameon=False, fontsize=9.5
+        )
+        figure.supxlabel("training step", fontsize=9.5)
+        return _png(figure)
+
+
+def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term: str) -> None:
+    drawn = []
+    for name in [*(n for n in DEFENSES if n in training), *sorted(set(training) - set(DEFENSES))]:
+        values = [math.nan if value is None else float(value) for value in training[name].get(term) or []]
+        steps = list(training[name].get("step") or range(len(values)))[: len(values)]
+        if values:
+            color, _ = STYLES.get(name, ("#000000", ""))
+            axes.plot(steps, values[: len(steps)], color=color, linewidth=1.3, label=DEFENSES.get(name, name))
+            drawn += [value for value in values if math.isfinite(value)]
+    axes.set_title(TERM_TITLES.get(term, term.replace("_", " ").replace("$", "")), fontsize=9.5)
+    axes.grid(color="#e1e6eb", linewidth=0.6)
+    if drawn and min(drawn) > 0 and max(drawn) > 20 * min(drawn):
+        axes.set_yscale("log")
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(3))
+
+
+def tile_png(image: np.ndarray) -> bytes:
+    """One image as a PNG of its own size in pixels."""
+    buffer = io.BytesIO()
+    shown = image[..., 0] if image.shape[-1] == 1 else image
+    matplotlib.image.imsave(buffer, shown, cmap="gray", vmin=0, vmax=1, format="png", metadata=_METADATA)
+    return buffer.getvalue()
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", dpi=200, facecolor="white", metadata=_METADATA)
+    return buffer.getvalue()

@@ -1,0 +1,187 @@
+"""Table structures -> HTML. Everything that comes from a row or from the run passes `text` (html.escape)."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from madvae_tf.report.schema import ATTACKS, CONFUSION_TABLES, DEFENSES, Row
+from madvae_tf.report.tables import CLASSES, Cell, Confusion, Line, best_defense, defenses_of
+
+DASH = '<span class="none" aria-label="not measured">–</span>'
+
+
+def text(value: Any) -> str:
+    """`value` as escaped HTML text."""
+    return html.escape(str(value), quote=True)
+
+
+def number(value: Any) -> str:
+    """0.9731 style: four decimals for a fraction, an integer as it is, a dash for None or what is not finite."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, float) or value != value or value in (float("inf"), float("-inf")):
+        return DASH
+    return f"{value:.4f}"
+
+
+def interval(low: Any, high: Any) -> str:
+    """The two ends of an interval, or nothing."""
+    return (
+        ""
+        if low is None or high is None
+        else f'<span class="interval">[{number(low)}, {number(high)}]</span>'
+    )
+
+
+def parameters(values: Mapping[str, Any] | None) -> str:
+    """Like "epsilon 0.3, steps 40", names in words."""
+    return text(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in (values or {}).items()))
+
+
+def optional(values: Mapping[str, Any], key: str, pattern: str) -> str:
+    """`pattern` with the value in it, or nothing where the value is absent or None."""
+    return "" if values.get(key) is None else pattern.format(text(values[key]))
+
+
+def attack_title(name: Any) -> str:
+    """What the page calls an attack."""
+    return text(ATTACKS.get(name, name))
+
+
+def table(name: str, caption: str, head: Sequence[str], body: Sequence[Sequence[str]], foot: str = "") -> str:
+    """A captioned table; the first cell of every row is its header. All arguments are HTML."""
+    columns = "".join(f'<th scope="col">{title}</th>' for title in head)
+    lines = "".join(
+        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{value}</td>" for value in row[1:])}</tr>'
+        for row in body
+    )
+    foot = f"<tfoot>{foot}</tfoot>" if foot else ""
+    return captioned(name, caption, f"<thead><tr>{columns}</tr></thead><tbody>{lines}</tbody>{foot}")
+
+
+def captioned(name: str, caption: str, inner: str, attributes: str = "") -> str:
+    """A table whose inside is `inner`, its caption above; a narrow screen scrolls the table, not page or caption."""
+    return (
+        f'<div class="captioned"><p class="caption" id="{name}-caption">{caption}</p>'
+        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{name}-caption">'
+        f'<table id="{name}" aria-labelledby="{name}-caption"{attributes}>{inner}</table></div></div>'
+    )
+
+
+def table1(lines: Sequence[Line], caption: str) -> str:
+    """Table 1: an attack a line, a defence a column; accuracy, agreement and the paper's agreement in each cell."""
+    names = defenses_of(lines)
+    head = "".join(f'<th scope="col" role="columnheader">{DEFENSES[name]}</th>' for name in names)
+    body = []
+    for line in lines:
+        best = best_defense(line)
+        cells = "".join(
+            f'<td role="cell" data-label="{DEFENSES[name]}">{_cell(line.cells.get(name), name == best)}</td>'
+            for name in names
+        )
+        model = "" if line.threat_model == "oblivious" else f" · {text(line.threat_model)}"
+        body.append(
+            f'<tr role="row"><th scope="row" role="rowheader">{attack_title(line.attack)}'
+            f'<span class="detail">{parameters(line.parameters)}</span>'
+            f'<span class="detail">n = {line.n} · seed {line.seed}{model}</span></th>{cells}</tr>'
+        )
+    inner = (
+        f'<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Attack</th>{head}</tr></thead>'
+        f'<tbody role="rowgroup">{"".join(body)}</tbody>'
+    )
+    # The roles keep the table a table for a screen reader where the phone's style sheet restacks it.
+    return captioned("table1", caption, inner, ' class="cards" role="table"')
+
+
+def _cell(cell: Cell | None, best: bool) -> str:
+    if cell is None:
+        return DASH
+    parts = []
+    if cell.accuracy is not None:
+        parts.append(f'<span class="accuracy">{_figure(cell.accuracy, "strong" if best else "span")}</span>')
+    if cell.agreement is not None:
+        parts.append(f'<span class="agreement"><i>agreement</i> {_figure(cell.agreement, "span")}</span>')
+    return "".join(parts)
+
+
+def _figure(row: Row, tag: str) -> str:
+    paper = ""
+    if row["paper"] is not None:
+        paper = f' <span class="paper"><i>paper</i> <span class="figure">{number(row["paper"])}</span></span>'
+    value = f'<{tag} class="value">{number(row["value"])}</{tag}>'
+    return f"{value} {interval(row['ci_low'], row['ci_high'])}{paper}"
+
+
+def confusion(matrix: Confusion, caption: str, name: str) -> str:
+    """A confusion matrix, predicted labels in rows and true labels in columns, shaded by share of the column."""
+    totals = matrix.counts.sum(axis=0)
+    head = "".join(f'<th scope="col">{label}</th>' for label in range(CLASSES))
+    body = []
+    for predicted in range(CLASSES):
+        cells = []
+        for true in range(CLASSES):
+            count = int(matrix.counts[predicted, true])
+            share = count / int(totals[true]) if totals[true] else 0.0
+            # Errors are rare, so their shade rises with the square root or no error would be seen.
+            shade = 0.5 * share if predicted == true else min(0.75, 1.5 * share**0.5)
+            kind = "hit" if predicted == true else "miss"
+            cells.append(f'<td class="{kind}" style="--s:{shade:.3f}">{count}</td>')
+        body.append(f'<tr><th scope="row">{predicted}</th>{"".join(cells)}</tr>')
+    foot = _per_class("Accuracy, ours", "ours", matrix.per_class, 4)
+    if matrix.paper_per_class is not None:
+        foot += _per_class("Accuracy, paper", "paper", matrix.paper_per_class, 2)
+    inner = (
+        f'<thead><tr><th scope="col"><span class="detail">predicted ↓ true →</span></th>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody><tfoot>{foot}</tfoot>"
+    )
+    return captioned(name, caption, inner, ' class="confusion"')
+
+
+def _per_class(title: str, kind: str, values: Sequence[float | None], decimals: int) -> str:
+    cells = "".join(f"<td>{DASH if value is None else f'{value:.{decimals}f}'}</td>" for value in values)
+    return f'<tr class="{kind}"><th scope="row">{title}</th>{cells}</tr>'
+
+
+def attacks(lines: Sequence[Mapping[str, Any]], caption: str) -> str:
+    """What each attack did to the classifier alone: parameters, success rate, size of the change, n."""
+    body = [
+        [
+            f'{attack_title(line.get("attack", ""))}<span class="detail">{parameters(line.get("parameters"))}</span>'
+            f'<span class="detail">{optional(line, "n", "n = {}")}{optional(line, "seed", " · seed {}")}</span>',
+            f"{number(line.get('success_rate'))} {interval(*line.get('success_interval', (None, None)))}",
+            number(line.get("mean_l2")),
+            number(line.get("mean_linf")),
+        ]
+        for line in lines
+    ]
+    head = ["Attack", "Success rate", "Mean L<sub>2</sub>", "Mean L<sub>∞</sub>"]
+    return table("attacks", caption, head, body)
+
+
+def other(rows: Sequence[Row], caption: str) -> str:
+    """The rows that have no table of their own, as they are."""
+    body = [
+        [
+            text(row["table"]),
+            f'{attack_title(row["attack"])}<span class="detail">{parameters(row["parameters"])}</span>',
+            text(row["threat_model"]),
+            DEFENSES[row["defense"]],
+            text(row["metric"]),
+            f"{number(row['value'])} {interval(row['ci_low'], row['ci_high'])}",
+            number(row["n"]),
+            number(row["seed"]),
+        ]
+        for row in rows
+    ]
+    head = ["Table", "Attack", "Threat model", "Defence", "Metric", "Value", "n", "Seed"]
+    return table("other", caption, head, body)
+
+
+def confusion_title(matrix: Confusion) -> str:
+    """Like "Table 8. Vanilla"."""
+    return f"Table {list_number(matrix.table)}. {DEFENSES[CONFUSION_TABLES[matrix.table]]}"
+
+
+def list_number(name: str) -> str:
+    """Gives "8" of "table8"."""
+    return name.removeprefix("table")

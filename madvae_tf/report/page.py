@@ -1,0 +1,219 @@
+"""The report as one self-contained HTML page: sections in reading order, pictures embedded."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from madvae_tf.report import diagram, facts, figures, markup, words
+from madvae_tf.report.markup import number, text
+from madvae_tf.report.schema import ATTACKS, DEFENSES, POOLED_ATTACK, Row
+from madvae_tf.report.style import CSS
+from madvae_tf.report.tables import Line, attack_lines, confusions, other_rows, table1_lines
+
+IMAGE_FIGURES = {"none": 7, "vanilla": 8, "cls": 9, "pd": 10, "combined": 11}
+
+
+def build_page(
+    run: dict[str, Any], rows: list[Row], images: Mapping[str, np.ndarray]
+) -> tuple[str, dict[str, bytes]]:
+    """The page's HTML and its figures as file name -> bytes (PNG, and the pipeline's SVG)."""
+    lines = table1_lines(rows)
+    files: dict[str, bytes] = {}
+    drawing = diagram.pipeline_svg(_thumbnails(images))
+    files["pipeline.svg"] = drawing.encode()
+    title = f"MAD-VAE report: {text(run.get('name') or 'run')}"
+    warnings = run.get("warnings") or []
+    sections = [
+        f"<h1>{title}</h1>",
+        words.introduction(run, lines),
+        words.verdict(lines, rows),
+        words.warnings_banner(warnings),
+        _section("pipeline", "How a purifier is trained", _pipeline(drawing)),
+        _section("run", "This run", facts.run_facts(run, lines)),
+        _section("results", "Table 1: six attacks, with and without a purifier", _table1(lines, files)),
+        _section("attack-settings", "The attacks", _attacks(rows, run)),
+        _section("confusion", "Tables 2, 8, 9 and 10: which digits are confused", _confusions(rows)),
+        _section("images", "Figures 7 to 11: what the purifiers see and draw", _images(images, run, files)),
+        _section("training", "Training", _training(run, files)),
+        _section("other-rows", "Other measurements", _other(rows)),
+        _section("time", "Time and memory", facts.stage_table(run)),
+        _section("warnings", "Warnings", facts.warning_list(warnings)),
+        _section("reproduce", "How to reproduce this page", facts.reproduce(run)),
+    ]
+    page = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{CSS}</style></head>\n<body><main>\n"
+        + "\n".join(part for part in sections if part)
+        + "\n</main></body></html>\n"
+    )
+    return page, files
+
+
+def _section(name: str, title: str, body: str) -> str:
+    return f'<section id="{name}-section"><h2>{title}</h2>{body}</section>' if body else ""
+
+
+def data_uri(png: bytes) -> str:
+    """PNG bytes as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _figure(files: dict[str, bytes], name: str, png: bytes, alt: str, caption: str) -> str:
+    files[name] = png
+    return f'<figure><img src="{data_uri(png)}" alt="{text(alt)}" loading="lazy"><figcaption>{caption}</figcaption></figure>'
+
+
+def _thumbnails(images: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """One digit on its way through the pipeline, under the first attack and purifier that have all three pictures."""
+    for attack in ATTACKS:
+        for defense in ("combined", "pd", "cls", "vanilla"):
+            keys = ("clean", f"adversarial/{attack}", f"purified/{defense}/{attack}")
+            if attack != "none" and all(key in images and len(images[key]) for key in keys):
+                # The digit in the middle: an arbitrary but fixed choice.
+                middle = len(images["clean"]) // 2
+                names = ("clean", "adversarial", "purified")
+                return {
+                    name: data_uri(figures.tile_png(images[key][middle]))
+                    for name, key in zip(names, keys, strict=True)
+                }
+    return {}
+
+
+def _pipeline(drawing: str) -> str:
+    terms = {
+        "Attack": "changes x so that the frozen classifier errs; clean images are among the inputs too.",
+        "L<sub>r</sub> reconstruction": "the purified image against the clean one x, as binary cross-entropy summed over "
+        "pixels. All variants.",
+        "L<sub>kl</sub> KL divergence": "keeps the code near a standard normal distribution. All variants.",
+        "L<sub>c</sub> classification": "the frozen classifier’s cross-entropy on the purified image against the label y. "
+        "Variants cls and combined.",
+        "L<sub>p</sub> − L<sub>d</sub> proximity and distance": "pulls the code towards its class’s centre and away from "
+        "the others. Variants pd and combined.",
+        "Frozen classifier": "trained first, on clean images; its weights stay as they are while a purifier is trained.",
+    }
+    legend = "".join(f"<div><dt>{term}</dt><dd>{meaning}</dd></div>" for term, meaning in terms.items())
+    return f'<div class="pipeline">{drawing}<dl>{legend}</dl></div>'
+
+
+def _table1(lines: Sequence[Line], files: dict[str, bytes]) -> str:
+    if not lines:
+        return ""
+    caption = (
+        f"<b>Table 1.</b> In each cell, first the accuracy against the label with its 95% Wilson interval; then the "
+        f"agreement with the classifier’s own prediction on the clean image, and beside it the paper’s figure. The paper’s "
+        f"Table 1 is agreement, although headed accuracy; only its clean 0.9931 is an accuracy. Bold: the interval "
+        f"lies above that of every other column. {words.sample(lines)}; {words.model_of(lines)}."
+    )
+    alt = "Chart of Table 1's accuracies: one row per attack, one marker per defence with its 95% interval."
+    chart = _figure(
+        files,
+        "table1.png",
+        figures.table1_chart(lines),
+        alt,
+        "<b>Chart of Table 1.</b> Left, every column on the full scale; right, the purifiers alone on a scale that does "
+        f"not begin at 0. Bars: 95% Wilson intervals. {words.sample(lines)}; {words.model_of(lines)}.",
+    )
+    return markup.table1(lines, caption) + chart
+
+
+def _attacks(rows: Sequence[Row], run: dict[str, Any]) -> str:
+    lines = attack_lines(rows, run)
+    if not lines:
+        return ""
+    caption = (
+        "<b>What each attack does to the classifier alone.</b> Success rate: the share of the n images on which the "
+        "attack fools the undefended classifier. Mean L<sub>2</sub> and L<sub>∞</sub>: the size of the change, "
+        "pixels in [0, 1]."
+    )
+    return markup.attacks(lines, caption)
+
+
+def _confusions(rows: Sequence[Row]) -> str:
+    parts = []
+    names: set[str] = set()
+    for index, matrix in enumerate(confusions(rows)):
+        total = int(matrix.counts.sum())
+        paper = ""
+        if matrix.paper_overall is not None:
+            paper = f" (the paper: {number(matrix.paper_overall)} of 30000)"
+        caption = (
+            f"<b>{markup.confusion_title(matrix)}.</b> Images of the {ATTACKS[POOLED_ATTACK]} test sets together: "
+            f"predicted label in rows, true label in columns. Blue: right; orange: wrong; deeper: a larger share of its "
+            f"column. {number(matrix.overall)} of {total} images are right{paper}. "
+            f"n = {matrix.n}, seed {matrix.seed}, threat model: {matrix.threat_model}. Last rows: the share of each true label that is right."
+        )
+        # One table of the paper can occur twice, with two seeds: the names must differ.
+        name = matrix.table if matrix.table not in names else f"{matrix.table}-{index}"
+        names.add(matrix.table)
+        parts.append(markup.confusion(matrix, caption, name))
+    if not parts:
+        return ""
+    note = (
+        "<p>Compare the per-class accuracies with the paper’s, not the counts: the paper counts 30,000 images. The three "
+        "sets attack the same images, so their errors are not independent and no interval is given.</p>"
+    )
+    return note + "".join(parts)
+
+
+def _images(images: Mapping[str, np.ndarray], run: Mapping[str, Any], files: dict[str, bytes]) -> str:
+    if "clean" not in images:
+        return ""
+    label = images.get("label")
+    columns = len(images["clean"])
+    parts = []
+    for defense, figure_number in IMAGE_FIGURES.items():
+        strips = []
+        for attack, attack_name in ATTACKS.items():
+            stem = "adversarial" if defense == "none" else f"purified/{defense}"
+            picture = images.get(f"{stem}/{attack}")
+            if picture is None and defense == "none" and attack == "none":
+                picture = images["clean"]
+            if picture is not None:
+                strips.append((attack_name, picture, images.get(f"prediction/{defense}/{attack}")))
+        if not strips:
+            continue
+        if defense == "none":
+            what = "Adversarial examples: what each attack makes of the same clean images"
+            who = "the classifier alone predicts"
+        else:
+            what = f"Output of the purifier {DEFENSES[defense]} for the images of Figure 7"
+            who = "the classifier predicts for the purified image"
+        caption = (
+            f"<b>Figure {figure_number}.</b> {what}. A strip is an attack, a column is a test image; in the corner what "
+            f"{who}, a red frame where that is wrong. n = {columns} images, seed {text(run.get('seed', '–'))}, "
+            "threat model: oblivious."
+        )
+        alt = f"Figure {figure_number}: {columns} images in each of {len(strips)} strips: " + ", ".join(
+            f"{name}{_wrong(label, predictions)}" for name, _, predictions in strips
+        )
+        name = "adversarial" if defense == "none" else defense
+        png = figures.image_grid(strips, label, columns)
+        parts.append(_figure(files, f"figure{figure_number:02d}_{name}.png", png, alt, caption))
+    return f'<div class="gallery">{"".join(parts)}</div>'
+
+
+def _wrong(label: np.ndarray | None, predictions: np.ndarray | None) -> str:
+    if label is None or predictions is None:
+        return ""
+    return f" ({int(np.sum(np.asarray(predictions) != np.asarray(label)))} wrong)"
+
+
+def _training(run: Mapping[str, Any], files: dict[str, bytes]) -> str:
+    training = run.get("training") or {}
+    png = figures.training_curves(training) if training else None
+    if png is None:
+        return ""
+    alt = "Training curves: one panel per loss term, one line per variant: " + ", ".join(map(str, training))
+    caption = (
+        "<b>Training curves.</b> One panel per loss term, one line per variant that has the term, against the training "
+        f"step. Seed {text(run.get('seed', '–'))}."
+    )
+    return _figure(files, "training.png", png, alt, caption)
+
+
+def _other(rows: Sequence[Row]) -> str:
+    rest = other_rows(rows)
+    return markup.other(rest, "<b>Rows of results.json that belong to no table above.</b>") if rest else ""

@@ -1,0 +1,18 @@
+"""`python -m madvae_tf.train --loss=cls`: trains one purifier; what it needs is made first, in the same workdir."""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from pipeline import run
+
+_LOSS = flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, cls, pd or combined.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """The pipeline's stage "vae", for the variant that --loss names."""
+    run.main(argv, targets=["vae"], instance=_LOSS.value)
+
+
+if __name__ == "__main__":
+    run.run(main)

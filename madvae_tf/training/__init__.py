@@ -1,0 +1,1 @@
+"""Training: one loop for every strategy, and the steps of the classifier and of the purifier."""

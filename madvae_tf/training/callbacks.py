@@ -1,0 +1,112 @@
+"""What watches a training run: progress with an ETA, a CSV of every loss term, TensorBoard."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+
+class Progress(keras.callbacks.Callback):
+    """A progress bar over all steps, with the loss and an ETA."""
+
+    def __init__(self, description: str, total: int):
+        super().__init__()
+        self.description, self.total = description, total
+
+    def on_train_begin(self, logs=None):
+        start = (logs or {}).get("step", 0)
+        self.bar = tqdm(total=self.total, initial=start, desc=self.description, unit="step", mininterval=1.0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.set_postfix(loss=f"{(logs or {}).get('loss', 0.0):.4f}", refresh=False)
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+class MeanLog(keras.callbacks.Callback):
+    """Means of every logged value over `log_steps` steps, to `log.csv` and to TensorBoard scalars.
+
+    On resume the rows past the checkpoint are dropped, so the file ends as an unbroken run's.
+    """
+
+    def __init__(self, folder: Path, log_steps: int):
+        super().__init__()
+        self.path = folder / "log.csv"
+        self.log_steps = log_steps
+        self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+        self.window: list[Mapping[str, float]] = []
+        self.rows: list[dict[str, str]] = []
+
+    def on_train_begin(self, logs=None):
+        start = (logs or {}).get("step", 0)
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= start]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.window.append(logs or {})
+        if (batch + 1) % self.log_steps and batch + 1 != self.params["steps"] * self.params["epochs"]:
+            return
+        means = {name: float(np.mean([entry[name] for entry in self.window])) for name in self.window[0]}
+        means["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.window = []
+        self._write(batch + 1, means)
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
+        if values:
+            self._write((epoch + 1) * self.params["steps"], values)
+
+    def _write(self, step: int, values: Mapping[str, float]) -> None:
+        with self.writer.as_default():
+            for name, value in values.items():
+                group = "validation" if name.startswith("val_") else "train"
+                tf.summary.scalar(f"{group}/{name.removeprefix('val_')}", value, step=step)
+        self.writer.flush()
+        formatted = {name: f"{value:.8g}" for name, value in values.items()}
+        if self.rows and self.rows[-1]["step"] == str(step):
+            self.rows[-1].update(formatted)
+        else:
+            self.rows.append({"step": str(step), **formatted})
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        with self.path.open("w", newline="") as file:
+            table = csv.DictWriter(file, names, restval="")
+            table.writeheader()
+            table.writerows(self.rows)
+
+
+class PurifierPictures(keras.callbacks.Callback):
+    """To TensorBoard: clean, adversarial and purified images side by side, and the norms of the class centres.
+
+    Args:
+        folder: the run's folder.
+        pairs: {"x_adv", "x"} of a few validation images, float32 (k, 28, 28, 1).
+        every: steps between pictures.
+    """
+
+    def __init__(self, folder: Path, pairs: Mapping[str, np.ndarray], every: int):
+        super().__init__()
+        self.pairs, self.every = pairs, every
+        self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = batch + 1
+        if step != 1 and step % self.every and step != self.params["steps"] * self.params["epochs"]:
+            return
+        purified = self.model.purifier(tf.convert_to_tensor(self.pairs["x_adv"])).numpy()
+        with self.writer.as_default():
+            columns = np.concatenate([self.pairs["x"], self.pairs["x_adv"], purified], axis=1)
+            row = np.concatenate(list(columns), axis=1)
+            tf.summary.image("clean, adversarial, purified", row[None], step=step)
+            norms = self.model.center_norms()
+            if norms is not None:
+                tf.summary.histogram("centers/norm", norms, step=step)
+                for label, norm in enumerate(norms.numpy()):
+                    tf.summary.scalar(f"centers/norm_{label}", float(norm), step=step)
+        self.writer.flush()

@@ -1,0 +1,79 @@
+"""Training of the classifier under attack (Table 6)."""
+
+import keras
+import tensorflow as tf
+
+from madvae_tf.errors import lookup
+from madvae_tf.models.classifiers import CLASSIFIERS
+from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
+
+# The largest gradient norm let through; ordinary steps stay below it.
+_CLIP_NORM = 5.0
+
+
+def random_shift(images: tf.Tensor, max_shift: int, seed: tf.Tensor) -> tf.Tensor:
+    """Each image moved by up to `max_shift` pixels along both axes, zeros moving in; the same shape."""
+    if max_shift == 0:
+        return images
+    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    offsets = replica_part(
+        lambda size: tf.random.stateless_uniform((size, 2), seed, 0, 2 * max_shift + 1, tf.int32, alg="philox"), batch
+    )
+    margin = [max_shift, max_shift]
+    padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])
+    rows = tf.gather(padded, offsets[:, :1] + tf.range(height)[None, :], axis=1, batch_dims=1)
+    return tf.gather(rows, offsets[:, 1:] + tf.range(width)[None, :], axis=2, batch_dims=1)
+
+
+class ClassifierTrainer(keras.Model):
+    """Trains `classifier` with cross-entropy on shifted images.
+
+    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All randomness comes
+    from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+
+    Args:
+        classifier: a model with `logits(images, dropout_seed)`.
+        max_shift: pixels of augmentation, 0 for none.
+        seed: folded into shifts and dropout.
+    """
+
+    def __init__(self, classifier: keras.Model, max_shift: int, seed: int, **kwargs):
+        super().__init__(**kwargs)
+        self.classifier = classifier
+        self.max_shift = max_shift
+        self.seed = seed
+        self.built = True
+
+    def call(self, inputs):
+        return self.classifier(inputs)
+
+    def train_step(self, data):
+        images, label = data["x"], data["label"]
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
+        shift_seed = tf.stack([self.seed, 2 * step])
+        # Dropout is drawn per replica: its mask has the shape of an activation, not of the global batch.
+        dropout_seed = tf.stack([self.seed + 7919 * replica, 2 * step + 1])
+        images = random_shift(images, self.max_shift, shift_seed)
+        with tf.GradientTape() as tape:
+            logits = self.classifier.logits(images, dropout_seed)
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
+            loss = tf.reduce_sum(entropy) / global_size(label)
+        variables = self.classifier.trainable_variables
+        apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, _CLIP_NORM)
+        return {"loss": loss, "accuracy": _correct(logits, label) / global_size(label)}
+
+    def test_step(self, data):
+        logits = self.classifier(data["x"])
+        entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=data["label"], logits=logits)
+        size = global_size(data["label"])
+        return {"loss": tf.reduce_sum(entropy) / size, "accuracy": _correct(logits, data["label"]) / size}
+
+
+def _correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=1), label), tf.float32))
+
+
+def build_classifier(name: str, dropout: float, precision: str) -> keras.Model:
+    """A new classifier of the registry `CLASSIFIERS`. Raises `UserError` for an unknown name."""
+    return lookup(CLASSIFIERS, name, "classifier")(dropout=dropout, dtype=precision)

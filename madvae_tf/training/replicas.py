@@ -1,0 +1,50 @@
+"""What a `train_step` needs to be the same on one device and on many.
+
+The loss is divided by the global batch and the optimizer sums over replicas. Noise is drawn for the global batch from
+(seed, step) and every replica takes its part, so the number of devices does not change the draw.
+"""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+
+def replica_part(draw: Callable[[int], tf.Tensor], local_batch: tf.Tensor) -> tf.Tensor:
+    """This replica's rows of `draw(global batch size)`, which draws the same rows on every replica."""
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+        return draw(local_batch)
+    start = tf.cast(context.replica_id_in_sync_group, tf.int32) * local_batch
+    return draw(replicas * local_batch)[start : start + local_batch]
+
+
+def global_size(labels: tf.Tensor) -> tf.Tensor:
+    """Images in the global batch, float32; every replica holds as many."""
+    return tf.cast(tf.shape(labels)[0] * tf.distribute.get_replica_context().num_replicas_in_sync, tf.float32)
+
+
+def apply_clipped(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[keras.Variable],
+    clip_norm: float,
+) -> None:
+    """Clips the *global* gradient by its norm and applies it.
+
+    The optimizer's own clipping would bound every replica's part alone, before their sum.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas > 1:
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+    clipped, _ = tf.clip_by_global_norm(gradients, clip_norm)
+    if replicas > 1:  # The optimizer sums over replicas, and each of them now holds the whole.
+        clipped = [gradient / replicas for gradient in clipped]
+    optimizer.apply_gradients(zip(clipped, variables, strict=True))
+
+
+def exponential_decay(start: float, end: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Learning rate start * (end / start) ** (step / steps)."""
+    return keras.optimizers.schedules.ExponentialDecay(start, decay_steps=max(steps, 1), decay_rate=end / start)

@@ -1,0 +1,29 @@
+"""The variants of the paper: which loss terms each uses, and by which weight of the configuration.
+
+A table without TensorFlow, so that a plan of the pipeline can be made without loading it.
+"""
+
+from collections.abc import Mapping
+
+from madvae_tf.errors import lookup
+
+# variant -> term of `losses.TERMS` -> the field of the configuration that weighs it. Reconstruction is in all, at 1.
+VARIANTS: dict[str, dict[str, str]] = {
+    "vanilla": {"kl": "beta"},
+    "cls": {"kl": "beta", "classification": "alpha"},
+    "pd": {"kl": "beta", "proximity": "proximity", "distance": "sigma"},
+    "combined": {"kl": "beta", "classification": "gamma", "proximity": "proximity", "distance": "sigma"},
+}
+
+
+def weights_of(variant: str, weights: Mapping[str, float]) -> dict[str, float]:
+    """The weights that `variant` uses: term -> weight, picked from named weights.
+
+    Args:
+        variant: a name of `VARIANTS`.
+        weights: at least `alpha`, `beta`, `gamma`, `proximity` and `sigma`.
+
+    Raises:
+        UserError: an unknown variant; the message lists the known ones.
+    """
+    return {term: weights[name] for term, name in lookup(VARIANTS, variant, "variant").items()}

