@@ -135,7 +135,7 @@ class AttackConfig:
     max_pixels: int = 100
     exhaustive: bool = False
     batch_size: int = 250
-    shard_size: int = 2000
+    shard_size: int = 1000
 
     def __post_init__(self) -> None:
         _check(

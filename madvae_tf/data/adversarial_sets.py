@@ -8,7 +8,7 @@ in its split, and `-label.npy` int64 (n,). Only the last shard may be short. The
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.data import shards
+from madvae_tf.data.batches import mapped
 from madvae_tf.data.prepare import to_float
 from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE, check_images

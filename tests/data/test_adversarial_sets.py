@@ -5,12 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from madvae_tf.data.batches import epoch_order, training_dataset
 from madvae_tf.data.adversarial_sets import (
     AdversarialSet,
     PairedSets,
     ShardWriter,
-    epoch_order,
-    training_dataset,
 )
 from madvae_tf.errors import UserError
 

@@ -28,6 +28,18 @@ def test_table_1_is_agreement_and_not_accuracy(attack, defense, value):
     assert paper_value("table1", attack, defense, "accuracy") is None
 
 
+def test_table_1_adds_up():
+    # The sums of the printed columns: a slip in any figure shows.
+    sums = {
+        name: sum(line[name] for line in paper.AGREEMENT.values())
+        for name in ("none", *CONFUSION_TABLES.values())
+    }
+    assert sums == pytest.approx(
+        {"none": 1.3036, "vanilla": 4.8463, "cls": 4.8395, "pd": 4.9489, "combined": 4.739}, abs=1e-9
+    )
+    assert len(paper.AGREEMENT) == 6
+
+
 def test_the_clean_figure_is_an_accuracy():
     assert paper_value("table1", "none", "none", "accuracy") == 0.9931
     assert paper_value("table1", "none", "none", "agreement") is None

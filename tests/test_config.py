@@ -1,0 +1,103 @@
+"""Configuration: overrides parsed by type, refusals in one line, round trips."""
+
+import dataclasses
+
+import pytest
+
+from madvae_tf.config import Config, from_dict, load_config, override, to_dict
+from madvae_tf.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("assignment", "section", "field", "expected"),
+    [
+        ("vae.epochs=3", "vae", "epochs", 3),
+        ("vae.alpha=1", "vae", "alpha", 1.0),
+        ("vae.sigma=1e-6", "vae", "sigma", 1e-6),
+        ("vae.variants=[cls,pd]", "vae", "variants", ("cls", "pd")),
+        ("vae.variants=cls", "vae", "variants", ("cls",)),
+        ("attack.train_epsilons=0.1,0.2", "attack", "train_epsilons", (0.1, 0.2)),
+        ("attack.exhaustive=true", "attack", "exhaustive", True),
+        ("data.path=/some/folder=x", "data", "path", "/some/folder=x"),
+    ],
+)
+def test_override_parses_by_type(assignment, section, field, expected):
+    value = getattr(getattr(override(Config(), [assignment]), section), field)
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+def test_override_changes_nothing_else():
+    changed = to_dict(override(Config(), ["seed=7", "vae.gamma=0.2"]))
+    expected = to_dict(Config())
+    expected["seed"], expected["vae"]["gamma"] = 7, 0.2
+    assert changed == expected
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("vae.epoch=3", "Unknown configuration key 'vae.epoch'. Did you mean 'vae.epochs'"),
+        ("vea.epochs=3", "Unknown configuration key 'vea.epochs'. Did you mean 'vae.epochs'"),
+        ("vae=3", "Unknown configuration key 'vae'"),
+        ("vae.epochs.x=3", "Unknown configuration key"),
+        ("vae.epochs", "expected section.field=value"),
+        ("vae.epochs=two", "Invalid vae.epochs: received 'two', expected a value of type int"),
+        ("vae.epochs=2.5", "Invalid vae.epochs: received '2.5', expected a value of type int"),
+        ("vae.epochs=True", "Invalid vae.epochs"),
+        ("vae.epochs=0", "Invalid vae.epochs: received 0, expected a value above 0"),
+        ("attack.test_epsilon=-0.3", "Invalid attack.test_epsilon: received -0.3, expected a value of at least 0"),
+        ("attack.train_epsilons=0.1,-1.0", "Invalid attack.train_epsilons"),
+        ("vae.learning_rate=1e999", "Invalid vae.learning_rate: received inf, expected finite"),
+        ("attack.exhaustive=yes", "Invalid attack.exhaustive: received 'yes', expected a value of type bool"),
+        ("attack.shard_size=130", "expected a multiple of attack.batch_size"),
+        ("vae.precision=half", "expected one of auto, float32, mixed_bfloat16"),
+        ("vae.variants=cls,cls", "each variant once"),
+        ("classifier.dropout=1.0", "expected a value below 1"),
+        ("seed=-1", "Invalid config.seed"),
+    ],
+)
+def test_a_bad_override_is_one_clear_line(assignment, message):
+    with pytest.raises(UserError) as caught:
+        override(Config(), [assignment])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_sections_check_types_on_construction():
+    with pytest.raises(UserError, match="Invalid vae.epochs: received 1.5"):
+        dataclasses.replace(Config().vae, epochs=1.5)
+
+
+def test_round_trip_through_a_dict():
+    config = override(Config(), ["vae.variants=pd", "attack.train_confidences=1.0,2.0"])
+    assert from_dict(to_dict(config)) == config
+
+
+def test_from_dict_refuses_an_unknown_key():
+    with pytest.raises(UserError, match=r"'vae\.epoch'"):
+        from_dict({"vae": {"epoch": 1}})
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
+def test_the_committed_configs_load(name):
+    assert load_config(f"configs/{name}.py").name == name
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No config file"),
+        ("x = 1\n", "has no attribute 'get_config'"),
+        ("def get_config():\n    return 3\n", "received 'int', expected a madvae_tf.config.Config"),
+        ("def get_config(:\n", "SyntaxError"),
+    ],
+)
+def test_a_bad_config_file_is_one_clear_line(tmp_path, content, message):
+    path = tmp_path / "mine.py"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError) as caught:
+        load_config(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
