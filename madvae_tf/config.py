@@ -74,12 +74,12 @@ class ClassifierConfig:
 
     name: str = "table6"
     train_images: int = 0
-    epochs: int = 8
+    epochs: int = 6
     batch_size: int = 128
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-5
-    dropout: float = 0.5
-    max_shift: int = 2
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 5e-5
+    dropout: float = 0.3
+    max_shift: int = 1
     precision: str = "auto"
     checkpoint_steps: int = 200
 
@@ -102,7 +102,8 @@ class AttackConfig:
     Images per setting: `*_images` (0 = all of the split); every training setting draws its own, all test attacks
     share theirs.
     Epsilons are L-infinity distances on [0, 1] images. `cw_train_*` serve the training and the validation
-    sets, `cw_test_*` the test set.
+    sets, `cw_test_*` the test set. `train_precision` is that of the classifier while training sets are made; validation
+    and test sets are made in float32.
     """
 
     train_epsilons: tuple[float, ...] = (0.25, 0.30, 0.35)
@@ -134,6 +135,7 @@ class AttackConfig:
     cw_test_search_steps: int = 9
     max_pixels: int = 100
     exhaustive: bool = False
+    train_precision: str = "auto"
     batch_size: int = 250
     shard_size: int = 1000
 
@@ -148,6 +150,10 @@ class AttackConfig:
             "validation_epsilon validation_confidence validation_images validation_cw_images test_images test_clean_images "
             "test_epsilon test_confidence alpha decay",
         )
+        for name in ("train_epsilons", "train_confidences", "test_attacks"):
+            values = getattr(self, name)
+            _require(len(set(values)) == len(values), f"attack.{name}", values, "each one once")
+        _check_precision("attack", self.train_precision)
         _require(
             self.shard_size % self.batch_size == 0,
             "attack.shard_size",
@@ -190,7 +196,9 @@ class VaeConfig:
         )
         _check_precision("vae", self.precision)
         _require(len(self.variants) > 0, "vae.variants", self.variants, "at least one variant")
-        _require(len(set(self.variants)) == len(self.variants), "vae.variants", self.variants, "each variant once")
+        _require(
+            len(set(self.variants)) == len(self.variants), "vae.variants", self.variants, "each variant once"
+        )
 
 
 @dataclass(frozen=True)
@@ -262,12 +270,16 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
-            raise UserError(f"Invalid --set={assignment}: expected section.field=value, like --set=vae.epochs=2.")
+            raise UserError(
+                f"Invalid --set={assignment}: expected section.field=value, like --set=vae.epochs=2."
+            )
         path = key.strip().split(".")
         section: Any = config
         for step in path[:-1]:
             section = getattr(section, step, None)
-        names = [item.name for item in dataclasses.fields(section)] if dataclasses.is_dataclass(section) else []
+        names = (
+            [item.name for item in dataclasses.fields(section)] if dataclasses.is_dataclass(section) else []
+        )
         if path[-1] not in names or dataclasses.is_dataclass(getattr(section, path[-1])):
             raise _unknown_key(key.strip())
         annotation = next(item.type for item in dataclasses.fields(section) if item.name == path[-1])
@@ -314,7 +326,9 @@ def _unknown_key(key: str) -> UserError:
             known.append(item.name)
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return UserError(f"Unknown configuration key {key!r}.{hint} Known sections: data, classifier, attack, vae, evaluate.")
+    return UserError(
+        f"Unknown configuration key {key!r}.{hint} Known sections: data, classifier, attack, vae, evaluate."
+    )
 
 
 def load_config(path: str | Path) -> Config:
@@ -325,8 +339,14 @@ def load_config(path: str | Path) -> Config:
     """
     path = Path(path)
     if not path.is_file():
-        beside = sorted(str(p) for p in path.parent.glob("*.py") if p.stem != "__init__") if path.parent.is_dir() else []
-        raise UserError(f"No config file {str(path)!r}. Expected a Python file like: {', '.join(beside) or 'configs/quick.py'}.")
+        beside = (
+            sorted(str(p) for p in path.parent.glob("*.py") if p.stem != "__init__")
+            if path.parent.is_dir()
+            else []
+        )
+        raise UserError(
+            f"No config file {str(path)!r}. Expected a Python file like: {', '.join(beside) or 'configs/quick.py'}."
+        )
     spec = importlib.util.spec_from_file_location(f"madvae_config_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise UserError(f"Invalid config file {str(path)!r}: expected a Python file that ends in .py.")
@@ -338,5 +358,10 @@ def load_config(path: str | Path) -> Config:
         raise
     except Exception as error:
         raise UserError(f"Invalid config file {str(path)!r}: {type(error).__name__}: {error}.") from error
-    _require(isinstance(config, Config), f"result of get_config() in {path}", type(config).__name__, "a madvae_tf.config.Config")
+    _require(
+        isinstance(config, Config),
+        f"result of get_config() in {path}",
+        type(config).__name__,
+        "a madvae_tf.config.Config",
+    )
     return config

@@ -34,19 +34,18 @@ def batched(function: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batc
     """`function` over `images` in batches of one size (the last one padded), results end to end.
 
     Args:
-        function: (batch_size, 28, 28, 1) float32 -> a tensor whose first axis is the batch.
+        function: (batch_size, 28, 28, 1) float32 -> a tensor whose first axis is the batch; compiled, to be fast.
         images: float (n, 28, 28, 1) in [0, 1].
 
     Raises:
         UserError: images of another shape, not finite or out of [0, 1].
     """
     images = check_images(images)
-    compiled = tf.function(function)
     results = []
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
         padded = np.concatenate([part, np.repeat(part[:1], batch_size - len(part), axis=0)])
-        results.append(compiled(tf.constant(padded)).numpy()[: len(part)])
+        results.append(np.asarray(function(tf.constant(padded)))[: len(part)])
     return np.concatenate(results)
 
 
@@ -54,7 +53,11 @@ def rate_row(table: str, metric: str, hits: np.ndarray, common: Mapping[str, Any
     """One row of a proportion: `hits` bool (n,); `common` holds the fields that it does not set."""
     n, successes = len(hits), int(np.sum(hits))
     low, high = wilson_interval(successes, n)
-    paper = paper_value(table, common["attack"], common["defense"], metric) if common["dataset"] == "mnist" else None
+    paper = (
+        paper_value(table, common["attack"], common["defense"], metric)
+        if common["dataset"] == "mnist"
+        else None
+    )
     value = successes / n
     return {
         **common,
@@ -134,7 +137,10 @@ def attack_rows(
     success = predicted != label
     difference = (x_adv - clean).reshape(len(x_adv), -1)[success]
     rows = [rate_row("attacks", "success_rate", success, common)]
-    sizes = {"mean_l2": np.linalg.norm(difference, axis=1), "mean_linf": np.abs(difference).max(axis=1, initial=0.0)}
+    sizes = {
+        "mean_l2": np.linalg.norm(difference, axis=1),
+        "mean_linf": np.abs(difference).max(axis=1, initial=0.0),
+    }
     for metric, values in sizes.items():
         value = float(values.mean()) if len(values) else 0.0
         row = {"table": "attacks", "metric": metric, "value": value, "ci_low": None, "ci_high": None}
@@ -149,7 +155,11 @@ _CLEAN_DROP = 0.02
 
 def sanity_warnings(rows: Sequence[Row]) -> list[str]:
     """What in the figures points at a bug or at a bad trade: one line each, for the report."""
-    accuracy = {(row["defense"], row["attack"]): row for row in rows if (row["table"], row["metric"]) == ("table1", "accuracy")}
+    accuracy = {
+        (row["defense"], row["attack"]): row
+        for row in rows
+        if (row["table"], row["metric"]) == ("table1", "accuracy")
+    }
     warnings = []
     for stronger, weaker in _STRONGER.items():
         strong, weak = accuracy.get(("none", stronger)), accuracy.get(("none", weaker))

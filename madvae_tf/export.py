@@ -47,7 +47,7 @@ def _write(folder: Path, endpoints: dict, models: list[keras.Model]) -> None:
         archive.add_endpoint(name, function, input_signature=floats)
         archive.add_endpoint(f"{name}_uint8", _from_uint8(function), input_signature=bytes_)
     archive.add_endpoint("serving_default", next(iter(endpoints.values())), input_signature=floats)
-    archive.write_out(str(folder), verbose=False)
+    archive.write_out(str(folder), verbose=False)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _from_uint8(function):

@@ -27,7 +27,9 @@ def check_images(images: np.ndarray, what: str = "images") -> np.ndarray:
     images = images.astype(np.float32, copy=False)
     bad = ~np.isfinite(images)
     if bad.any():
-        raise UserError(f"Invalid {what}: {int(bad.sum())} values are NaN or infinite, expected finite values in [0, 1].")
+        raise UserError(
+            f"Invalid {what}: {int(bad.sum())} values are NaN or infinite, expected finite values in [0, 1]."
+        )
     if images.size and (images.min() < 0 or images.max() > 1):
         raise UserError(
             f"Invalid {what}: received values in [{images.min():g}, {images.max():g}], expected [0, 1]; "

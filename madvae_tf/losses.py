@@ -61,17 +61,25 @@ def classification(forward: Forward) -> tf.Tensor:
 
 def proximity(forward: Forward) -> tf.Tensor:
     """L_p = |z_i - c_i|, the distance to the centre of the own class (section 2.2.2); (batch,)."""
-    return _distance(forward.z - tf.gather(forward.centers, forward.label))
+    return _distance(forward.z - tf.gather(_centers(forward), forward.label))
 
 
 def distance(forward: Forward) -> tf.Tensor:
     """L_d = 1/(k-1) sum over j != i of (|z_i - c_j| + |c_i - c_j|) (section 2.2.2); (batch,)."""
-    centers, label = forward.centers, forward.label
+    centers, label = _centers(forward), forward.label
     classes = tf.shape(centers)[0]
     to_centers = _distance(forward.z[:, None, :] - centers[None, :, :])
     between = _distance(tf.gather(centers, label)[:, None, :] - centers[None, :, :])
     others = 1.0 - tf.one_hot(label, classes)
     return tf.reduce_sum(others * (to_centers + between), axis=1) / tf.cast(classes - 1, tf.float32)
+
+
+def _centers(forward: Forward) -> tf.Tensor:
+    if forward.centers is None:
+        raise ValueError(
+            "Invalid Forward.centers: received None, expected the centres that L_p and L_d measure to."
+        )
+    return forward.centers
 
 
 def _distance(difference: tf.Tensor) -> tf.Tensor:

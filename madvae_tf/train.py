@@ -11,7 +11,7 @@ _LOSS = flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, 
 
 def main(argv: Sequence[str]) -> None:
     """The pipeline's stage "vae", for the variant that --loss names."""
-    run.main(argv, targets=["vae"], instance=_LOSS.value)
+    run.main(argv, target="vae", overrides=[f"vae.variants={_LOSS.value}"])
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ def validation_settings(attack: AttackConfig) -> list[SetSetting]:
     epsilon = attack.validation_epsilon
     return [
         SetSetting("validation", "fgsm", {"epsilon": epsilon}, attack.validation_images),
-        SetSetting("validation", "rand_fgsm", {"epsilon": epsilon, "alpha": attack.alpha}, attack.validation_images),
+        SetSetting(
+            "validation", "rand_fgsm", {"epsilon": epsilon, "alpha": attack.alpha}, attack.validation_images
+        ),
         SetSetting(
             "validation", "cw", _cw_train(attack, attack.validation_confidence), attack.validation_cw_images
         ),

@@ -48,8 +48,19 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
 
     def adversarial(setting: SetSetting) -> Stage:
         # Training settings draw their own images; all test attacks share theirs.
-        draw = [setting.split] if setting.split != "train" else [setting.split, setting.instance.removeprefix("train-")]
-        own = dataclasses.asdict(setting) | _own(config.attack, "batch_size", "shard_size") | {"draw": draw}
+        draw = (
+            [setting.split]
+            if setting.split != "train"
+            else [setting.split, setting.instance.removeprefix("train-")]
+        )
+        precision = (
+            resolve_precision(config.attack.train_precision) if setting.split == "train" else "float32"
+        )
+        own = (
+            dataclasses.asdict(setting)
+            | _own(config.attack, "batch_size", "shard_size")
+            | {"draw": draw, "precision": precision}
+        )
         return Stage("attack", setting.instance, 1, common | own, both, steps.generate_adversarial_set)
 
     train = {s.instance: adversarial(s) for s in train_settings(config.attack)}

@@ -5,6 +5,7 @@ The library is imported inside them: TensorFlow is loaded only by a stage that r
 
 import functools
 import json
+import math
 import subprocess
 import zlib
 from pathlib import Path
@@ -18,11 +19,13 @@ _LOG_STEPS = 20
 
 def prepare_data(context: Context) -> None:
     """Fetches the IDX files, writes the TFDS dataset and `source.json`, the stamp of where it came from."""
-    from madvae_tf.data.prepare import prepare_tfds
     from madvae_tf.data.sources import DATASETS, fetch_idx
 
     dataset = DATASETS[context.config["name"]]
     source = fetch_idx(dataset, context.config["path"])
+    # After the files are found to be good: it loads TensorFlow.
+    from madvae_tf.data.prepare import prepare_tfds
+
     prepare_tfds(dataset, source, context.folder / "tfds")
     stamp = {"kind": source.kind, "detail": source.detail, "sha256": source.sha256}
     artifacts.write_json(context.folder / "source.json", stamp)
@@ -50,8 +53,10 @@ def train_classifier(context: Context) -> None:
     with strategy.scope():
         classifier = build_classifier(settings["name"], settings["dropout"], settings["precision"])
         trainer = ClassifierTrainer(classifier, settings["max_shift"], settings["seed"])
-        schedule = exponential_decay(settings["learning_rate"], settings["final_learning_rate"], steps * epochs)
-        trainer.compile(optimizer=keras.optimizers.Adam(schedule))
+        schedule = exponential_decay(
+            settings["learning_rate"], settings["final_learning_rate"], steps * epochs
+        )
+        trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
     validation = in_order(CleanImages(splits["validation"]), 500)
     train(
         trainer,
@@ -61,22 +66,27 @@ def train_classifier(context: Context) -> None:
         strategy,
         context.scratch / "checkpoints",
         settings["checkpoint_steps"],
-        [Progress("classifier", steps * epochs), MeanLog(context.folder, _LOG_STEPS)],
+        [Progress("classifier", steps * epochs), MeanLog(context.folder, _log_steps(settings))],
         lambda: evaluate_steps(trainer, validation),
     )
     final = build_classifier(settings["name"], settings["dropout"], "float32")
     final.set_weights(classifier.get_weights())
     final.save(context.folder / "classifier.keras")
-    artifacts.write_json(context.folder / "metrics.json", _classifier_metrics(final, splits, settings["seed"]))
+    artifacts.write_json(
+        context.folder / "metrics.json", _classifier_metrics(final, splits, settings["seed"])
+    )
 
 
 def _classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> dict[str, Any]:
+    import tensorflow as tf
+
     from madvae_tf.data.prepare import to_float
     from madvae_tf.evaluate import batched, wilson_interval
 
+    compiled = tf.function(classifier)
     metrics: dict[str, Any] = {"seed": seed}
     for name in ("validation", "test"):
-        predicted = batched(classifier, to_float(splits[name].images), 500).argmax(axis=1)
+        predicted = batched(compiled, to_float(splits[name].images), 500).argmax(axis=1)
         correct = int((predicted == splits[name].labels).sum())
         n = len(predicted)
         metrics[name] = {"accuracy": correct / n, "ci": list(wilson_interval(correct, n)), "n": n}
@@ -85,10 +95,9 @@ def _classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> d
 
 def generate_adversarial_set(context: Context) -> None:
     """Attacks one split with one setting: a set of shards in the artifact's folder."""
-    from tqdm import tqdm
-
     from madvae_tf.attacks import ATTACKS
     from madvae_tf.data.generate import draw_rows, generate_set
+    from madvae_tf.progress import progress_bar
 
     settings = context.config
     split = _splits(context)[settings["split"]]
@@ -96,11 +105,11 @@ def generate_adversarial_set(context: Context) -> None:
     rows = draw_rows(len(split), settings["images"], settings["seed"], *purpose)
     attack = ATTACKS[settings["attack"]](**settings["parameters"])
     title = f"{settings['split']} {settings['attack']}"
-    with tqdm(total=len(rows), desc=title, unit="image", mininterval=1.0) as bar:
+    with progress_bar(len(rows), title, "image") as bar:
         generate_set(
             context.folder,
             attack,
-            _target(context.inputs["classifier"] / "classifier.keras"),
+            _target(context.inputs["classifier"] / "classifier.keras", settings["precision"]),
             split,
             rows,
             settings["seed"],
@@ -137,9 +146,13 @@ def train_purifier(context: Context) -> None:
         classifier = build_classifier(settings["classifier"], 0.0, settings["precision"])
         classifier.set_weights(frozen.get_weights())
         purifier = DefenseVAE(settings["latent_size"], dtype=settings["precision"])
-        trainer = DefenseTrainer(purifier, classifier, settings["weights"], settings["seed"], settings["clip_norm"])
-        schedule = exponential_decay(settings["learning_rate"], settings["final_learning_rate"], steps * epochs)
-        trainer.compile(optimizer=keras.optimizers.Adam(schedule))
+        trainer = DefenseTrainer(
+            purifier, classifier, settings["weights"], settings["seed"], settings["clip_norm"]
+        )
+        schedule = exponential_decay(
+            settings["learning_rate"], settings["final_learning_rate"], steps * epochs
+        )
+        trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
     x_adv, clean, _ = validation.batch(np.linspace(0, len(validation) - 1, 8).astype(int))
     watched = in_order(validation, 500)
     train(
@@ -152,7 +165,7 @@ def train_purifier(context: Context) -> None:
         settings["checkpoint_steps"],
         [
             Progress(f"purifier {settings['variant']}", steps * epochs),
-            MeanLog(context.folder, _LOG_STEPS),
+            MeanLog(context.folder, _log_steps(settings)),
             PurifierPictures(context.folder, {"x_adv": x_adv, "x": clean}, settings["image_steps"]),
         ],
         lambda: evaluate_steps(trainer, watched),
@@ -161,7 +174,7 @@ def train_purifier(context: Context) -> None:
     final.set_weights(purifier.get_weights())
     final.save(context.folder / "purifier.keras")
     if trainer.centers is not None:
-        np.save(context.folder / "centers.npy", keras.ops.convert_to_numpy(trainer.centers))
+        np.save(context.folder / "centers.npy", np.asarray(trainer.centers))
     metrics = {"pairs": len(pairs), "steps": steps * epochs, "batch_size": batch_size}
     artifacts.write_json(context.folder / "metrics.json", metrics)
 
@@ -169,68 +182,74 @@ def train_purifier(context: Context) -> None:
 def evaluate_defense(context: Context) -> None:
     """One defence (or none) on every test set: `rows.json`, `predictions.npz`, `images.npz`."""
     import numpy as np
-    from tqdm import tqdm
+    import tensorflow as tf
 
     from madvae_tf import evaluate
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from madvae_tf.data.prepare import to_float
     from madvae_tf.models.defended import defended_logits
+    from madvae_tf.progress import progress_bar
     from madvae_tf.report.schema import POOLED_ATTACK
 
+    _start_anew(context)
     settings = context.config
     split = _splits(context)["test"]
     classifier = _load(context.inputs["classifier"] / "classifier.keras")
     purifier = _load(context.inputs["vae"] / "purifier.keras") if "vae" in context.inputs else None
-    logits, batch_size = defended_logits(classifier, purifier), settings["batch_size"]
+    undefended, defended = tf.function(classifier), tf.function(defended_logits(classifier, purifier))
+    common = {
+        "dataset": settings["dataset"],
+        "threat_model": "oblivious",
+        "defense": settings["defense"],
+        "seed": settings["seed"],
+    }
+    tests = {
+        name.removeprefix("set:"): AdversarialSet.open(folder)
+        for name, folder in context.inputs.items()
+        if name.startswith("set:")
+    }
+    shown = _first_of_each_digit(list(tests.values())[-1])
     rows: list[dict[str, Any]] = []
     predictions: dict[str, Any] = {}
     images: dict[str, Any] = {}
-    pooled: list[tuple[Any, Any]] = []
-    names = [name.removeprefix("set:") for name in context.inputs if name.startswith("set:")]
-    for name in tqdm(names, desc=f"evaluate {settings['defense']}", unit="set"):
-        tests = AdversarialSet.open(context.inputs[f"set:{name}"])
-        x_adv, index = tests.gather(np.arange(len(tests)))
-        clean, label = to_float(split.images[index]), tests.labels
-        predicted = evaluate.batched(logits, x_adv, batch_size).argmax(axis=1)
-        clean_predicted = evaluate.batched(classifier, clean, batch_size).argmax(axis=1)
-        common = {
-            "dataset": settings["dataset"],
-            "attack": name,
-            "parameters": tests.metadata["parameters"],
-            "threat_model": "oblivious",
-            "defense": settings["defense"],
-            "seed": settings["seed"],
-        }
-        rows += evaluate.table1_rows(predicted, label, clean_predicted, common)
-        if purifier is None and name != "none":
-            rows += evaluate.attack_rows(x_adv, clean, predicted, label, common)
-        if name in POOLED_ATTACK.split("+"):
-            pooled.append((predicted, label))
-        predictions |= {f"{name}/predicted": predicted, f"{name}/label": label, f"{name}/index": index}
-        images |= _pictures(name, settings["defense"], purifier, x_adv, clean, label, predicted)
-    if len(pooled) == len(POOLED_ATTACK.split("+")):
-        predicted, label = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
-        common = {key: value for key, value in common.items() if key not in ("attack", "parameters")}
+    with progress_bar(len(tests), f"evaluate {settings['defense']}", "set") as bar:
+        for name, test in tests.items():
+            x_adv, index = test.gather(np.arange(len(test)))
+            clean, label = to_float(split.images[index]), test.labels
+            predicted = evaluate.batched(defended, x_adv, settings["batch_size"]).argmax(axis=1)
+            clean_predicted = evaluate.batched(undefended, clean, settings["batch_size"]).argmax(axis=1)
+            named = {**common, "attack": name, "parameters": test.metadata["parameters"]}
+            rows += evaluate.table1_rows(predicted, label, clean_predicted, named)
+            if purifier is None and name != "none":
+                rows += evaluate.attack_rows(x_adv, clean, predicted, label, named)
+            predictions |= {f"{name}/predicted": predicted, f"{name}/label": label, f"{name}/index": index}
+            places = np.flatnonzero(np.isin(index, shown))
+            places = places[np.argsort(label[places])]
+            if len(places) == len(shown):
+                images |= {"clean": clean[places], "label": label[places]}
+                images[f"prediction/{settings['defense']}/{name}"] = predicted[places]
+                if purifier is None:
+                    images[f"adversarial/{name}"] = x_adv[places]
+                else:
+                    images[f"purified/{settings['defense']}/{name}"] = np.asarray(purifier(x_adv[places]))
+            bar.update()
+    pooled = POOLED_ATTACK.split("+")
+    if set(pooled) <= set(tests):
+        predicted, label = (
+            np.concatenate([predictions[f"{name}/{field}"] for name in pooled])
+            for field in ("predicted", "label")
+        )
         rows += evaluate.confusion_rows(predicted, label, common)
     np.savez(context.folder / "predictions.npz", **predictions)
     np.savez(context.folder / "images.npz", **images)
     artifacts.write_json(context.folder / "rows.json", rows)
 
 
-def _pictures(
-    name: str, defense: str, purifier: Any, x_adv: Any, clean: Any, label: Any, predicted: Any
-) -> dict[str, Any]:
-    """The first image of each digit under one attack, for Figures 7-11."""
+def _first_of_each_digit(test: Any) -> Any:
+    """Indices of the images that Figures 7-11 show: the first of each class in a test set."""
     import numpy as np
 
-    places = np.array([int(np.argmax(label == digit)) for digit in range(10) if (label == digit).any()])
-    pictures = {f"prediction/{defense}/{name}": predicted[places]}
-    if purifier is not None:
-        pictures[f"purified/{defense}/{name}"] = np.asarray(purifier(x_adv[places]))
-    else:
-        pictures[f"adversarial/{name}"] = x_adv[places]
-        pictures |= {"clean": clean[places], "label": label[places]} if name != "none" else {}
-    return pictures
+    return test.indices[np.unique(test.labels, return_index=True)[1]]
 
 
 def write_report(context: Context) -> None:
@@ -240,6 +259,7 @@ def write_report(context: Context) -> None:
     from madvae_tf.evaluate import sanity_warnings
     from madvae_tf.report import write_report as write
 
+    _start_anew(context)
     rows: list[dict[str, Any]] = []
     images: dict[str, Any] = {}
     for name, folder in context.inputs.items():
@@ -285,6 +305,7 @@ def export_defense(context: Context) -> None:
     """The SavedModel and the `.keras` file of one variant, or of the undefended classifier."""
     from madvae_tf.export import export_classifier, export_purifier
 
+    _start_anew(context)
     classifier = _load(context.inputs["classifier"] / "classifier.keras")
     if "vae" in context.inputs:
         export_purifier(context.folder, _load(context.inputs["vae"] / "purifier.keras"), classifier)
@@ -319,17 +340,34 @@ def _load(path: Path) -> Any:
     import madvae_tf.models.classifiers
     import madvae_tf.models.vae  # noqa: F401
 
-    model = keras.saving.load_model(path, compile=False)
+    model: Any = keras.saving.load_model(path, compile=False)
     model.trainable = False
     return model
 
 
-@functools.lru_cache(maxsize=1)
-def _target(path: Path) -> Any:
+@functools.lru_cache(maxsize=2)
+def _target(path: Path, precision: str) -> Any:
     """Kept for the stages that follow in this process: compiled gradients are cached by its callables."""
     from madvae_tf.attacks import Target
 
-    return Target(logits=functools.partial(_load(path), training=False))
+    classifier = _load(path)
+    if precision != "float32":
+        config = {**classifier.get_config(), "dtype": precision}
+        computing = type(classifier).from_config(config)
+        computing.set_weights(classifier.get_weights())
+        classifier = computing
+    return Target(logits=functools.partial(classifier, training=False))
+
+
+def _log_steps(settings: dict[str, Any]) -> int:
+    """Steps between rows of the log: a checkpoint must not fall in the middle of a row's mean."""
+    return math.gcd(_LOG_STEPS, settings["checkpoint_steps"])
+
+
+def _start_anew(context: Context) -> None:
+    """Removes what a killed attempt left, so that no half-written file joins the artifact."""
+    for name in artifacts.content_files(context.folder):
+        (context.folder / name).unlink()
 
 
 def _json(path: Path) -> Any:
@@ -341,7 +379,9 @@ def _training_log(path: Path) -> dict[str, list[float | None]]:
 
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else {})}
+    return {
+        name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else {})
+    }
 
 
 def _commit() -> str | None:
@@ -364,4 +404,8 @@ def _machine() -> dict[str, Any]:
     import os
     import platform
 
-    return {"cores": len(os.sched_getaffinity(0)), "system": platform.system(), "architecture": platform.machine()}
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+    }

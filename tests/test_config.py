@@ -46,7 +46,10 @@ def test_override_changes_nothing_else():
         ("vae.epochs=2.5", "Invalid vae.epochs: received '2.5', expected a value of type int"),
         ("vae.epochs=True", "Invalid vae.epochs"),
         ("vae.epochs=0", "Invalid vae.epochs: received 0, expected a value above 0"),
-        ("attack.test_epsilon=-0.3", "Invalid attack.test_epsilon: received -0.3, expected a value of at least 0"),
+        (
+            "attack.test_epsilon=-0.3",
+            "Invalid attack.test_epsilon: received -0.3, expected a value of at least 0",
+        ),
         ("attack.train_epsilons=0.1,-1.0", "Invalid attack.train_epsilons"),
         ("vae.learning_rate=1e999", "Invalid vae.learning_rate: received inf, expected finite"),
         ("attack.exhaustive=yes", "Invalid attack.exhaustive: received 'yes', expected a value of type bool"),

@@ -51,7 +51,10 @@ def test_kl_is_the_expected_log_ratio():
     z = mean + np.exp(log_variance / 2) * rng.standard_normal((400_000, 3))
     log_q = -0.5 * (((z - mean) ** 2) / np.exp(log_variance) + log_variance).sum(axis=1)
     sampled = np.mean(log_q + 0.5 * (z**2).sum(axis=1))
-    both = {"mean": np.repeat(mean, 2, 0).astype("f"), "log_variance": np.repeat(log_variance, 2, 0).astype("f")}
+    both = {
+        "mean": np.repeat(mean, 2, 0).astype("f"),
+        "log_variance": np.repeat(log_variance, 2, 0).astype("f"),
+    }
     np.testing.assert_allclose(losses.kl_divergence(forward(**both)).numpy(), sampled, rtol=0.01)
 
 
@@ -64,7 +67,9 @@ def test_proximity_and_distance_follow_the_equations():
     for row, label in zip(z, (0, 2), strict=True):
         near.append(math.dist(row, centers[label]))
         others = [j for j in range(4) if j != label]
-        far.append(sum(math.dist(row, centers[j]) + math.dist(centers[label], centers[j]) for j in others) / 3)
+        far.append(
+            sum(math.dist(row, centers[j]) + math.dist(centers[label], centers[j]) for j in others) / 3
+        )
     np.testing.assert_allclose(losses.proximity(passed), near, rtol=1e-5)
     np.testing.assert_allclose(losses.distance(passed), far, rtol=1e-5)
 
@@ -73,15 +78,25 @@ def test_gradients_are_finite_where_a_latent_sits_on_its_centre():
     z = tf.Variable(np.ones((2, 3), np.float32))
     centers = tf.Variable(np.ones((4, 3), np.float32))
     with tf.GradientTape() as tape:
-        passed = losses.Forward(*[tf.zeros(())] * 1, tf.constant([0, 2]), *[tf.zeros(())] * 3, z=z, centers=centers)
+        passed = losses.Forward(
+            *[tf.zeros(())] * 1, tf.constant([0, 2]), *[tf.zeros(())] * 3, z=z, centers=centers
+        )
         loss = tf.reduce_sum(losses.proximity(passed) + losses.distance(passed))
     for gradient in tape.gradient(loss, [z, centers]):
         assert np.isfinite(gradient.numpy()).all()
 
 
 def test_total_weighs_the_terms_as_the_formula():
-    terms = {"reconstruction": [784.0], "kl": [39.2], "classification": [2.0], "proximity": [3.0], "distance": [5.0]}
-    weights = weights_of("combined", {"alpha": 9.0, "beta": 0.1, "gamma": 0.1, "proximity": 0.01, "sigma": 1e-5})
+    terms = {
+        "reconstruction": [784.0],
+        "kl": [39.2],
+        "classification": [2.0],
+        "proximity": [3.0],
+        "distance": [5.0],
+    }
+    weights = weights_of(
+        "combined", {"alpha": 9.0, "beta": 0.1, "gamma": 0.1, "proximity": 0.01, "sigma": 1e-5}
+    )
     loss = losses.total({name: tf.constant(value) for name, value in terms.items()}, weights, pixels=784)
     np.testing.assert_allclose(loss, [(784 + 0.1 * 39.2) / 784 + 0.1 * 2 + 0.01 * 3 - 1e-5 * 5], rtol=1e-6)
 
@@ -91,7 +106,12 @@ def test_each_variant_uses_its_own_weights():
     assert weights_of("vanilla", weights) == {"kl": 2.0}
     assert weights_of("cls", weights) == {"kl": 2.0, "classification": 1.0}
     assert weights_of("pd", weights) == {"kl": 2.0, "proximity": 4.0, "distance": 5.0}
-    assert weights_of("combined", weights) == {"kl": 2.0, "classification": 3.0, "proximity": 4.0, "distance": 5.0}
+    assert weights_of("combined", weights) == {
+        "kl": 2.0,
+        "classification": 3.0,
+        "proximity": 4.0,
+        "distance": 5.0,
+    }
 
 
 def test_every_term_of_every_variant_exists():

@@ -168,7 +168,7 @@ def run_attack(
     y: np.ndarray,
     seed: Seed,
     batch_size: int = 250,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> AttackResult:
     """Attacks all images and returns one result; arguments and errors as in `attack_batches`."""
     return AttackResult.concatenate(
@@ -184,7 +184,7 @@ def attack_batches(
     seed: Seed,
     batch_size: int = 250,
     start_batch: int = 0,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Iterator[AttackResult]:
     """Attacks the images batch by batch; memory does not grow with their number.
 
@@ -225,7 +225,7 @@ def _batches(
     seed: Seed,
     batch_size: int,
     start_batch: int,
-    progress: Callable[[int], None] | None,
+    progress: Callable[[int], object] | None,
 ) -> Iterator[AttackResult]:
     for number, start in enumerate(range(0, len(x), batch_size), start_batch):
         clean, labels = x[start : start + batch_size], y[start : start + batch_size]

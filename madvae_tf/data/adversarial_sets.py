@@ -186,7 +186,7 @@ class PairedSets:
         UserError: no set; a set whose indices or labels do not fit the split.
     """
 
-    fields = ("x_adv", "x", "label")
+    fields: tuple[str, ...] = ("x_adv", "x", "label")
 
     def __init__(self, sets: Sequence[AdversarialSet], clean_images: np.ndarray, labels: np.ndarray):
         if not sets:

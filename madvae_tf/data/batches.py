@@ -29,7 +29,7 @@ class Rows(Protocol):
 class CleanImages:
     """Images of a split and their labels; `rows` int64 picks some of them."""
 
-    fields = ("x", "label")
+    fields: tuple[str, ...] = ("x", "label")
 
     def __init__(self, split: Split, rows: np.ndarray | None = None):
         self._split = split

@@ -35,7 +35,7 @@ def generate_set(
     batch_size: int,
     shard_size: int,
     metadata: dict[str, Any],
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> None:
     """Attacks `rows` of `split` and writes the set to `folder`; shards that are there already are kept.
 

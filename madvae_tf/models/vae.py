@@ -71,7 +71,9 @@ class DefenseVAE(keras.Model):
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """q(z | image): (batch, 28, 28, 1) in [0, 1] -> mean and log-variance, float32 (batch, latent) each."""
         features = self.encoder(images, training=training)
-        return tf.cast(self.mean_head(features), tf.float32), tf.cast(self.log_variance_head(features), tf.float32)
+        return tf.cast(self.mean_head(features), tf.float32), tf.cast(
+            self.log_variance_head(features), tf.float32
+        )
 
     def decode_logits(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The decoder before its sigmoid: (batch, latent) -> float32 (batch, 28, 28, 1)."""

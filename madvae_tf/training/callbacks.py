@@ -7,7 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
+
+from madvae_tf.progress import progress_bar
 
 
 class Progress(keras.callbacks.Callback):
@@ -19,7 +20,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         start = (logs or {}).get("step", 0)
-        self.bar = tqdm(total=self.total, initial=start, desc=self.description, unit="step", mininterval=1.0)
+        self.bar = progress_bar(self.total, self.description, "step", done=start)
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.set_postfix(loss=f"{(logs or {}).get('loss', 0.0):.4f}", refresh=False)
@@ -32,7 +33,8 @@ class Progress(keras.callbacks.Callback):
 class MeanLog(keras.callbacks.Callback):
     """Means of every logged value over `log_steps` steps, to `log.csv` and to TensorBoard scalars.
 
-    On resume the rows past the checkpoint are dropped, so the file ends as an unbroken run's.
+    On resume the rows past the checkpoint are dropped, so the file ends as an unbroken run's, provided that
+    `log_steps` divides the steps between checkpoints.
     """
 
     def __init__(self, folder: Path, log_steps: int):
@@ -54,7 +56,7 @@ class MeanLog(keras.callbacks.Callback):
         if (batch + 1) % self.log_steps and batch + 1 != self.params["steps"] * self.params["epochs"]:
             return
         means = {name: float(np.mean([entry[name] for entry in self.window])) for name in self.window[0]}
-        means["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        means["learning_rate"] = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         self.window = []
         self._write(batch + 1, means)
 
@@ -75,10 +77,13 @@ class MeanLog(keras.callbacks.Callback):
         else:
             self.rows.append({"step": str(step), **formatted})
         names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with self.path.open("w", newline="") as file:
+        # Whole or not there: what a killed run has logged must outlive it.
+        temporary = self.path.with_name(f"{self.path.name}.tmp")
+        with temporary.open("w", newline="") as file:
             table = csv.DictWriter(file, names, restval="")
             table.writeheader()
             table.writerows(self.rows)
+        temporary.replace(self.path)
 
 
 class PurifierPictures(keras.callbacks.Callback):

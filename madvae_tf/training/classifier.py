@@ -17,7 +17,10 @@ def random_shift(images: tf.Tensor, max_shift: int, seed: tf.Tensor) -> tf.Tenso
         return images
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     offsets = replica_part(
-        lambda size: tf.random.stateless_uniform((size, 2), seed, 0, 2 * max_shift + 1, tf.int32, alg="philox"), batch
+        lambda size: tf.random.stateless_uniform(
+            tf.stack([size, 2]), seed, 0, 2 * max_shift + 1, tf.int32, alg="philox"
+        ),
+        batch,
     )
     margin = [max_shift, max_shift]
     padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])

@@ -1,12 +1,14 @@
 """Training of the purifiers: `DefenseTrainer` holds what the loss of a variant needs (section 2.2)."""
 
 import functools
+import math
 from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
 from madvae_tf import losses
+from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
 
@@ -85,7 +87,7 @@ class DefenseTrainer(keras.Model):
         with tf.GradientTape() as tape:
             forward = self.forward(data, noise, training=True)
             terms = losses.evaluate_terms(forward, self.term_weights)
-            loss = tf.reduce_sum(self._total(terms, data["x"])) / size
+            loss = tf.reduce_sum(self._total(terms)) / size
         variables = self.trainable_variables
         apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, self.clip_norm)
         return {"loss": loss, **{name: tf.reduce_sum(term) / size for name, term in terms.items()}}
@@ -96,12 +98,12 @@ class DefenseTrainer(keras.Model):
         forward = self.forward(data, tf.zeros((tf.shape(data["label"])[0], latent)), training=False)
         terms = losses.evaluate_terms(forward, self.term_weights)
         size = global_size(data["label"])
-        correct = tf.equal(tf.argmax(forward.class_logits, axis=1), data["label"])
-        logs = {"loss": self._total(terms, data["x"]), **terms, "accuracy": tf.cast(correct, tf.float32)}
+        correct = keras.metrics.sparse_categorical_accuracy(data["label"], forward.class_logits)
+        logs = {"loss": self._total(terms), **terms, "accuracy": correct}
         return {name: tf.reduce_sum(value) / size for name, value in logs.items()}
 
-    def _total(self, terms: Mapping[str, tf.Tensor], images: tf.Tensor) -> tf.Tensor:
-        return losses.total(terms, self.term_weights, pixels=images.shape[1] * images.shape[2] * images.shape[3])
+    def _total(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return losses.total(terms, self.term_weights, pixels=math.prod(IMAGE_SHAPE))
 
     def center_norms(self) -> tf.Tensor | None:
         """|c_i| of every class, (classes,), or None. -sigma L_d is unbounded below, so these are logged."""

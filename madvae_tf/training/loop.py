@@ -75,7 +75,9 @@ def train(
         done = step + 1
         if done % steps_per_epoch == 0:
             values = validation() if validation is not None else {}
-            watchers.on_epoch_end(step // steps_per_epoch, logs | {f"val_{name}": v for name, v in values.items()})
+            watchers.on_epoch_end(
+                step // steps_per_epoch, logs | {f"val_{name}": v for name, v in values.items()}
+            )
         if done % checkpoint_steps == 0 or done == total:
             manager.save(checkpoint_number=done)
     watchers.on_train_end()

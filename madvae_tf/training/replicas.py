@@ -5,12 +5,13 @@ The loss is divided by the global batch and the optimizer sums over replicas. No
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 
-def replica_part(draw: Callable[[int], tf.Tensor], local_batch: tf.Tensor) -> tf.Tensor:
+def replica_part(draw: Callable[[tf.Tensor], tf.Tensor], local_batch: tf.Tensor) -> tf.Tensor:
     """This replica's rows of `draw(global batch size)`, which draws the same rows on every replica."""
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
@@ -27,7 +28,7 @@ def global_size(labels: tf.Tensor) -> tf.Tensor:
 
 def apply_clipped(
     optimizer: keras.optimizers.Optimizer,
-    gradients: Sequence[tf.Tensor],
+    gradients: Sequence[Any],
     variables: Sequence[keras.Variable],
     clip_norm: float,
 ) -> None:
@@ -45,6 +46,10 @@ def apply_clipped(
     optimizer.apply_gradients(zip(clipped, variables, strict=True))
 
 
-def exponential_decay(start: float, end: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+def exponential_decay(
+    start: float, end: float, steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """Learning rate start * (end / start) ** (step / steps)."""
-    return keras.optimizers.schedules.ExponentialDecay(start, decay_steps=max(steps, 1), decay_rate=end / start)
+    return keras.optimizers.schedules.ExponentialDecay(
+        start, decay_steps=max(steps, 1), decay_rate=end / start
+    )

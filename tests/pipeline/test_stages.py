@@ -1,0 +1,142 @@
+"""The graph: what a change of a setting re-runs, what reads the test images, what training may see."""
+
+import pytest
+
+from madvae_tf.config import Config, load_config, override
+from madvae_tf.errors import UserError
+from pipeline.runner import with_inputs
+from pipeline.stages import STAGES, build_stages
+
+BASE = Config()
+VARIANTS = ("vanilla", "cls", "pd", "combined")
+
+
+def stages(*assignments, command="run"):
+    """Every stage by its label."""
+    graph = build_stages(override(BASE, assignments), command)
+    assert tuple(graph) == STAGES
+    return {stage.label: stage for kind in STAGES for stage in graph[kind]}
+
+
+def rerun(*assignments, command="run"):
+    """Labels of the stages that the change runs again, without the report, which always does."""
+    before, after = stages(), stages(*assignments, command=command)
+    keys = {stage.key for stage in before.values()}
+    changed = {label for label, stage in after.items() if stage.key not in keys}
+    assert "report" in changed
+    return changed - {"report"}
+
+
+def of(*variants):
+    return {f"{kind} {variant}" for variant in variants for kind in ("vae", "evaluate", "export")}
+
+
+def sets(split):
+    return {label for label in stages() if label.startswith(f"attack {split}-")}
+
+
+EVALUATE = {"evaluate none", *(f"evaluate {variant}" for variant in VARIANTS)}
+ALL = set(stages()) - {"report"}
+CHANGES = {
+    "name=other": set(),
+    "vae.gamma=0.3": of("combined"),
+    "vae.alpha=0.3": of("cls"),
+    "vae.sigma=1e-4": of("pd", "combined"),
+    "vae.proximity=0.1": of("pd", "combined"),
+    "vae.beta=0.2": of(*VARIANTS),
+    "vae.epochs=11": of(*VARIANTS),
+    "evaluate.batch_size=100": EVALUATE,
+    "attack.test_epsilon=0.31": EVALUATE
+    | {f"attack test-{name}" for name in ("fgsm-0.31", "rand_fgsm-0.31", "pgd-0.31", "mi_fgsm-0.31")},
+    "attack.test_attacks=fgsm": EVALUATE,
+    "attack.test_clean_images=500": EVALUATE | {"attack test-none"},
+    "attack.max_pixels=50": EVALUATE | {"attack test-single_pixel"},
+    "attack.train_images=100": of(*VARIANTS) | {label for label in sets("train") if "fgsm" in label},
+    "attack.validation_images=100": of(*VARIANTS) | sets("validation") - {"attack validation-cw-7.5"},
+    "classifier.epochs=9": ALL - {"data mnist"},
+    "seed=1": ALL - {"data mnist"},
+    "data.validation_images=4000": ALL - {"data mnist"},
+    "data.path=/some/folder": ALL,
+}
+
+
+@pytest.mark.parametrize(("assignment", "expected"), CHANGES.items(), ids=CHANGES.keys())
+def test_a_change_reruns_what_depends_on_it_and_nothing_else(assignment, expected):
+    assert rerun(assignment) == expected
+
+
+def test_what_the_command_was_changes_only_the_report():
+    assert rerun(command="another") == set()
+
+
+def test_a_precision_that_auto_stands_for_is_the_same_setting(monkeypatch):
+    for machine in ("float32", "mixed_bfloat16"):
+        monkeypatch.setattr("pipeline.stages.resolve_precision", lambda p, m=machine: m if p == "auto" else p)
+        assert stages(f"vae.precision={machine}")["vae cls"].key == stages()["vae cls"].key
+
+
+def test_fewer_variants_keep_the_keys_of_the_rest():
+    less, more = stages("vae.variants=cls"), stages()
+    assert {label for label in less if label.startswith(("vae", "export", "evaluate"))} == {
+        "vae cls",
+        "export cls",
+        "export classifier",
+        "evaluate none",
+        "evaluate cls",
+    }
+    assert all(stage.key == more[label].key for label, stage in less.items() if label != "report")
+
+
+def upstream(stage):
+    return {each.label for each in with_inputs([stage])} - {stage.label}
+
+
+def test_nothing_of_the_test_split_reaches_training_and_validation_is_held_out():
+    graph = stages()
+    for variant in VARIANTS:
+        stage = graph[f"vae {variant}"]
+        assert upstream(stage) == {"data mnist", "classifier"} | sets("train") | sets("validation")
+        for name, read in stage.inputs.items():
+            if ":" in name:  # train:... and validation:... are read as what they are called
+                assert read.config["split"] == name.split(":")[0] == read.instance.split("-")[0]
+    assert upstream(graph["classifier"]) == {"data mnist"}
+    for label in sets("train") | sets("validation"):
+        assert upstream(graph[label]) == {"data mnist", "classifier"}
+    for variant in ("none", *VARIANTS):
+        read = upstream(graph[f"evaluate {variant}"])
+        assert sets("test") < read
+        assert {name.split(":")[0] for name in graph[f"evaluate {variant}"].inputs} <= {
+            *("data", "classifier", "vae", "set"),
+        }
+
+
+def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs():
+    graph = stages("attack.train_images=100", "attack.train_cw_images=100", "attack.train_clean_images=100")
+    draws = {label: tuple(graph[label].config["draw"]) for label in sets("train") | sets("test")}
+    assert len({draws[label] for label in sets("train")}) == len(sets("train")) == 10
+    assert {draws[label] for label in sets("test")} == {("test",)}
+    assert {graph[label].config["images"] for label in sets("test") - {"attack test-none"}} == {1000}
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
+def test_the_committed_configs_make_a_graph(name):
+    graph = build_stages(load_config(f"configs/{name}.py"), "run")
+    assert [len(graph[kind]) for kind in STAGES] == [1, 1, 21, 4, 5, 1, 5]
+    assert graph["report"][0].publish_to == "report"
+    assert {stage.publish_to for stage in graph["export"]} == {
+        f"export/{s.instance}" for s in graph["export"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("data.name=minst", "Unknown dataset 'minst'. Did you mean 'mnist'"),
+        ("classifier.name=table7", "Unknown classifier 'table7'"),
+        ("vae.variants=combine", "Unknown variant 'combine'. Did you mean 'combined'"),
+        ("attack.test_attacks=pdg", "Unknown attack 'pdg'. Did you mean 'pgd'"),
+    ],
+)
+def test_unknown_names_are_refused_before_anything_runs(assignment, message):
+    with pytest.raises(UserError, match=message):
+        stages(assignment)

@@ -1,0 +1,147 @@
+"""SavedModels in a process that does not know this project: signatures, values, gradients."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.export import export_classifier, export_purifier
+from madvae_tf.models.classifiers import Table6Classifier
+from madvae_tf.models.defended import defended_logits
+from madvae_tf.models.vae import DefenseVAE
+
+BYTES = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
+IMAGES = BYTES.astype(np.float32) / 255
+WEIGHTS = np.random.default_rng(1).standard_normal((5, 10)).astype(np.float32)
+
+# Only TensorFlow and NumPy; it prints what it finds and keeps the arrays.
+READER = """
+import json, sys
+try:
+    import madvae_tf
+    sys.exit("the project can be imported here")
+except ImportError:
+    pass
+import numpy as np, tensorflow as tf
+given = np.load("given.npz")
+found, arrays = {}, {}
+for model in ("purifier", "classifier"):
+    loaded = tf.saved_model.load(model)
+    for name, signature in loaded.signatures.items():
+        inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+        describe = lambda specs: {k: [s.dtype.name, s.shape.as_list()] for k, s in specs.items()}
+        found[f"{model}/{name}"] = [describe(inputs), describe(outputs)]
+        images = given["bytes" if name.endswith("uint8") else "images"]
+        for n in (1, 5):
+            (value,) = signature(images=tf.constant(images[:n])).values()
+            arrays[f"{model}/{name}/{n}"] = value.numpy()
+    x = tf.constant(given["images"])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = tf.reduce_sum(loaded.signatures["classify"](images=x)["probabilities"] * given["weights"])
+    arrays[f"{model}/gradient"] = tape.gradient(value, x).numpy()
+assert not any(name.split(".")[0] in ("madvae_tf", "pipeline") for name in sys.modules)
+np.savez("found.npz", **arrays)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def models():
+    keras.utils.set_random_seed(0)
+    purifier, classifier = DefenseVAE(8), Table6Classifier()
+    # Weights away from the start, or every probability is near 0.1 and every pixel near 0.5.
+    rng = np.random.default_rng(2)
+    for model in (purifier, classifier):
+        values = [2 * w if w.ndim > 1 else w + 0.1 * rng.random(w.shape) for w in model.get_weights()]
+        model.set_weights(values)
+    return purifier, classifier
+
+
+@pytest.fixture(scope="module")
+def elsewhere(models, tmp_path_factory):
+    """(folder, signatures found, arrays found) of the exports, read by another process."""
+    folder = tmp_path_factory.mktemp("exports")
+    purifier, classifier = models
+    export_purifier(folder / "purifier", purifier, classifier)
+    export_classifier(folder / "classifier", classifier)
+    np.savez(folder / "given.npz", bytes=BYTES, images=IMAGES, weights=WEIGHTS)
+    # -S leaves out the hook by which an editable install puts the project on the path.
+    packages = os.path.dirname(os.path.dirname(tf.__file__))
+    code = f"import sys; sys.path.append({packages!r})\n{READER}"
+    process = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    with np.load(folder / "found.npz") as arrays:
+        return folder, json.loads(process.stdout), dict(arrays)
+
+
+def test_signatures(elsewhere):
+    images, probabilities = [-1, 28, 28, 1], {"probabilities": ["float32", [-1, 10]]}
+    purified = {"purified": ["float32", images]}
+    expected = {
+        "purifier/purify": ("float32", purified),
+        "purifier/serving_default": ("float32", purified),
+        "purifier/classify": ("float32", probabilities),
+        "purifier/purify_uint8": ("uint8", purified),
+        "purifier/classify_uint8": ("uint8", probabilities),
+        "classifier/classify": ("float32", probabilities),
+        "classifier/serving_default": ("float32", probabilities),
+        "classifier/classify_uint8": ("uint8", probabilities),
+    }
+    found = json.loads(json.dumps(elsewhere[1]).replace("null", "-1"))
+    assert found == {
+        name: [{"images": [dtype, images]}, outputs] for name, (dtype, outputs) in expected.items()
+    }
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_values_are_those_of_the_models(models, elsewhere, n):
+    purifier, classifier = models
+    arrays, x = elsewhere[2], IMAGES[:n]
+    purified = purifier(x).numpy()
+    assert purified.std() > 0.01
+    defended = tf.nn.softmax(defended_logits(classifier, purifier)(x)).numpy()
+    plain = tf.nn.softmax(classifier(x)).numpy()
+    assert np.abs(defended - plain).max() > 0.01
+    for name, expected in (
+        ("purifier/purify", purified),
+        ("purifier/serving_default", purified),
+        ("purifier/classify", defended),
+        ("classifier/classify", plain),
+        ("classifier/serving_default", plain),
+    ):
+        np.testing.assert_allclose(arrays[f"{name}/{n}"], expected, atol=1e-5)
+    for name in ("purifier/purify", "purifier/classify", "classifier/classify"):
+        np.testing.assert_allclose(arrays[f"{name}_uint8/{n}"], arrays[f"{name}/{n}"], atol=1e-5)
+    for name, values in arrays.items():
+        if "classify" in name:
+            np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
+        elif "purify" in name:
+            assert values.min() >= 0 and values.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["purifier", "classifier"])
+def test_gradients_flow_through_a_loaded_classify(models, elsewhere, name):
+    """Others attack the exports that way."""
+    logits = defended_logits(models[1], models[0] if name == "purifier" else None)
+    x = tf.constant(IMAGES)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = tf.reduce_sum(tf.nn.softmax(logits(x)) * WEIGHTS)
+    expected = tape.gradient(value, x).numpy()
+    largest = np.abs(expected).max()
+    assert largest > 1e-6 and (np.abs(expected).max(axis=(1, 2, 3)) > 0).all()
+    np.testing.assert_allclose(elsewhere[2][f"{name}/gradient"], expected, atol=1e-4 * largest)
+
+
+def test_keras_files_lie_beside_the_saved_models(models, elsewhere):
+    for folder, model in (("purifier", models[0]), ("classifier", models[1])):
+        loaded = keras.saving.load_model(elsewhere[0] / folder / f"{folder}.keras", compile=False)
+        np.testing.assert_array_equal(loaded(IMAGES).numpy(), model(IMAGES).numpy())

@@ -1,0 +1,149 @@
+"""Clipping, shared noise and shifts, against numpy; several devices against one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.training.classifier import random_shift
+from madvae_tf.training.replicas import apply_clipped, exponential_decay, global_size, replica_part
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("clip_norm", "scale"), [(2.6, 0.2), (13.0, 1.0), (100.0, 1.0)])
+def test_the_global_norm_is_clipped_and_the_direction_kept(clip_norm, scale):
+    variables = [keras.Variable(np.zeros(2, np.float32)), keras.Variable(np.zeros((1, 1), np.float32))]
+    gradients = [tf.constant([3.0, 4.0]), tf.constant([[12.0]])]  # a norm of 13 together
+    apply_clipped(keras.optimizers.SGD(1.0), gradients, variables, clip_norm)
+    np.testing.assert_allclose(variables[0], [-3 * scale, -4 * scale], rtol=1e-6)
+    np.testing.assert_allclose(variables[1], [[-12 * scale]], rtol=1e-6)
+
+
+def test_one_replica_draws_for_its_own_batch():
+    assert replica_part(lambda size: tf.range(size), tf.constant(5)).numpy().tolist() == [0, 1, 2, 3, 4]
+    assert float(global_size(tf.zeros(5, tf.int64))) == 5.0
+
+
+def test_the_learning_rate_falls_geometrically_from_start_to_end():
+    schedule = exponential_decay(1e-2, 1e-4, 200)
+    np.testing.assert_allclose(
+        [float(schedule(step)) for step in (0, 100, 200)], [1e-2, 1e-3, 1e-4], rtol=1e-4
+    )
+
+
+def shifted(image, down, right):
+    """`image` moved, zeros moving in, pixel by pixel."""
+    moved = np.zeros_like(image)
+    for row in range(28):
+        for column in range(28):
+            if 0 <= row - down < 28 and 0 <= column - right < 28:
+                moved[row, column] = image[row - down, column - right]
+    return moved
+
+
+def test_a_shift_moves_every_image_by_an_offset_of_its_own():
+    images = np.random.default_rng(0).random((150, 28, 28, 1), dtype=np.float32)
+    got = random_shift(tf.constant(images), 2, tf.constant([4, 5])).numpy()
+    offsets = []
+    for image, moved in zip(images, got, strict=True):
+        fits = [
+            (down, right)
+            for down in range(-2, 3)
+            for right in range(-2, 3)
+            if np.array_equal(moved[14, 14], image[14 - down, 14 - right])
+        ]
+        offsets += fits
+        assert len(fits) == 1
+        np.testing.assert_array_equal(moved, shifted(image, *fits[0]))
+    assert len(set(offsets)) == 25
+    again, other = (random_shift(tf.constant(images), 2, tf.constant([4, seed])).numpy() for seed in (5, 6))
+    np.testing.assert_array_equal(got, again)
+    assert not np.array_equal(got, other)
+    np.testing.assert_array_equal(random_shift(tf.constant(images), 0, tf.constant([4, 5])), images)
+
+
+# On two logical devices and on one: the same weights and statistics, although every batch's halves are unlike.
+SCRIPT = """
+import sys
+import keras, numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+sys.path.insert(0, "tests/training")
+from conftest import TinyPairs, make_classifier, make_purifier
+from madvae_tf.data.batches import training_dataset
+from madvae_tf.training.loop import default_strategy, train
+from madvae_tf.training.replicas import global_size, replica_part
+
+class Unlike(TinyPairs):
+    def batch(self, rows):
+        x_adv, x, label = super().batch(rows)
+        dark = np.linspace(0.1, 1, len(rows), dtype=np.float32)[:, None, None, None]
+        return x_adv * dark, x * dark, label
+
+two = default_strategy()
+assert isinstance(two, tf.distribute.MirroredStrategy) and two.num_replicas_in_sync == 2
+parts = two.experimental_local_results(two.run(lambda: replica_part(lambda size: tf.range(size), tf.constant(3))))
+assert [part.numpy().tolist() for part in parts] == [[0, 1, 2], [3, 4, 5]], parts
+sizes = two.experimental_local_results(two.run(lambda: global_size(tf.zeros(3, tf.int64))))
+assert [float(size) for size in sizes] == [6.0, 6.0]
+
+class Keep(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.logs = []
+    def on_train_batch_end(self, batch, logs=None):
+        self.logs.append(logs)
+
+def trained(make, strategy, folder):
+    with strategy.scope():
+        trainer = make(optimizer=keras.optimizers.SGD(0.05))
+    def values():
+        groups = trainer.trainable_weights, trainer.non_trainable_weights
+        return [np.concatenate([np.ravel(weight.numpy()) for weight in group] or [[]]) for group in groups]
+    start, keep = values(), Keep()
+    train(trainer, lambda step: training_dataset(Unlike(), 16, 1, step, 3), 3, 1, strategy,
+          sys.argv[1] + "/" + folder, 100, [keep])
+    return start, values(), keep.logs
+
+def without_dropout(optimizer):  # which is drawn per replica
+    trainer = make_classifier(optimizer)
+    trainer.classifier.dropout = 0.0
+    return trainer
+
+for name, make in (("purifier", lambda optimizer: make_purifier(optimizer=optimizer, clip_norm=0.05)),
+                   ("classifier", without_dropout)):
+    runs = [trained(make, strategy, f"{name}-{number}")
+            for number, strategy in enumerate((tf.distribute.get_strategy(), two))]
+    (start, one, logs_one), (_, both, logs_two) = runs
+    for before, alone, together in zip(start, one, both):
+        if len(before):
+            moved, apart = np.linalg.norm(alone - before), np.linalg.norm(alone - together)
+            assert moved > 1e-3 and apart < 0.01 * moved, (name, moved, apart)
+            assert np.abs(alone - together).max() < 1e-4
+    if name == "purifier":  # three steps of 0.05 each, clipped to 0.05
+        assert 0.002 < np.linalg.norm(one[0] - start[0]) < 3 * 0.05 * 0.05 * 1.001
+    logs = [abs(a[key] - b[key]) / max(1, abs(a[key])) for a, b in zip(logs_one, logs_two) for key in a]
+    assert max(logs) < 1e-4, logs
+    print(name)
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one_does(tmp_path):
+    """Covers the loss over the global batch, the clipping of the summed gradient and synchronised normalisation."""
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    assert process.stdout.split() == ["purifier", "classifier"]
