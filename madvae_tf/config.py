@@ -168,10 +168,13 @@ class VaeConfig:
 
     `alpha` weighs L_c in cls, `gamma` weighs L_c in combined, `beta` weighs L_kl against L_r, `proximity`
     weighs L_p (the paper's alpha of L_pd) and `sigma` weighs L_d. `clip_norm` bounds the global gradient norm.
+    `warmup_epochs` of the vanilla loss at `learning_rate` come first and are shared by all variants; each then trains
+    `epochs` of its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from nothing.
     """
 
     variants: tuple[str, ...] = ("vanilla", "cls", "pd", "combined")
     latent_size: int = 128
+    warmup_epochs: int = 0
     epochs: int = 10
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -192,7 +195,7 @@ class VaeConfig:
             "vae",
             positive="latent_size epochs batch_size learning_rate final_learning_rate clip_norm checkpoint_steps "
             "image_steps",
-            not_negative="alpha beta gamma proximity sigma",
+            not_negative="alpha beta gamma proximity sigma warmup_epochs",
         )
         _check_precision("vae", self.precision)
         _require(len(self.variants) > 0, "vae.variants", self.variants, "at least one variant")

@@ -66,7 +66,14 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     train = {s.instance: adversarial(s) for s in train_settings(config.attack)}
     validation = {s.instance: adversarial(s) for s in validation_settings(config.attack)}
     tests = {s.attack: adversarial(s) for s in test_settings(config.attack)}
-    vaes = {name: _vae(config, name, common, both, train, validation) for name in config.vae.variants}
+    learned = {
+        **both,
+        **{f"train:{name}": stage for name, stage in train.items()},
+        **{f"validation:{name}": stage for name, stage in validation.items()},
+    }
+    if config.vae.warmup_epochs:
+        learned = {**learned, "warmup": _warmup(config, common, learned)}
+    vaes = {name: _vae(config, name, common, learned) for name in config.vae.variants}
     sets = {f"set:{name}": stage for name, stage in tests.items()}
     evaluations = {
         name: Stage(
@@ -110,14 +117,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     }
 
 
-def _vae(
-    config: Config,
-    name: str,
-    common: dict[str, Any],
-    both: dict[str, Stage],
-    train: dict[str, Stage],
-    validation: dict[str, Stage],
-) -> Stage:
+def _vae(config: Config, name: str, common: dict[str, Any], inputs: dict[str, Stage], **changes: Any) -> Stage:
     vae = config.vae
     own = _own(
         vae,
@@ -129,15 +129,19 @@ def _vae(
         **own,
         "variant": name,
         "classifier": config.classifier.name,
-        "weights": weights_of(name, dataclasses.asdict(vae)),
+        "weights": weights_of(changes.pop("loss", name), dataclasses.asdict(vae)),
         "precision": resolve_precision(vae.precision),
-    }
-    inputs = {
-        **both,
-        **{f"train:{key}": stage for key, stage in train.items()},
-        **{f"validation:{key}": stage for key, stage in validation.items()},
+        "first_epoch": vae.warmup_epochs,
+        **changes,
     }
     return Stage("vae", name, 1, settings, inputs, steps.train_purifier)
+
+
+def _warmup(config: Config, common: dict[str, Any], inputs: dict[str, Stage]) -> Stage:
+    """The vanilla purifier, at the first learning rate throughout, that every variant goes on from."""
+    vae = config.vae
+    changes = {"epochs": vae.warmup_epochs, "final_learning_rate": vae.learning_rate, "first_epoch": 0}
+    return _vae(config, "warmup", common, inputs, loss="vanilla", **changes)
 
 
 def _own(section: Any, *names: str) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def train_purifier(context: Context) -> None:
     pairs = _paired(context, splits["train"], "train")
     validation = _paired(context, splits["validation"], "validation")
     batch_size = min(settings["batch_size"], len(pairs))
-    steps, epochs = len(pairs) // batch_size, settings["epochs"]
+    steps, epochs, first = len(pairs) // batch_size, settings["epochs"], settings["first_epoch"]
     frozen = _load(context.inputs["classifier"] / "classifier.keras")
     strategy = default_strategy()
     keras.utils.set_random_seed(settings["seed"])
@@ -146,9 +146,10 @@ def train_purifier(context: Context) -> None:
         classifier = build_classifier(settings["classifier"], 0.0, settings["precision"])
         classifier.set_weights(frozen.get_weights())
         purifier = DefenseVAE(settings["latent_size"], dtype=settings["precision"])
-        trainer = DefenseTrainer(
-            purifier, classifier, settings["weights"], settings["seed"], settings["clip_norm"]
-        )
+        if "warmup" in context.inputs:
+            purifier.set_weights(_load(context.inputs["warmup"] / "purifier.keras").get_weights())
+        seed = settings["seed"] + first
+        trainer = DefenseTrainer(purifier, classifier, settings["weights"], seed, settings["clip_norm"])
         schedule = exponential_decay(
             settings["learning_rate"], settings["final_learning_rate"], steps * epochs
         )
@@ -157,7 +158,9 @@ def train_purifier(context: Context) -> None:
     watched = in_order(validation, 500)
     train(
         trainer,
-        lambda start: training_dataset(pairs, batch_size, settings["seed"], start, steps * epochs),
+        lambda start: training_dataset(
+            pairs, batch_size, settings["seed"], steps * first + start, steps * (first + epochs)
+        ),
         steps,
         epochs,
         strategy,
