@@ -1,6 +1,6 @@
 """The default: every experiment of the main table at a size that two CPU cores finish in under 20 minutes."""
 
-from madvae_tf.config import AttackConfig, ClassifierConfig, Config, VaeConfig
+from madvae_tf.config import AttackConfig, Config, VaeConfig
 
 
 def get_config() -> Config:
@@ -23,5 +23,5 @@ def get_config() -> Config:
             cw_learning_rate=0.15,
             cw_initial_const=1.0,
         ),
-        vae=VaeConfig(epochs=1),
+        vae=VaeConfig(warmup_epochs=3, epochs=1, batch_size=32, checkpoint_steps=500),
     )

@@ -1,19 +1,15 @@
 """The configuration: one frozen dataclass per section, checked on construction.
 
-A file in `configs/` holds a function `get_config() -> Config`; `--set=section.field=value` overrides one
-field, its text parsed against the field's type. Library code takes a section or plain values, never flags.
+A file in `configs/` holds a function `get_config() -> Config`; `overrides` loads it and applies --set. Library code takes a
+section or plain values, never flags.
 Names of attacks, variants and data sets are resolved where their registries are known, not here.
 """
 
-import ast
 import dataclasses
 import difflib
-import importlib.util
 import math
 import typing
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from madvae_tf.errors import UserError
@@ -30,7 +26,7 @@ def _check(section: object, prefix: str, positive: str = "", not_negative: str =
     """Field types against the annotations, then the sign of the fields named in the two lists."""
     for item in dataclasses.fields(section):  # type: ignore[arg-type]
         name, value = f"{prefix}.{item.name}", getattr(section, item.name)
-        _require(_matches(value, item.type), name, value, f"a value of type {_type_name(item.type)}")
+        _require(matches(value, item.type), name, value, f"a value of type {type_name(item.type)}")
         values = value if isinstance(value, tuple) else (value,)
         if any(isinstance(v, float) for v in values):
             _require(all(math.isfinite(v) for v in values), name, value, "finite numbers")
@@ -40,9 +36,10 @@ def _check(section: object, prefix: str, positive: str = "", not_negative: str =
             _require(all(v >= 0 for v in values), name, value, "a value of at least 0")
 
 
-def _matches(value: object, annotation: Any) -> bool:
+def matches(value: object, annotation: Any) -> bool:
+    """Whether `value` is of the annotated type; an int is no float and a bool no int."""
     if typing.get_origin(annotation) is tuple:
-        return isinstance(value, tuple) and all(_matches(v, typing.get_args(annotation)[0]) for v in value)
+        return isinstance(value, tuple) and all(matches(v, typing.get_args(annotation)[0]) for v in value)
     if annotation is float:
         return isinstance(value, float)
     if annotation is int:
@@ -50,7 +47,8 @@ def _matches(value: object, annotation: Any) -> bool:
     return isinstance(value, annotation)
 
 
-def _type_name(annotation: Any) -> str:
+def type_name(annotation: Any) -> str:
+    """The annotated type as a message says it."""
     if typing.get_origin(annotation) is tuple:
         return f"list of {typing.get_args(annotation)[0].__name__}"
     return annotation.__name__
@@ -154,6 +152,16 @@ class AttackConfig:
             values = getattr(self, name)
             _require(len(set(values)) == len(values), f"attack.{name}", values, "each one once")
         _check_precision("attack", self.train_precision)
+        epsilons = (*self.train_epsilons, self.validation_epsilon, self.test_epsilon)
+        _require(
+            max(epsilons) <= 1, "epsilons of the attacks", max(epsilons), "at most 1, the range of a pixel"
+        )
+        _require(
+            self.alpha <= min(epsilons),
+            "attack.alpha",
+            self.alpha,
+            f"at most every epsilon ({min(epsilons)})",
+        )
         _require(
             self.shard_size % self.batch_size == 0,
             "attack.shard_size",
@@ -255,7 +263,7 @@ def _build(kind: type, values: dict[str, Any], prefix: str) -> Any:
     built = {}
     for name, value in values.items():
         if name not in known:
-            raise _unknown_key(prefix + name)
+            raise unknown_key(prefix + name)
         annotation = known[name].type
         if dataclasses.is_dataclass(annotation):
             built[name] = _build(annotation, value, f"{prefix}{name}.")  # type: ignore[arg-type]
@@ -264,63 +272,8 @@ def _build(kind: type, values: dict[str, Any], prefix: str) -> Any:
     return kind(**built)
 
 
-def override(config: Config, assignments: Iterable[str]) -> Config:
-    """`config` with every `section.field=value` (or `seed=value`) of `assignments` applied, in order.
-
-    Lists are written `[a,b]` or `a,b`. Raises `UserError` for an unknown key (with the nearest known one),
-    for text that is not of the field's type, and for a value that a section refuses.
-    """
-    for assignment in assignments:
-        key, separator, text = assignment.partition("=")
-        if not separator or not key:
-            raise UserError(
-                f"Invalid --set={assignment}: expected section.field=value, like --set=vae.epochs=2."
-            )
-        path = key.strip().split(".")
-        section: Any = config
-        for step in path[:-1]:
-            section = getattr(section, step, None)
-        names = (
-            [item.name for item in dataclasses.fields(section)] if dataclasses.is_dataclass(section) else []
-        )
-        if path[-1] not in names or dataclasses.is_dataclass(getattr(section, path[-1])):
-            raise _unknown_key(key.strip())
-        annotation = next(item.type for item in dataclasses.fields(section) if item.name == path[-1])
-        value = _parse(text.strip(), annotation, key.strip())
-        config = _replace(config, path, value)
-    return config
-
-
-def _replace(section: Any, path: list[str], value: Any) -> Any:
-    if len(path) > 1:
-        value = _replace(getattr(section, path[0]), path[1:], value)
-    return dataclasses.replace(section, **{path[0]: value})
-
-
-def _parse(text: str, annotation: Any, key: str) -> Any:
-    if annotation is str:
-        return text
-    wrong = UserError(f"Invalid {key}: received {text!r}, expected a value of type {_type_name(annotation)}.")
-    if typing.get_origin(annotation) is tuple:
-        inner = text[1:-1] if text[:1] + text[-1:] in ("[]", "()") else text
-        parts = [part.strip().strip("'\"") for part in inner.split(",") if part.strip()]
-        return tuple(_parse(part, typing.get_args(annotation)[0], key) for part in parts)
-    if annotation is bool:
-        if text.lower() not in ("true", "false"):
-            raise wrong
-        return text.lower() == "true"
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        raise wrong from None
-    if annotation is float and _matches(value, int):
-        value = float(value)
-    if not _matches(value, annotation):
-        raise wrong
-    return value
-
-
-def _unknown_key(key: str) -> UserError:
+def unknown_key(key: str) -> UserError:
+    """The error for a key that no section has; names the nearest known one."""
     known = []
     for item in dataclasses.fields(Config):
         if dataclasses.is_dataclass(item.type):
@@ -332,39 +285,3 @@ def _unknown_key(key: str) -> UserError:
     return UserError(
         f"Unknown configuration key {key!r}.{hint} Known sections: data, classifier, attack, vae, evaluate."
     )
-
-
-def load_config(path: str | Path) -> Config:
-    """The `Config` that `get_config()` in the Python file `path` returns.
-
-    Raises:
-        UserError: no such file, no `get_config` in it, or something else than a `Config` from it.
-    """
-    path = Path(path)
-    if not path.is_file():
-        beside = (
-            sorted(str(p) for p in path.parent.glob("*.py") if p.stem != "__init__")
-            if path.parent.is_dir()
-            else []
-        )
-        raise UserError(
-            f"No config file {str(path)!r}. Expected a Python file like: {', '.join(beside) or 'configs/quick.py'}."
-        )
-    spec = importlib.util.spec_from_file_location(f"madvae_config_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"Invalid config file {str(path)!r}: expected a Python file that ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        config = module.get_config()
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"Invalid config file {str(path)!r}: {type(error).__name__}: {error}.") from error
-    _require(
-        isinstance(config, Config),
-        f"result of get_config() in {path}",
-        type(config).__name__,
-        "a madvae_tf.config.Config",
-    )
-    return config

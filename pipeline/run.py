@@ -9,8 +9,9 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
-from madvae_tf.config import Config, load_config, override
+from madvae_tf.config import Config
 from madvae_tf.errors import UserError, unknown_name
+from madvae_tf.overrides import load_config, override
 from pipeline.runner import Stage, plan, plan_lines, run_stages, with_inputs
 from pipeline.stages import STAGES, build_stages
 

@@ -71,8 +71,8 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         **{f"train:{name}": stage for name, stage in train.items()},
         **{f"validation:{name}": stage for name, stage in validation.items()},
     }
-    if config.vae.warmup_epochs:
-        learned = {**learned, "warmup": _warmup(config, common, learned)}
+    warmups = [_warmup(config, common, learned)] if config.vae.warmup_epochs else []
+    learned = learned | {"warmup": stage for stage in warmups}
     vaes = {name: _vae(config, name, common, learned) for name in config.vae.variants}
     sets = {f"set:{name}": stage for name, stage in tests.items()}
     evaluations = {
@@ -110,14 +110,16 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         "data": [data],
         "classifier": [classifier],
         "attack": [*train.values(), *validation.values(), *tests.values()],
-        "vae": list(vaes.values()),
+        "vae": [*warmups, *vaes.values()],
         "evaluate": list(evaluations.values()),
         "report": [report],
         "export": exports,
     }
 
 
-def _vae(config: Config, name: str, common: dict[str, Any], inputs: dict[str, Stage], **changes: Any) -> Stage:
+def _vae(
+    config: Config, name: str, common: dict[str, Any], inputs: dict[str, Stage], **changes: Any
+) -> Stage:
     vae = config.vae
     own = _own(
         vae,

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from madvae_tf.config import Config, from_dict, load_config, override, to_dict
+from madvae_tf.config import Config, from_dict, to_dict
 from madvae_tf.errors import UserError
+from madvae_tf.overrides import load_config, override
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,8 @@ def test_override_changes_nothing_else():
         ("vae.variants=cls,cls", "each variant once"),
         ("classifier.dropout=1.0", "expected a value below 1"),
         ("seed=-1", "Invalid config.seed"),
+        ("attack.test_epsilon=1.5", "expected at most 1, the range of a pixel"),
+        ("attack.alpha=0.28", "Invalid attack.alpha: received 0.28, expected at most every epsilon (0.25)"),
     ],
 )
 def test_a_bad_override_is_one_clear_line(assignment, message):
@@ -92,7 +95,10 @@ def test_the_committed_configs_load(name):
     [
         (None, "No config file"),
         ("x = 1\n", "has no attribute 'get_config'"),
-        ("def get_config():\n    return 3\n", "received 'int', expected a madvae_tf.config.Config"),
+        (
+            "def get_config():\n    return 3\n",
+            "get_config() returned int, expected a madvae_tf.config.Config",
+        ),
         ("def get_config(:\n", "SyntaxError"),
     ],
 )

@@ -14,6 +14,7 @@ FOUNDATION = {"madvae_tf", "madvae_tf.errors", "madvae_tf.images", "madvae_tf.pr
 
 GROUND_FLOOR = {
     "madvae_tf.config",
+    "madvae_tf.overrides",
     "madvae_tf.variants",
     "madvae_tf.precision",
     "madvae_tf.losses",
@@ -25,6 +26,7 @@ GROUND_FLOOR = {
 # Room -> the other rooms that it may import.
 ALLOWED: dict[str, set[str]] = {
     **{room: set() for room in FOUNDATION | GROUND_FLOOR},
+    "madvae_tf.overrides": {"madvae_tf.config"},
     "madvae_tf.data": GROUND_FLOOR - {"madvae_tf.report"},
     "madvae_tf.training": {*GROUND_FLOOR, "madvae_tf.data"} - {"madvae_tf.report"},
     "madvae_tf.evaluate": {*GROUND_FLOOR, "madvae_tf.data"},
@@ -45,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
 WITHOUT_TENSORFLOW = {
     *FOUNDATION,
     "madvae_tf.config",
+    "madvae_tf.overrides",
     "madvae_tf.variants",
     "madvae_tf.precision",
     "madvae_tf.report",

@@ -28,9 +28,8 @@ def build_page(
     sections = [
         f"<h1>{title}</h1>",
         words.introduction(run, lines),
-        words.verdict(lines, rows),
-        words.warnings_banner(warnings),
         _section("pipeline", "How a purifier is trained", _pipeline(drawing)),
+        _section("verdict", "The verdict", words.verdict(lines, rows) + words.warnings_banner(warnings)),
         _section("run", "This run", facts.run_facts(run, lines)),
         _section("results", "Table 1: six attacks, with and without a purifier", _table1(lines, files)),
         _section("attack-settings", "The attacks", _attacks(rows, run)),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from madvae_tf.config import load_config
 from madvae_tf.data import idx
+from madvae_tf.overrides import load_config
 from pipeline import artifacts
 from pipeline.disk import lock_workdir
 from pipeline.stages import build_stages

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from madvae_tf.attacks import ATTACKS
-from madvae_tf.config import AttackConfig, load_config
+from madvae_tf.config import AttackConfig
 from madvae_tf.errors import UserError
+from madvae_tf.overrides import load_config
 from pipeline.settings import TEST_PARAMETERS, test_settings, train_settings, validation_settings
 
 # pytest would take it for a test.

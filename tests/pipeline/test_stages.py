@@ -2,8 +2,9 @@
 
 import pytest
 
-from madvae_tf.config import Config, load_config, override
+from madvae_tf.config import Config
 from madvae_tf.errors import UserError
+from madvae_tf.overrides import load_config, override
 from pipeline.runner import with_inputs
 from pipeline.stages import STAGES, build_stages
 
@@ -45,6 +46,8 @@ CHANGES = {
     "vae.proximity=0.1": of("pd", "combined"),
     "vae.beta=0.2": of(*VARIANTS),
     "vae.epochs=11": of(*VARIANTS),
+    "vae.warmup_epochs=2": of(*VARIANTS) | {"vae warmup"},
+    "attack.train_precision=float32": of(*VARIANTS) | sets("train"),
     "evaluate.batch_size=100": EVALUATE,
     "attack.test_epsilon=0.31": EVALUATE
     | {f"attack test-{name}" for name in ("fgsm-0.31", "rand_fgsm-0.31", "pgd-0.31", "mi_fgsm-0.31")},

@@ -1,0 +1,65 @@
+"""What several stages do: load splits, models and targets."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.runner import Context
+
+
+def splits_of(context: Context) -> dict[str, Any]:
+    settings = context.config
+    return _load_splits(settings["dataset"], context.inputs["data"] / "tfds", settings["validation_images"])
+
+
+@functools.lru_cache(maxsize=1)
+def _load_splits(dataset: str, data_dir: Path, validation_images: int) -> dict[str, Any]:
+    """Kept for the stages that follow in this process: decoding takes seconds."""
+    from madvae_tf.data.prepare import load_splits
+
+    return load_splits(dataset, data_dir, validation_images)
+
+
+def paired_sets(context: Context, split: Any, name: str) -> Any:
+    from madvae_tf.data.adversarial_sets import AdversarialSet, PairedSets
+
+    folders = [folder for key, folder in context.inputs.items() if key.startswith(f"{name}:")]
+    return PairedSets([AdversarialSet.open(folder) for folder in folders], split.images, split.labels)
+
+
+def load_model(path: Path) -> Any:
+    import keras
+
+    # Their classes must be registered before the file is read.
+    import madvae_tf.models.classifiers
+    import madvae_tf.models.vae  # noqa: F401
+
+    model: Any = keras.saving.load_model(path, compile=False)
+    model.trainable = False
+    return model
+
+
+@functools.lru_cache(maxsize=2)
+def attack_target(path: Path, precision: str) -> Any:
+    """Kept for the stages that follow in this process: compiled gradients are cached by its callables."""
+    from madvae_tf.attacks import Target
+
+    classifier = load_model(path)
+    if precision != "float32":
+        config = {**classifier.get_config(), "dtype": precision}
+        computing = type(classifier).from_config(config)
+        computing.set_weights(classifier.get_weights())
+        classifier = computing
+    return Target(logits=functools.partial(classifier, training=False))
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def start_anew(context: Context) -> None:
+    """Removes what a killed attempt left, so that no half-written file joins the artifact."""
+    for name in artifacts.content_files(context.folder):
+        (context.folder / name).unlink()

@@ -1,0 +1,180 @@
+"""The stages after training: evaluation, report and export."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.runner import Context
+from pipeline.steps.common import load_model, read_json, splits_of, start_anew
+
+
+def evaluate_defense(context: Context) -> None:
+    """One defence (or none) on every test set: `rows.json`, `predictions.npz`, `images.npz`."""
+    import numpy as np
+    import tensorflow as tf
+
+    from madvae_tf import evaluate
+    from madvae_tf.data.adversarial_sets import AdversarialSet
+    from madvae_tf.data.prepare import to_float
+    from madvae_tf.models.defended import defended_logits
+    from madvae_tf.progress import progress_bar
+    from madvae_tf.report.schema import POOLED_ATTACK
+
+    start_anew(context)
+    settings = context.config
+    split = splits_of(context)["test"]
+    classifier = load_model(context.inputs["classifier"] / "classifier.keras")
+    purifier = load_model(context.inputs["vae"] / "purifier.keras") if "vae" in context.inputs else None
+    undefended, defended = tf.function(classifier), tf.function(defended_logits(classifier, purifier))
+    common = {
+        "dataset": settings["dataset"],
+        "threat_model": "oblivious",
+        "defense": settings["defense"],
+        "seed": settings["seed"],
+    }
+    tests = {
+        name.removeprefix("set:"): AdversarialSet.open(folder)
+        for name, folder in context.inputs.items()
+        if name.startswith("set:")
+    }
+    shown = _first_of_each_digit(list(tests.values())[-1])
+    rows: list[dict[str, Any]] = []
+    predictions: dict[str, Any] = {}
+    images: dict[str, Any] = {}
+    with progress_bar(len(tests), f"evaluate {settings['defense']}", "set") as bar:
+        for name, test in tests.items():
+            x_adv, index = test.gather(np.arange(len(test)))
+            clean, label = to_float(split.images[index]), test.labels
+            predicted = evaluate.batched(defended, x_adv, settings["batch_size"]).argmax(axis=1)
+            clean_predicted = evaluate.batched(undefended, clean, settings["batch_size"]).argmax(axis=1)
+            named = {**common, "attack": name, "parameters": test.metadata["parameters"]}
+            rows += evaluate.table1_rows(predicted, label, clean_predicted, named)
+            if purifier is None and name != "none":
+                rows += evaluate.attack_rows(x_adv, clean, predicted, label, named)
+            predictions |= {f"{name}/predicted": predicted, f"{name}/label": label, f"{name}/index": index}
+            places = np.flatnonzero(np.isin(index, shown))
+            places = places[np.argsort(label[places])]
+            if len(places) == len(shown):
+                images |= {"clean": clean[places], "label": label[places]}
+                images[f"prediction/{settings['defense']}/{name}"] = predicted[places]
+                if purifier is None:
+                    images[f"adversarial/{name}"] = x_adv[places]
+                else:
+                    images[f"purified/{settings['defense']}/{name}"] = np.asarray(purifier(x_adv[places]))
+            bar.update()
+    pooled = POOLED_ATTACK.split("+")
+    if set(pooled) <= set(tests):
+        predicted, label = (
+            np.concatenate([predictions[f"{name}/{field}"] for name in pooled])
+            for field in ("predicted", "label")
+        )
+        rows += evaluate.confusion_rows(predicted, label, common)
+    np.savez(context.folder / "predictions.npz", **predictions)
+    np.savez(context.folder / "images.npz", **images)
+    artifacts.write_json(context.folder / "rows.json", rows)
+
+
+def _first_of_each_digit(test: Any) -> Any:
+    """Indices of the images that Figures 7-11 show: the first of each class in a test set."""
+    import numpy as np
+
+    return test.indices[np.unique(test.labels, return_index=True)[1]]
+
+
+def write_report(context: Context) -> None:
+    """The page, its figures and `results.json`, from the rows of every evaluated defence."""
+    import numpy as np
+
+    from madvae_tf.evaluate import sanity_warnings
+    from madvae_tf.report import write_report as write
+
+    start_anew(context)
+    rows: list[dict[str, Any]] = []
+    images: dict[str, Any] = {}
+    for name, folder in context.inputs.items():
+        if name.startswith("evaluate:"):
+            rows += read_json(folder / "rows.json")
+            with np.load(folder / "images.npz") as pictures:
+                images |= dict(pictures)
+    metrics = read_json(context.inputs["classifier"] / "metrics.json")
+    manifests = artifacts.lineage(context.inputs.values())
+    run = {
+        "name": context.config["config"]["name"],
+        "project_version": artifacts.library_versions()["madvae_tf"],
+        "commit": _commit(),
+        "dataset": context.config["config"]["data"]["name"],
+        "seed": context.config["config"]["seed"],
+        "command": context.config["command"],
+        "config": context.config["config"],
+        "precision": context.config["precision"],
+        "source": read_json(context.inputs["data"] / "source.json"),
+        "versions": artifacts.library_versions(),
+        "machine": _machine(),
+        "stages": [
+            {key: manifest[key] for key in ("stage", "instance", "seconds", "peak_memory_bytes")}
+            for manifest in manifests
+        ],
+        "classifier": {
+            "test_accuracy": metrics["test"]["accuracy"],
+            "ci": metrics["test"]["ci"],
+            "n": metrics["test"]["n"],
+            "validation_accuracy": metrics["validation"]["accuracy"],
+        },
+        "training": {
+            name.removeprefix("vae:"): _training_log(folder / "log.csv")
+            for name, folder in context.inputs.items()
+            if name.startswith("vae:")
+        },
+        "warnings": sanity_warnings(rows),
+    }
+    write(context.folder, run, rows, images)
+
+
+def export_defense(context: Context) -> None:
+    """The SavedModel and the `.keras` file of one variant, or of the undefended classifier."""
+    from madvae_tf.export import export_classifier, export_purifier
+
+    start_anew(context)
+    classifier = load_model(context.inputs["classifier"] / "classifier.keras")
+    if "vae" in context.inputs:
+        export_purifier(context.folder, load_model(context.inputs["vae"] / "purifier.keras"), classifier)
+    else:
+        export_classifier(context.folder, classifier)
+
+
+def _training_log(path: Path) -> dict[str, list[float | None]]:
+    import csv
+
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else {})
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the code that runs, with "+" where files differ from it; None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return described.stdout.strip() or None
+
+
+def _machine() -> dict[str, Any]:
+    import os
+    import platform
+
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+    }
