@@ -71,8 +71,8 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         **{f"train:{name}": stage for name, stage in train.items()},
         **{f"validation:{name}": stage for name, stage in validation.items()},
     }
-    warmups = [_warmup(config, common, learned)] if config.vae.warmup_epochs else []
-    learned = learned | {"warmup": stage for stage in warmups}
+    warmup = {"warmup": _warmup(config, common, learned)} if config.vae.warmup_epochs else {}
+    learned = learned | warmup
     vaes = {name: _vae(config, name, common, learned) for name in config.vae.variants}
     sets = {f"set:{name}": stage for name, stage in tests.items()}
     evaluations = {
@@ -110,7 +110,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         "data": [data],
         "classifier": [classifier],
         "attack": [*train.values(), *validation.values(), *tests.values()],
-        "vae": [*warmups, *vaes.values()],
+        "vae": [*warmup.values(), *vaes.values()],
         "evaluate": list(evaluations.values()),
         "report": [report],
         "export": exports,

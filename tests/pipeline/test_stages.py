@@ -90,6 +90,19 @@ def test_fewer_variants_keep_the_keys_of_the_rest():
     assert all(stage.key == more[label].key for label, stage in less.items() if label != "report")
 
 
+def test_a_warm_up_is_vanilla_and_every_variant_goes_on_where_it_ended():
+    graph = stages("vae.warmup_epochs=2", "vae.learning_rate=3e-3", "vae.gamma=0.7")
+    warmup = graph["vae warmup"]
+    assert warmup.config["weights"] == graph["vae vanilla"].config["weights"]
+    assert (warmup.config["epochs"], warmup.config["first_epoch"]) == (2, 0)
+    assert warmup.config["learning_rate"] == warmup.config["final_learning_rate"] == 3e-3
+    for variant in VARIANTS:
+        stage = graph[f"vae {variant}"]
+        assert stage.inputs["warmup"] is warmup
+        assert stage.config["first_epoch"] == 2
+    assert rerun("vae.gamma=0.3") == of("combined")
+
+
 def upstream(stage):
     return {each.label for each in with_inputs([stage])} - {stage.label}
 
@@ -123,8 +136,10 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
 
 @pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
 def test_the_committed_configs_make_a_graph(name):
-    graph = build_stages(load_config(f"configs/{name}.py"), "run")
-    assert [len(graph[kind]) for kind in STAGES] == [1, 1, 21, 4, 5, 1, 5]
+    config = load_config(f"configs/{name}.py")
+    graph = build_stages(config, "run")
+    purifiers = 4 + (config.vae.warmup_epochs > 0)
+    assert [len(graph[kind]) for kind in STAGES] == [1, 1, 21, purifiers, 5, 1, 5]
     assert graph["report"][0].publish_to == "report"
     assert {stage.publish_to for stage in graph["export"]} == {
         f"export/{s.instance}" for s in graph["export"]
