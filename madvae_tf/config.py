@@ -175,7 +175,8 @@ class VaeConfig:
     """The purifiers (Table 5) and the weights of their loss terms (section 2.2).
 
     `alpha` weighs L_c in cls, `gamma` weighs L_c in combined, `beta` weighs L_kl against L_r, `proximity`
-    weighs L_p (the paper's alpha of L_pd) and `sigma` weighs L_d. `clip_norm` bounds the global gradient norm.
+    weighs L_p (the paper's alpha of L_pd) and `sigma` weighs L_d. `clip_norm` bounds the global gradient norm;
+    `max_shift` moves both images of a pair by up to so many pixels.
     `warmup_epochs` of the vanilla loss at `learning_rate` come first and are shared by all variants; each then trains
     `epochs` of its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from nothing.
     """
@@ -188,6 +189,7 @@ class VaeConfig:
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-5
     clip_norm: float = 1.0
+    max_shift: int = 0
     alpha: float = 0.1
     beta: float = 0.1
     gamma: float = 0.1
@@ -203,9 +205,10 @@ class VaeConfig:
             "vae",
             positive="latent_size epochs batch_size learning_rate final_learning_rate clip_norm checkpoint_steps "
             "image_steps",
-            not_negative="alpha beta gamma proximity sigma warmup_epochs",
+            not_negative="alpha beta gamma proximity sigma warmup_epochs max_shift",
         )
         _check_precision("vae", self.precision)
+        _require(self.max_shift < 14, "vae.max_shift", self.max_shift, "a value below 14 pixels")
         _require(len(self.variants) > 0, "vae.variants", self.variants, "at least one variant")
         _require(
             len(set(self.variants)) == len(self.variants), "vae.variants", self.variants, "each variant once"

@@ -123,7 +123,15 @@ def _vae(
     vae = config.vae
     own = _own(
         vae,
-        *("latent_size", "epochs", "batch_size", "learning_rate", "final_learning_rate", "clip_norm"),
+        *(
+            "latent_size",
+            "epochs",
+            "batch_size",
+            "learning_rate",
+            "final_learning_rate",
+            "clip_norm",
+            "max_shift",
+        ),
         *("checkpoint_steps", "image_steps"),
     )
     settings = {

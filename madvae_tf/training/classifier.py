@@ -5,27 +5,11 @@ import tensorflow as tf
 
 from madvae_tf.errors import lookup
 from madvae_tf.models.classifiers import CLASSIFIERS
-from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
+from madvae_tf.training.augment import random_shift
+from madvae_tf.training.replicas import apply_clipped, global_size
 
 # The largest gradient norm let through; ordinary steps stay below it.
 _CLIP_NORM = 5.0
-
-
-def random_shift(images: tf.Tensor, max_shift: int, seed: tf.Tensor) -> tf.Tensor:
-    """Each image moved by up to `max_shift` pixels along both axes, zeros moving in; the same shape."""
-    if max_shift == 0:
-        return images
-    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
-    offsets = replica_part(
-        lambda size: tf.random.stateless_uniform(
-            tf.stack([size, 2]), seed, 0, 2 * max_shift + 1, tf.int32, alg="philox"
-        ),
-        batch,
-    )
-    margin = [max_shift, max_shift]
-    padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])
-    rows = tf.gather(padded, offsets[:, :1] + tf.range(height)[None, :], axis=1, batch_dims=1)
-    return tf.gather(rows, offsets[:, 1:] + tf.range(width)[None, :], axis=2, batch_dims=1)
 
 
 class ClassifierTrainer(keras.Model):

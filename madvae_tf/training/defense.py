@@ -10,9 +10,13 @@ import tensorflow as tf
 from madvae_tf import losses
 from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.training.augment import random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
 
 CLASSES = 10
+
+# Added to the seed, so that shifts are not drawn from the numbers of the noise.
+_SHIFT_STREAM = 104_729
 
 
 class DefenseTrainer(keras.Model):
@@ -27,6 +31,7 @@ class DefenseTrainer(keras.Model):
         weights: term -> weight, from `losses.weights_of`.
         seed: folded into the noise.
         clip_norm: bound of the global gradient norm.
+        max_shift: pixels by which a pair of images is moved, both alike; 0 for none.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class DefenseTrainer(keras.Model):
         weights: Mapping[str, float],
         seed: int,
         clip_norm: float = 1.0,
+        max_shift: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -46,6 +52,7 @@ class DefenseTrainer(keras.Model):
         self.term_weights = dict(weights)
         self.seed = seed
         self.clip_norm = clip_norm
+        self.max_shift = max_shift
         self.centers = None
         if "proximity" in self.term_weights:
             self.centers = self.add_weight(
@@ -83,6 +90,11 @@ class DefenseTrainer(keras.Model):
             return tf.random.stateless_normal((size, latent), tf.stack([self.seed, step]), alg="philox")
 
         noise = replica_part(draw, tf.shape(data["label"])[0])
+        shift_seed = tf.stack([self.seed + _SHIFT_STREAM, step])
+        data = {
+            **data,
+            **{name: random_shift(data[name], self.max_shift, shift_seed) for name in ("x_adv", "x")},
+        }
         size = global_size(data["label"])
         with tf.GradientTape() as tape:
             forward = self.forward(data, noise, training=True)

@@ -101,7 +101,9 @@ def train_purifier(context: Context) -> None:
         if "warmup" in context.inputs:
             purifier.set_weights(load_model(context.inputs["warmup"] / "purifier.keras").get_weights())
         seed = settings["seed"] + first
-        trainer = DefenseTrainer(purifier, classifier, settings["weights"], seed, settings["clip_norm"])
+        trainer = DefenseTrainer(
+            purifier, classifier, settings["weights"], seed, settings["clip_norm"], settings["max_shift"]
+        )
         schedule = exponential_decay(
             settings["learning_rate"], settings["final_learning_rate"], steps * epochs
         )

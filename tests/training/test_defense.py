@@ -111,3 +111,17 @@ def test_the_classifier_learns_and_scores_itself(tiny, batch):
     entropy = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(16), batch["label"]]
     np.testing.assert_allclose(float(scores["loss"]), entropy.mean(), rtol=1e-5)
     assert float(scores["accuracy"]) == np.mean(logits.argmax(axis=1) == batch["label"])
+
+
+def test_both_images_of_a_pair_are_moved_alike(tiny, batch, monkeypatch):
+    trainer = tiny.make_purifier("vanilla")
+    trainer.max_shift = 2
+    seen = {}
+    forward = trainer.forward
+    monkeypatch.setattr(
+        trainer, "forward", lambda data, *args, **kw: seen.update(data) or forward(data, *args, **kw)
+    )
+    trainer.train_step({**batch, "x_adv": batch["x"]})
+    np.testing.assert_array_equal(seen["x_adv"], seen["x"])
+    assert not np.array_equal(seen["x"], batch["x"])
+    np.testing.assert_array_equal(seen["label"], batch["label"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.training.classifier import random_shift
+from madvae_tf.training.augment import random_shift
 from madvae_tf.training.replicas import apply_clipped, exponential_decay, global_size, replica_part
 
 ROOT = Path(__file__).parents[2]
