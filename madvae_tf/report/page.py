@@ -125,7 +125,7 @@ def _attacks(rows: Sequence[Row], run: dict[str, Any]) -> str:
     caption = (
         "<b>What each attack does to the classifier alone.</b> Success rate: the share of the n images on which the "
         "attack fools the undefended classifier. Mean L<sub>2</sub> and L<sub>∞</sub>: the size of the change, "
-        "pixels in [0, 1]."
+        "pixels in [0, 1], over all n images; one that the attack gave up on counts as 0."
     )
     return markup.attacks(lines, caption)
 
