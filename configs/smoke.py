@@ -27,5 +27,5 @@ def get_config() -> Config:
             batch_size=50,
             shard_size=100,
         ),
-        vae=VaeConfig(epochs=1, batch_size=32, checkpoint_steps=20, image_steps=20),
+        vae=VaeConfig(warmup_epochs=1, epochs=1, batch_size=32, checkpoint_steps=20, image_steps=20),
     )

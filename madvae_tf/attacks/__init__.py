@@ -1,4 +1,4 @@
-"""Attacks on a classifier, by name, and the driver that runs them (section 4 of the paper; issue 2, item 4)."""
+"""Attacks on a classifier, by name, and the driver that runs them (section 3.1)."""
 
 from madvae_tf.attacks.base import Attack, AttackResult, Target, attack_batches, fold_seed, run_attack
 from madvae_tf.attacks.carlini_wagner import CarliniWagner

@@ -210,6 +210,12 @@ def _training(run: Mapping[str, Any], files: dict[str, bytes]) -> str:
         "<b>Training curves.</b> One panel per loss term, one line per variant that has the term, against the training "
         f"step. Seed {text(run.get('seed', '–'))}."
     )
+    shared = ((run.get("config") or {}).get("vae") or {}).get("warmup_epochs")
+    if shared:
+        caption += (
+            f" Before the first step lies a warm-up that all variants share: {text(shared)} epochs with the vanilla loss. "
+            "So they differ less than purifiers that were trained apart."
+        )
     return _figure(files, "training.png", png, alt, caption)
 
 

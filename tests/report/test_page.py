@@ -292,3 +292,15 @@ def test_bad_input_leaves_nothing_half_written(report, tmp_path, key, array, mes
 def test_the_report_needs_no_tensorflow():
     code = "import sys, madvae_tf.report; sys.exit(any(m.split('.')[0] in ('tensorflow', 'keras') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(0, False), (3, True)])
+def test_a_shared_warm_up_is_said_beside_the_training_curves(row, tmp_path, epochs, said):
+    run = {
+        "training": {"cls": {"step": [0, 1], "loss": [0.5, 0.4]}},
+        "config": {"vae": {"warmup_epochs": epochs}},
+    }
+    write_report(tmp_path, run, [row()], {})
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert ("a warm-up that all variants share: 3 epochs" in page) == said
+    assert ("warm-up" in page.split("Training curves.")[1].split("<h2>")[0]) == said
