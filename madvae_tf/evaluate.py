@@ -53,11 +53,7 @@ def rate_row(table: str, metric: str, hits: np.ndarray, common: Mapping[str, Any
     """One row of a proportion: `hits` bool (n,); `common` holds the fields that it does not set."""
     n, successes = len(hits), int(np.sum(hits))
     low, high = wilson_interval(successes, n)
-    paper = (
-        paper_value(table, common["attack"], common["defense"], metric)
-        if common["dataset"] == "mnist"
-        else None
-    )
+    paper = paper_value(table, common["attack"], common["defense"], metric, dataset=common["dataset"])
     value = successes / n
     return {
         **common,
@@ -105,9 +101,9 @@ def confusion_rows(predicted: np.ndarray, label: np.ndarray, common: Mapping[str
     for true in range(10):
         for guess in range(10):
             parameters = {"true": true, "predicted": guess}
-            paper = None
-            if common["dataset"] == "mnist":
-                paper = paper_value(table, POOLED_ATTACK, common["defense"], "count", parameters)
+            paper = paper_value(
+                table, POOLED_ATTACK, common["defense"], "count", parameters, dataset=common["dataset"]
+            )
             rows.append(
                 {
                     **common,

@@ -10,6 +10,7 @@ from pipeline.runner import Context
 
 
 def splits_of(context: Context) -> dict[str, Any]:
+    """The splits "train", "validation" and "test" of the stage's data set."""
     settings = context.config
     return _load_splits(settings["dataset"], context.inputs["data"] / "tfds", settings["validation_images"])
 
@@ -23,6 +24,7 @@ def _load_splits(dataset: str, data_dir: Path, validation_images: int) -> dict[s
 
 
 def paired_sets(context: Context, split: Any, name: str) -> Any:
+    """The `PairedSets` of the inputs named `name:...`, which were made from `split`."""
     from madvae_tf.data.adversarial_sets import AdversarialSet, PairedSets
 
     folders = [folder for key, folder in context.inputs.items() if key.startswith(f"{name}:")]
@@ -30,6 +32,7 @@ def paired_sets(context: Context, split: Any, name: str) -> Any:
 
 
 def load_model(path: Path) -> Any:
+    """The frozen model of a `.keras` file of this project."""
     import keras
 
     # Their classes must be registered before the file is read.
@@ -56,6 +59,7 @@ def attack_target(path: Path, precision: str) -> Any:
 
 
 def read_json(path: Path) -> Any:
+    """The value that the JSON file holds."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
