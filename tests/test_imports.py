@@ -10,7 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # Every room may import these; they import nothing of the project but each other.
-FOUNDATION = {"madvae_tf", "madvae_tf.errors", "madvae_tf.images", "madvae_tf.progress"}
+FOUNDATION = {
+    "madvae_tf",
+    "madvae_tf.errors",
+    "madvae_tf.images",
+    "madvae_tf.parameters",
+    "madvae_tf.progress",
+}
 
 GROUND_FLOOR = {
     "madvae_tf.config",
@@ -29,6 +35,9 @@ ALLOWED: dict[str, set[str]] = {
     "madvae_tf.overrides": {"madvae_tf.config"},
     "madvae_tf.data": GROUND_FLOOR - {"madvae_tf.report"},
     "madvae_tf.training": {*GROUND_FLOOR, "madvae_tf.data"} - {"madvae_tf.report"},
+    "madvae_tf.defenses": {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"} - {"madvae_tf.report"},
+    "madvae_tf.black_box": {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"} - {"madvae_tf.report"},
+    "madvae_tf.clusters": set(),
     "madvae_tf.evaluate": {*GROUND_FLOOR, "madvae_tf.data"},
     "madvae_tf.export": {"madvae_tf.config", "madvae_tf.losses", "madvae_tf.models"},
     "madvae_tf.train": {"madvae_tf.config", "pipeline"},
@@ -37,6 +46,9 @@ ALLOWED: dict[str, set[str]] = {
         *GROUND_FLOOR,
         "madvae_tf.data",
         "madvae_tf.training",
+        "madvae_tf.defenses",
+        "madvae_tf.black_box",
+        "madvae_tf.clusters",
         "madvae_tf.evaluate",
         "madvae_tf.export",
         "configs",

@@ -11,16 +11,16 @@ at batch `start_batch` comes out the same alone, in any order of work, as in one
 import abc
 import dataclasses
 import hashlib
-import math
 import numbers
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE, check_images
+from madvae_tf.parameters import Parameters
 
 NUM_CLASSES = 10
 BUDGET_TOLERANCE = 1e-6  # one float32 rounding of x + epsilon is at most 6e-8
@@ -46,28 +46,9 @@ class Target:
     sample: Callable[..., Any] | None = None
 
 
-def parameter(
-    default: Any, minimum: float = 0.0, maximum: float = math.inf, open_minimum: bool = False
-) -> Any:
-    """A dataclass field whose value has the default's type (float, int or bool) and lies in the range given."""
-    return dataclasses.field(
-        default=default, metadata={"minimum": minimum, "maximum": maximum, "open_minimum": open_minimum}
-    )
-
-
 @dataclasses.dataclass(frozen=True)
-class Attack(abc.ABC):
-    """Base of the attacks: parameters are `parameter(...)` fields, checked here on construction.
-
-    Raises:
-        UserError: a parameter of the wrong type, not finite, or out of its range.
-    """
-
-    name: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(self.name, field, getattr(self, field.name)))
+class Attack(Parameters, abc.ABC):
+    """Base of the attacks: parameters are `parameter(...)` fields, checked on construction (`Parameters`)."""
 
     @abc.abstractmethod
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
@@ -84,40 +65,9 @@ class Attack(abc.ABC):
         """
 
     @property
-    def parameters(self) -> dict[str, float | int | bool]:
-        """The parameters as JSON-able values, as reports show them."""
-        return dataclasses.asdict(self)
-
-    @property
     def norm_budget(self) -> float | None:
         """The L-infinity distance that the attack promises not to exceed, or None."""
         return getattr(self, "epsilon", None)
-
-
-_KINDS: dict[type, tuple[Any, str]] = {
-    bool: (bool, "True or False"),
-    int: (numbers.Integral, "an integer"),
-    float: (numbers.Real, "a number"),
-}
-
-
-def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
-    kind, limits = type(field.default), field.metadata
-    accepted, expected = _KINDS[kind]
-    # Python counts True among the integers.
-    valid = isinstance(value, accepted) and isinstance(value, bool) == (kind is bool)
-    if kind is not bool:
-        minimum, maximum, open_minimum = limits["minimum"], limits["maximum"], limits["open_minimum"]
-        expected += f" {'>' if open_minimum else '>='} {minimum:g}"
-        expected += f" and <= {maximum:g}" if math.isfinite(maximum) else ""
-        valid = valid and (minimum < value if open_minimum else minimum <= value)
-        valid = valid and value <= maximum and value < math.inf
-    if not valid:
-        raise UserError(
-            f"Invalid {attack} {field.name}: received {value!r}, expected {expected}; "
-            f"leave it out for the default, {field.default!r}."
-        )
-    return kind(value)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -18,7 +18,8 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Attack, Seed, Target, parameter
+from madvae_tf.attacks.base import Attack, Seed, Target
+from madvae_tf.parameters import parameter
 
 _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 _INSIDE = 0.999999  # keeps the inverse of tanh finite at pixels of exactly 0 and 1

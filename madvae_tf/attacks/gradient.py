@@ -19,8 +19,9 @@ from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 from cleverhans.tf2.attacks.momentum_iterative_method import momentum_iterative_method
 from cleverhans.tf2.utils import clip_eta
 
-from madvae_tf.attacks.base import Attack, Seed, Target, parameter
+from madvae_tf.attacks.base import Attack, Seed, Target
 from madvae_tf.errors import UserError
+from madvae_tf.parameters import parameter
 
 
 def _gradient_step(target: Target, x: tf.Tensor, y: tf.Tensor, size: float) -> tf.Tensor:

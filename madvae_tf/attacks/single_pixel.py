@@ -11,8 +11,9 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Attack, Seed, Target, parameter, predict
+from madvae_tf.attacks.base import Attack, Seed, Target, predict
 from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.parameters import parameter
 
 PIXELS = IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
 

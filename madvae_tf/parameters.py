@@ -1,0 +1,63 @@
+"""Parameters of attacks and defences: dataclass fields with a type and a range, checked on construction."""
+
+import dataclasses
+import math
+import numbers
+from typing import Any, ClassVar
+
+from madvae_tf.errors import UserError
+
+
+def parameter(
+    default: Any, minimum: float = 0.0, maximum: float = math.inf, open_minimum: bool = False
+) -> Any:
+    """A dataclass field whose value has the default's type (float, int or bool) and lies in the range given."""
+    return dataclasses.field(
+        default=default, metadata={"minimum": minimum, "maximum": maximum, "open_minimum": open_minimum}
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """Base of attacks and defences: its `parameter(...)` fields are checked here on construction.
+
+    Raises:
+        UserError: a parameter of the wrong type, not finite, or out of its range.
+    """
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(self.name, field, getattr(self, field.name)))
+
+    @property
+    def parameters(self) -> dict[str, float | int | bool]:
+        """The parameters as JSON-able values, as reports show them."""
+        return dataclasses.asdict(self)
+
+
+_KINDS: dict[type, tuple[Any, str]] = {
+    bool: (bool, "True or False"),
+    int: (numbers.Integral, "an integer"),
+    float: (numbers.Real, "a number"),
+}
+
+
+def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
+    kind, limits = type(field.default), field.metadata
+    accepted, expected = _KINDS[kind]
+    # Python counts True among the integers.
+    valid = isinstance(value, accepted) and isinstance(value, bool) == (kind is bool)
+    if kind is not bool:
+        minimum, maximum, open_minimum = limits["minimum"], limits["maximum"], limits["open_minimum"]
+        expected += f" {'>' if open_minimum else '>='} {minimum:g}"
+        expected += f" and <= {maximum:g}" if math.isfinite(maximum) else ""
+        valid = valid and (minimum < value if open_minimum else minimum <= value)
+        valid = valid and value <= maximum and value < math.inf
+    if not valid:
+        raise UserError(
+            f"Invalid {attack} {field.name}: received {value!r}, expected {expected}; "
+            f"leave it out for the default, {field.default!r}."
+        )
+    return kind(value)
