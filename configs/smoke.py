@@ -1,6 +1,16 @@
-"""The whole pipeline on a few hundred images, in about two minutes: for tests. Its figures mean nothing."""
+"""The whole pipeline with a part of every experiment on a few hundred images, in minutes: for tests. Its figures mean nothing."""
 
-from madvae_tf.config import AttackConfig, ClassifierConfig, Config, VaeConfig
+from madvae_tf.config import (
+    AttackConfig,
+    BaselinesConfig,
+    BlackBoxConfig,
+    ClassifierConfig,
+    ClustersConfig,
+    Config,
+    ReferenceConfig,
+    TuneConfig,
+    VaeConfig,
+)
 
 
 def get_config() -> Config:
@@ -27,5 +37,24 @@ def get_config() -> Config:
             batch_size=50,
             shard_size=100,
         ),
+        baselines=BaselinesConfig(
+            names=("binarization", "magnet", "defense_vae", "defense_vae_e2e", "defense_gan"),
+            defense_vae_epochs=1,
+            finetune_epochs=1,
+            magnet_epochs=1,
+            gan_iterations=5,
+            gan_width=8,
+            gan_critic_steps=2,
+            gan_steps=5,
+            gan_restarts=2,
+            gan_images=20,
+            time=True,
+        ),
+        black_box=BlackBoxConfig(
+            substitutes=("D",), fully_connected_epochs=2, seed_images=50, rounds=2, extraction_epochs=2
+        ),
+        clusters=ClustersConfig(images=90),
+        reference=ReferenceConfig(settings=("reference",), epochs=1),
+        tune=TuneConfig(trials=2, images=96),
         vae=VaeConfig(warmup_epochs=1, epochs=1, batch_size=32, checkpoint_steps=20, image_steps=20),
     )

@@ -53,7 +53,9 @@ def rate_row(table: str, metric: str, hits: np.ndarray, common: Mapping[str, Any
     """One row of a proportion: `hits` bool (n,); `common` holds the fields that it does not set."""
     n, successes = len(hits), int(np.sum(hits))
     low, high = wilson_interval(successes, n)
-    paper = paper_value(table, common["attack"], common["defense"], metric, dataset=common["dataset"])
+    paper = paper_value(
+        table, common["attack"], common["defense"], metric, common["parameters"], dataset=common["dataset"]
+    )
     value = successes / n
     return {
         **common,
@@ -67,22 +69,45 @@ def rate_row(table: str, metric: str, hits: np.ndarray, common: Mapping[str, Any
     }
 
 
-def table1_rows(
-    predicted: np.ndarray, label: np.ndarray, clean_predicted: np.ndarray, common: Mapping[str, Any]
+def defense_rows(
+    table: str,
+    predicted: np.ndarray,
+    label: np.ndarray,
+    clean_predicted: np.ndarray,
+    common: Mapping[str, Any],
 ) -> list[Row]:
     """Accuracy and agreement of one defence on one test set.
 
     Args:
+        table: of `report.schema.TABLES`, such as table1.
         predicted: int64 (n,), the defended prediction on the attacked image.
         label: int64 (n,), the true labels.
         clean_predicted: int64 (n,), the undefended classifier's prediction on the clean image.
         common: dataset, attack, parameters, threat_model, defense, seed.
     """
-    rows = [rate_row("table1", "accuracy", predicted == label, common)]
+    rows = [rate_row(table, "accuracy", predicted == label, common)]
     # The undefended classifier agrees with itself on clean images by definition: that figure says nothing.
     if (common["attack"], common["defense"]) != ("none", "none"):
-        rows.append(rate_row("table1", "agreement", predicted == clean_predicted, common))
+        rows.append(rate_row(table, "agreement", predicted == clean_predicted, common))
     return rows
+
+
+def detection_rows(
+    table: str, refused: np.ndarray, right: np.ndarray, common: Mapping[str, Any]
+) -> list[Row]:
+    """Of a defence that refuses images: how many it refuses, and on how many it does no harm.
+
+    Args:
+        refused: bool (n,), what the detector calls adversarial.
+        right: bool (n,), whether the prediction is the label.
+        common: as in `defense_rows`. An attacked image is safe where it is refused or right, a clean one where it is
+            accepted and right (MagNet, Meng & Chen 2017, section 5).
+    """
+    safe = right & ~refused if common["attack"] == "none" else right | refused
+    return [
+        rate_row(table, "detection_rate", refused, common),
+        rate_row(table, "safe_rate", safe, common),
+    ]
 
 
 def confusion_rows(predicted: np.ndarray, label: np.ndarray, common: Mapping[str, Any]) -> list[Row]:

@@ -7,7 +7,7 @@ the batch mean of a weighted sum of terms:
 
 L_r and L_kl follow the evidence lower bound: sums over pixels and over latent dimensions. Their sum is divided by
 the number of pixels, so that beta weighs what it does in the bound while the other weights keep their meaning
-beside a per-pixel mean.
+beside a per-pixel mean. `divisors` has the two other readings: the reference code's, and the plain sum of Defense-VAE.
 """
 
 from collections.abc import Callable, Mapping
@@ -54,6 +54,17 @@ def kl_divergence(forward: Forward) -> tf.Tensor:
     return 0.5 * tf.reduce_sum(terms, axis=1)
 
 
+def class_kl(forward: Forward) -> tf.Tensor:
+    """KL(N(mean, exp(log_variance)) || N(c_i, I)), summed over latent dimensions; (batch,), nats.
+
+    The prior is a mixture of Gaussians with one component per class, centred at the learnt c_i: a latent of one
+    component cannot cover a manifold of ten without joining them (Jang et al. 2019, the paper's A.6).
+    """
+    difference = forward.mean - tf.gather(_centers(forward), forward.label)
+    terms = tf.square(difference) + tf.exp(forward.log_variance) - forward.log_variance - 1.0
+    return 0.5 * tf.reduce_sum(terms, axis=1)
+
+
 def classification(forward: Forward) -> tf.Tensor:
     """L_c: the frozen classifier's cross-entropy on the purified image (section 2.2.1); (batch,), nats."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=forward.label, logits=forward.class_logits)
@@ -89,6 +100,7 @@ def _distance(difference: tf.Tensor) -> tf.Tensor:
 TERMS: dict[str, Callable[[Forward], tf.Tensor]] = {
     "reconstruction": reconstruction,
     "kl": kl_divergence,
+    "class_kl": class_kl,
     "classification": classification,
     "proximity": proximity,
     "distance": distance,
@@ -100,10 +112,26 @@ def evaluate_terms(forward: Forward, weights: Mapping[str, float]) -> dict[str, 
     return {name: TERMS[name](forward) for name in ("reconstruction", *weights)}
 
 
-def total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float], pixels: int) -> tf.Tensor:
-    """The loss of each example: (batch,). See the module's formula; `pixels` = height x width x channels."""
-    loss = (terms["reconstruction"] + weights.get("kl", 0.0) * terms.get("kl", 0.0)) / pixels
+# The terms that need the class centres.
+CENTERED = frozenset({"class_kl", "proximity", "distance"})
+
+
+def divisors(reduction: str, pixels: int, latent_size: int) -> tuple[int, int]:
+    """What (L_r, L_kl) are divided by.
+
+    Args:
+        reduction: "elbo": both by the pixels, as above. "mean": each by its own number of terms, the reference code's
+            mean per pixel and mean per latent dimension, in which beta weighs pixels / latent_size times as much.
+            "sum": neither, as Defense-VAE.
+        pixels: height x width x channels.
+    """
+    return {"elbo": (pixels, pixels), "mean": (pixels, latent_size), "sum": (1, 1)}[reduction]
+
+
+def total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float], divide: tuple[int, int]) -> tf.Tensor:
+    """The loss of each example: (batch,). See the module's formula; `divide` comes from `divisors`."""
+    loss = terms["reconstruction"] / divide[0]
     for name, weight in weights.items():
-        if name != "kl":
-            loss += (-weight if name == "distance" else weight) * terms[name]
+        sign = -1.0 if name == "distance" else 1.0
+        loss += sign * weight * terms[name] / (divide[1] if name in ("kl", "class_kl") else 1)
     return loss

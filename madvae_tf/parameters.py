@@ -11,7 +11,7 @@ from madvae_tf.errors import UserError
 def parameter(
     default: Any, minimum: float = 0.0, maximum: float = math.inf, open_minimum: bool = False
 ) -> Any:
-    """A dataclass field whose value has the default's type (float, int or bool) and lies in the range given."""
+    """A dataclass field whose value has the default's type (float, int, bool or str) and lies in the range given."""
     return dataclasses.field(
         default=default, metadata={"minimum": minimum, "maximum": maximum, "open_minimum": open_minimum}
     )
@@ -32,7 +32,7 @@ class Parameters:
             object.__setattr__(self, field.name, _checked(self.name, field, getattr(self, field.name)))
 
     @property
-    def parameters(self) -> dict[str, float | int | bool]:
+    def parameters(self) -> dict[str, Any]:
         """The parameters as JSON-able values, as reports show them."""
         return dataclasses.asdict(self)
 
@@ -41,6 +41,7 @@ _KINDS: dict[type, tuple[Any, str]] = {
     bool: (bool, "True or False"),
     int: (numbers.Integral, "an integer"),
     float: (numbers.Real, "a number"),
+    str: (str, "a name"),
 }
 
 
@@ -49,7 +50,7 @@ def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
     accepted, expected = _KINDS[kind]
     # Python counts True among the integers.
     valid = isinstance(value, accepted) and isinstance(value, bool) == (kind is bool)
-    if kind is not bool:
+    if kind not in (bool, str):
         minimum, maximum, open_minimum = limits["minimum"], limits["maximum"], limits["open_minimum"]
         expected += f" {'>' if open_minimum else '>='} {minimum:g}"
         expected += f" and <= {maximum:g}" if math.isfinite(maximum) else ""

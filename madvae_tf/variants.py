@@ -1,4 +1,7 @@
-"""The variants of the paper: which loss terms each uses, and by which weight of the configuration.
+"""The purifiers that one trainer trains: which loss terms each uses, and by which weight of the configuration.
+
+The paper's four variants, and three baselines of the same architecture: the identity VAE (trained on clean images only), Defense-VAE
+with its own loss (no KL term), and a mixture-of-Gaussians prior with one component per class.
 
 A table without TensorFlow, so that a plan of the pipeline can be made without loading it.
 """
@@ -13,7 +16,11 @@ VARIANTS: dict[str, dict[str, str]] = {
     "cls": {"kl": "beta", "classification": "alpha"},
     "pd": {"kl": "beta", "proximity": "proximity", "distance": "sigma"},
     "combined": {"kl": "beta", "classification": "gamma", "proximity": "proximity", "distance": "sigma"},
+    "identity": {"kl": "beta"},
+    "defense_vae": {},
+    "mixture": {"class_kl": "beta"},
 }
+PAPER_VARIANTS = ("vanilla", "cls", "pd", "combined")
 
 
 def weights_of(variant: str, weights: Mapping[str, float]) -> dict[str, float]:

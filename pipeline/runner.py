@@ -56,6 +56,7 @@ class Stage:
         inputs: name -> the stage whose artifact is read under that name.
         run: the function; it writes into `Context.folder` and returns nothing.
         publish_to: a folder relative to the workdir that becomes a copy of the artifact; "" for none.
+        cost: about how many seconds it takes (`costs`); 0: a moment. Shown, and in no key.
 
     Raises:
         ValueError: a name that cannot be a folder's, or NaN in the config.
@@ -69,6 +70,7 @@ class Stage:
     inputs: Mapping[str, "Stage"]
     run: Callable[[Context], None]
     publish_to: str = ""
+    cost: float = 0.0
 
     def __post_init__(self) -> None:
         for name in filter(None, (self.stage or "?", self.instance)):
@@ -183,11 +185,21 @@ def plan(stages: Sequence[Stage], workdir: Path | str) -> list[PlanStep]:
 
 
 def plan_lines(steps: Sequence[PlanStep]) -> list[str]:
-    """The plan for people, one line a stage, for `--dry_run`."""
-    return [
+    """The plan for people, one line a stage and what all of it may cost, for `--dry_run`."""
+    lines = [
         f"[{number}/{len(steps)}] {step.stage.label} ({step.stage.key[:12]}): {_PLAN_WORDS[step.state]}"
+        + ("" if step.state == "done" else _cost(step.stage.cost))
         for number, step in enumerate(steps, 1)
     ]
+    total = sum(step.stage.cost for step in steps if step.state != "done")
+    return [*lines, f"To run{_cost(total)} on two CPU cores."] if total >= 1 else lines
+
+
+def _cost(seconds: float) -> str:
+    """Like ", about 40 s"; nothing for a moment."""
+    if seconds < 1:
+        return ""
+    return f", about {seconds:.0f} s" if seconds < 120 else f", about {seconds / 60:.0f} min"
 
 
 def run_stages(stages: Sequence[Stage], workdir: Path | str) -> RunSummary:
@@ -213,13 +225,17 @@ def run_stages(stages: Sequence[Stage], workdir: Path | str) -> RunSummary:
                 artifacts.verify(step.folder, step.stage.key)
             if step.stage.publish_to:
                 check_destination(workdir / step.stage.publish_to)
+        total = sum(step.stage.cost for step in steps if step.state != "done")
+        if total >= 1:
+            logging.info("What is missing takes%s on two CPU cores.", _cost(total).removeprefix(","))
         for number, step in enumerate(steps, 1):
             stage, head = step.stage, f"[{number}/{len(steps)}] {step.stage.label}"
             with disk_errors(f"Stage {stage.label}", stage.partial(workdir)):
                 if step.state == "done":
                     logging.info("%s: done (reused)", head)
                 else:
-                    logging.info("%s: %s", head, "resuming" if step.state == "resume" else "running")
+                    verb = "resuming" if step.state == "resume" else "running"
+                    logging.info("%s: %s%s", head, verb, _cost(stage.cost))
                     if _execute(stage, workdir):
                         executed.append(stage.label)
                 manifest = artifacts.read_manifest(step.folder)

@@ -3,7 +3,8 @@
     data -> classifier -> attack (one per setting) -> vae (one per variant) -> evaluate (one per defence) -> report
                                                                            -> export (one per variant)
 
-A stage's config holds exactly what it reads, so that a change re-runs only what depends on it.
+`experiments` hangs the paper's further experiments on this graph. A stage's config holds exactly what it reads, so that a
+change re-runs only what depends on it.
 """
 
 import dataclasses
@@ -13,12 +14,19 @@ from madvae_tf.config import Config, to_dict
 from madvae_tf.data.sources import DATASETS
 from madvae_tf.errors import lookup
 from madvae_tf.precision import resolve_precision
-from madvae_tf.variants import weights_of
-from pipeline import steps
+from madvae_tf.variants import VARIANTS
+from pipeline import costs, experiments, steps
+from pipeline.core import Core, own_fields, train_stage
+from pipeline.defenses import purifier_parameters
 from pipeline.runner import Stage
 from pipeline.settings import SetSetting, test_settings, train_settings, validation_settings
 
-STAGES = ("data", "classifier", "attack", "vae", "evaluate", "report", "export")
+STAGES = (
+    *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),
+    *("evaluate", "clusters", "time", "report", "export"),
+)
+# Images of MNIST and of Fashion-MNIST.
+_TRAIN, _TEST = 60_000, 10_000
 
 
 def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
@@ -29,20 +37,84 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         command: what the report says it was made by.
 
     Raises:
-        UserError: the name of a data set, classifier, attack or variant is unknown.
+        UserError: the name of a data set, classifier, attack, variant, baseline or reference setting is unknown.
     """
+    core = _core(config)
+    further = experiments.build(config, core)
+    evaluations = {
+        "none": core.evaluation("none", "none"),
+        **{
+            instance: core.evaluation(instance, name, stage, details=instance == name, seed=seed)
+            for instance, (name, seed, stage) in core.vaes.items()
+        },
+    }
+    variants = {name: core.vaes[name][2] for name in config.vae.variants}
+    report = Stage(
+        "report",
+        "",
+        1,
+        {"config": to_dict(config), "command": command, "precision": resolve_precision(config.vae.precision)},
+        {
+            **core.both,
+            **{f"vae:{name}": stage for name, stage in variants.items()},
+            **{f"evaluate:{name}": stage for name, stage in evaluations.items()},
+            **further.reported,
+        },
+        steps.write_report,
+        publish_to="report",
+    )
+    exports = [
+        Stage("export", name, 1, {}, inputs, steps.export_defense, publish_to=f"export/{name}")
+        for name, inputs in {
+            "classifier": {"classifier": core.classifier},
+            **{name: {"classifier": core.classifier, "vae": stage} for name, stage in variants.items()},
+        }.items()
+    ]
+    stages = {
+        "data": [core.data],
+        "classifier": [core.classifier],
+        "attack": [*core.learned.values(), *core.tests.values()],
+        "vae": [*core.warmups.values(), *(stage for _, _, stage in core.vaes.values())],
+        **further.stages,
+        "report": [report],
+        "export": exports,
+    }
+    stages["evaluate"] = [*evaluations.values(), *further.stages["evaluate"]]
+    return {kind: stages[kind] for kind in STAGES}
+
+
+def _core(config: Config) -> Core:
     lookup(DATASETS, config.data.name, "dataset")
     lookup({"table6": None}, config.classifier.name, "classifier")
-    seed = config.seed
-    data = Stage("data", config.data.name, 1, _own(config.data, "name", "path"), {}, steps.prepare_data)
-    common = {"dataset": config.data.name, "validation_images": config.data.validation_images, "seed": seed}
+    for name in config.vae.variants:
+        lookup(VARIANTS, name, "variant")
+    data = Stage(
+        "data", config.data.name, 1, own_fields(config.data, "name", "path"), {}, steps.prepare_data, cost=20
+    )
+    common = {
+        "dataset": config.data.name,
+        "validation_images": config.data.validation_images,
+        "seed": config.seed,
+    }
+    available = {
+        "train": _TRAIN - config.data.validation_images,
+        "validation": config.data.validation_images,
+        "test": _TEST,
+    }
     classifier = Stage(
         "classifier",
         "",
         1,
-        {**common, **_own(config.classifier), "precision": resolve_precision(config.classifier.precision)},
+        {
+            **common,
+            **own_fields(config.classifier),
+            "precision": resolve_precision(config.classifier.precision),
+        },
         {"data": data},
         steps.train_classifier,
+        cost=costs.classifier_seconds(
+            config.classifier.train_images or available["train"], config.classifier.epochs
+        ),
     )
     both = {"data": data, "classifier": classifier}
 
@@ -58,102 +130,53 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         )
         own = (
             dataclasses.asdict(setting)
-            | _own(config.attack, "batch_size", "shard_size")
+            | own_fields(config.attack, "batch_size", "shard_size")
             | {"draw": draw, "precision": precision}
         )
-        return Stage("attack", setting.instance, 1, common | own, both, steps.generate_adversarial_set)
-
-    train = {s.instance: adversarial(s) for s in train_settings(config.attack)}
-    validation = {s.instance: adversarial(s) for s in validation_settings(config.attack)}
-    tests = {s.attack: adversarial(s) for s in test_settings(config.attack)}
-    learned = {
-        **both,
-        **{f"train:{name}": stage for name, stage in train.items()},
-        **{f"validation:{name}": stage for name, stage in validation.items()},
-    }
-    warmup = {"warmup": _warmup(config, common, learned)} if config.vae.warmup_epochs else {}
-    learned = learned | warmup
-    vaes = {name: _vae(config, name, common, learned) for name in config.vae.variants}
-    sets = {f"set:{name}": stage for name, stage in tests.items()}
-    evaluations = {
-        name: Stage(
-            "evaluate",
-            name,
-            1,
-            {**common, "defense": name, **_own(config.evaluate)},
-            {**both, **sets, **({"vae": vaes[name]} if name in vaes else {})},
-            steps.evaluate_defense,
+        images = min(setting.images or available[setting.split], available[setting.split])
+        cost = costs.attack_seconds(setting.attack, setting.parameters, images, precision)
+        return Stage(
+            "attack", setting.instance, 1, common | own, both, steps.generate_adversarial_set, cost=cost
         )
-        for name in ("none", *vaes)
-    }
-    report = Stage(
-        "report",
-        "",
-        1,
-        {"config": to_dict(config), "command": command, "precision": resolve_precision(config.vae.precision)},
-        {
-            **both,
-            **{f"vae:{name}": stage for name, stage in vaes.items()},
-            **{f"evaluate:{name}": stage for name, stage in evaluations.items()},
-        },
-        steps.write_report,
-        publish_to="report",
+
+    train = {f"train:{s.instance}": adversarial(s) for s in train_settings(config.attack)}
+    validation = {f"validation:{s.instance}": adversarial(s) for s in validation_settings(config.attack)}
+    pairs = sum(
+        min(s.images or available["train"], available["train"]) for s in train_settings(config.attack)
     )
-    exports = [
-        Stage("export", name, 1, {}, inputs, steps.export_defense, publish_to=f"export/{name}")
-        for name, inputs in {
-            "classifier": {"classifier": classifier},
-            **{name: {"classifier": classifier, "vae": stage} for name, stage in vaes.items()},
-        }.items()
-    ]
-    return {
-        "data": [data],
-        "classifier": [classifier],
-        "attack": [*train.values(), *validation.values(), *tests.values()],
-        "vae": [*warmup.values(), *vaes.values()],
-        "evaluate": list(evaluations.values()),
-        "report": [report],
-        "export": exports,
-    }
-
-
-def _vae(
-    config: Config, name: str, common: dict[str, Any], inputs: dict[str, Stage], **changes: Any
-) -> Stage:
-    vae = config.vae
-    own = _own(
-        vae,
-        *(
-            "latent_size",
-            "epochs",
-            "batch_size",
-            "learning_rate",
-            "final_learning_rate",
-            "clip_norm",
-            "max_shift",
-        ),
-        *("checkpoint_steps", "image_steps"),
+    core = Core(
+        config=config,
+        common=common,
+        both=both,
+        learned=train | validation,
+        tests={f"set:{s.attack}": adversarial(s) for s in test_settings(config.attack)},
+        pairs=pairs,
+        train_images=available["train"],
     )
-    settings = {
-        **common,
-        **own,
-        "variant": name,
-        "classifier": config.classifier.name,
-        "weights": weights_of(changes.pop("loss", name), dataclasses.asdict(vae)),
-        "precision": resolve_precision(vae.precision),
-        "first_epoch": vae.warmup_epochs,
-        **changes,
-    }
-    return Stage("vae", name, 1, settings, inputs, steps.train_purifier)
+    for seed in config.seeds or (config.seed,):
+        _add_variants(core, seed)
+    return core
 
 
-def _warmup(config: Config, common: dict[str, Any], inputs: dict[str, Stage]) -> Stage:
-    """The vanilla purifier, at the first learning rate throughout, that every variant goes on from."""
-    vae = config.vae
-    changes = {"epochs": vae.warmup_epochs, "final_learning_rate": vae.learning_rate, "first_epoch": 0}
-    return _vae(config, "warmup", common, inputs, loss="vanilla", **changes)
-
-
-def _own(section: Any, *names: str) -> dict[str, Any]:
-    values = dataclasses.asdict(section)
-    return {name: values[name] for name in names} if names else values
+def _add_variants(core: Core, seed: int) -> None:
+    """The variants trained with `seed`, and the warm-up that they share, where there is one."""
+    config, vae = core.config, core.config.vae
+    ending = "" if seed == config.seed else f"-seed{seed}"
+    inputs = core.both | core.learned
+    if vae.warmup_epochs:
+        # The vanilla purifier, at the first learning rate throughout, that every variant goes on from.
+        changes: dict[str, Any] = {
+            "epochs": vae.warmup_epochs,
+            "final_learning_rate": vae.learning_rate,
+            "seed": seed,
+        }
+        parameters = purifier_parameters(vae, "vanilla", **changes)
+        cost = costs.purifier_seconds(core.pairs, vae.warmup_epochs)
+        warmup = train_stage(core, "vae", f"warmup{ending}", "vanilla", parameters, inputs, cost)
+        core.warmups[seed] = warmup
+        inputs = inputs | {"trained:warmup": warmup}
+    for name in vae.variants:
+        parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
+        cost = costs.purifier_seconds(core.pairs, vae.epochs)
+        stage = train_stage(core, "vae", f"{name}{ending}", name, parameters, inputs, cost)
+        core.vaes[f"{name}{ending}"] = (name, seed, stage)

@@ -42,7 +42,7 @@ def test_no_trial_says_nothing():
 
 def test_accuracy_and_agreement_by_hand():
     predicted, label, clean = np.array([1, 2, 3, 4]), np.array([1, 2, 0, 0]), np.array([1, 5, 3, 4])
-    accuracy, agreement = evaluate.table1_rows(predicted, label, clean, COMMON)
+    accuracy, agreement = evaluate.defense_rows("table1", predicted, label, clean, COMMON)
     assert (accuracy["metric"], accuracy["value"], accuracy["n"]) == ("accuracy", 0.5, 4)
     assert (agreement["metric"], agreement["value"]) == ("agreement", 0.75)
     assert (accuracy["ci_low"], accuracy["ci_high"]) == evaluate.wilson_interval(2, 4)
@@ -50,14 +50,29 @@ def test_accuracy_and_agreement_by_hand():
         accuracy["paper"] is None and agreement["paper"] is not None
     )  # what the paper measured is agreement
     assert (
-        evaluate.table1_rows(predicted, label, clean, COMMON | {"dataset": "fashion_mnist"})[1]["paper"]
+        evaluate.defense_rows("table1", predicted, label, clean, COMMON | {"dataset": "fashion_mnist"})[1][
+            "paper"
+        ]
         is None
     )
     validate_rows([accuracy, agreement])
 
 
+@pytest.mark.parametrize(("attack", "safe"), [("fgsm", 0.75), ("none", 0.25)])
+def test_detection_by_hand(attack, safe):
+    """An attacked image is safe where it is refused or right, a clean one where it is accepted and right."""
+    refused, right = np.array([True, True, False, False]), np.array([True, False, True, False])
+    rate, kept = evaluate.detection_rows(
+        "baselines", refused, right, COMMON | {"attack": attack, "defense": "magnet"}
+    )
+    assert (rate["metric"], rate["value"]) == ("detection_rate", 0.5)
+    assert (kept["metric"], kept["value"]) == ("safe_rate", safe)
+
+
 def test_the_undefended_classifier_does_not_agree_with_itself_on_clean_images():
-    rows = evaluate.table1_rows(*[np.arange(5)] * 3, COMMON | {"attack": "none", "defense": "none"})
+    rows = evaluate.defense_rows(
+        "table1", *[np.arange(5)] * 3, COMMON | {"attack": "none", "defense": "none"}
+    )
     assert [row["metric"] for row in rows] == ["accuracy"]
 
 

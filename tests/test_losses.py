@@ -97,8 +97,32 @@ def test_total_weighs_the_terms_as_the_formula():
     weights = weights_of(
         "combined", {"alpha": 9.0, "beta": 0.1, "gamma": 0.1, "proximity": 0.01, "sigma": 1e-5}
     )
-    loss = losses.total({name: tf.constant(value) for name, value in terms.items()}, weights, pixels=784)
+    loss = losses.total({name: tf.constant(value) for name, value in terms.items()}, weights, (784, 784))
     np.testing.assert_allclose(loss, [(784 + 0.1 * 39.2) / 784 + 0.1 * 2 + 0.01 * 3 - 1e-5 * 5], rtol=1e-6)
+
+
+def test_class_kl_is_the_kl_to_the_gaussian_of_the_class():
+    """KL(N(m, s^2) || N(c, 1)) = (s^2 + (m - c)^2 - 1 - log s^2) / 2, in each dimension."""
+    mean = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]], np.float32)
+    log_variance = np.log(np.array([[1.0, 4.0, 1.0], [1.0, 1.0, 0.25]], np.float32))
+    centers = np.array([[1.0, 0.0, 0.0], [9.0, 9.0, 9.0], [0.0, 5.0, 1.0]], np.float32)
+    expected = [(4 - 1 - math.log(4)) / 2, (9 + 1 + 0.25 - 1 - math.log(0.25)) / 2]
+    passed = forward(mean=mean, log_variance=log_variance, centers=centers)
+    np.testing.assert_allclose(losses.class_kl(passed), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "expected"),
+    [
+        ("elbo", (784 + 0.1 * 39.2) / 784),
+        ("mean", 784 / 784 + 0.1 * 39.2 / 128),  # the released code: beta is worth 784 / 128 times as much
+        ("sum", 784 + 0.1 * 39.2),
+    ],
+)
+def test_reductions_by_hand(reduction, expected):
+    terms = {"reconstruction": tf.constant([784.0]), "kl": tf.constant([39.2])}
+    loss = losses.total(terms, {"kl": 0.1}, losses.divisors(reduction, 784, 128))
+    np.testing.assert_allclose(loss, [expected], rtol=1e-6)
 
 
 def test_each_variant_uses_its_own_weights():

@@ -38,10 +38,21 @@ class CleanImages:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """x float32 (b, 28, 28, 1) in [0, 1] and label int64 (b,)."""
         picked = self._rows[rows]
         return to_float(self._split.images[picked]), self._split.labels[picked]
+
+
+class IdentityPairs(CleanImages):
+    """Clean images as pairs of themselves: what a purifier that never sees an attack learns from."""
+
+    fields: tuple[str, ...] = ("x_adv", "x", "label")
+
+    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """x_adv and x, the same float32 (b, 28, 28, 1) in [0, 1], and label int64 (b,)."""
+        images, label = super().batch(rows)
+        return images, images, label
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:

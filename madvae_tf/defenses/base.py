@@ -6,8 +6,9 @@ callables that evaluation, benchmarks and adaptive attacks use. Defences differ 
 
 import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
@@ -30,6 +31,7 @@ class Material:
         seed: folded into every random draw.
         precision: a Keras dtype policy for training, "float32" or "mixed_bfloat16".
         scratch: a folder for checkpoints; kept when the process is killed, so that training resumes exactly.
+        trained: name -> folder of the defences that `Defense.requires` names.
     """
 
     train: Split
@@ -41,6 +43,7 @@ class Material:
     seed: int
     precision: str
     scratch: Path
+    trained: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,7 +72,12 @@ def purified(
 
 @dataclasses.dataclass(frozen=True)
 class Defense(Parameters, abc.ABC):
-    """Base of the defences: hyper-parameters are `parameter(...)` fields, checked on construction."""
+    """Base of the defences: hyper-parameters are `parameter(...)` fields, checked on construction.
+
+    `requires` names the defences that must be trained before this one; `train` finds their folders in `material.trained`.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def train(self, material: Material, folder: Path) -> None:

@@ -1,9 +1,13 @@
-"""The classifiers: Table 6, the model under attack. All give logits, not probabilities."""
+"""The classifiers: Table 6, the model under attack, and the registry. All give logits, not probabilities."""
+
+import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.models.substitutes import ARCHITECTURES, SubstituteClassifier
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
@@ -57,4 +61,11 @@ class Table6Classifier(keras.Model):
         return {**super().get_config(), "dropout": self.dropout}
 
 
-CLASSIFIERS: dict[str, type[keras.Model]] = {"table6": Table6Classifier}
+# Name -> what makes a new one, called with dropout= and dtype=.
+CLASSIFIERS: dict[str, Callable[..., keras.Model]] = {
+    "table6": Table6Classifier,
+    **{
+        f"substitute_{letter.lower()}": functools.partial(SubstituteClassifier, letter)
+        for letter in ARCHITECTURES
+    },
+}

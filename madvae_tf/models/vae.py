@@ -3,8 +3,14 @@
 import keras
 import tensorflow as tf
 
+from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.models.layers import BatchNormalization, Crop2D
+
+LATENT_SCALES = ("log_variance", "linear")
+
+# A deviation of exactly 0 has no logarithm.
+_VARIANCE_FLOOR = 1e-8
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
@@ -16,12 +22,36 @@ class DefenseVAE(keras.Model):
 
     Args:
         latent_size: dimensions of z, at least 1.
+        latent_scale: "log_variance", or "linear" as in the reference code: the head's output is itself the deviation, of either
+            sign (a sample's distribution does not depend on it), and `encode` gives the logarithm of its square.
+        initial_deviation: standard deviation of the convolutions' initial weights; 0 for Glorot's (Defense-VAE: 0.02).
         dtype: a Keras dtype policy; variables are float32 under "mixed_bfloat16" too.
     """
 
-    def __init__(self, latent_size: int = 128, **kwargs):
+    def __init__(
+        self,
+        latent_size: int = 128,
+        latent_scale: str = "log_variance",
+        initial_deviation: float = 0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        if latent_scale not in LATENT_SCALES:
+            raise UserError(
+                f"Invalid latent_scale: received {latent_scale!r}, expected one of {', '.join(LATENT_SCALES)}."
+            )
         self.latent_size = latent_size
+        self.latent_scale = latent_scale
+        self.initial_deviation = initial_deviation
+
+        def kernel():
+            # One initializer for several layers would give them the same numbers.
+            return (
+                keras.initializers.RandomNormal(stddev=initial_deviation)
+                if initial_deviation
+                else "glorot_uniform"
+            )
+
         policy = self.dtype_policy
         # In bfloat16 the filter gradient of a 4 x 4 map of 256 channels is several times slower than in float32.
         small = keras.DTypePolicy("float32") if policy.compute_dtype == "bfloat16" else policy
@@ -29,11 +59,25 @@ class DefenseVAE(keras.Model):
         norm = lambda: BatchNormalization(dtype=policy)  # noqa: E731
 
         def down(channels, size, stride, dtype=policy):
-            return keras.layers.Conv2D(channels, size, stride, padding="same", use_bias=False, dtype=dtype)
+            return keras.layers.Conv2D(
+                channels,
+                size,
+                stride,
+                padding="same",
+                use_bias=False,
+                kernel_initializer=kernel(),
+                dtype=dtype,
+            )
 
         def up(channels, size, stride, bias=False, dtype=policy):
             return keras.layers.Conv2DTranspose(
-                channels, size, stride, padding="same", use_bias=bias, dtype=dtype
+                channels,
+                size,
+                stride,
+                padding="same",
+                use_bias=bias,
+                kernel_initializer=kernel(),
+                dtype=dtype,
             )
 
         self.encoder = keras.Sequential(
@@ -71,9 +115,12 @@ class DefenseVAE(keras.Model):
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """q(z | image): (batch, 28, 28, 1) in [0, 1] -> mean and log-variance, float32 (batch, latent) each."""
         features = self.encoder(images, training=training)
-        return tf.cast(self.mean_head(features), tf.float32), tf.cast(
-            self.log_variance_head(features), tf.float32
+        mean, scale = (
+            tf.cast(head(features), tf.float32) for head in (self.mean_head, self.log_variance_head)
         )
+        if self.latent_scale == "linear":
+            scale = tf.math.log(tf.square(scale) + _VARIANCE_FLOOR)
+        return mean, scale
 
     def decode_logits(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The decoder before its sigmoid: (batch, latent) -> float32 (batch, 28, 28, 1)."""
@@ -91,4 +138,5 @@ class DefenseVAE(keras.Model):
         return self.purify(inputs)
 
     def get_config(self):
-        return {**super().get_config(), "latent_size": self.latent_size}
+        own = ("latent_size", "latent_scale", "initial_deviation")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -12,14 +12,22 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.errors import UserError
+from madvae_tf.report.clusters import check_embeddings
+from madvae_tf.report.names import FIELDS, SCHEMA_VERSION, Row
 from madvae_tf.report.page import build_page
 from madvae_tf.report.paper import paper_value
-from madvae_tf.report.schema import FIELDS, SCHEMA_VERSION, Row, validate_rows
+from madvae_tf.report.schema import validate_rows
 
 __all__ = ["paper_value", "validate_rows", "write_report"]
 
 
-def write_report(folder: Path, run: dict[str, Any], rows: list[Row], images: dict[str, np.ndarray]) -> None:
+def write_report(
+    folder: Path,
+    run: dict[str, Any],
+    rows: list[Row],
+    images: dict[str, np.ndarray],
+    clusters: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Writes `folder/index.html`, `folder/figures/` and `folder/results.json`.
 
     The same input gives the same bytes. Nothing is written before everything is checked and drawn.
@@ -30,14 +38,18 @@ def write_report(folder: Path, run: dict[str, Any], rows: list[Row], images: dic
         rows: see `schema`.
         images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k, height, width,
             channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels. Absent ones are left out.
+        clusters: an embedding in the plane for each figure in `clusters.FIGURES`, "<what>/<defense>" such as
+            "output/pd": ".../xy" float (n, 2), ".../label" int (n,) and ".../predicted" int (n,), labels in 0..9.
+            Absent ones are left out, and "predicted" may be absent.
 
     Raises:
         UserError: a row or an array that is not what it should be.
     """
     validate_rows(rows)
     _check_pictures(images)
+    check_embeddings(clusters or {})
     run = _plain(run)
-    page, figures = build_page(run, rows, images)
+    page, figures = build_page(run, rows, images, clusters or {})
     results = _results_json(run, rows)
     folder = Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)

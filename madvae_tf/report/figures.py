@@ -1,4 +1,4 @@
-"""Arrays -> PNG bytes: the chart of Table 1, grids of images, training curves.
+"""Arrays -> PNG bytes: the chart of Table 1 and training curves; what all figures have in common.
 
 Drawn narrow and with large type, so that a phone 360 pixels wide shows readable labels. Figures are drawn on the
 Agg canvas itself, under matplotlib's default settings: no global state, and the same input gives the same bytes.
@@ -10,14 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
-import matplotlib.image
 import matplotlib.ticker
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from madvae_tf.report.schema import ATTACKS, DEFENSES
+from madvae_tf.report.names import ATTACKS, DEFENSES, VARIANTS
 from madvae_tf.report.tables import Line, defenses_of
 
 WIDTH = 4.8
@@ -28,6 +25,17 @@ STYLES = {
     "cls": ("#b45309", "s"),
     "pd": ("#00795c", "D"),
     "combined": ("#a8327e", "^"),
+    "identity": ("#6f4e37", "v"),
+    "defense_vae": ("#c1121f", "P"),
+    "defense_vae_e2e": ("#e07a5f", "p"),
+    "mixture": ("#5e548e", "*"),
+    "binarization": ("#7f7f00", "<"),
+    "blur": ("#008ba3", ">"),
+    "adversarial_fgsm": ("#3d5a80", "h"),
+    "adversarial_pgd": ("#1b263b", "H"),
+    "magnet": ("#d81b60", "d"),
+    "defense_gan": ("#386641", "1"),
+    "mad_gan": ("#9c6644", "2"),
 }
 TERM_TITLES = {
     "loss": "total loss",
@@ -37,26 +45,26 @@ TERM_TITLES = {
     "proximity": "proximity $L_p$",
     "distance": "distance $L_d$",
     "learning_rate": "learning rate",
+    "class_kl": "KL divergence to the class’s Gaussian",
 }
 _SETTINGS = {
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-_WRONG = "#c2290a"
 # Without this the file would name the version of matplotlib.
-_METADATA: Any = {"Software": None}
+METADATA: Any = {"Software": None}
 
 
-def _settings(size: float = 10) -> Any:
+def settings(size: float = 10) -> Any:
     """matplotlib's defaults and ours, whatever the user's matplotlibrc says; a context manager."""
-    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS, "font.size": size}
-    return matplotlib.rc_context(settings)
+    values: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS, "font.size": size}
+    return matplotlib.rc_context(values)
 
 
 def table1_chart(lines: Sequence[Line]) -> bytes:
     """Accuracy with its 95% interval, an attack a row: all defences on [0, 1], and the purifiers close up."""
-    with _settings():
+    with settings():
         figure = Figure(figsize=(WIDTH, 1.35 + 0.66 * len(lines)), layout="constrained")
         whole, close = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": (1, 1.7)})
         names = defenses_of(lines)
@@ -86,7 +94,7 @@ def table1_chart(lines: Sequence[Line]) -> bytes:
             axes.tick_params(left=False)
         handles, labels = whole.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=10)
-        return _png(figure)
+        return png(figure)
 
 
 def _accuracies(axes: Any, lines: Sequence[Line], name: str, group: Sequence[str]) -> None:
@@ -120,69 +128,6 @@ def _close_up(lines: Sequence[Line], names: Sequence[str]) -> tuple[float, float
     return max(-0.02, low - margin), 1 + margin
 
 
-def image_grid(
-    strips: Sequence[tuple[str, np.ndarray, np.ndarray | None]], label: np.ndarray | None, columns: int
-) -> bytes:
-    """Strips of images, a title above each; the predicted label in each tile's corner, wrong ones framed.
-
-    Args:
-        strips: (title, images (k, height, width, channels) in [0, 1], predicted labels (k,) or None).
-        label: (k,) true labels; without them no tile is marked.
-        columns: tiles in a strip (k).
-    """
-    title, gap = 0.24, 0.035
-    tile = (WIDTH - gap * (columns + 1)) / columns
-    height = len(strips) * (title + tile + gap)
-    with _settings():
-        figure = Figure(figsize=(WIDTH, height))
-        # One axes in inches for all tiles: an axes for each would take twenty times as long.
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.axis("off")
-        for index, (name, images, predictions) in enumerate(strips):
-            top = height - index * (title + tile + gap)
-            axes.text(gap, top - title * 0.72, name, fontsize=9.5, va="baseline", weight="bold")
-            for column in range(min(columns, len(images))):
-                prediction = None if predictions is None else int(predictions[column])
-                wrong = prediction is not None and label is not None and prediction != int(label[column])
-                corner = (gap + column * (tile + gap), top - title - tile)
-                _tile(axes, images[column], corner, tile, prediction, wrong)
-        axes.set(xlim=(0, WIDTH), ylim=(0, height))
-        return _png(figure)
-
-
-def _tile(
-    axes: Any,
-    image: np.ndarray,
-    corner: tuple[float, float],
-    size: float,
-    prediction: int | None,
-    wrong: bool,
-) -> None:
-    shown = image[..., 0] if image.shape[-1] == 1 else image
-    left, bottom = corner
-    extent = (left, left + size, bottom, bottom + size)
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent, aspect="auto")
-    frame = {"edgecolor": _WRONG, "linewidth": 2.2} if wrong else {"edgecolor": "#9aa5b0", "linewidth": 0.6}
-    axes.add_patch(Rectangle(corner, size, size, fill=False, zorder=3, **frame))
-    if prediction is not None:
-        axes.text(
-            left + 0.96 * size,
-            bottom + 0.05 * size,
-            str(prediction),
-            ha="right",
-            va="bottom",
-            fontsize=8.5,
-            weight="bold",
-            color="white",
-            bbox={
-                "boxstyle": "square,pad=0.12",
-                "facecolor": _WRONG if wrong else "#1f2933",
-                "edgecolor": "none",
-            },
-            zorder=4,
-        )
-
-
 def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> bytes | None:
     """One panel per loss term, one line per variant; None where nothing was logged."""
     terms = [term for term in TERM_TITLES if any(curves.get(term) for curves in training.values())]
@@ -190,7 +135,7 @@ def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> byte
     if not terms:
         return None
     rows = math.ceil(len(terms) / 2)
-    with _settings(size=9):
+    with settings(size=9):
         figure = Figure(figsize=(WIDTH, 0.7 + 1.65 * rows), layout="constrained")
         panels = figure.subplots(rows, 2, squeeze=False).ravel()
         for axes, term in zip(panels, terms, strict=False):
@@ -205,7 +150,7 @@ def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> byte
             found.values(), found.keys(), loc="outside upper center", ncols=2, frameon=False, fontsize=9.5
         )
         figure.supxlabel("training step", fontsize=9.5)
-        return _png(figure)
+        return png(figure)
 
 
 def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term: str) -> None:
@@ -215,7 +160,16 @@ def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term:
         steps = list(training[name].get("step") or range(len(values)))[: len(values)]
         if values:
             color, _ = STYLES.get(name, ("#000000", ""))
-            axes.plot(steps, values[: len(steps)], color=color, linewidth=1.3, label=DEFENSES.get(name, name))
+            # The paper's variants are solid, what stands beside them is dashed.
+            dashes = "-" if name in VARIANTS else "--"
+            axes.plot(
+                steps,
+                values[: len(steps)],
+                dashes,
+                color=color,
+                linewidth=1.3,
+                label=DEFENSES.get(name, name),
+            )
             drawn += [value for value in values if math.isfinite(value)]
     axes.set_title(TERM_TITLES.get(term, term.replace("_", " ").replace("$", "")), fontsize=9.5)
     axes.grid(color="#e1e6eb", linewidth=0.6)
@@ -224,16 +178,9 @@ def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term:
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(3))
 
 
-def tile_png(image: np.ndarray) -> bytes:
-    """One image as a PNG of its own size in pixels."""
-    buffer = io.BytesIO()
-    shown = image[..., 0] if image.shape[-1] == 1 else image
-    matplotlib.image.imsave(buffer, shown, cmap="gray", vmin=0, vmax=1, format="png", metadata=_METADATA)
-    return buffer.getvalue()
-
-
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG at 200 dots an inch."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=200, facecolor="white", metadata=_METADATA)
+    figure.savefig(buffer, format="png", dpi=200, facecolor="white", metadata=METADATA)
     return buffer.getvalue()

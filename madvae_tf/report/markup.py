@@ -1,11 +1,12 @@
 """Table structures -> HTML. Everything that comes from a row or from the run passes `text` (html.escape)."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report.schema import ATTACKS, CONFUSION_TABLES, DEFENSES, Row
-from madvae_tf.report.tables import CLASSES, Cell, Confusion, Line, best_defense, defenses_of
+from madvae_tf.report.names import ATTACKS, CONFUSION_TABLES, DEFENSES, Row
+from madvae_tf.report.seeds import seeds_of
+from madvae_tf.report.tables import CLASSES, Confusion, Line, best_defense, defenses_of
 
 DASH = '<span class="none" aria-label="not measured">–</span>'
 
@@ -48,7 +49,14 @@ def attack_title(name: Any) -> str:
     return text(ATTACKS.get(name, name))
 
 
-def table(name: str, caption: str, head: Sequence[str], body: Sequence[Sequence[str]], foot: str = "") -> str:
+def table(
+    name: str,
+    caption: str,
+    head: Sequence[str],
+    body: Sequence[Sequence[str]],
+    foot: str = "",
+    attributes: str = "",
+) -> str:
     """A captioned table; the first cell of every row is its header. All arguments are HTML."""
     columns = "".join(f'<th scope="col">{title}</th>' for title in head)
     lines = "".join(
@@ -56,7 +64,8 @@ def table(name: str, caption: str, head: Sequence[str], body: Sequence[Sequence[
         for row in body
     )
     foot = f"<tfoot>{foot}</tfoot>" if foot else ""
-    return captioned(name, caption, f"<thead><tr>{columns}</tr></thead><tbody>{lines}</tbody>{foot}")
+    inner = f"<thead><tr>{columns}</tr></thead><tbody>{lines}</tbody>{foot}"
+    return captioned(name, caption, inner, attributes)
 
 
 def captioned(name: str, caption: str, inner: str, attributes: str = "") -> str:
@@ -68,48 +77,78 @@ def captioned(name: str, caption: str, inner: str, attributes: str = "") -> str:
     )
 
 
-def table1(lines: Sequence[Line], caption: str) -> str:
-    """Table 1: an attack a line, a defence a column; accuracy, agreement and the paper's agreement in each cell."""
-    names = defenses_of(lines)
-    head = "".join(f'<th scope="col" role="columnheader">{DEFENSES[name]}</th>' for name in names)
+def table1(lines: Sequence[Line], caption: str, name: str = "table1", bold: bool = True) -> str:
+    """Table 1: an attack a line, a defence a column; accuracy, agreement and the paper's agreement in each cell.
+
+    Args:
+        name: the table's identifier: other tables have the same form.
+        bold: mark the best defence of a line, see `best_defense`.
+    """
+    defenses = defenses_of(lines)
+    head = "".join(f'<th scope="col" role="columnheader">{DEFENSES[key]}</th>' for key in defenses)
     body = []
     for line in lines:
-        best = best_defense(line)
+        best = best_defense(line) if bold else None
         cells = "".join(
-            f'<td role="cell" data-label="{DEFENSES[name]}">{_cell(line.cells.get(name), name == best)}</td>'
-            for name in names
+            f'<td role="cell" data-label="{DEFENSES[key]}">{_cell(line, key, key == best)}</td>'
+            for key in defenses
         )
         model = "" if line.threat_model == "oblivious" else f" · {text(line.threat_model)}"
         body.append(
             f'<tr role="row"><th scope="row" role="rowheader">{attack_title(line.attack)}'
             f'<span class="detail">{parameters(line.parameters)}</span>'
-            f'<span class="detail">n = {line.n} · seed {line.seed}{model}</span></th>{cells}</tr>'
+            f'<span class="detail">n = {line.n} · {seed_list(line.seeds)}{model}</span></th>{cells}</tr>'
         )
     inner = (
         f'<thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Attack</th>{head}</tr></thead>'
         f'<tbody role="rowgroup">{"".join(body)}</tbody>'
     )
     # The roles keep the table a table for a screen reader where the phone's style sheet restacks it.
-    return captioned("table1", caption, inner, ' class="cards" role="table"')
+    return captioned(name, caption, inner, ' class="cards" role="table"')
 
 
-def _cell(cell: Cell | None, best: bool) -> str:
+def _cell(line: Line, defense: str, best: bool) -> str:
+    cell = line.cells.get(defense)
     if cell is None:
         return DASH
+    figures = kept(cell.accuracy, cell.agreement, best)
+    found = seeds_of([row for row in (cell.accuracy, cell.agreement) if row is not None])
+    # Without this a cell of one seed would look like one of all the line's seeds.
+    alone = f'<span class="detail">{seed_list(found)} alone</span>' if found != line.seeds else ""
+    return figures + alone
+
+
+def kept(accuracy: Row | None, agreement: Row | None, best: bool = False) -> str:
+    """A cell's accuracy and, below it, its agreement; those that are None are left out."""
     parts = []
-    if cell.accuracy is not None:
-        parts.append(f'<span class="accuracy">{_figure(cell.accuracy, "strong" if best else "span")}</span>')
-    if cell.agreement is not None:
-        parts.append(f'<span class="agreement"><i>agreement</i> {_figure(cell.agreement, "span")}</span>')
+    if accuracy is not None:
+        parts.append(f'<span class="accuracy">{figure(accuracy, "strong" if best else "span")}</span>')
+    if agreement is not None:
+        parts.append(f'<span class="agreement"><i>agreement</i> {figure(agreement)}</span>')
     return "".join(parts)
 
 
-def _figure(row: Row, tag: str) -> str:
+def figure(row: Row, tag: str = "span") -> str:
+    """A row's value, its interval, what several seeds gave, and the paper's figure."""
     paper = ""
     if row["paper"] is not None:
         paper = f' <span class="paper"><i>paper</i> <span class="figure">{number(row["paper"])}</span></span>'
     value = f'<{tag} class="value">{number(row["value"])}</{tag}>'
-    return f"{value} {interval(row['ci_low'], row['ci_high'])}{paper}"
+    return f"{value} {interval(row['ci_low'], row['ci_high'])}{several(row)}{paper}"
+
+
+def several(row: Row, show: Callable[[float], str] = number) -> str:
+    """What several seeds gave: the standard deviation, and each seed's value; nothing for one seed."""
+    if "seeds" not in row:
+        return ""
+    items = [f"<i>sd</i> {show(row['deviation'])}"]
+    items += [f"<i>{seed}:</i> {show(value)}" for seed, value in row["seeds"].items()]
+    return f' <span class="seeds">{" · ".join(f"<span>{item}</span>" for item in items)}</span>'
+
+
+def seed_list(seeds: Sequence[int]) -> str:
+    """Like "seed 0", or "seeds 0, 1, 2"."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def confusion(matrix: Confusion, caption: str, name: str) -> str:

@@ -1,22 +1,36 @@
 """The report as one self-contained HTML page: sections in reading order, pictures embedded."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from madvae_tf.report import diagram, facts, figures, markup, words
+from madvae_tf.report import (
+    baselines,
+    black_box,
+    clusters,
+    diagram,
+    facts,
+    figures,
+    gallery,
+    markup,
+    reference,
+    strips,
+    timing,
+    tuning,
+    words,
+)
 from madvae_tf.report.markup import number, text
-from madvae_tf.report.schema import ATTACKS, DEFENSES, POOLED_ATTACK, Row
+from madvae_tf.report.names import ATTACKS, POOLED_ATTACK, Row
 from madvae_tf.report.style import CSS
-from madvae_tf.report.tables import Line, attack_lines, confusions, other_rows, table1_lines
-
-IMAGE_FIGURES = {"none": 7, "vanilla": 8, "cls": 9, "pd": 10, "combined": 11}
+from madvae_tf.report.tables import Line, attack_lines, confusions, other_rows, rows_of, table1_lines
 
 
 def build_page(
-    run: dict[str, Any], rows: list[Row], images: Mapping[str, np.ndarray]
+    run: dict[str, Any],
+    rows: list[Row],
+    images: Mapping[str, np.ndarray],
+    embeddings: Mapping[str, np.ndarray],
 ) -> tuple[str, dict[str, bytes]]:
     """The page's HTML and its figures as file name -> bytes (PNG, and the pipeline's SVG)."""
     lines = table1_lines(rows)
@@ -33,10 +47,24 @@ def build_page(
         _section("run", "This run", facts.run_facts(run, lines)),
         _section("results", "Table 1: six attacks, with and without a purifier", _table1(lines, files)),
         _section("attack-settings", "The attacks", _attacks(rows, run)),
+        _section("black-box", "Table 3: black-box attacks", black_box.section(rows)),
+        _section("baselines", "Table 4 and baselines", baselines.section(rows, run)),
+        _section("reference", "Why the paper’s figures are lower", reference.section(rows)),
         _section("confusion", "Tables 2, 8, 9 and 10: which digits are confused", _confusions(rows)),
-        _section("images", "Figures 7 to 11: what the purifiers see and draw", _images(images, run, files)),
-        _section("training", "Training", _training(run, files)),
+        _section(
+            "images",
+            "Figures 7 to 11: what the purifiers see and draw",
+            gallery.strips_section(images, run, files),
+        ),
+        _section(
+            "clusters",
+            "Figures 2 to 5 and 12 to 17: clustering",
+            clusters.section(rows, embeddings, run, files),
+        ),
+        _section("training", "Training", gallery.training_section(run, files)),
+        _section("tuning", "Tuning", tuning.section(run)),
         _section("other-rows", "Other measurements", _other(rows)),
+        _section("image-time", "Time per image", timing.section(rows, run)),
         _section("time", "Time and memory", facts.stage_table(run)),
         _section("warnings", "Warnings", facts.warning_list(warnings)),
         _section("reproduce", "How to reproduce this page", facts.reproduce(run)),
@@ -55,16 +83,6 @@ def _section(name: str, title: str, body: str) -> str:
     return f'<section id="{name}-section"><h2>{title}</h2>{body}</section>' if body else ""
 
 
-def data_uri(png: bytes) -> str:
-    """PNG bytes as a data URI."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _figure(files: dict[str, bytes], name: str, png: bytes, alt: str, caption: str) -> str:
-    files[name] = png
-    return f'<figure><img src="{data_uri(png)}" alt="{text(alt)}" loading="lazy"><figcaption>{caption}</figcaption></figure>'
-
-
 def _thumbnails(images: Mapping[str, np.ndarray]) -> dict[str, str]:
     """One digit on its way through the pipeline, under the first attack and purifier that have all three pictures."""
     for attack in ATTACKS:
@@ -75,7 +93,7 @@ def _thumbnails(images: Mapping[str, np.ndarray]) -> dict[str, str]:
                 middle = len(images["clean"]) // 2
                 names = ("clean", "adversarial", "purified")
                 return {
-                    name: data_uri(figures.tile_png(images[key][middle]))
+                    name: gallery.data_uri(strips.tile_png(images[key][middle]))
                     for name, key in zip(names, keys, strict=True)
                 }
     return {}
@@ -100,20 +118,22 @@ def _pipeline(drawing: str) -> str:
 def _table1(lines: Sequence[Line], files: dict[str, bytes]) -> str:
     if not lines:
         return ""
+    several = words.several_seeds(rows_of(lines))
+    bars = "95% Wilson intervals" + (", t-intervals of the mean over several seeds" if several else "")
     caption = (
         f"<b>Table 1.</b> In each cell, first the accuracy against the label with its 95% Wilson interval; then the "
         f"agreement with the classifier’s own prediction on the clean image, and beside it the paper’s figure. The paper’s "
         f"Table 1 is agreement, although headed accuracy; only its clean 0.9931 is an accuracy. Bold: the interval "
-        f"lies above that of every other column. {words.sample(lines)}; {words.model_of(lines)}."
+        f"lies above that of every other column.{several} {words.sample(lines)}; {words.model_of(lines)}."
     )
     alt = "Chart of Table 1's accuracies: one row per attack, one marker per defence with its 95% interval."
-    chart = _figure(
+    chart = gallery.captioned(
         files,
         "table1.png",
         figures.table1_chart(lines),
         alt,
         "<b>Chart of Table 1.</b> Left, every column on the full scale; right, the purifiers alone on a scale that does "
-        f"not begin at 0. Bars: 95% Wilson intervals. {words.sample(lines)}; {words.model_of(lines)}.",
+        f"not begin at 0. Bars: {bars}. {words.sample(lines)}; {words.model_of(lines)}.",
     )
     return markup.table1(lines, caption) + chart
 
@@ -155,68 +175,6 @@ def _confusions(rows: Sequence[Row]) -> str:
         "sets attack the same images, so their errors are not independent and no interval is given.</p>"
     )
     return note + "".join(parts)
-
-
-def _images(images: Mapping[str, np.ndarray], run: Mapping[str, Any], files: dict[str, bytes]) -> str:
-    if "clean" not in images:
-        return ""
-    label = images.get("label")
-    columns = len(images["clean"])
-    parts = []
-    for defense, figure_number in IMAGE_FIGURES.items():
-        strips = []
-        for attack, attack_name in ATTACKS.items():
-            stem = "adversarial" if defense == "none" else f"purified/{defense}"
-            picture = images.get(f"{stem}/{attack}")
-            if picture is None and defense == "none" and attack == "none":
-                picture = images["clean"]
-            if picture is not None:
-                strips.append((attack_name, picture, images.get(f"prediction/{defense}/{attack}")))
-        if not strips:
-            continue
-        if defense == "none":
-            what = "Adversarial examples: what each attack makes of the same clean images"
-            who = "the classifier alone predicts"
-        else:
-            what = f"Output of the purifier {DEFENSES[defense]} for the images of Figure 7"
-            who = "the classifier predicts for the purified image"
-        caption = (
-            f"<b>Figure {figure_number}.</b> {what}. A strip is an attack, a column is a test image; in the corner what "
-            f"{who}, a red frame where that is wrong. n = {columns} images, seed {text(run.get('seed', '–'))}, "
-            "threat model: oblivious."
-        )
-        alt = f"Figure {figure_number}: {columns} images in each of {len(strips)} strips: " + ", ".join(
-            f"{name}{_wrong(label, predictions)}" for name, _, predictions in strips
-        )
-        name = "adversarial" if defense == "none" else defense
-        png = figures.image_grid(strips, label, columns)
-        parts.append(_figure(files, f"figure{figure_number:02d}_{name}.png", png, alt, caption))
-    return f'<div class="gallery">{"".join(parts)}</div>'
-
-
-def _wrong(label: np.ndarray | None, predictions: np.ndarray | None) -> str:
-    if label is None or predictions is None:
-        return ""
-    return f" ({int(np.sum(np.asarray(predictions) != np.asarray(label)))} wrong)"
-
-
-def _training(run: Mapping[str, Any], files: dict[str, bytes]) -> str:
-    training = run.get("training") or {}
-    png = figures.training_curves(training) if training else None
-    if png is None:
-        return ""
-    alt = "Training curves: one panel per loss term, one line per variant: " + ", ".join(map(str, training))
-    caption = (
-        "<b>Training curves.</b> One panel per loss term, one line per variant that has the term, against the training "
-        f"step. Seed {text(run.get('seed', '–'))}."
-    )
-    shared = ((run.get("config") or {}).get("vae") or {}).get("warmup_epochs")
-    if shared:
-        caption += (
-            f" Before the first step lies a warm-up that all variants share: {text(shared)} epochs with the vanilla loss. "
-            "So they differ less than purifiers that were trained apart."
-        )
-    return _figure(files, "training.png", png, alt, caption)
 
 
 def _other(rows: Sequence[Row]) -> str:

@@ -1,71 +1,40 @@
-"""The rows of results.json: what a row is, which names it may use, and the check that refuses any other.
-
-A row is one measured figure with everything a reader needs to judge it: what was attacked, how, who
-defended, what the attacker knew (`threat_model`), the 95% interval, n and the seed.
-"""
+"""The check of the rows of results.json against the names of `names`, which it hands on."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from madvae_tf.errors import UserError, lookup
-
-Row = dict[str, Any]
-
-SCHEMA_VERSION = 1
-FIELDS = (
-    "table",
-    "dataset",
-    "attack",
-    "parameters",
-    "threat_model",
-    "defense",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "n",
-    "seed",
-    "paper",
+from madvae_tf.report.names import (
+    ATTACKS,
+    BLACK_BOX_TABLES,
+    CLUSTER_PARAMETERS,
+    CONFUSION_TABLES,
+    DEFENSES,
+    FIELDS,
+    IDENTITY,
+    POOLED_ATTACK,
+    RANGES,
+    SCHEMA_VERSION,
+    SUBSTITUTES,
+    TABLES,
+    THREAT_MODELS,
+    Row,
 )
-POOLED_ATTACK = "fgsm+rand_fgsm+cw"
 
-# Name in a row -> what the page calls it; the order is the order on the page.
-ATTACKS = {
-    "none": "No attack (clean)",
-    "fgsm": "FGSM",
-    "rand_fgsm": "Rand-FGSM",
-    "cw": "CW-L2",
-    "mi_fgsm": "MI-FGSM",
-    "pgd": "PGD",
-    "single_pixel": "Single Pixel",
-    POOLED_ATTACK: "FGSM + Rand-FGSM + CW-L2",
-}
-DEFENSES = {
-    "none": "No defence",
-    "vanilla": "Vanilla",
-    "cls": "Classification",
-    "pd": "Proximity and distance",
-    "combined": "Combined",
-}
-THREAT_MODELS = {
-    "oblivious": "the attacker attacks the classifier and does not know of the purifier",
-    "transfer": "the attacker attacks another model and carries the images over",
-    "end_to_end": "the attacker knows of the purifier and attacks classifier and purifier together",
-}
-# A confusion table of the paper -> the variant that it shows.
-CONFUSION_TABLES = {"table2": "pd", "table8": "vanilla", "table9": "cls", "table10": "combined"}
-
-_RATES = ("accuracy", "agreement", "success_rate")
-_SIZES = ("mean_l2", "mean_linf")
-# Table -> the metrics that it may hold.
-TABLES: dict[str, tuple[str, ...]] = {
-    "table1": ("accuracy", "agreement"),
-    **dict.fromkeys(CONFUSION_TABLES, ("count",)),
-    "validation": _RATES + _SIZES,
-    "attacks": ("success_rate", *_SIZES),
-}
+__all__ = [
+    "ATTACKS",
+    "CONFUSION_TABLES",
+    "DEFENSES",
+    "FIELDS",
+    "POOLED_ATTACK",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "THREAT_MODELS",
+    "Row",
+    "validate_rows",
+]
 
 
 def validate_rows(rows: Sequence[Row]) -> None:
@@ -82,22 +51,7 @@ def validate_rows(rows: Sequence[Row]) -> None:
     seen: dict[str, int] = {}
     for index, row in enumerate(rows):
         _check_row(index, row)
-        identity = json.dumps(
-            [
-                row[k]
-                for k in (
-                    "table",
-                    "dataset",
-                    "attack",
-                    "parameters",
-                    "threat_model",
-                    "defense",
-                    "metric",
-                    "seed",
-                )
-            ],
-            sort_keys=True,
-        )
+        identity = json.dumps([row[name] for name in IDENTITY], sort_keys=True)
         if identity in seen:
             raise _error(
                 index,
@@ -154,31 +108,43 @@ def _check_parameters(index: int, row: Mapping[str, Any]) -> None:
         json.dumps(parameters, allow_nan=False)
     except (TypeError, ValueError):
         raise _error(index, row, "parameters", parameters, "plain finite JSON values") from None
+    for key, valid, expected in _required_parameters(row):
+        if not valid(parameters.get(key)):
+            raise _error(index, row, "parameters", parameters, f"{key!r} to be {expected}")
+
+
+def _required_parameters(row: Mapping[str, Any]) -> list[tuple[str, Callable[[Any], bool], str]]:
+    """What a row's table asks of its parameters: key, the test of its value, and what is valid in words."""
+    table = row["table"]
     if row["metric"] == "count":
-        for key in ("true", "predicted"):
-            label: Any = parameters.get(key)
-            if not _is_int(label) or not 0 <= label <= 9:
-                raise _error(
-                    index, row, "parameters", parameters, f"{key!r} to be a label, an integer in 0..9"
-                )
+        return [(key, _is_label, "a label, an integer in 0..9") for key in ("true", "predicted")]
+    if table in BLACK_BOX_TABLES:
+        return [("substitute", SUBSTITUTES.__contains__, f"one of: {', '.join(SUBSTITUTES)}")]
+    if table == "clusters":
+        needed = [
+            (key, known.__contains__, f"one of: {', '.join(known)}")
+            for key, known in CLUSTER_PARAMETERS.items()
+        ]
+        return needed + ([("k", _is_positive, "an integer >= 1")] if row["metric"] == "knn_purity" else [])
+    if table == "reference":
+        return [(key, _is_name, "a non-empty string") for key in ("setting", "difference")]
+    if table == "time":
+        return [("batch", _is_positive, "an integer >= 1")]
+    return []
 
 
 def _check_numbers(index: int, row: Mapping[str, Any]) -> None:
-    metric = row["metric"]
-    if metric == "count":
-        if not _is_int(row["value"]) or row["value"] < 0:
-            raise _error(index, row, "value", row["value"], "an integer >= 0")
-        upper = math.inf
-    else:
-        upper = 1.0 if metric in _RATES else math.inf
-    expected = "a finite number in [0, 1]" if upper == 1.0 else "a finite number >= 0"
+    low, high = RANGES[row["metric"]]
+    if row["metric"] == "count" and (not _is_int(row["value"]) or row["value"] < 0):
+        raise _error(index, row, "value", row["value"], "an integer >= 0")
+    expected = "a finite number " + (f"in [{low:g}, {high:g}]" if math.isfinite(high) else f">= {low:g}")
     for field in ("value", "ci_low", "ci_high", "paper"):
         number = row[field]
         if number is None and field != "value":
             continue
         if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
             raise _error(index, row, field, number, expected + ("" if field == "value" else " or null"))
-        if not 0 <= number <= upper:
+        if not low <= number <= high:
             raise _error(index, row, field, number, expected)
     if (row["ci_low"] is None) != (row["ci_high"] is None):
         raise _error(index, row, "ci_high", row["ci_high"], "both ends of the interval, or null for both")
@@ -195,6 +161,18 @@ def _check_numbers(index: int, row: Mapping[str, Any]) -> None:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_label(value: Any) -> bool:
+    return _is_int(value) and 0 <= value <= 9
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_int(value) and value >= 1
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _error(index: int, row: Mapping[str, Any], field: str, received: Any, expected: str) -> UserError:

@@ -43,13 +43,27 @@ tfoot th,tfoot td{border-top:2px solid var(--line)}
 .interval,.none{color:var(--soft);white-space:nowrap}
 i{font-style:normal;color:var(--soft)}
 strong.value{font-weight:800}
-.cards td>span{display:block;line-height:1.4}
+.cards td>span,.grid td>span,.points,.seeds{display:block;line-height:1.4}
 .cards .accuracy{font-size:1.06rem}
 .cards .accuracy .interval,.cards .agreement,.cards .paper{font-size:.8rem}
 .cards .interval{display:block}
 .cards .agreement{margin-top:.3rem}
 .cards .paper{display:block;color:var(--ink);margin-top:.15rem}
 .cards th:first-child{min-width:9rem;max-width:12rem}
+.seeds{font-size:.75rem;white-space:normal;color:var(--soft)}
+.seeds span,.cards .agreement{white-space:nowrap}
+.points{font-size:.8rem;font-weight:600}
+.grid th,.grid td{padding:.4rem .34rem}
+.grid th:first-child{min-width:9rem;max-width:14rem;padding-left:0}
+.grid .agreement{white-space:nowrap}
+.grid thead th .detail{font-size:.85em}
+.grid .accuracy{font-size:.95rem}
+.grid .interval,.grid .paper{display:block}
+.grid .interval,.grid .agreement,.grid .paper,.grid td .detail{font-size:.73rem}
+.grid .interval{letter-spacing:-.01em}
+#table4{max-width:44rem}
+.grid .paper{color:var(--ink)}
+.notes>div{max-width:46rem}
 .confusion{table-layout:fixed;max-width:46rem;font-size:.8rem}
 .confusion th,.confusion td{text-align:right;padding:.3rem .3rem}
 .confusion th:first-child{width:6.4rem;text-align:left;position:sticky;left:0;background:var(--page)}
@@ -73,8 +87,9 @@ h1{font-size:1.4rem}
 .cards tr td:last-child{border-bottom:0}
 .cards td{display:grid!important;grid-template-columns:6.2rem 1fr;gap:0 .4rem}
 .cards td::before{content:attr(data-label);font-weight:600;grid-row:1/span 2;line-height:1.3}
+.cards td>*{grid-column:2}
 .cards .interval{display:inline}
-.cards .agreement{margin-top:0}
+.cards .agreement{margin-top:0;white-space:normal}
 .cards .paper{margin-top:0}
 .cards tbody td{padding:.35rem .4rem}
 .cards td::before{font-size:.8rem}
@@ -83,6 +98,7 @@ table{font-size:.8rem}
 .interval{font-size:.92em}
 #attacks th:first-child{width:45%}
 th,td{padding:.35rem .25rem}
+.grid th:first-child{position:sticky;left:0;background:var(--page);min-width:7rem;max-width:8.5rem;overflow-wrap:anywhere}
 .confusion{font-size:.66rem}
 .confusion th,.confusion td{padding:.3rem .12rem}
 .confusion th:first-child{width:3.3rem}
@@ -105,6 +121,10 @@ table{font-size:7.8pt}
 .cards .accuracy .interval,.cards .agreement,.cards .paper{font-size:7pt}
 .cards th:first-child{min-width:7rem}
 .cards td,.cards th{padding:.22rem .35rem}
+.grid th:first-child{min-width:6rem}
+.grid td{min-width:0}
+.grid .accuracy{font-size:8.4pt}
+.grid .interval,.grid .agreement,.grid .paper,.grid td .detail,.seeds,.points{font-size:6.4pt}
 .confusion{width:100%;font-size:7.4pt}
 .confusion th,.confusion td{padding:.1rem .25rem}
 figure{max-width:84mm;margin:.6rem 0}

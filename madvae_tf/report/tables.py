@@ -1,4 +1,4 @@
-"""Rows -> the structures that the page shows: lines of Table 1, confusion matrices, what is left over.
+"""Rows -> the structures that the page shows: lines of Tables 1 and 4, confusion matrices, what is left over.
 
 Nothing here is HTML; see `markup`.
 """
@@ -11,14 +11,25 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.report import paper
-from madvae_tf.report.schema import ATTACKS, CONFUSION_TABLES, DEFENSES, FIELDS, Row
+from madvae_tf.report.names import (
+    ATTACKS,
+    BLACK_BOX_TABLES,
+    CONFUSION_TABLES,
+    DEFENSES,
+    FIELDS,
+    Row,
+)
+from madvae_tf.report.seeds import mean_rows, seeds_of
 
 CLASSES = 10
+# The tables with a section of their own.
+SHOWN_TABLES = {"table1", "table4", "attacks", "baselines", "clusters", "reference", "time"}
+SHOWN_TABLES |= {*CONFUSION_TABLES, *BLACK_BOX_TABLES}
 
 
 @dataclass
 class Cell:
-    """One defence against one attack: its two rows, where they were measured."""
+    """One defence against one attack: its two rows, where they were measured; see `mean_rows` for several seeds."""
 
     accuracy: Row | None = None
     agreement: Row | None = None
@@ -26,25 +37,31 @@ class Cell:
 
 @dataclass
 class Line:
-    """One attack setting of Table 1 and what each defence kept under it."""
+    """One attack setting of a table and what each defence kept under it; `seeds` are those of any cell."""
 
     dataset: str
     attack: str
     parameters: dict[str, Any]
     threat_model: str
     n: int
-    seed: int
+    seeds: tuple[int, ...] = ()
     cells: dict[str, Cell] = field(default_factory=dict)
 
 
-def table1_lines(rows: Sequence[Row]) -> list[Line]:
-    """The lines of Table 1 in the order of `ATTACKS`; settings of one attack keep the order of the rows."""
+def table1_lines(rows: Sequence[Row], table: str = "table1") -> list[Line]:
+    """The lines of Table 1 in the order of `ATTACKS`; settings of one attack keep the order of the rows.
+
+    Rows that differ only in their seed are one figure, their mean.
+
+    Args:
+        rows: of all tables.
+        table: another table of the same form, such as "table4".
+    """
     lines: dict[str, Line] = {}
-    for row in rows:
-        if row["table"] != "table1":
-            continue
-        line = Line(*(row[name] for name in ("dataset", "attack", "parameters", "threat_model", "n", "seed")))
-        line = lines.setdefault(_setting(row, drop=()), line)
+    for row in mean_rows([row for row in rows if row["table"] == table]):
+        line = Line(*(row[name] for name in ("dataset", "attack", "parameters", "threat_model", "n")))
+        line = lines.setdefault(_setting(row, drop=(), among=("seed",)), line)
+        line.seeds = tuple(sorted({*line.seeds, *seeds_of([row])}))
         cell = line.cells.setdefault(row["defense"], Cell())
         setattr(cell, row["metric"], row)
     order = list(ATTACKS)
@@ -56,10 +73,17 @@ def defenses_of(lines: Sequence[Line]) -> list[str]:
     return [name for name in DEFENSES if any(name in line.cells for line in lines)]
 
 
+def rows_of(lines: Sequence[Line]) -> list[Row]:
+    """Every row in the lines' cells."""
+    cells = [cell for line in lines for cell in line.cells.values()]
+    return [row for cell in cells for row in (cell.accuracy, cell.agreement) if row is not None]
+
+
 def best_defense(line: Line) -> str | None:
     """The defence whose accuracy is best beyond the intervals, or None.
 
-    The best is named only where its 95% interval lies wholly above that of every other defence.
+    The best is named only where its 95% interval lies wholly above that of every other defence: Wilson's interval of
+    a value of one seed, the t-interval of the mean over several.
     """
     measured = {name: cell.accuracy for name, cell in line.cells.items() if cell.accuracy is not None}
     if len(measured) < 2 or any(row["ci_low"] is None for row in measured.values()):
@@ -152,7 +176,7 @@ def attack_lines(rows: Sequence[Row], run: dict[str, Any]) -> list[dict[str, Any
 
 def other_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows that no table of the page's own shows."""
-    return [row for row in rows if row["table"] not in ("table1", "attacks", *CONFUSION_TABLES)]
+    return [row for row in rows if row["table"] not in SHOWN_TABLES]
 
 
 def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -164,9 +188,9 @@ def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, config
 
 
-def _setting(row: Row, drop: tuple[str, ...]) -> str:
-    """What rows of one line or one matrix share: all but defence, metric, and what was measured."""
-    measured = ("defense", "metric", "value", "ci_low", "ci_high", "paper", "parameters")
+def _setting(row: Row, drop: tuple[str, ...], among: tuple[str, ...] = ()) -> str:
+    """What rows of one line or one matrix share: all but defence, metric, what was measured, and `among`."""
+    measured = ("defense", "metric", "value", "ci_low", "ci_high", "paper", "parameters", *among)
     shared: list[Any] = [row[name] for name in FIELDS if name not in measured]
     shared.append({key: value for key, value in row["parameters"].items() if key not in drop})
     return _key(shared)

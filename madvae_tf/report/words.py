@@ -1,11 +1,12 @@
 """The report's sentences: what it is, the verdict with its threat model, and what the figures do not say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report.markup import DASH, attack_title, interval, number, table, text
-from madvae_tf.report.schema import ATTACKS, DEFENSES, THREAT_MODELS, Row
-from madvae_tf.report.tables import Line, defenses_of
+from madvae_tf.report.markup import DASH, attack_title, interval, number, seed_list, table, text
+from madvae_tf.report.names import ATTACKS, DEFENSES, THREAT_MODELS, VARIANTS, Row
+from madvae_tf.report.seeds import seeds_of
+from madvae_tf.report.tables import Line, defenses_of, rows_of
 
 
 def introduction(run: Mapping[str, Any], lines: Sequence[Line]) -> str:
@@ -25,7 +26,9 @@ def introduction(run: Mapping[str, Any], lines: Sequence[Line]) -> str:
 def verdict(lines: Sequence[Line], rows: Sequence[Row]) -> str:
     """The finding from the rows, never without its threat model, and what it does not cover."""
     oblivious = [line for line in lines if line.threat_model == "oblivious"]
-    worst = {name: _worst(oblivious, name) for name in defenses_of(oblivious)}
+    # The verdict is on the paper's own variants, whatever else was measured.
+    names = [name for name in defenses_of(oblivious) if name in ("none", *VARIANTS)]
+    worst = {name: _worst(oblivious, name) for name in names}
     found = {name: row for name, row in worst.items() if row is not None}
     kept = [row["value"] for name, row in found.items() if name != "none"]
     sentences = []
@@ -56,13 +59,19 @@ def _verdict_table(lines: Sequence[Line], worst: Mapping[str, Row]) -> str:
     ]
     if not body:
         return ""
-    caption = f"Accuracy against the label, 95% Wilson interval. {sample(lines)}; threat model: oblivious."
+    several = (
+        ", the t-interval of the mean where there are several seeds" if several_seeds(rows_of(lines)) else ""
+    )
+    caption = (
+        f"Accuracy against the label, 95% Wilson interval{several}. {sample(lines)}; threat model: oblivious."
+    )
     return table("verdict", caption, ["Purifier", "Clean images", "Under its worst attack"], body)
 
 
 def limits(rows: Sequence[Row]) -> str:
     """What the robustness figures do not say."""
-    models = {row["threat_model"] for row in rows}
+    # Of the purifiers alone: a baseline that was attacked end to end says nothing of them.
+    models = {row["threat_model"] for row in rows if row["defense"] in VARIANTS}
     if "end_to_end" in models:
         return (
             '<div class="note"><strong>Read each figure with its threat model.</strong> Only the rows marked '
@@ -91,10 +100,31 @@ def sample(lines: Sequence[Line]) -> str:
     """Like "n = 1000 test images per attack, seed 0", with a range where lines differ."""
     if not lines:
         return "no measurements"
-    sizes = sorted({line.n for line in lines})
-    seeds = ", ".join(str(seed) for seed in sorted({line.seed for line in lines}))
-    span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"n = {span} test images per attack, seed {seeds}"
+    seeds = sorted({seed for line in lines for seed in line.seeds})
+    return f"n = {span(line.n for line in lines)} test images per attack, {seed_list(seeds)}"
+
+
+def evidence(rows: Sequence[Row]) -> str:
+    """Like "n = 200 to 1000, seed 0; threat model: oblivious (the attacker ...)", for rows of any table."""
+    models = [name for name in THREAT_MODELS if any(row["threat_model"] == name for row in rows)]
+    meant = "; ".join(f"{name} ({THREAT_MODELS[name]})" for name in models)
+    return f"n = {span(row['n'] for row in rows)}, {seed_list(seeds_of(rows))}; threat model: {meant}"
+
+
+def span(sizes: Iterable[int]) -> str:
+    """Like "1000", or "200 to 1000"."""
+    found = sorted(set(sizes))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def several_seeds(rows: Sequence[Row]) -> str:
+    """What a cell of several seeds shows; nothing where no row has several."""
+    if not any("seeds" in row for row in rows):
+        return ""
+    return (
+        " Where several seeds were run, a cell shows their mean, in brackets its 95% t-interval (for what differs "
+        "from seed to seed, not for the draw of the test images), their standard deviation (sd) and the figure of each seed after its number."
+    )
 
 
 def model_of(rows: Sequence[Any]) -> str:

@@ -30,8 +30,9 @@ class DefenseTrainer(keras.Model):
         classifier: frozen; float32 or mixed precision; gives logits.
         weights: term -> weight, from `losses.weights_of`.
         seed: folded into the noise.
-        clip_norm: bound of the global gradient norm.
+        clip_norm: bound of the global gradient norm; 0 for none.
         max_shift: pixels by which a pair of images is moved, both alike; 0 for none.
+        reduction: what L_r and L_kl are divided by, see `losses.divisors`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class DefenseTrainer(keras.Model):
         seed: int,
         clip_norm: float = 1.0,
         max_shift: int = 0,
+        reduction: str = "elbo",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -53,8 +55,9 @@ class DefenseTrainer(keras.Model):
         self.seed = seed
         self.clip_norm = clip_norm
         self.max_shift = max_shift
+        self._divide = losses.divisors(reduction, math.prod(IMAGE_SHAPE), purifier.latent_size)
         self.centers = None
-        if "proximity" in self.term_weights:
+        if losses.CENTERED & self.term_weights.keys():
             self.centers = self.add_weight(
                 shape=(CLASSES, purifier.latent_size),
                 initializer=keras.initializers.RandomNormal(stddev=1.0, seed=seed),
@@ -115,7 +118,7 @@ class DefenseTrainer(keras.Model):
         return {name: tf.reduce_sum(value) / size for name, value in logs.items()}
 
     def _total(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return losses.total(terms, self.term_weights, pixels=math.prod(IMAGE_SHAPE))
+        return losses.total(terms, self.term_weights, self._divide)
 
     def center_norms(self) -> tf.Tensor | None:
         """|c_i| of every class, (classes,), or None. -sigma L_d is unbounded below, so these are logged."""

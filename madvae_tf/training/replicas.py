@@ -34,8 +34,11 @@ def apply_clipped(
 ) -> None:
     """Clips the *global* gradient by its norm and applies it.
 
-    The optimizer's own clipping would bound every replica's part alone, before their sum.
+    The optimizer's own clipping would bound every replica's part alone, before their sum. `clip_norm` 0: no clipping.
     """
+    if not clip_norm:
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
     if replicas > 1:

@@ -3,16 +3,25 @@
 The library is imported inside them: TensorFlow is loaded only by a stage that runs.
 """
 
+from pipeline.steps.black_box import attack_substitute, extract_and_attack
+from pipeline.steps.clusters import measure_clusters
 from pipeline.steps.data import generate_adversarial_set, prepare_data
 from pipeline.steps.outcome import evaluate_defense, export_defense, write_report
-from pipeline.steps.training import train_classifier, train_purifier
+from pipeline.steps.timing import time_defenses
+from pipeline.steps.training import train_classifier, train_defense
+from pipeline.steps.tune import tune_weights
 
 __all__ = [
+    "attack_substitute",
     "evaluate_defense",
     "export_defense",
+    "extract_and_attack",
     "generate_adversarial_set",
+    "measure_clusters",
     "prepare_data",
+    "time_defenses",
     "train_classifier",
-    "train_purifier",
+    "train_defense",
+    "tune_weights",
     "write_report",
 ]

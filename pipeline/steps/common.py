@@ -33,15 +33,9 @@ def paired_sets(context: Context, split: Any, name: str) -> Any:
 
 def load_model(path: Path) -> Any:
     """The frozen model of a `.keras` file of this project."""
-    import keras
+    from madvae_tf.defenses.files import load_keras
 
-    # Their classes must be registered before the file is read.
-    import madvae_tf.models.classifiers
-    import madvae_tf.models.vae  # noqa: F401
-
-    model: Any = keras.saving.load_model(path, compile=False)
-    model.trainable = False
-    return model
+    return load_keras(path)
 
 
 @functools.lru_cache(maxsize=2)
@@ -56,6 +50,17 @@ def attack_target(path: Path, precision: str) -> Any:
         computing.set_weights(classifier.get_weights())
         classifier = computing
     return Target(logits=functools.partial(classifier, training=False))
+
+
+def defended(context: Context, classifier: Any) -> Any:
+    """The `Defended` that the stage's settings name, from the artifact "defense"; without one, the classifier alone."""
+    from madvae_tf.defenses import DEFENSES, Defended
+
+    settings = context.config
+    if "defense" not in context.inputs:
+        return Defended(logits=classifier)
+    defense = DEFENSES[settings["defense"]](**settings["parameters"])
+    return defense.load(context.inputs["defense"], classifier)
 
 
 def read_json(path: Path) -> Any:

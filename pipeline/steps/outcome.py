@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import load_model, read_json, splits_of, start_anew
+from pipeline.steps.common import defended, load_model, read_json, splits_of, start_anew
 
 
 def evaluate_defense(context: Context) -> None:
@@ -17,7 +17,6 @@ def evaluate_defense(context: Context) -> None:
     from madvae_tf import evaluate
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from madvae_tf.data.prepare import to_float
-    from madvae_tf.models.defended import defended_logits
     from madvae_tf.progress import progress_bar
     from madvae_tf.report.schema import POOLED_ATTACK
 
@@ -25,46 +24,59 @@ def evaluate_defense(context: Context) -> None:
     settings = context.config
     split = splits_of(context)["test"]
     classifier = load_model(context.inputs["classifier"] / "classifier.keras")
-    purifier = load_model(context.inputs["vae"] / "purifier.keras") if "vae" in context.inputs else None
-    undefended, defended = tf.function(classifier), tf.function(defended_logits(classifier, purifier))
+    system = defended(context, classifier)
+    undefended, logits = tf.function(classifier), tf.function(system.logits)
+    detect = None if system.detect is None else tf.function(system.detect)
+    size = settings["batch_size"]
+    # Where another network stands in the classifier's place, the images were made on a model that is not the one they meet.
+    replaced = settings["defense"] != "none" and system.purify is None
     common = {
         "dataset": settings["dataset"],
-        "threat_model": "oblivious",
+        "threat_model": "transfer" if replaced else "oblivious",
         "defense": settings["defense"],
-        "seed": settings["seed"],
+        "seed": settings["row_seed"],
     }
     tests = {
         name.removeprefix("set:"): AdversarialSet.open(folder)
         for name, folder in context.inputs.items()
         if name.startswith("set:")
     }
-    shown = _first_of_each_digit(list(tests.values())[-1])
+    shown = _first_of_each_digit(list(tests.values())[-1]) if settings["details"] else ()
     rows: list[dict[str, Any]] = []
     predictions: dict[str, Any] = {}
     images: dict[str, Any] = {}
     with progress_bar(len(tests), f"evaluate {settings['defense']}", "set") as bar:
         for name, test in tests.items():
-            x_adv, index = test.gather(np.arange(len(test)))
-            clean, label = to_float(split.images[index]), test.labels
-            predicted = evaluate.batched(defended, x_adv, settings["batch_size"]).argmax(axis=1)
-            clean_predicted = evaluate.batched(undefended, clean, settings["batch_size"]).argmax(axis=1)
-            named = {**common, "attack": name, "parameters": test.metadata["parameters"]}
-            rows += evaluate.table1_rows(predicted, label, clean_predicted, named)
-            if purifier is None and name != "none":
+            picked = evenly_spaced(len(test), settings["images"])
+            x_adv, index = test.gather(picked)
+            clean, label = to_float(split.images[index]), test.labels[picked]
+            predicted = evaluate.batched(logits, x_adv, size).argmax(axis=1)
+            clean_predicted = evaluate.batched(undefended, clean, size).argmax(axis=1)
+            parameters = {**test.metadata["parameters"], **settings["note"]}
+            named = {**common, "attack": name, "parameters": parameters}
+            rows += evaluate.defense_rows(settings["table"], predicted, label, clean_predicted, named)
+            if settings["defense"] == "defense_vae":
+                rows += evaluate.defense_rows("table4", predicted, label, clean_predicted, named)
+            if detect is not None:
+                refused = evaluate.batched(detect, x_adv, size)
+                rows += evaluate.detection_rows(settings["table"], refused, predicted == label, named)
+            if settings["defense"] == "none" and name != "none":
                 rows += evaluate.attack_rows(x_adv, clean, predicted, label, named)
             predictions |= {f"{name}/predicted": predicted, f"{name}/label": label, f"{name}/index": index}
             places = np.flatnonzero(np.isin(index, shown))
             places = places[np.argsort(label[places])]
-            if len(places) == len(shown):
+            if len(places) and len(places) == len(shown):
                 images |= {"clean": clean[places], "label": label[places]}
                 images[f"prediction/{settings['defense']}/{name}"] = predicted[places]
-                if purifier is None:
+                if system.purify is None:
                     images[f"adversarial/{name}"] = x_adv[places]
                 else:
-                    images[f"purified/{settings['defense']}/{name}"] = np.asarray(purifier(x_adv[places]))
+                    images[f"purified/{settings['defense']}/{name}"] = np.asarray(
+                        system.purify(x_adv[places])
+                    )
             bar.update()
     pooled = POOLED_ATTACK.split("+")
-    if set(pooled) <= set(tests):
+    if settings["details"] and set(pooled) <= set(tests):
         predicted, label = (
             np.concatenate([predictions[f"{name}/{field}"] for name in pooled])
             for field in ("predicted", "label")
@@ -73,6 +85,16 @@ def evaluate_defense(context: Context) -> None:
     np.savez(context.folder / "predictions.npz", **predictions)
     np.savez(context.folder / "images.npz", **images)
     artifacts.write_json(context.folder / "rows.json", rows)
+
+
+def evenly_spaced(available: int, wanted: int) -> Any:
+    """`wanted` of the rows 0..available-1, evenly spaced, int64; all of them for 0. Test sets are in the order of the
+    test images, whose first half is the easier one, so the first rows would not do."""
+    import numpy as np
+
+    if wanted == 0 or wanted >= available:
+        return np.arange(available)
+    return np.linspace(0, available - 1, wanted).round().astype(np.int64)
 
 
 def _first_of_each_digit(test: Any) -> Any:
@@ -92,11 +114,16 @@ def write_report(context: Context) -> None:
     start_anew(context)
     rows: list[dict[str, Any]] = []
     images: dict[str, Any] = {}
+    clusters: dict[str, Any] = {}
     for name, folder in context.inputs.items():
-        if name.startswith("evaluate:"):
+        if name.startswith(("evaluate:", "black_box:", "clusters:")) or name == "time":
             rows += read_json(folder / "rows.json")
+        if name.startswith("evaluate:"):
             with np.load(folder / "images.npz") as pictures:
                 images |= dict(pictures)
+        if name.startswith("clusters:"):
+            with np.load(folder / "clusters.npz") as points:
+                clusters |= dict(points)
     metrics = read_json(context.inputs["classifier"] / "metrics.json")
     manifests = artifacts.lineage(context.inputs.values())
     run = {
@@ -128,7 +155,10 @@ def write_report(context: Context) -> None:
         },
         "warnings": sanity_warnings(rows),
     }
-    write(context.folder, run, rows, images)
+    if "tune" in context.inputs:
+        used = "tuned" if context.config["config"]["name"].endswith("-tuned") else "hand-picked"
+        run["tuning"] = {**read_json(context.inputs["tune"] / "tuned.json"), "used": used}
+    write(context.folder, run, rows, images, clusters)
 
 
 def export_defense(context: Context) -> None:

@@ -1,4 +1,4 @@
-"""The stages that train: the classifier, and one purifier."""
+"""The stages that train: a classifier, and a defence."""
 
 import math
 from typing import Any
@@ -72,68 +72,41 @@ def _classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> d
     return metrics
 
 
-def train_purifier(context: Context) -> None:
-    """Trains one variant; writes `purifier.keras`, `centers.npy`, `metrics.json`, `log.csv` and `tensorboard/`."""
-    import keras
-    import numpy as np
+def train_defense(context: Context) -> None:
+    """Trains one row of `DEFENSES`, a variant or another defence, and writes what it learnt."""
+    from madvae_tf.defenses import DEFENSES
+    from madvae_tf.errors import lookup
 
-    from madvae_tf.data.batches import in_order, training_dataset
-    from madvae_tf.models.vae import DefenseVAE
-    from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
-    from madvae_tf.training.classifier import build_classifier
-    from madvae_tf.training.defense import DefenseTrainer
-    from madvae_tf.training.loop import default_strategy, evaluate_steps, train
-    from madvae_tf.training.replicas import exponential_decay
+    settings = context.config
+    defense = lookup(DEFENSES, settings["defense"], "defense")(**settings["parameters"])
+    defense.train(_material(context), context.folder)
+
+
+def _material(context: Context) -> Any:
+    from madvae_tf.defenses.base import Material
 
     settings = context.config
     splits = splits_of(context)
-    pairs = paired_sets(context, splits["train"], "train")
-    validation = paired_sets(context, splits["validation"], "validation")
-    batch_size = min(settings["batch_size"], len(pairs))
-    steps, epochs, first = len(pairs) // batch_size, settings["epochs"], settings["first_epoch"]
-    frozen = load_model(context.inputs["classifier"] / "classifier.keras")
-    strategy = default_strategy()
-    keras.utils.set_random_seed(settings["seed"])
-    with strategy.scope():
-        classifier = build_classifier(settings["classifier"], 0.0, settings["precision"])
-        classifier.set_weights(frozen.get_weights())
-        purifier = DefenseVAE(settings["latent_size"], dtype=settings["precision"])
-        if "warmup" in context.inputs:
-            purifier.set_weights(load_model(context.inputs["warmup"] / "purifier.keras").get_weights())
-        seed = settings["seed"] + first
-        trainer = DefenseTrainer(
-            purifier, classifier, settings["weights"], seed, settings["clip_norm"], settings["max_shift"]
-        )
-        schedule = exponential_decay(
-            settings["learning_rate"], settings["final_learning_rate"], steps * epochs
-        )
-        trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
-    x_adv, clean, _ = validation.batch(np.linspace(0, len(validation) - 1, 8).astype(int))
-    watched = in_order(validation, 500)
-    train(
-        trainer,
-        lambda start: training_dataset(
-            pairs, batch_size, settings["seed"], steps * first + start, steps * (first + epochs)
-        ),
-        steps,
-        epochs,
-        strategy,
-        context.scratch / "checkpoints",
-        settings["checkpoint_steps"],
-        [
-            Progress(f"purifier {settings['variant']}", steps * epochs),
-            MeanLog(context.folder, _log_steps(settings)),
-            PurifierPictures(context.folder, {"x_adv": x_adv, "x": clean}, settings["image_steps"]),
-        ],
-        lambda: evaluate_steps(trainer, watched),
+    pairs = {
+        name: paired_sets(context, splits[name], name) if settings["pairs"] else None
+        for name in ("train", "validation")
+    }
+    return Material(
+        train=splits["train"],
+        validation=splits["validation"],
+        pairs=pairs["train"],
+        validation_pairs=pairs["validation"],
+        classifier=load_model(context.inputs["classifier"] / "classifier.keras"),
+        classifier_name=settings["classifier"],
+        seed=settings["seed"],
+        precision=settings["precision"],
+        scratch=context.scratch,
+        trained={
+            name.removeprefix("trained:"): folder
+            for name, folder in context.inputs.items()
+            if name.startswith("trained:")
+        },
     )
-    final = DefenseVAE(settings["latent_size"])
-    final.set_weights(purifier.get_weights())
-    final.save(context.folder / "purifier.keras")
-    if trainer.centers is not None:
-        np.save(context.folder / "centers.npy", np.asarray(trainer.centers))
-    metrics = {"pairs": len(pairs), "steps": steps * epochs, "batch_size": batch_size}
-    artifacts.write_json(context.folder / "metrics.json", metrics)
 
 
 def _log_steps(settings: dict[str, Any]) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from madvae_tf.data.batches import CleanImages, epoch_order, in_order, training_dataset
+from madvae_tf.data.batches import CleanImages, IdentityPairs, epoch_order, in_order, training_dataset
 from madvae_tf.data.prepare import Split
 from madvae_tf.errors import UserError
 
@@ -61,3 +61,11 @@ def test_in_order_gives_every_row_once(batch_size, sizes):
     assert [len(batch["label"]) for batch in batches] == sizes
     np.testing.assert_array_equal(np.concatenate([batch["label"] for batch in batches]), LABELS)
     np.testing.assert_array_equal(np.concatenate([batch["x"] for batch in batches]), IMAGES / np.float32(255))
+
+
+def test_identity_pairs_are_clean_images_twice():
+    pairs = IdentityPairs(SPLIT)
+    (batch,) = in_order(pairs, len(pairs))
+    np.testing.assert_array_equal(batch["x_adv"], batch["x"])
+    np.testing.assert_allclose(batch["x"], IMAGES / np.float32(255), atol=1e-7)
+    np.testing.assert_array_equal(batch["label"], LABELS)

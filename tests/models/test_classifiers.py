@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.errors import UserError
-from madvae_tf.models.classifiers import CLASSIFIERS, Table6Classifier
-from madvae_tf.models.defended import defended_logits
+from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.training.classifier import build_classifier
 
 IMAGES = np.random.default_rng(0).random((5, 28, 28, 1), dtype=np.float32)
@@ -83,14 +82,5 @@ def test_mixed_precision_gives_float32_logits_from_float32_weights(classifier):
 
 
 def test_the_registry_names_the_known_ones():
-    assert {"table6": Table6Classifier} == CLASSIFIERS
     with pytest.raises(UserError, match="Unknown classifier 'table7'.*Expected one of: table6"):
         build_classifier("table7", 0.0, "float32")
-
-
-def test_defended_logits_composes(classifier):
-    half = defended_logits(classifier, lambda images: images / 2)
-    np.testing.assert_array_equal(half(IMAGES).numpy(), classifier(IMAGES / 2).numpy())
-    np.testing.assert_array_equal(
-        defended_logits(classifier, None)(IMAGES).numpy(), classifier(IMAGES).numpy()
-    )

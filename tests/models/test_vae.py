@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from madvae_tf.errors import UserError
 from madvae_tf.models.vae import DefenseVAE
 
 LATENT = 16
@@ -180,3 +181,34 @@ def test_config_round_trip():
         assert again.latent_size == model.latent_size
         assert again.dtype_policy.name == model.dtype_policy.name
         assert again.count_params() == model.count_params()
+
+
+def test_the_linear_scale_is_the_deviation_of_either_sign():
+    """The released code takes the head's output as the deviation; its sign does not change the distribution."""
+    model = randomized(DefenseVAE(LATENT, latent_scale="linear"))
+    x = pictures(4)
+    deviation = model.log_variance_head(model.encoder(x)).numpy()
+    assert deviation.min() < 0 < deviation.max()
+    np.testing.assert_allclose(np.exp(model.encode(x)[1] / 2), np.abs(deviation), rtol=1e-3, atol=1e-4)
+
+
+def test_an_initial_deviation_is_that_of_every_convolution():
+    model = DefenseVAE(LATENT, initial_deviation=0.02)
+    kernels = [w.numpy() for w in model.weights if w.path.endswith("kernel") and len(w.shape) == 4]
+    assert len(kernels) == 8
+    for kernel in kernels:
+        assert 0.015 < kernel.std() < 0.025
+    assert len({float(kernel.flat[0]) for kernel in kernels}) == 8
+
+
+def test_an_unknown_latent_scale_is_refused():
+    with pytest.raises(UserError, match="latent_scale: received 'raw', expected one of log_variance, linear"):
+        DefenseVAE(LATENT, latent_scale="raw")
+
+
+@pytest.mark.parametrize("scale", ["log_variance", "linear"])
+def test_a_saved_purifier_keeps_its_latent_scale(tmp_path, scale):
+    model = randomized(DefenseVAE(LATENT, latent_scale=scale))
+    model.save(tmp_path / "purifier.keras")
+    loaded = keras.saving.load_model(tmp_path / "purifier.keras", compile=False)
+    np.testing.assert_allclose(loaded.encode(pictures(2))[1], model.encode(pictures(2))[1], atol=1e-6)

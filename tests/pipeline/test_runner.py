@@ -1,5 +1,6 @@
 """Keys, plan, skip, and what a change re-runs."""
 
+import dataclasses
 import json
 
 import pytest
@@ -168,3 +169,18 @@ def test_a_stages_own_user_error_passes_unchanged(toy, workdir):
 
     with pytest.raises(UserError, match=r"^Received a, expected b\.$"):
         run_stages(toy.stages(total_run=refuse), workdir)
+
+
+def test_a_plan_says_what_is_missing_and_what_it_may_cost(toy, workdir, caplog):
+    stages = [dataclasses.replace(stage, cost=cost) for stage, cost in zip(toy.stages(), COSTS, strict=True)]
+    lines = plan_lines(plan(stages, workdir))
+    endings = [line.rsplit(": ", 1)[-1] for line in lines[:-1]]
+    assert endings == ["run", "run, about 50 s", "run, about 2 min", "run, about 60 min"]
+    assert lines[-1] == "To run, about 63 min on two CPU cores."
+    with caplog.at_level("INFO", logger="absl"):
+        run_stages(stages, workdir)
+    assert "What is missing takes about 63 min on two CPU cores." in caplog.text
+    assert not any("about" in line for line in plan_lines(plan(stages, workdir)))
+
+
+COSTS = (0.2, 50, 130, 3600)

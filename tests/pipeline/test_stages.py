@@ -1,5 +1,7 @@
 """The graph: what a change of a setting re-runs, what reads the test images, what training may see."""
 
+import dataclasses
+
 import pytest
 
 from madvae_tf.config import Config
@@ -32,11 +34,21 @@ def of(*variants):
     return {f"{kind} {variant}" for variant in variants for kind in ("vae", "evaluate", "export")}
 
 
+# The baselines that the default configuration has: they cost next to nothing.
+BASELINE = {
+    f"{kind}{name}" for kind in ("baseline ", "evaluate baseline-") for name in ("binarization", "blur")
+}
+
+
 def sets(split):
     return {label for label in stages() if label.startswith(f"attack {split}-")}
 
 
-EVALUATE = {"evaluate none", *(f"evaluate {variant}" for variant in VARIANTS)}
+EVALUATE = {
+    "evaluate none",
+    *(f"evaluate {variant}" for variant in VARIANTS),
+    *("evaluate baseline-binarization", "evaluate baseline-blur"),
+}
 ALL = set(stages()) - {"report"}
 CHANGES = {
     "name=other": set(),
@@ -56,6 +68,8 @@ CHANGES = {
     "attack.max_pixels=50": EVALUATE | {"attack test-single_pixel"},
     "attack.train_images=100": of(*VARIANTS) | {label for label in sets("train") if "fgsm" in label},
     "attack.validation_images=100": of(*VARIANTS) | sets("validation") - {"attack validation-cw-7.5"},
+    "baselines.blur_sigma=2.0": {"baseline blur", "evaluate baseline-blur"},
+    "baselines.gan_steps=9": set(),
     "classifier.epochs=9": ALL - {"data mnist"},
     "seed=1": ALL - {"data mnist"},
     "data.validation_images=4000": ALL - {"data mnist"},
@@ -74,7 +88,7 @@ def test_what_the_command_was_changes_only_the_report():
 
 def test_a_precision_that_auto_stands_for_is_the_same_setting(monkeypatch):
     for machine in ("float32", "mixed_bfloat16"):
-        monkeypatch.setattr("pipeline.stages.resolve_precision", lambda p, m=machine: m if p == "auto" else p)
+        monkeypatch.setattr("pipeline.core.resolve_precision", lambda p, m=machine: m if p == "auto" else p)
         assert stages(f"vae.precision={machine}")["vae cls"].key == stages()["vae cls"].key
 
 
@@ -86,6 +100,7 @@ def test_fewer_variants_keep_the_keys_of_the_rest():
         "export classifier",
         "evaluate none",
         "evaluate cls",
+        *("evaluate baseline-binarization", "evaluate baseline-blur"),
     }
     assert all(stage.key == more[label].key for label, stage in less.items() if label != "report")
 
@@ -93,13 +108,15 @@ def test_fewer_variants_keep_the_keys_of_the_rest():
 def test_a_warm_up_is_vanilla_and_every_variant_goes_on_where_it_ended():
     graph = stages("vae.warmup_epochs=2", "vae.learning_rate=3e-3", "vae.gamma=0.7")
     warmup = graph["vae warmup"]
-    assert warmup.config["weights"] == graph["vae vanilla"].config["weights"]
-    assert (warmup.config["epochs"], warmup.config["first_epoch"]) == (2, 0)
-    assert warmup.config["learning_rate"] == warmup.config["final_learning_rate"] == 3e-3
+    given, vanilla = (graph[f"vae {name}"].config["parameters"] for name in ("warmup", "vanilla"))
+    assert warmup.config["defense"] == "vanilla"
+    assert {name for name in given if given[name] != vanilla.get(name)} == {"epochs", "final_learning_rate"}
+    assert (given["epochs"], vanilla["first_epoch"]) == (2, 2) and "first_epoch" not in given
+    assert given["learning_rate"] == given["final_learning_rate"] == 3e-3
     for variant in VARIANTS:
         stage = graph[f"vae {variant}"]
-        assert stage.inputs["warmup"] is warmup
-        assert stage.config["first_epoch"] == 2
+        assert stage.inputs["trained:warmup"] is warmup
+        assert stage.config["parameters"]["first_epoch"] == 2
     assert rerun("vae.gamma=0.3") == of("combined")
 
 
@@ -122,7 +139,7 @@ def test_nothing_of_the_test_split_reaches_training_and_validation_is_held_out()
         read = upstream(graph[f"evaluate {variant}"])
         assert sets("test") < read
         assert {name.split(":")[0] for name in graph[f"evaluate {variant}"].inputs} <= {
-            *("data", "classifier", "vae", "set"),
+            *("data", "classifier", "defense", "set"),
         }
 
 
@@ -134,12 +151,22 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
     assert {graph[label].config["images"] for label in sets("test") - {"attack test-none"}} == {1000}
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
-def test_the_committed_configs_make_a_graph(name):
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        # data, classifier, attack, vae, tune, baseline, reference, substitute, black_box, evaluate, clusters, time, report, export
+        ("smoke", (1, 1, 21, 5, 1, 5, 1, 1, 6, 11, 10, 1, 1, 5)),
+        ("quick", (1, 1, 21, 5, 0, 2, 0, 0, 0, 7, 0, 0, 1, 5)),
+        ("paper", (1, 1, 21, 4, 0, 11, 0, 5, 30, 16, 10, 0, 1, 5)),
+        ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 1, 5)),
+        ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 1, 5)),
+        ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 1, 5)),
+    ],
+)
+def test_the_committed_configs_make_a_graph(name, sizes):
     config = load_config(f"configs/{name}.py")
     graph = build_stages(config, "run")
-    purifiers = 4 + (config.vae.warmup_epochs > 0)
-    assert [len(graph[kind]) for kind in STAGES] == [1, 1, 21, purifiers, 5, 1, 5]
+    assert tuple(len(graph[kind]) for kind in STAGES) == sizes
     assert graph["report"][0].publish_to == "report"
     assert {stage.publish_to for stage in graph["export"]} == {
         f"export/{s.instance}" for s in graph["export"]
@@ -152,9 +179,43 @@ def test_the_committed_configs_make_a_graph(name):
         ("data.name=minst", "Unknown dataset 'minst'. Did you mean 'mnist'"),
         ("classifier.name=table7", "Unknown classifier 'table7'"),
         ("vae.variants=combine", "Unknown variant 'combine'. Did you mean 'combined'"),
+        ("baselines.names=blurr", "Unknown baseline 'blurr'. Did you mean 'blur'"),
+        ("baselines.names=defense_vae_e2e", "received defense_vae_e2e without defense_vae"),
+        ("reference.settings=mean", "Unknown reference setting 'mean'"),
+        ("black_box.substitutes=F", "Invalid black_box.substitutes: received 'F'"),
+        ("seeds=1,2", r"Invalid seeds: received \(1, 2\), expected seed \(0\) among them"),
         ("attack.test_attacks=pdg", "Unknown attack 'pdg'. Did you mean 'pgd'"),
     ],
 )
 def test_unknown_names_are_refused_before_anything_runs(assignment, message):
     with pytest.raises(UserError, match=message):
         stages(assignment)
+
+
+def test_seeds_train_every_variant_again_on_the_same_data():
+    graph = stages("seeds=0,5", "vae.warmup_epochs=1")
+    for variant in VARIANTS:
+        first, second = graph[f"vae {variant}"], graph[f"vae {variant}-seed5"]
+        assert first.key == stages("vae.warmup_epochs=1")[f"vae {variant}"].key
+        assert (first.config["parameters"]["seed"], second.config["parameters"]["seed"]) == (0, 5)
+        shared = {name for name in first.inputs if first.inputs[name] is second.inputs[name]}
+        assert shared == set(first.inputs) - {"trained:warmup"}
+        assert second.inputs["trained:warmup"].config["parameters"]["seed"] == 5
+        evaluation = graph[f"evaluate {variant}-seed5"]
+        assert evaluation.config["row_seed"] == 5 and not evaluation.config["details"]
+    assert "export cls-seed5" not in graph and "evaluate none-seed5" not in graph
+
+
+def test_full_reuses_what_quick_made():
+    quick, full = (
+        {stage.label: stage.key for kind in STAGES for stage in build_stages(load_config(path), "run")[kind]}
+        for path in ("configs/quick.py", "configs/full.py")
+    )
+    assert {label for label in quick if full[label] != quick[label]} == {"report"}
+
+
+def test_costs_are_shown_and_are_in_no_key():
+    graph = stages()
+    stage = graph["vae cls"]
+    dearer = dataclasses.replace(stage, cost=stage.cost + 1)
+    assert stage.cost > 0 and dearer.key == stage.key

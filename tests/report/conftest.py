@@ -1,6 +1,7 @@
 """A run, rows and images such as the pipeline hands to the report, small and made up."""
 
 import math
+from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,69 @@ PARAMETERS = {
     "single_pixel": {"pixels": 100},
 }
 POOLED = "fgsm+rand_fgsm+cw"
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Checks that tags balance and collects tables, links, identifiers and alternative texts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open, self.errors, self.ids = [], [], []
+        self.tables, self.sources, self.alts, self.words = {}, [], [], []
+        self.bold, self.headers = [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if "id" in values:
+            self.ids.append(values["id"])
+        self.sources += [values[key] for key in ("src", "href", "srcset", "data", "action") if key in values]
+        if tag == "img":
+            self.alts.append(values.get("alt"))
+        if tag == "table":
+            self.tables[values["id"]] = []
+        if tag == "tr":
+            self.tables[self.table()].append([])
+        if tag in ("td", "th"):
+            self.tables[self.table()][-1].append("")
+        if tag == "th":
+            self.headers.append(values.get("scope"))
+        if tag not in VOID:
+            self.open.append((tag, values.get("id")))
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open[-1][0] != tag:
+            self.errors.append((tag, self.getpos()))
+        else:
+            self.open.pop()
+
+    def handle_data(self, data):
+        tags = [tag for tag, _ in self.open]
+        if "style" in tags:
+            return
+        self.words.append(data)
+        if "strong" in tags and "td" in tags:
+            self.bold.append(data)
+        if "td" in tags or "th" in tags:
+            self.tables[self.table()][-1][-1] += data + " "
+
+    def table(self):
+        return next(name for tag, name in reversed(self.open) if tag == "table")
+
+    def lines(self, name):
+        """The rows of a table, each cell's text with single spaces."""
+        return [[" ".join(cell.split()) for cell in line] for line in self.tables[name]]
+
+    def text(self):
+        """All words of the page with single spaces."""
+        return " ".join("".join(self.words).split())
 
 
 def wilson(value: float, n: int) -> tuple[float, float]:
@@ -237,3 +301,33 @@ def report(tmp_path_factory):
 @pytest.fixture
 def images() -> dict[str, np.ndarray]:
     return make_images()
+
+
+def rate_row(hits: int, n: int = 1000, **changes) -> dict:
+    """A row of a proportion, with its Wilson interval."""
+    low, high = wilson(hits / n, n)
+    return make_row(**{"value": hits / n, "ci_low": low, "ci_high": high, "n": n, **changes})
+
+
+@pytest.fixture
+def rate():
+    """A function that makes a row of `hits` of n images."""
+    return rate_row
+
+
+@pytest.fixture(scope="session")
+def parse():
+    """A page's HTML -> its tables, words and whatever else tests look at."""
+    return Page
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that writes a report and hands back its page, text and parsed, and its folder."""
+
+    def write(rows, run=None, images=None, clusters=None):
+        write_report(tmp_path / "report", run or {}, rows, images or {}, clusters)
+        page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+        return SimpleNamespace(folder=tmp_path / "report", page=page, parsed=Page(page))
+
+    return write

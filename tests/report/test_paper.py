@@ -72,3 +72,47 @@ def test_where_the_paper_has_no_figure():
     assert paper_value("table2", "fgsm", "pd", "count", cell) is None
     assert paper_value("table2", POOLED_ATTACK, "pd", "count") is None
     assert paper_value("validation", "fgsm", "pd", "accuracy") is None
+
+
+def black_box(defense, metric="agreement", attack="fgsm", table="table3a", dataset="mnist", **parameters):
+    return paper_value(table, attack, defense, metric, parameters, dataset)
+
+
+def test_table_3_is_by_substitute():
+    assert black_box("none", substitute="A", epsilon=0.3) == 0.0487
+    assert black_box("vanilla", substitute="B") == 0.2771
+    assert black_box("cls", substitute="C") == 0.5667
+    assert black_box("pd", substitute="D") == 0.2725
+    assert black_box("combined", substitute="E") == 0.4442
+    assert black_box("none", "accuracy", "none", substitute="D") == 0.9812
+
+
+def test_table_3_adds_up():
+    defenses = ("none", "vanilla", "cls", "pd", "combined")
+    sums = [sum(line[name] for line in paper.BLACK_BOX.values()) for name in defenses]
+    assert sums == pytest.approx([0.1499, 2.0841, 1.8653, 2.3965, 2.2395], abs=1e-9)
+    assert sum(paper.SUBSTITUTE_ACCURACY.values()) == pytest.approx(4.9421, abs=1e-9)
+    assert list(paper.BLACK_BOX) == list(paper.SUBSTITUTE_ACCURACY) == list("ABCDE")
+
+
+def test_table_3_stands_beside_its_own_protocol_and_attack_only():
+    assert black_box("pd", substitute="A", table="table3b") is None
+    assert black_box("pd", substitute="A", table="table3c") is None
+    assert black_box("pd", substitute="A", epsilon=0.25) is None
+    assert black_box("pd", substitute="A", attack="pgd") is None
+    assert black_box("pd", substitute="A", dataset="fashion_mnist") is None
+    assert black_box("pd", "accuracy", substitute="A") is None
+    assert black_box("pd", "accuracy", "none", substitute="A") is None
+    assert black_box("none", "agreement", "none", substitute="A") is None
+    assert black_box("pd") is None
+
+
+def test_table_4_is_defense_vae_and_repeats_table_1():
+    assert paper_value("table4", "pgd", "defense_vae", "agreement") == 0.1726
+    assert sum(paper.DEFENSE_VAE.values()) == pytest.approx(2.7568, abs=1e-9)
+    assert paper_value("table4", "fgsm", "none", "agreement") == 0.1316
+    assert paper_value("table4", "none", "none", "accuracy") == 0.9931
+    assert paper_value("table4", "fgsm", "defense_vae", "accuracy") is None
+    assert paper_value("table4", "fgsm", "vanilla", "agreement") is None
+    assert paper_value("table1", "fgsm", "defense_vae", "agreement") is None
+    assert paper_value("baselines", "fgsm", "defense_vae", "agreement") is None

@@ -12,6 +12,9 @@ TERMS = {
     "cls": {"reconstruction", "kl", "classification"},
     "pd": {"reconstruction", "kl", "proximity", "distance"},
     "combined": {"reconstruction", "kl", "classification", "proximity", "distance"},
+    "identity": {"reconstruction", "kl"},
+    "defense_vae": {"reconstruction"},
+    "mixture": {"reconstruction", "class_kl"},
 }
 
 
@@ -23,7 +26,7 @@ def steps(trainer, batch, count):
 
 def recombined(logs, variant, weights):
     """The loss from its logged terms, by the formula of the paper."""
-    loss = (logs["reconstruction"] + weights["beta"] * logs["kl"]) / 784
+    loss = (logs["reconstruction"] + weights["beta"] * (logs.get("kl", 0) + logs.get("class_kl", 0))) / 784
     if variant in ("cls", "combined"):
         loss += weights["alpha" if variant == "cls" else "gamma"] * logs["classification"]
     if variant in ("pd", "combined"):
@@ -49,7 +52,7 @@ def test_a_variant_trains_what_it_should_and_logs_what_it_sums(tiny, batch, vari
     assert not any(changed(frozen, classifier.weights))
     assert all(changed(trained, trainer.trainable_weights))
     assert not {id(weight) for weight in classifier.weights} & {id(weight) for weight in trainer.weights}
-    with_centers = variant in ("pd", "combined")
+    with_centers = variant in ("pd", "combined", "mixture")
     assert (trainer.centers is not None) == with_centers == (trainer.center_norms() is not None)
     assert len(trainer.trainable_weights) == len(trainer.purifier.trainable_weights) + with_centers
     if with_centers:

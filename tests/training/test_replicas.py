@@ -16,7 +16,7 @@ from madvae_tf.training.replicas import apply_clipped, exponential_decay, global
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("clip_norm", "scale"), [(2.6, 0.2), (13.0, 1.0), (100.0, 1.0)])
+@pytest.mark.parametrize(("clip_norm", "scale"), [(2.6, 0.2), (13.0, 1.0), (100.0, 1.0), (0.0, 1.0)])
 def test_the_global_norm_is_clipped_and_the_direction_kept(clip_norm, scale):
     variables = [keras.Variable(np.zeros(2, np.float32)), keras.Variable(np.zeros((1, 1), np.float32))]
     gradients = [tf.constant([3.0, 4.0]), tf.constant([[12.0]])]  # a norm of 13 together

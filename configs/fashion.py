@@ -1,0 +1,21 @@
+"""full.py on Fashion-MNIST, with a classifier trained for longer and one seed; give it a workdir of its own.
+
+python -m pipeline.run --config=configs/fashion.py --workdir=runs/fashion --stage=all
+"""
+
+import dataclasses
+
+from configs import full
+from madvae_tf.config import Config
+
+
+def get_config() -> Config:
+    """See the module's docstring."""
+    base = full.get_config()
+    return dataclasses.replace(
+        base,
+        name="fashion",
+        seeds=(),
+        data=dataclasses.replace(base.data, name="fashion_mnist"),
+        classifier=dataclasses.replace(base.classifier, epochs=12),
+    )

@@ -1,0 +1,145 @@
+"""Extraction of a substitute from the labels that a black box gives (Papernot et al. 2016, Algorithm 1).
+
+The attacker has a few images of their own, lets the black box label them and trains a substitute. Every round then
+doubles the set (`jacobian`), lets the new half be labelled, and trains on the whole set from the weights that the
+substitute has. So 6 rounds cost 2^6 times the first images: 100 are 6,400 queries, as Papernot et al. count them, and
+Defense-GAN's 150 are 9,600. (Its released code stops at five doublings: for its 4,800 queries give 5 rounds.)
+"""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from madvae_tf.attacks.base import NUM_CLASSES
+from madvae_tf.black_box.jacobian import augmentation
+from madvae_tf.data.batches import epoch_order
+from madvae_tf.errors import UserError
+from madvae_tf.images import check_images
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Extraction:
+    """What an extraction gives.
+
+    Attributes:
+        substitute: the trained substitute, float32.
+        queries: how many images the black box was asked to label.
+    """
+
+    substitute: keras.Model
+    queries: int
+
+
+def extract(
+    query: Callable[[np.ndarray], np.ndarray],
+    build: Callable[[], keras.Model],
+    images: np.ndarray,
+    rounds: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    step: float,
+    seed: int,
+    precision: str = "float32",
+    progress: Callable[[int], object] | None = None,
+) -> Extraction:
+    """Trains a substitute of a black box; the same arguments give the same weights.
+
+    Keras' global seed is set to `seed`, so that the substitute starts from the same weights too.
+
+    Args:
+        query: the black box: float32 (n, 28, 28, 1) in [0, 1] -> its labels, integers (n,) in [0, 10). It is given
+            all new images of a round at once, and each of them once.
+        build: makes the substitute, float32, with `logits(images, dropout_seed)` as the classifiers have it.
+        images: the attacker's own, floating point (n, 28, 28, 1) in [0, 1].
+        rounds: of augmentation; with 0 the substitute learns from the first images alone.
+        epochs: of training, before the first round and in every round.
+        batch_size: images per step of training and of augmentation.
+        learning_rate: Adam's, whose moments go on from round to round.
+        step: the augmentation's lambda.
+        precision: a Keras dtype policy for training; the substitute comes back in float32.
+        progress: called with 1 after every epoch; there are (rounds + 1) * epochs.
+
+    Raises:
+        UserError: invalid images or none, a count out of range, or a query that does not give labels.
+    """
+    points = check_images(images, "images of the attacker")
+    if not len(points):
+        raise UserError("Invalid images of the attacker: received none, expected at least one; give some.")
+    for name, value, minimum in (("rounds", rounds, 0), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
+            raise UserError(
+                f"Invalid {name}: received {value!r}, expected an integer >= {minimum}; raise it."
+            )
+    keras.utils.set_random_seed(seed)
+    substitute = build()
+    trained = substitute if precision == "float32" else _in_precision(substitute, precision)
+    train = _training_step(trained, learning_rate, seed)
+    augment = augmentation(lambda x: trained.logits(x), step, batch_size)
+    labels = np.zeros(0, np.int64)
+    for number in range(rounds + 1):
+        if number:
+            points = np.concatenate([points, augment(points, labels)])
+        labels = np.concatenate([labels, _ask(query, points[len(labels) :])])
+        for epoch in range(number * epochs, (number + 1) * epochs):
+            for rows in _batches(len(points), batch_size, seed, epoch):
+                train(tf.constant(points[rows]), tf.constant(labels[rows]))
+            if progress is not None:
+                progress(1)
+    substitute.set_weights(trained.get_weights())
+    return Extraction(substitute, len(labels))
+
+
+def _training_step(model: keras.Model, learning_rate: float, seed: int) -> Callable[..., None]:
+    """Compiled: one step of Adam on the cross-entropy of a batch's labels; dropout is drawn from (seed, step)."""
+    optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def train(images: tf.Tensor, labels: tf.Tensor) -> None:
+        dropout_seed = tf.stack([seed, tf.cast(optimizer.iterations, tf.int32)])
+        with tf.GradientTape() as tape:
+            logits = model.logits(images, dropout_seed)
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+            loss = tf.reduce_mean(entropy)
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+
+    return train
+
+
+def _batches(n: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """The rows of an epoch's batches, int64 (batches, batch_size).
+
+    The last batch is filled from the epoch's beginning, so that no step retraces and every image is seen: of 150
+    images in batches of 128, dropping the rest would leave out one in seven.
+    """
+    count = math.ceil(n / batch_size)
+    return np.resize(epoch_order(n, seed, epoch), (count, batch_size))
+
+
+def _ask(query: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+    labels = np.asarray(query(images))
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (len(images),):
+        raise UserError(
+            f"Invalid labels of the query: received {labels.dtype} of shape {labels.shape}, expected integers of "
+            f"shape ({len(images)},), one class number per image; take the arg-max of logits."
+        )
+    if labels.min() < 0 or labels.max() >= NUM_CLASSES:
+        raise UserError(
+            f"Invalid labels of the query: received values in [{labels.min()}, {labels.max()}], expected "
+            f"[0, {NUM_CLASSES - 1}]; let it give class numbers."
+        )
+    return labels.astype(np.int64)
+
+
+def _in_precision(model: keras.Model, precision: str) -> keras.Model:
+    """A copy that computes in `precision`, with the same weights."""
+    copy = type(model).from_config({**model.get_config(), "dtype": precision})
+    copy.set_weights(model.get_weights())
+    return copy

@@ -1,0 +1,34 @@
+"""The configuration: one frozen dataclass per section, checked on construction.
+
+A file in `configs/` holds a function `get_config() -> Config`; `overrides` loads it and applies --set.
+"""
+
+from madvae_tf.config.experiments import (
+    BaselinesConfig,
+    BlackBoxConfig,
+    ClustersConfig,
+    ReferenceConfig,
+    TuneConfig,
+)
+from madvae_tf.config.fields import matches, type_name
+from madvae_tf.config.sections import AttackConfig, ClassifierConfig, DataConfig, EvaluateConfig, VaeConfig
+from madvae_tf.config.tree import Config, from_dict, to_dict, unknown_key
+
+__all__ = [
+    "AttackConfig",
+    "BaselinesConfig",
+    "BlackBoxConfig",
+    "ClassifierConfig",
+    "ClustersConfig",
+    "Config",
+    "DataConfig",
+    "EvaluateConfig",
+    "ReferenceConfig",
+    "TuneConfig",
+    "VaeConfig",
+    "from_dict",
+    "matches",
+    "to_dict",
+    "type_name",
+    "unknown_key",
+]

@@ -1,0 +1,51 @@
+"""Checks of a section's fields: types against the annotations, signs, precisions."""
+
+import dataclasses
+import math
+import typing
+from typing import Any
+
+from madvae_tf.errors import UserError
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+
+
+def require(condition: bool, name: str, received: object, expected: str) -> None:
+    if not condition:
+        raise UserError(f"Invalid {name}: received {received!r}, expected {expected}.")
+
+
+def check(section: object, prefix: str, positive: str = "", not_negative: str = "") -> None:
+    """Field types against the annotations, then the sign of the fields named in the two lists."""
+    for item in dataclasses.fields(section):  # type: ignore[arg-type]
+        name, value = f"{prefix}.{item.name}", getattr(section, item.name)
+        require(matches(value, item.type), name, value, f"a value of type {type_name(item.type)}")
+        values = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(v, float) for v in values):
+            require(all(math.isfinite(v) for v in values), name, value, "finite numbers")
+        if item.name in positive.split():
+            require(all(v > 0 for v in values), name, value, "a value above 0")
+        if item.name in not_negative.split():
+            require(all(v >= 0 for v in values), name, value, "a value of at least 0")
+
+
+def matches(value: object, annotation: Any) -> bool:
+    """Whether `value` is of the annotated type; an int is no float and a bool no int."""
+    if typing.get_origin(annotation) is tuple:
+        return isinstance(value, tuple) and all(matches(v, typing.get_args(annotation)[0]) for v in value)
+    if annotation is float:
+        return isinstance(value, float)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+def type_name(annotation: Any) -> str:
+    """The annotated type as a message says it."""
+    if typing.get_origin(annotation) is tuple:
+        return f"list of {typing.get_args(annotation)[0].__name__}"
+    return annotation.__name__
+
+
+def check_precision(prefix: str, precision: str) -> None:
+    require(precision in PRECISIONS, f"{prefix}.precision", precision, f"one of {', '.join(PRECISIONS)}")

@@ -1,0 +1,129 @@
+"""Adversarial training as a defence: another classifier in the place of the undefended one, trained on attacks on itself.
+
+"adversarial_fgsm" (Goodfellow et al. 2014) attacks half of every batch by one step and leaves the other half clean, as their
+objective does; the step starts at a random point and is 1.25 epsilon long (Wong et al. 2020), or training would overfit to
+the one step. "adversarial_pgd" (Madry et al. 2017) attacks all images by several steps. `training.adversarial` says how.
+"""
+
+import abc
+import dataclasses
+import functools
+from pathlib import Path
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+from madvae_tf.data.batches import CleanImages, in_order, training_dataset
+from madvae_tf.data.generate import draw_rows
+from madvae_tf.defenses.base import Defended, Defense, Material
+from madvae_tf.defenses.files import load_keras
+from madvae_tf.parameters import parameter
+from madvae_tf.training.adversarial import AdversarialTrainer
+from madvae_tf.training.callbacks import MeanLog, Progress
+from madvae_tf.training.classifier import build_classifier
+from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.replicas import exponential_decay
+
+# The first divides the second, so that no checkpoint falls in the middle of a row of the log.
+LOG_STEPS, CHECKPOINT_STEPS = 20, 100
+
+# Attacking all of them after every epoch would take a tenth of the training.
+_VALIDATION_IMAGES = 1000
+
+
+def save_float32(model: keras.Model, path: Path) -> keras.Model:
+    """Writes a float32 copy of `model` to the `.keras` file `path`, whole or not at all; returns the copy, frozen."""
+    copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
+    copy.set_weights(model.get_weights())
+    copy.trainable = False
+    partial = path.with_name(f"partial-{path.name}")
+    copy.save(partial)
+    partial.replace(path)
+    return copy
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialTraining(Defense, abc.ABC):
+    """Base of the two: they differ in their defaults.
+
+    Fields:
+        epochs, batch_size, learning_rate, final_learning_rate: Adam with exponential decay.
+        epsilon: L-infinity radius of the attack, on [0, 1] images.
+        steps, step_size: of the attack, each projected on the ball.
+        warmup: the part of the training over which epsilon and the step size grow linearly to their values.
+        half_clean: every other image of a batch is left as it is.
+        train_images: how many training images, drawn from the seed; 0 for all.
+        dropout: rate while training.
+    """
+
+    epochs: int = parameter(40, minimum=1)
+    batch_size: int = parameter(128, minimum=1)
+    learning_rate: float = parameter(2e-3, open_minimum=True)
+    final_learning_rate: float = parameter(1e-4, open_minimum=True)
+    epsilon: float = parameter(0.3, maximum=1.0)
+    steps: int = parameter(7, minimum=1)
+    step_size: float = parameter(0.1, maximum=1.0, open_minimum=True)
+    warmup: float = parameter(0.25, maximum=1.0)
+    half_clean: bool = parameter(False)
+    train_images: int = parameter(0)
+    dropout: float = parameter(0.0, maximum=0.9)
+
+    def train(self, material: Material, folder: Path) -> None:
+        """Writes `classifier.keras` (float32), `log.csv` and `tensorboard/`; validation is on 1,000 images."""
+        rows = draw_rows(len(material.train), self.train_images, material.seed, 1)
+        images = CleanImages(material.train, rows)
+        batch_size = min(self.batch_size, len(images))
+        steps = len(images) // batch_size
+        total = steps * self.epochs
+        strategy = default_strategy()
+        keras.utils.set_random_seed(material.seed)
+        with strategy.scope():
+            classifier = build_classifier(material.classifier_name, self.dropout, material.precision)
+            trainer = AdversarialTrainer(
+                classifier,
+                self.epsilon,
+                self.steps,
+                self.step_size,
+                round(self.warmup * total),
+                self.half_clean,
+                material.seed,
+            )
+            schedule = exponential_decay(self.learning_rate, self.final_learning_rate, total)
+            trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
+        watched = np.arange(min(_VALIDATION_IMAGES, len(material.validation)))
+        validation = in_order(CleanImages(material.validation, watched), 500)
+        train(
+            trainer,
+            lambda start: training_dataset(images, batch_size, material.seed, start, total),
+            steps,
+            self.epochs,
+            strategy,
+            material.scratch / "checkpoints",
+            CHECKPOINT_STEPS,
+            [Progress(self.name, total), MeanLog(folder, LOG_STEPS)],
+            lambda: evaluate_steps(trainer, validation),
+        )
+        save_float32(classifier, folder / "classifier.keras")
+
+    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+        """The classifier in `folder`; `classifier` has no part in it."""
+        return Defended(logits=functools.partial(load_keras(folder / "classifier.keras"), training=False))
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialFGSM(AdversarialTraining):
+    """One step of 1.25 epsilon from a random start, on half of the images."""
+
+    name: ClassVar[str] = "adversarial_fgsm"
+    epochs: int = parameter(10, minimum=1)
+    steps: int = parameter(1, minimum=1)
+    step_size: float = parameter(0.375, maximum=1.0, open_minimum=True)
+    half_clean: bool = parameter(True)
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialPGD(AdversarialTraining):
+    """Seven steps of a third of epsilon from a random start, on all images."""
+
+    name: ClassVar[str] = "adversarial_pgd"

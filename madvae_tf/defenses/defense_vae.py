@@ -1,0 +1,142 @@
+"""Defense-VAE end to end (Li & Ji 2018, E2E): the classifier is fine-tuned on what the purifier gives it.
+
+The purifier is that of "defense_vae" (REC), frozen. It purifies the attacked training images as they come; the classifier
+goes on from its weights and minimises the cross-entropy on them, so that it learns what purified images look like.
+"""
+
+import dataclasses
+import functools
+import shutil
+from pathlib import Path
+from typing import ClassVar
+
+import keras
+
+from madvae_tf.data.batches import in_order, training_dataset
+from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS, save_float32
+from madvae_tf.defenses.base import Defended, Defense, Material, purified
+from madvae_tf.defenses.files import load_keras
+from madvae_tf.errors import UserError
+from madvae_tf.parameters import parameter
+from madvae_tf.training.callbacks import MeanLog, Progress
+from madvae_tf.training.classifier import ClassifierTrainer
+from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+
+_REC = "defense_vae"
+
+
+class PurifiedTrainer(ClassifierTrainer):
+    """Trains `classifier` on purified images, with its dropout and without shifts.
+
+    Batches are dicts {"x_adv": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}.
+
+    Args:
+        classifier: see `ClassifierTrainer`.
+        purifier: frozen; images -> images.
+        seed: folded into the dropout.
+    """
+
+    def __init__(self, classifier: keras.Model, purifier: keras.Model, seed: int, **kwargs):
+        super().__init__(classifier, 0, seed, **kwargs)
+        purifier.trainable = False
+        # Held in a partial, the frozen purifier joins neither the weights nor the checkpoints.
+        self._purify = functools.partial(purifier)
+
+    def train_step(self, data):
+        return super().train_step(self._purified(data))
+
+    def test_step(self, data):
+        return super().test_step(self._purified(data))
+
+    def _purified(self, data):
+        return {"x": self._purify(data["x_adv"]), "label": data["label"]}
+
+
+def finetune(
+    classifier: keras.Model,
+    purifier: keras.Model,
+    material: Material,
+    folder: Path,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+) -> keras.Model:
+    """Fine-tunes a copy of `classifier` on the purified pairs of `material`, by Adam at a constant rate.
+
+    Args:
+        classifier, purifier: float32 models; copies of them compute in `material.precision`.
+        folder: gets `classifier.keras` (float32), `log.csv` and `tensorboard/`.
+
+    Returns:
+        The fine-tuned classifier, float32, frozen.
+    """
+    pairs = material.pairs
+    batch_size = min(batch_size, len(pairs))
+    steps = len(pairs) // batch_size
+    total = steps * epochs
+    strategy = default_strategy()
+    with strategy.scope():
+        tuned, frozen = (_copy(model, material.precision) for model in (classifier, purifier))
+        trainer = PurifiedTrainer(tuned, frozen, material.seed)
+        trainer.compile(optimizer=keras.optimizers.Adam(learning_rate))
+    validation = in_order(material.validation_pairs, 500)
+    train(
+        trainer,
+        lambda start: training_dataset(pairs, batch_size, material.seed, start, total),
+        steps,
+        epochs,
+        strategy,
+        material.scratch / "checkpoints",
+        CHECKPOINT_STEPS,
+        [Progress(EndToEnd.name, total), MeanLog(folder, LOG_STEPS)],
+        lambda: evaluate_steps(trainer, validation),
+    )
+    return save_float32(tuned, folder / "classifier.keras")
+
+
+def _copy(model: keras.Model, precision: str) -> keras.Model:
+    # A frozen model's configuration says that it is frozen.
+    copy = type(model).from_config({**model.get_config(), "dtype": precision, "trainable": True})
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+@dataclasses.dataclass(frozen=True)
+class EndToEnd(Defense):
+    """The purifier of "defense_vae" with a classifier fine-tuned to it."""
+
+    name: ClassVar[str] = "defense_vae_e2e"
+    requires: ClassVar[tuple[str, ...]] = (_REC,)
+    epochs: int = parameter(2, minimum=1)
+    batch_size: int = parameter(128, minimum=1)
+    learning_rate: float = parameter(1e-4, open_minimum=True)
+
+    def train(self, material: Material, folder: Path) -> None:
+        """Writes `purifier.keras` (a copy), `classifier.keras` (float32), `log.csv` and `tensorboard/`.
+
+        Raises:
+            UserError: "defense_vae" is not among `material.trained`.
+        """
+        if _REC not in material.trained:
+            raise UserError(
+                f"Invalid trained defences for {self.name}: received {sorted(material.trained)}, expected {_REC!r} among "
+                f"them; train {_REC!r} first."
+            )
+        source, path = material.trained[_REC] / "purifier.keras", folder / "purifier.keras"
+        partial = path.with_name(f"partial-{path.name}")
+        shutil.copyfile(source, partial)
+        partial.replace(path)
+        finetune(
+            material.classifier,
+            load_keras(path),
+            material,
+            folder,
+            self.epochs,
+            self.batch_size,
+            self.learning_rate,
+        )
+
+    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+        """The purifier and the classifier in `folder`; `classifier` has no part in it."""
+        purifier, tuned = (load_keras(folder / f"{part}.keras") for part in ("purifier", "classifier"))
+        return purified(tuned, purifier, encode=lambda images: purifier.encode(images)[0])

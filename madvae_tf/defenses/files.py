@@ -1,0 +1,25 @@
+"""Files of a trained defence: JSON that appears whole or not at all, and models without pickles."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+
+# Their classes must be registered before a file is read.
+import madvae_tf.models.classifiers
+import madvae_tf.models.vae  # noqa: F401
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` to `path` through a temporary file beside it."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def load_keras(path: Path) -> Any:
+    """The frozen model of a `.keras` file of this project."""
+    model: Any = keras.saving.load_model(path, compile=False)
+    model.trainable = False
+    return model

@@ -1,0 +1,113 @@
+"""The variational autoencoders as defences: every row of `VARIANTS`, the paper's four and three baselines.
+
+The baselines have the same architecture and trainer and differ in what the rows of `VARIANTS` and `pairs_of` say:
+the identity VAE learns from clean images only (Table 1's question: what does the attack data bring?), Defense-VAE from attacked
+images only (section 3.4, Table 4; Li & Ji 2018), and the mixture prior from the same pairs as the variants (A.6).
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+import keras
+
+from madvae_tf.data.adversarial_sets import PairedSets
+from madvae_tf.data.batches import IdentityPairs, Rows
+from madvae_tf.defenses.base import Defended, Defense, Material, purified
+from madvae_tf.defenses.files import load_keras, write_json
+from madvae_tf.errors import UserError
+from madvae_tf.parameters import parameter
+from madvae_tf.training.purifier import PurifierSettings, fit_purifier
+from madvae_tf.variants import weights_of
+
+_WEIGHTS = ("alpha", "beta", "gamma", "proximity", "sigma")
+
+
+@dataclasses.dataclass(frozen=True)
+class Purifier(Defense):
+    """One purifier; the fields are those of `VaeConfig` and `PurifierSettings`.
+
+    `material.trained["warmup"]`, where it is there, holds the purifier whose weights this one starts from.
+    """
+
+    name: ClassVar[str] = "purifier"
+    variant: str = parameter("vanilla")
+    latent_size: int = parameter(128, minimum=1)
+    epochs: int = parameter(10, minimum=1)
+    first_epoch: int = parameter(0)
+    batch_size: int = parameter(64, minimum=1)
+    learning_rate: float = parameter(1e-3, open_minimum=True)
+    final_learning_rate: float = parameter(1e-5, open_minimum=True)
+    clip_norm: float = parameter(1.0)
+    max_shift: int = parameter(0)
+    alpha: float = parameter(0.1)
+    beta: float = parameter(0.1)
+    gamma: float = parameter(0.1)
+    proximity: float = parameter(0.01)
+    sigma: float = parameter(1e-5)
+    reduction: str = parameter("elbo")
+    latent_scale: str = parameter("log_variance")
+    initial_deviation: float = parameter(0.0)
+    attacked_only: bool = parameter(False)
+    seed: int = parameter(-1, minimum=-1)
+    checkpoint_steps: int = parameter(200, minimum=1)
+    image_steps: int = parameter(500, minimum=1)
+
+    def train(self, material: Material, folder: Path) -> None:
+        """Writes `purifier.keras`, `centers.npy` (of variants with centres), `metrics.json`, `log.csv`, `tensorboard/`."""
+        settings = PurifierSettings(
+            title=self.variant,
+            weights=weights_of(self.variant, {name: getattr(self, name) for name in _WEIGHTS}),
+            seed=material.seed if self.seed < 0 else self.seed,
+            precision=material.precision,
+            **{name: getattr(self, name) for name in _SHARED},
+        )
+        warmup = material.trained.get("warmup")
+        metrics = fit_purifier(
+            settings,
+            self.pairs_of(material),
+            material.validation_pairs,
+            material.classifier,
+            material.classifier_name,
+            load_keras(warmup / "purifier.keras") if warmup else None,
+            folder,
+            material.scratch,
+        )
+        write_json(folder / "metrics.json", metrics)
+
+    def pairs_of(self, material: Material) -> Rows:
+        """What this variant learns from.
+
+        Raises:
+            UserError: only attacked pairs are asked for, and there are none.
+        """
+        if self.variant == "identity":
+            return IdentityPairs(material.train)
+        if not self.attacked_only:
+            return material.pairs
+        attacked = [each for each in material.pairs.sets if each.metadata["attack"] != "none"]
+        if not attacked:
+            raise UserError(
+                f"Invalid training sets for {self.variant}: received clean images only, expected attacked ones."
+            )
+        return PairedSets(attacked, material.train.images, material.train.labels)
+
+    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+        """Latent mean in, image out: deterministic."""
+        purifier = load_keras(folder / "purifier.keras")
+        return purified(classifier, purifier, encode=lambda images: purifier.encode(images)[0])
+
+
+_SHARED = {item.name for item in dataclasses.fields(Purifier)} & {
+    item.name for item in dataclasses.fields(PurifierSettings)
+} - {"seed"}
+
+# Which of `VARIANTS` see no clean image.
+ATTACKED_ONLY = ("defense_vae",)
+
+
+def variant(name: str, **parameters) -> Purifier:
+    """The purifier of a row of `VARIANTS`, with whatever else `Purifier` takes."""
+    weights_of(name, dict.fromkeys(_WEIGHTS, 0.0))
+    parameters.setdefault("attacked_only", name in ATTACKED_ONLY)
+    return Purifier(variant=name, **parameters)

@@ -1,0 +1,43 @@
+"""The autoencoders of MagNet (Meng & Chen 2017, Table 2, MNIST): a few sigmoid convolutions of three 3 x 3 filters.
+
+with pooling      conv 3, average pooling 2, conv 3 | conv 3, upsampling 2, conv 3 | conv 1     detector I and reformer
+without           conv 3 | conv 3 | conv 1                                                      detector II
+"""
+
+import keras
+import tensorflow as tf
+
+from madvae_tf.images import IMAGE_SHAPE
+
+_FILTERS = 3
+
+
+@keras.saving.register_keras_serializable("madvae_tf")
+class MagNetAutoencoder(keras.Model):
+    """Images float32 (batch, 28, 28, 1) in [0, 1] -> their reconstruction, the same.
+
+    Args:
+        pooling: whether the code has half the resolution.
+        dtype: a Keras dtype policy; the output is float32 under "mixed_bfloat16" too.
+    """
+
+    def __init__(self, pooling: bool, **kwargs):
+        super().__init__(**kwargs)
+        self.pooling = pooling
+        policy = self.dtype_policy
+
+        def convolution(filters=_FILTERS):
+            return keras.layers.Conv2D(filters, 3, padding="same", activation="sigmoid", dtype=policy)
+
+        down, up = [convolution()], [convolution()]
+        if pooling:
+            down += [keras.layers.AveragePooling2D(2, dtype=policy), convolution()]
+            up += [keras.layers.UpSampling2D(2, dtype=policy), convolution()]
+        self.layers_in_order = keras.Sequential([keras.Input(IMAGE_SHAPE), *down, *up, convolution(1)])
+        self.built = True
+
+    def call(self, inputs):
+        return tf.cast(self.layers_in_order(inputs), tf.float32)
+
+    def get_config(self):
+        return {**super().get_config(), "pooling": self.pooling}

@@ -1,0 +1,185 @@
+"""Figures 2 to 5 and 12 to 17: clustering of images and of latent codes, by true and by predicted label.
+
+UMAP (McInnes et al. 2018) lays the points out in the plane. How well the labels cluster is measured too: by the
+silhouette (Rousseeuw 1987) and by the share of each point's nearest neighbours that have its label.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from madvae_tf.errors import UserError, lookup
+from madvae_tf.report import gallery, words
+from madvae_tf.report.grids import GRID, Block, cell, head_of
+from madvae_tf.report.markup import attack_title, interval, number, seed_list, several, table, text
+from madvae_tf.report.names import ATTACKS, CLUSTER_PARAMETERS, DEFENSES, POOLED_ATTACK, Row
+from madvae_tf.report.scatter import scatter_panels
+from madvae_tf.report.seeds import mean_rows
+
+# "<what>/<defense>" -> the paper's figure, in the paper's order.
+FIGURES = {
+    "test/none": 2,
+    "adversarial/none": 3,
+    "output/pd": 4,
+    "latent/pd": 5,
+    "output/vanilla": 12,
+    "latent/vanilla": 13,
+    "output/cls": 14,
+    "latent/cls": 15,
+    "output/combined": 16,
+    "latent/combined": 17,
+}
+_TITLES = {
+    "test": "Clean test images",
+    "adversarial": "Adversarial images",
+    "output": "Purified images",
+    "latent": "Latent codes",
+}
+_SPACES = {"features": "as they are", "umap": "in the UMAP plane"}
+_MEASURES = {"silhouette": "Silhouette", "knn_purity": "Purity"}
+_LABELS = {"label": "true label", "predicted": "predicted label"}
+_FIELDS = ("xy", "label", "predicted")
+_CLASSES = 10
+
+
+def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
+    """Checks what `write_report` is given as clusters.
+
+    Raises:
+        UserError: an unknown key, an array of another shape or kind, points without labels, or lengths that differ.
+    """
+    for key, array in embeddings.items():
+        stem, _, name = key.rpartition("/")
+        try:
+            lookup(FIGURES, stem, "embedding")
+            lookup(dict.fromkeys(_FIELDS), name, "array")
+        except UserError as error:
+            raise UserError(f"Invalid cluster key {key!r}: {error}") from None
+        values = np.asarray(array)
+        if name == "xy":
+            right = values.ndim == 2 and values.shape[1] == 2 and values.dtype.kind in "fiu"
+            if not right or not np.isfinite(values).all():
+                raise _error(key, values, "finite numbers (n, 2)")
+        elif values.ndim != 1 or values.dtype.kind not in "iu" or not _are_labels(values):
+            raise _error(key, values, "integers (n,) in 0..9")
+    for stem in {key.rpartition("/")[0] for key in embeddings}:
+        sizes = {
+            name: len(embeddings[f"{stem}/{name}"]) for name in _FIELDS if f"{stem}/{name}" in embeddings
+        }
+        if not {"xy", "label"} <= set(sizes) or len(set(sizes.values())) != 1:
+            raise UserError(
+                f"Invalid clusters {stem!r}: received {sizes}, expected xy and label, of one length with predicted."
+            )
+
+
+def section(
+    rows: Sequence[Row],
+    embeddings: Mapping[str, np.ndarray],
+    run: Mapping[str, Any],
+    files: dict[str, bytes],
+) -> str:
+    """The figures whose embedding is there, and the table of the measures; nothing without either."""
+    shown = [stem for stem in FIGURES if f"{stem}/xy" in embeddings]
+    parts = [_figure(stem, embeddings, rows, run, files) for stem in shown]
+    pictures = f'<div class="gallery">{"".join(parts)}</div>' if parts else ""
+    return pictures + _measures(rows)
+
+
+def _figure(
+    stem: str,
+    embeddings: Mapping[str, np.ndarray],
+    rows: Sequence[Row],
+    run: Mapping[str, Any],
+    files: dict[str, bytes],
+) -> str:
+    what, _, defense = stem.partition("/")
+    points, label = np.asarray(embeddings[f"{stem}/xy"]), np.asarray(embeddings[f"{stem}/label"])
+    predicted = embeddings.get(f"{stem}/predicted")
+    title = {
+        "test": "Clean test images",
+        "adversarial": f"Adversarial images ({attack_title(POOLED_ATTACK)})",
+        "output": f"Output of the purifier {DEFENSES[defense]} for adversarial images",
+        "latent": f"Latent codes (means) of the purifier {DEFENSES[defense]} for adversarial images",
+    }[what]
+    of = "purified image" if what in ("output", "latent") else "image itself"
+    models = [row["threat_model"] for row in rows if row["table"] == "clusters" and _stem(row) == stem]
+    model = "" if what == "test" else f", threat model: {models[0] if models else 'oblivious'}"
+    guess = "" if predicted is None else f", right what the classifier predicts for the {of}"
+    side = "Coloured by true label" if predicted is None else "Left the true label"
+    number_of = FIGURES[stem]
+    caption = (
+        f"<b>Figure {number_of}.</b> {title}, laid out by UMAP. {side}{guess}. n = {len(points)}, "
+        f"seed {text(run.get('seed', '–'))}{model}."
+    )
+    alt = f"Figure {number_of}: scatter plot of {len(points)} points, ten colours for the digits 0 to 9"
+    picture = scatter_panels(points, label, None if predicted is None else np.asarray(predicted))
+    name = f"figure{number_of:02d}_{what}" + ("" if defense == "none" else f"_{defense}") + ".png"
+    return gallery.captioned(files, name, picture, alt, caption)
+
+
+def _measures(rows: Sequence[Row]) -> str:
+    found = mean_rows([row for row in rows if row["table"] == "clusters"])
+    if not found:
+        return ""
+    order = [list(names) for names in (CLUSTER_PARAMETERS["of"], DEFENSES, ATTACKS)]
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in found:
+        groups.setdefault((row["parameters"]["of"], row["defense"], row["attack"]), []).append(row)
+    columns = [(space, metric, labels) for space in _SPACES for metric in _MEASURES for labels in _LABELS]
+    columns = [column for column in columns if any(_column(row) == column for row in found)]
+    attacks = list(dict.fromkeys(row["attack"] for row in found if row["attack"] != "none"))
+    body = []
+    for line in sorted(
+        groups, key=lambda line: [known.index(name) for known, name in zip(order, line, strict=True)]
+    ):
+        of, defense, attack = line
+        first = head_of(groups[line])
+        details = [*([attack_title(attack)] if attack in attacks and len(attacks) > 1 else []), first.text]
+        title = _TITLES[of] + ("" if defense == "none" else f", {DEFENSES[defense]}")
+        cells = [
+            cell([row for row in groups[line] if _column(row) == column], _draw, first) for column in columns
+        ]
+        body.append([title + "".join(f'<span class="detail">{part}</span>' for part in details), *cells])
+    neighbors = sorted({row["parameters"]["k"] for row in found if "k" in row["parameters"]})
+    purity = f" {', '.join(map(str, neighbors))}" if neighbors else ""
+    models = ", ".join(dict.fromkeys(row["threat_model"] for row in found if row["attack"] != "none"))
+    attacked = (
+        f"; attacks: {', '.join(map(attack_title, attacks))}; threat model: {models}" if attacks else ""
+    )
+    caption = (
+        "<b>How well the labels cluster.</b> Silhouette, in [−1, 1]: how much nearer a point lies to its own label’s points than to "
+        f"those of the nearest other label. Purity, in [0, 1]: the share of a point’s{purity} nearest neighbours that have its "
+        "label. “As they are”: pixels, or the latent code itself; distances in the UMAP plane are those of a drawing."
+        f"{words.several_seeds(found)} n = {words.span(row['n'] for row in found)}, {seed_list(head_of(found).seeds)}{attacked}."
+    )
+    head = ["Points"]
+    for space, metric, labels in columns:
+        head.append(f'{_MEASURES[metric]}<span class="detail">{_LABELS[labels]}, {_SPACES[space]}</span>')
+    return table("clusters", caption, head, body, attributes=GRID)
+
+
+def _column(row: Row) -> tuple[str, str, str]:
+    return row["parameters"]["space"], row["metric"], row["parameters"]["labels"]
+
+
+def _stem(row: Row) -> str:
+    return f"{row['parameters']['of']}/{row['defense']}"
+
+
+def _draw(block: Block) -> str:
+    return "".join(
+        f'<span class="accuracy">{number(float(row["value"])).replace("-", "−")} '
+        f"{interval(row['ci_low'], row['ci_high'])}{several(row)}</span>"
+        for row in block.values()
+    )
+
+
+def _are_labels(values: np.ndarray) -> bool:
+    return bool(((values >= 0) & (values < _CLASSES)).all())
+
+
+def _error(key: str, values: np.ndarray, expected: str) -> UserError:
+    return UserError(
+        f"Invalid clusters {key!r}: received {values.dtype} of shape {values.shape}, expected {expected}."
+    )

@@ -1,0 +1,108 @@
+"""The names of results.json: what a row is, and which tables, metrics and names it may use. `schema` checks them.
+
+A row is one measured figure with everything a reader needs to judge it: what was attacked, how, who
+defended, what the attacker knew (`threat_model`), the 95% interval, n and the seed.
+"""
+
+import math
+from typing import Any
+
+Row = dict[str, Any]
+
+SCHEMA_VERSION = 1
+FIELDS = (
+    "table",
+    "dataset",
+    "attack",
+    "parameters",
+    "threat_model",
+    "defense",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "seed",
+    "paper",
+)
+# What makes two rows the same measurement.
+IDENTITY = ("table", "dataset", "attack", "parameters", "threat_model", "defense", "metric", "seed")
+POOLED_ATTACK = "fgsm+rand_fgsm+cw"
+
+# Name in a row -> what the page calls it; the order is the order on the page.
+ATTACKS = {
+    "none": "No attack (clean)",
+    "fgsm": "FGSM",
+    "rand_fgsm": "Rand-FGSM",
+    "cw": "CW-L2",
+    "mi_fgsm": "MI-FGSM",
+    "pgd": "PGD",
+    "single_pixel": "Single Pixel",
+    POOLED_ATTACK: "FGSM + Rand-FGSM + CW-L2",
+}
+# The paper's own variants.
+VARIANTS = ("vanilla", "cls", "pd", "combined")
+DEFENSES = {
+    "none": "No defence",
+    "vanilla": "Vanilla",
+    "cls": "Classification",
+    "pd": "Proximity and distance",
+    "combined": "Combined",
+    "identity": "Identity VAE",
+    "defense_vae": "Defense-VAE (REC)",
+    "defense_vae_e2e": "Defense-VAE (E2E)",
+    "mixture": "Mixture-of-Gaussians prior",
+    "binarization": "Binarization",
+    "blur": "Blur",
+    "adversarial_fgsm": "Adversarial training, FGSM",
+    "adversarial_pgd": "Adversarial training, PGD",
+    "magnet": "MagNet",
+    "defense_gan": "Defense-GAN",
+    "mad_gan": "Defense-GAN + MAD losses",
+}
+THREAT_MODELS = {
+    "oblivious": "the attacker attacks the classifier and does not know of the purifier",
+    "transfer": "the attacker attacks another model and carries the images over",
+    "end_to_end": "the attacker knows of the purifier and attacks classifier and purifier together",
+}
+# A confusion table of the paper -> the variant that it shows.
+CONFUSION_TABLES = {"table2": "pd", "table8": "vanilla", "table9": "cls", "table10": "combined"}
+# The three protocols of Table 3, and the substitute models of Table 7 that each names in parameters["substitute"].
+BLACK_BOX_TABLES = ("table3a", "table3b", "table3c")
+SUBSTITUTES = ("A", "B", "C", "D", "E")
+
+_RATES = ("accuracy", "agreement", "success_rate", "substitute_agreement", "detection_rate", "safe_rate")
+# Metric -> the least and the greatest value that it can have. The metrics that a table must explain:
+# substitute_agreement: the share of images on which the substitute predicts what the attacked model predicts.
+# success_rate of table3c: the share of images on which the attack fools the substitute that it was made on.
+# detection_rate: the share of images that the defence refuses.
+# safe_rate: on attacked images, refused or classified right; on clean images, accepted and classified right.
+# ms_per_image: wall time of the whole system, defence and classifier, in milliseconds for one image.
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(_RATES, (0.0, 1.0)),
+    **dict.fromkeys(("mean_l2", "mean_linf", "count", "ms_per_image"), (0.0, math.inf)),
+    "silhouette": (-1.0, 1.0),
+    "knn_purity": (0.0, 1.0),
+}
+_KEPT = ("accuracy", "agreement")
+# Table -> the metrics that it may hold.
+TABLES: dict[str, tuple[str, ...]] = {
+    "table1": _KEPT,
+    **dict.fromkeys(CONFUSION_TABLES, ("count",)),
+    "table3a": _KEPT,
+    "table3b": _KEPT,
+    "table3c": (*_KEPT, "substitute_agreement", "success_rate"),
+    "table4": _KEPT,
+    "baselines": (*_KEPT, "detection_rate", "safe_rate"),
+    "clusters": ("silhouette", "knn_purity"),
+    "reference": _KEPT,
+    "time": ("ms_per_image",),
+    "validation": ("accuracy", "agreement", "success_rate", "mean_l2", "mean_linf"),
+    "attacks": ("success_rate", "mean_l2", "mean_linf"),
+}
+# What the rows of table "clusters" say of themselves, key -> its values.
+CLUSTER_PARAMETERS = {
+    "of": ("test", "adversarial", "output", "latent"),
+    "labels": ("label", "predicted"),
+    "space": ("features", "umap"),
+}

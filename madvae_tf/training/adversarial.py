@@ -1,0 +1,166 @@
+"""Adversarial training: a classifier that learns from attacks on itself.
+
+    min over weights of E max over |x' - x|_inf <= epsilon, x' in [0, 1] of L(x', y)              Madry et al. 2017
+
+The inner maximum is sought anew in every step, by sign steps along the gradient from a random point of the ball:
+one step is the fast gradient sign method with a random start (Goodfellow et al. 2014; Wong et al. 2020, "Fast is better
+than free"), several are projected gradient descent.
+
+Two things keep it from failing. Epsilon grows linearly over the first steps: at the full 0.3 an untrained network loses
+every image, and the best it can do is to answer the same for all, a plateau at chance (loss ln 10) that it may not leave for
+thousands of steps. And a single step starts at a random point and may overshoot the ball (1.25 epsilon, then projected):
+from x itself every image moves by exactly epsilon in every pixel, and the classifier learns to recognise that pattern
+(label leaking, catastrophic overfitting), which holds against FGSM and against nothing else.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
+
+# The largest gradient norm let through; ordinary steps stay below it.
+_CLIP_NORM = 5.0
+
+# Added to the seed, so that starts are not drawn from the numbers of the dropout.
+_START_STREAM = 15_485_863
+
+
+def attack_within(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    images: tf.Tensor,
+    label: tf.Tensor,
+    epsilon: tf.Tensor | float,
+    step_size: tf.Tensor | float,
+    steps: int,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Images of high cross-entropy, at most `epsilon` away in every pixel and in [0, 1]; no gradient passes.
+
+    Args:
+        logits: differentiable, images -> (batch, classes).
+        images: float32 (batch, 28, 28, 1) in [0, 1].
+        label: int64 (batch,).
+        epsilon, step_size: L-infinity distances.
+        steps: sign steps, each projected on the ball and on [0, 1]; 0 leaves the random start.
+        seed: int32 (2,), for the start: uniform in the ball, then clipped to [0, 1].
+
+    Returns:
+        float32, the shape of `images`.
+    """
+    lowest, highest = tf.maximum(images - epsilon, 0.0), tf.minimum(images + epsilon, 1.0)
+    noise = replica_part(
+        lambda size: tf.random.stateless_uniform(
+            tf.stack([size, *IMAGE_SHAPE]), seed, -1.0, 1.0, alg="philox"
+        ),
+        tf.shape(images)[0],
+    )
+
+    def climb(x_adv: tf.Tensor) -> tuple[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(x_adv)
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits(x_adv))
+        gradient = tf.convert_to_tensor(tape.gradient(entropy, x_adv))
+        stepped = x_adv + step_size * tf.sign(gradient)
+        return (tf.clip_by_value(stepped, lowest, highest),)
+
+    start = tf.clip_by_value(images + epsilon * noise, lowest, highest)
+    # A loop of the graph, so that the graph does not grow with the steps.
+    (x_adv,) = tf.while_loop(lambda _: True, climb, (start,), maximum_iterations=steps, parallel_iterations=1)
+    return tf.stop_gradient(x_adv)
+
+
+class AdversarialTrainer(keras.Model):
+    """Trains `classifier` with cross-entropy on images attacked against itself, as it is at that step.
+
+    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All randomness comes
+    from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+
+    Args:
+        classifier: a model with `logits(images, dropout_seed)`, without batch normalisation.
+        epsilon: L-infinity radius of the ball once the warm-up is over.
+        steps: steps of the inner attack.
+        step_size: of the inner attack, at the full epsilon; during the warm-up it is scaled with epsilon.
+        warmup_steps: training steps before epsilon is full: (step + 1) / (warmup_steps + 1) of it; 0 for none.
+        half_clean: every other image of a batch is left as it is.
+        seed: folded into starts and dropout.
+    """
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        epsilon: float,
+        steps: int,
+        step_size: float,
+        warmup_steps: int,
+        half_clean: bool,
+        seed: int,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.classifier = classifier
+        self.epsilon = epsilon
+        self.steps = steps
+        self.step_size = step_size
+        self.warmup_steps = warmup_steps
+        self.half_clean = half_clean
+        self.seed = seed
+        self.built = True
+
+    def call(self, inputs):
+        return self.classifier(inputs)
+
+    def strength(self, step: tf.Tensor) -> tf.Tensor:
+        """The part of epsilon that is in force at `step`, float32 in (0, 1]."""
+        return tf.minimum(1.0, tf.cast(step + 1, tf.float32) / (self.warmup_steps + 1.0))
+
+    def attacked(
+        self, images: tf.Tensor, label: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
+        """`attack_within` against the classifier without its dropout, at `strength` of epsilon and of the step."""
+        epsilon, step_size = strength * self.epsilon, strength * self.step_size
+        return attack_within(self.classifier.logits, images, label, epsilon, step_size, self.steps, seed)
+
+    def train_step(self, data):
+        images, label = data["x"], data["label"]
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        context = tf.distribute.get_replica_context()
+        replica = tf.cast(context.replica_id_in_sync_group, tf.int32)
+        strength = self.strength(step)
+        start_seed = tf.stack([self.seed + _START_STREAM, step])
+        # Dropout is drawn per replica: its mask has the shape of an activation, not of the global batch.
+        dropout_seed = tf.stack([self.seed + 7919 * replica, step])
+        if self.half_clean:
+            attacked = self.attacked(images[1::2], label[1::2], strength, start_seed)
+            images = tf.concat([images[::2], attacked], axis=0)
+            label = tf.concat([label[::2], label[1::2]], axis=0)
+        else:
+            images = self.attacked(images, label, strength, start_seed)
+        with tf.GradientTape() as tape:
+            logits = self.classifier.logits(images, dropout_seed)
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
+            loss = tf.reduce_sum(entropy) / global_size(label)
+        variables = self.classifier.trainable_variables
+        apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, _CLIP_NORM)
+        epsilon = strength * self.epsilon / context.num_replicas_in_sync
+        return {"loss": loss, "accuracy": _correct(logits, label) / global_size(label), "epsilon": epsilon}
+
+    def test_step(self, data):
+        """On clean images, and on images attacked at the full epsilon from one fixed draw of starts."""
+        images, label = data["x"], data["label"]
+        seed = tf.stack([self.seed + _START_STREAM, -1])
+        attacked = self.attacked(images, label, tf.constant(1.0), seed)
+        size = global_size(label)
+        logs = {}
+        for prefix, given in (("", images), ("attacked_", attacked)):
+            logits = self.classifier.logits(given)
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
+            logs[f"{prefix}loss"] = tf.reduce_sum(entropy) / size
+            logs[f"{prefix}accuracy"] = _correct(logits, label) / size
+        return logs
+
+
+def _correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=1), label), tf.float32))

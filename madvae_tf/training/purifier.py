@@ -1,0 +1,132 @@
+"""Training of one purifier, from pairs to a saved model: what every row of VARIANTS shares."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from madvae_tf.data.batches import Rows, in_order, training_dataset
+from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
+from madvae_tf.training.classifier import build_classifier
+from madvae_tf.training.defense import DefenseTrainer
+from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.replicas import exponential_decay
+
+_LOG_STEPS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class PurifierSettings:
+    """How a purifier is trained.
+
+    Attributes:
+        title: for the progress bar.
+        weights: term of `losses.TERMS` -> weight.
+        first_epoch: epochs that came before (a warm-up's): the order of the pairs and the noise go on from there.
+        latent_size, latent_scale, initial_deviation: of `DefenseVAE`.
+        epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
+        clip_norm, max_shift, reduction: of `DefenseTrainer`.
+        precision: a Keras dtype policy.
+        checkpoint_steps, image_steps: steps between checkpoints, and between TensorBoard's pictures.
+    """
+
+    title: str
+    weights: Mapping[str, float]
+    latent_size: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    final_learning_rate: float
+    clip_norm: float
+    precision: str
+    checkpoint_steps: int
+    image_steps: int
+    seed: int
+    first_epoch: int = 0
+    max_shift: int = 0
+    reduction: str = "elbo"
+    latent_scale: str = "log_variance"
+    initial_deviation: float = 0.0
+
+
+def fit_purifier(
+    settings: PurifierSettings,
+    pairs: Rows,
+    validation: Rows,
+    classifier: keras.Model,
+    classifier_name: str,
+    start_from: DefenseVAE | None,
+    folder: Path,
+    scratch: Path,
+) -> dict[str, float | int]:
+    """Trains a purifier and writes `purifier.keras`, `centers.npy` (where it has centres), `log.csv` and `tensorboard/`.
+
+    Args:
+        pairs, validation: rows with the fields x_adv, x, label.
+        classifier: frozen, float32; a copy computes in the training's precision.
+        start_from: the weights to begin with, or None for new ones.
+        folder: where the files go.
+        scratch: where the checkpoints are; a killed run goes on from there and ends with the same weights.
+
+    Returns:
+        pairs, steps, batch_size, and the last epoch's validation accuracy of the classifier on purified images.
+    """
+    batch_size = min(settings.batch_size, len(pairs))
+    steps, epochs, first = len(pairs) // batch_size, settings.epochs, settings.first_epoch
+    strategy = default_strategy()
+    keras.utils.set_random_seed(settings.seed)
+    shape = (settings.latent_size, settings.latent_scale, settings.initial_deviation)
+    with strategy.scope():
+        frozen = build_classifier(classifier_name, 0.0, settings.precision)
+        frozen.set_weights(classifier.get_weights())
+        purifier = DefenseVAE(*shape, dtype=settings.precision)
+        if start_from is not None:
+            purifier.set_weights(start_from.get_weights())
+        trainer = DefenseTrainer(
+            purifier,
+            frozen,
+            settings.weights,
+            settings.seed + first,
+            settings.clip_norm,
+            settings.max_shift,
+            settings.reduction,
+        )
+        schedule = exponential_decay(settings.learning_rate, settings.final_learning_rate, steps * epochs)
+        trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
+    x_adv, clean, _ = validation.batch(np.linspace(0, len(validation) - 1, 8).astype(int))
+    watched = in_order(validation, 500)
+    # A checkpoint must not fall in the middle of a row of the log.
+    log_steps = math.gcd(_LOG_STEPS, settings.checkpoint_steps)
+    train(
+        trainer,
+        lambda start: training_dataset(
+            pairs, batch_size, settings.seed, steps * first + start, steps * (first + epochs)
+        ),
+        steps,
+        epochs,
+        strategy,
+        scratch / "checkpoints",
+        settings.checkpoint_steps,
+        [
+            Progress(f"purifier {settings.title}", steps * epochs),
+            MeanLog(folder, log_steps),
+            PurifierPictures(folder, {"x_adv": x_adv, "x": clean}, settings.image_steps),
+        ],
+        lambda: evaluate_steps(trainer, watched),
+    )
+    final = DefenseVAE(*shape)
+    final.set_weights(purifier.get_weights())
+    final.save(folder / "purifier.keras")
+    if trainer.centers is not None:
+        np.save(folder / "centers.npy", np.asarray(trainer.centers))
+    accuracy = evaluate_steps(trainer, watched)["accuracy"]
+    return {
+        "pairs": len(pairs),
+        "steps": steps * epochs,
+        "batch_size": batch_size,
+        "validation_accuracy": accuracy,
+    }

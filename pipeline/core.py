@@ -1,0 +1,111 @@
+"""What the graph's parts share: the stages that everything hangs on, and how a training or an evaluation hangs on them."""
+
+import dataclasses
+from typing import Any
+
+from madvae_tf.config import Config
+from madvae_tf.precision import resolve_precision
+from pipeline import steps
+from pipeline.runner import Stage
+
+
+def own_fields(section: Any, *names: str) -> dict[str, Any]:
+    """The fields `names` of a section of the configuration (all without names), as a dict."""
+    values = dataclasses.asdict(section)
+    return {name: values[name] for name in names} if names else values
+
+
+@dataclasses.dataclass
+class Core:
+    """The main job's stages.
+
+    Attributes:
+        config: the configuration.
+        common: what every stage on this data set is told: dataset, validation_images, seed.
+        both: {"data", "classifier"}.
+        learned: "train:..." and "validation:..." -> adversarial set.
+        tests: "set:<attack>" -> adversarial set.
+        pairs: training pairs in all.
+        train_images: clean training images in all.
+        warmups: seed -> the warm-up that the variants of that seed share.
+        vaes: instance -> (variant, seed, stage); the instance is the variant's name for the configuration's own seed.
+    """
+
+    config: Config
+    common: dict[str, Any]
+    both: dict[str, Stage]
+    learned: dict[str, Stage]
+    tests: dict[str, Stage]
+    pairs: int
+    train_images: int
+    warmups: dict[int, Stage] = dataclasses.field(default_factory=dict)
+    vaes: dict[str, tuple[str, int, Stage]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def data(self) -> Stage:
+        """The data set."""
+        return self.both["data"]
+
+    @property
+    def classifier(self) -> Stage:
+        """The classifier under attack."""
+        return self.both["classifier"]
+
+    def evaluation(
+        self,
+        instance: str,
+        defense: str,
+        trained: Stage | None = None,
+        table: str = "table1",
+        images: int = 0,
+        details: bool = False,
+        seed: int | None = None,
+        note: dict[str, Any] | None = None,
+        cost: float = 5.0,
+    ) -> Stage:
+        """The stage that measures one defence on every test set.
+
+        Args:
+            defense: a name of `DEFENSES`, or "none".
+            trained: the stage that trained it.
+            table: the table of its rows.
+            images: how many images of each set, evenly spaced (0 = all).
+            details: whether confusion matrices and pictures are made, too.
+            seed: the one that it was trained with; the configuration's by default.
+            note: joins the parameters of every row.
+        """
+        own = {
+            **self.common,
+            **own_fields(self.config.evaluate),
+            "defense": defense,
+            "parameters": {} if trained is None else trained.config["parameters"],
+            "table": table,
+            "images": images,
+            "details": details or trained is None,
+            "row_seed": self.config.seed if seed is None else seed,
+            "note": note or {},
+        }
+        inputs = {**self.both, **self.tests, **({} if trained is None else {"defense": trained})}
+        return Stage("evaluate", instance, 2, own, inputs, steps.evaluate_defense, cost=cost)
+
+
+def train_stage(
+    core: Core,
+    kind: str,
+    instance: str,
+    defense: str,
+    parameters: dict[str, Any],
+    inputs: dict[str, Stage],
+    cost: float,
+) -> Stage:
+    """The stage that trains one row of `DEFENSES`; it learns from the adversarial sets among `inputs`, if there are any."""
+    config = core.config
+    own = {
+        **core.common,
+        "defense": defense,
+        "parameters": parameters,
+        "classifier": config.classifier.name,
+        "precision": resolve_precision(config.vae.precision),
+        "pairs": any(name.startswith("train:") for name in inputs),
+    }
+    return Stage(kind, instance, 1, own, inputs, steps.train_defense, cost=cost)
