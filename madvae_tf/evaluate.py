@@ -181,23 +181,21 @@ _CLEAN_DROP = 0.02
 
 def sanity_warnings(rows: Sequence[Row]) -> list[str]:
     """What in the figures points at a bug or at a bad trade: one line each, for the report."""
-    accuracy = {
-        (row["defense"], row["attack"]): row
-        for row in rows
-        if (row["table"], row["metric"]) == ("table1", "accuracy")
-    }
+    accuracy = [row for row in rows if (row["table"], row["metric"]) == ("table1", "accuracy")]
+    undefended = {row["attack"]: row for row in accuracy if row["defense"] == "none"}
     warnings = []
     for stronger, weaker in _STRONGER.items():
-        strong, weak = accuracy.get(("none", stronger)), accuracy.get(("none", weaker))
+        strong, weak = undefended.get(stronger), undefended.get(weaker)
         if strong and weak and strong["ci_low"] > weak["ci_high"]:
             warnings.append(
                 f"{stronger} leaves the undefended classifier at {strong['value']:.4f}, above {weaker}'s "
                 f"{weak['value']:.4f}: a stronger attack that does worse is a bug until shown otherwise."
             )
-    clean = accuracy.get(("none", "none"))
-    for (defense, attack), row in accuracy.items():
-        if clean and attack == "none" and defense != "none" and row["value"] < clean["value"] - _CLEAN_DROP:
+    clean = undefended.get("none")
+    for row in accuracy:
+        if clean and row["attack"] == "none" and row["value"] < clean["value"] - _CLEAN_DROP:
             warnings.append(
-                f"{defense} costs clean accuracy: {row['value']:.4f} against {clean['value']:.4f} without a defence."
+                f"{row['defense']} (seed {row['seed']}) costs clean accuracy: {row['value']:.4f} against "
+                f"{clean['value']:.4f} without a defence."
             )
     return warnings

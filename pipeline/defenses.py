@@ -71,6 +71,7 @@ def _gan(config: Config) -> Parameters:
         "iterations": own.gan_iterations,
         "width": own.gan_width,
         "critic_steps": own.gan_critic_steps,
+        "learning_rate": own.gan_learning_rate,
         "steps": own.gan_steps,
         "restarts": own.gan_restarts,
     }
@@ -113,6 +114,7 @@ BASELINES: dict[str, Recipe] = {
             _gan(config)
             | {
                 "alpha": config.vae.gamma,
+                "beta": config.vae.beta,
                 "proximity": config.vae.proximity,
                 "sigma": config.vae.sigma,
             }

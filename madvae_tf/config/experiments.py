@@ -32,6 +32,7 @@ class BaselinesConfig:
     gan_iterations: int = 200_000
     gan_width: int = 64
     gan_critic_steps: int = 5
+    gan_learning_rate: float = 1e-4
     gan_steps: int = 200
     gan_restarts: int = 10
     gan_images: int = 0
@@ -43,7 +44,7 @@ class BaselinesConfig:
             "baselines",
             positive="blur_sigma identity_epochs defense_vae_epochs finetune_epochs "
             "adversarial_fgsm_epochs adversarial_pgd_epochs adversarial_steps adversarial_step_size magnet_epochs magnet_learning_rate "
-            "gan_iterations gan_width gan_critic_steps gan_steps gan_restarts",
+            "gan_iterations gan_width gan_critic_steps gan_learning_rate gan_steps gan_restarts",
             not_negative="magnet_drop_rate gan_images",
         )
         require(self.magnet_drop_rate < 1, "baselines.magnet_drop_rate", self.magnet_drop_rate, "below 1")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from madvae_tf.defenses.adversarial_training import AdversarialFGSM, AdversarialPGD
 from madvae_tf.defenses.base import Defended, Defense, Material
+from madvae_tf.defenses.defense_gan import DefenseGan, MadGan
 from madvae_tf.defenses.defense_vae import EndToEnd
 from madvae_tf.defenses.magnet import MagNet
 from madvae_tf.defenses.purifier import variant
@@ -18,7 +19,16 @@ DEFENSES: dict[str, Callable[..., Defense]] = {
     **{name: functools.partial(variant, name) for name in VARIANTS},
     **{
         defense.name: defense
-        for defense in (Binarization, Blur, AdversarialFGSM, AdversarialPGD, MagNet, EndToEnd)
+        for defense in (
+            Binarization,
+            Blur,
+            AdversarialFGSM,
+            AdversarialPGD,
+            MagNet,
+            EndToEnd,
+            DefenseGan,
+            MadGan,
+        )
     },
 }
 

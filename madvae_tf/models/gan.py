@@ -7,6 +7,8 @@ Neither holds batch normalisation: in the critic the gradient penalty, which is 
 generator without it is the same function in training and in projection.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -40,7 +42,7 @@ class Generator(keras.Model):
         self.width = width
         policy = self.dtype_policy
 
-        def up(channels, activation="relu", output_padding=None, bias="zeros"):
+        def up(channels: int, activation: Any = "relu", output_padding: Any = None, bias: Any = "zeros"):
             return keras.layers.Conv2DTranspose(
                 channels,
                 5,

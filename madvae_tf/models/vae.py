@@ -1,5 +1,7 @@
 """The purifier, a variational autoencoder from adversarial to clean images (Table 5, section A.4)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -44,7 +46,7 @@ class DefenseVAE(keras.Model):
         self.latent_scale = latent_scale
         self.initial_deviation = initial_deviation
 
-        def kernel():
+        def kernel() -> Any:
             # One initializer for several layers would give them the same numbers.
             return (
                 keras.initializers.RandomNormal(stddev=initial_deviation)

@@ -51,8 +51,8 @@ def gradient_penalty(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(between)
         scores = critic(between)
-    gradient = tf.cast(tape.gradient(scores, between), tf.float32)
-    norm = tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=(1, 2, 3)) + _SQUARE_FLOOR)
+    gradient: Any = tape.gradient(scores, between)
+    norm = tf.sqrt(tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32)), axis=(1, 2, 3)) + _SQUARE_FLOOR)
     return tf.square(norm - 1.0)
 
 

@@ -108,8 +108,10 @@ def write_report(context: Context) -> None:
     """The page, its figures and `results.json`, from the rows of every evaluated defence."""
     import numpy as np
 
+    from madvae_tf.config import from_dict
     from madvae_tf.evaluate import sanity_warnings
     from madvae_tf.report import write_report as write
+    from pipeline.notes import baseline_notes
 
     start_anew(context)
     rows: list[dict[str, Any]] = []
@@ -153,6 +155,7 @@ def write_report(context: Context) -> None:
             for name, folder in context.inputs.items()
             if name.startswith("vae:")
         },
+        "notes": baseline_notes(from_dict(context.config["config"]).baselines),
         "warnings": sanity_warnings(rows),
     }
     if "tune" in context.inputs:

@@ -87,7 +87,8 @@ def _material(context: Context) -> Any:
 
     settings = context.config
     splits = splits_of(context)
-    pairs = {
+    # A defence that learns from no pairs gets none.
+    pairs: dict[str, Any] = {
         name: paired_sets(context, splits[name], name) if settings["pairs"] else None
         for name in ("train", "validation")
     }
