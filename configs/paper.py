@@ -29,6 +29,6 @@ def get_config() -> Config:
                 *("adversarial_fgsm", "adversarial_pgd", "magnet", "defense_gan", "mad_gan"),
             )
         ),
-        black_box=BlackBoxConfig(substitutes=("A", "B", "C", "D", "E"), epochs=20, fully_connected_epochs=40),
+        black_box=BlackBoxConfig(substitutes=("A", "B", "C", "D", "E"), epochs=(20, 20, 20, 40, 40)),
         clusters=ClustersConfig(images=10_000),
     )

@@ -51,7 +51,7 @@ def get_config() -> Config:
             time=True,
         ),
         black_box=BlackBoxConfig(
-            substitutes=("D",), fully_connected_epochs=2, seed_images=50, rounds=2, extraction_epochs=2
+            substitutes=("D",), epochs=(1, 1, 1, 2, 2), seed_images=50, rounds=2, extraction_epochs=2
         ),
         clusters=ClustersConfig(images=90),
         reference=ReferenceConfig(settings=("reference",), epochs=1),

@@ -6,7 +6,7 @@ Each is on where its section of the configuration names something; none of them 
 import dataclasses
 from typing import Any
 
-from madvae_tf.config import Config, to_dict
+from madvae_tf.config import SUBSTITUTES, Config, to_dict
 from madvae_tf.errors import UserError, lookup
 from madvae_tf.precision import resolve_precision
 from pipeline import costs, steps
@@ -138,7 +138,7 @@ def _black_box(config: Config, core: Core, further: Further) -> None:
     }
     for letter in own.substitutes:
         connected = letter in _FULLY_CONNECTED
-        epochs = own.fully_connected_epochs if connected else own.epochs
+        epochs = own.epochs[SUBSTITUTES.index(letter)]
         settings = own_fields(config.classifier) | {
             "name": f"substitute_{letter.lower()}",
             "epochs": epochs,

@@ -4,6 +4,7 @@ A file in `configs/` holds a function `get_config() -> Config`; `overrides` load
 """
 
 from madvae_tf.config.experiments import (
+    SUBSTITUTES,
     BaselinesConfig,
     BlackBoxConfig,
     ClustersConfig,
@@ -15,6 +16,7 @@ from madvae_tf.config.sections import AttackConfig, ClassifierConfig, DataConfig
 from madvae_tf.config.tree import Config, from_dict, to_dict, unknown_key
 
 __all__ = [
+    "SUBSTITUTES",
     "AttackConfig",
     "BaselinesConfig",
     "BlackBoxConfig",

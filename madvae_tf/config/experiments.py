@@ -55,14 +55,13 @@ class BaselinesConfig:
 class BlackBoxConfig:
     """Table 3: FGSM from the substitutes of Table 7, under three protocols.
 
-    `substitutes` are trained for `epochs` on all training images. In the extraction protocol (Papernot et al. 2016) the attacker
+    `substitutes` are trained on all training images, A to E for the five `epochs`. In the extraction protocol (Papernot et al. 2016) the attacker
     starts from `seed_images` held-out images and augments them `rounds` times by steps of `augmentation`;
     `extract` turns that protocol on.
     """
 
     substitutes: tuple[str, ...] = ()
-    epochs: int = 10
-    fully_connected_epochs: int = 20
+    epochs: tuple[int, ...] = (10, 10, 10, 20, 20)
     extract: bool = True
     seed_images: int = 150
     rounds: int = 6
@@ -75,8 +74,11 @@ class BlackBoxConfig:
         check(
             self,
             "black_box",
-            positive="epochs fully_connected_epochs seed_images augmentation extraction_epochs extraction_learning_rate",
+            positive="epochs seed_images augmentation extraction_epochs extraction_learning_rate",
             not_negative="rounds epsilon",
+        )
+        require(
+            len(self.epochs) == len(SUBSTITUTES), "black_box.epochs", self.epochs, "five numbers, for A to E"
         )
         for name in self.substitutes:
             require(name in SUBSTITUTES, "black_box.substitutes", name, f"of {', '.join(SUBSTITUTES)}")

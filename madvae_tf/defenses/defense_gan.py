@@ -5,6 +5,7 @@ how MAD-VAE's losses, which need an encoder and labels, are read for a generator
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import ClassVar
 
@@ -61,15 +62,15 @@ class DefenseGan(Defense):
         )
         strategy = default_strategy()
         keras.utils.set_random_seed(material.seed)
-        adam = {"learning_rate": self.learning_rate, "beta_1": 0.5, "beta_2": 0.9}
+        adam = functools.partial(keras.optimizers.Adam, self.learning_rate, beta_1=0.5, beta_2=0.9)
         with strategy.scope():
             # The gradient penalty is a second derivative: float32 throughout.
             generator, critic = Generator(self.latent_size, self.width), Critic(self.width)
             trainer = GanTrainer(
                 generator,
                 critic,
-                keras.optimizers.Adam(**adam),
-                keras.optimizers.Adam(**adam),
+                adam(),
+                adam(),
                 self.critic_steps,
                 self.penalty,
                 material.seed,
