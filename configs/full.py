@@ -49,7 +49,7 @@ def get_config() -> Config:
             time=True,
         ),
         black_box=BlackBoxConfig(
-            substitutes=("A", "B", "C", "D", "E"), epochs=(8, 10, 8, 20, 20), extraction_epochs=3
+            substitutes=("A", "B", "C", "D", "E"), epochs=(8, 10, 16, 60, 20), extraction_epochs=3
         ),
         clusters=ClustersConfig(images=3000),
         reference=ReferenceConfig(
