@@ -164,6 +164,7 @@ def test_a_damaged_artifact(tmp_path, name, damage, message):
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     status, output, errors = command(TINY, f"--workdir={tmp_path / 'work'}", "--dry_run")
     lines = output.splitlines()
-    assert status == 0 and errors == "" and len(lines) == 23
-    assert lines[0].startswith("[1/23] data mnist (") and all(line.endswith(": run") for line in lines)
+    assert status == 0 and errors == "" and len(lines) == 28
+    assert lines[0].startswith("[1/27] data mnist (") and all(": run" in line for line in lines[:-1])
+    assert lines[0].endswith(": run, about 20 s") and lines[-1].startswith("To run, about ")
     assert not (tmp_path / "work").exists()
