@@ -17,7 +17,7 @@ import numpy as np
 from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.defenses.base import Defended, Defense, Material
-from madvae_tf.defenses.files import load_keras
+from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.parameters import parameter
 from madvae_tf.training.adversarial import AdversarialTrainer
 from madvae_tf.training.callbacks import MeanLog, Progress
@@ -30,17 +30,6 @@ LOG_STEPS, CHECKPOINT_STEPS = 20, 100
 
 # Attacking all of them after every epoch would take a tenth of the training.
 _VALIDATION_IMAGES = 1000
-
-
-def save_float32(model: keras.Model, path: Path) -> keras.Model:
-    """Writes a float32 copy of `model` to the `.keras` file `path`, whole or not at all; returns the copy, frozen."""
-    copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
-    copy.set_weights(model.get_weights())
-    copy.trainable = False
-    partial = path.with_name(f"partial-{path.name}")
-    copy.save(partial)
-    partial.replace(path)
-    return copy
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import ClassVar
 import keras
 
 from madvae_tf.data.batches import in_order, training_dataset
-from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS, save_float32
+from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
-from madvae_tf.defenses.files import load_keras
+from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
 from madvae_tf.training.callbacks import MeanLog, Progress

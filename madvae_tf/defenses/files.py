@@ -23,3 +23,14 @@ def load_keras(path: Path) -> Any:
     model: Any = keras.saving.load_model(path, compile=False)
     model.trainable = False
     return model
+
+
+def save_float32(model: keras.Model, path: Path) -> keras.Model:
+    """Writes a float32 copy of `model` to the `.keras` file `path`, whole or not at all; returns the copy, frozen."""
+    copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
+    copy.set_weights(model.get_weights())
+    copy.trainable = False
+    partial = path.with_name(f"partial-{path.name}")
+    copy.save(partial)
+    partial.replace(path)
+    return copy

@@ -19,9 +19,9 @@ import tensorflow as tf
 
 from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.data.generate import draw_rows
-from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS, save_float32
+from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
-from madvae_tf.defenses.files import load_keras, write_json
+from madvae_tf.defenses.files import load_keras, save_float32, write_json
 from madvae_tf.models.magnet import MagNetAutoencoder
 from madvae_tf.parameters import parameter
 from madvae_tf.training.autoencoder import AutoencoderTrainer

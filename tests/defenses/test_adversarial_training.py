@@ -8,8 +8,8 @@ import tensorflow as tf
 from madvae_tf.attacks import PGD, Target, run_attack
 from madvae_tf.data.prepare import to_float
 from madvae_tf.defenses import adversarial_training
-from madvae_tf.defenses.adversarial_training import AdversarialFGSM, AdversarialPGD, save_float32
-from madvae_tf.defenses.files import load_keras
+from madvae_tf.defenses.adversarial_training import AdversarialFGSM, AdversarialPGD
+from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.models.classifiers import CLASSIFIERS
 
 SHORT = {"epochs": 1, "batch_size": 4, "dropout": 0.2}  # 10 steps of 40 images
