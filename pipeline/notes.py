@@ -8,7 +8,6 @@ _GAN = ("gan_iterations", "gan_width", "gan_critic_steps", "gan_learning_rate", 
 # Baseline -> the fields of the configuration that are its size; their defaults are its authors'.
 _SIZES: dict[str, tuple[str, ...]] = {
     "defense_vae": ("defense_vae_epochs",),
-    "adversarial_pgd": ("adversarial_pgd_epochs",),
     "magnet": ("magnet_epochs", "magnet_learning_rate", "magnet_drop_rate"),
     "defense_gan": _GAN,
     "mad_gan": _GAN,

@@ -9,7 +9,8 @@ SUBSTITUTES = ("A", "B", "C", "D", "E")
 
 @dataclass(frozen=True)
 class BaselinesConfig:
-    """Other defences in the tables beside the variants (sections 3.4, 4, A.2, A.6). Defaults are their authors'.
+    """Other defences in the tables beside the variants (sections 3.4, 4, A.2, A.6). Defaults are their authors', but for
+    adversarial training, whose authors give no size for this classifier.
 
     `names` are those of `madvae_tf.defenses.DEFENSES`. `identity_epochs` run over all clean training images,
     `defense_vae_epochs` over the attacked pairs. `gan_steps` and `gan_restarts` are
