@@ -1,4 +1,4 @@
-"""`python -m madvae_tf.report.markdown runs/quick/report/results.json`: the main table in Markdown, for a README.
+"""`python -m madvae_tf.report.markdown runs/quick/report/results.json`: the tables in Markdown, for a README.
 
 Each cell holds the accuracy, its 95% Wilson interval, and the agreement with the paper's figure in brackets. A cell of
 several seeds holds their mean, the 95% t-interval of the mean, the standard deviation and each seed's figure.
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from madvae_tf.errors import UserError
+from madvae_tf.report.markdown_further import further_markdown
 from madvae_tf.report.names import ATTACKS, DEFENSES, Row
 from madvae_tf.report.seeds import mean_rows
 
@@ -79,11 +80,12 @@ def _several(row: Row) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the table of the results.json that the one argument names."""
+    """Prints the tables of the results.json that the one argument names."""
     if len(arguments) != 1 or not Path(arguments[0]).is_file():
         raise UserError(f"Invalid arguments {arguments}: expected the path of one results.json.")
     results = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    sys.stdout.write(table1_markdown(results) + "\n")
+    parts = (table1_markdown(results), further_markdown(results))
+    sys.stdout.write("\n\n".join(filter(None, parts)) + "\n")
 
 
 if __name__ == "__main__":
