@@ -164,10 +164,11 @@ def _add_variants(core: Core, seed: int) -> None:
     ending = "" if seed == config.seed else f"-seed{seed}"
     inputs = core.both | core.learned
     if vae.warmup_epochs:
-        # The vanilla purifier, at the first learning rate throughout, that every variant goes on from.
+        # The vanilla purifier, at one learning rate throughout, that every variant goes on from.
         changes: dict[str, Any] = {
             "epochs": vae.warmup_epochs,
-            "final_learning_rate": vae.learning_rate,
+            "learning_rate": vae.warmup_learning_rate,
+            "final_learning_rate": vae.warmup_learning_rate,
             "seed": seed,
         }
         parameters = purifier_parameters(vae, "vanilla", **changes)

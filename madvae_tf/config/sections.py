@@ -137,13 +137,14 @@ class VaeConfig:
     `max_shift` moves both images of a pair by up to so many pixels.
     `reduction` says what L_r and L_kl are divided by (`losses.total`), `latent_scale` how the encoder gives the latent deviation
     (`DefenseVAE`): the defaults are this project's, the others the reference code's. `clip_norm` 0: no clipping.
-    `warmup_epochs` of the vanilla loss at `learning_rate` come first and are shared by all variants; each then trains
+    `warmup_epochs` of the vanilla loss at `warmup_learning_rate` come first and are shared by all variants; each then trains
     `epochs` of its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from nothing.
     """
 
     variants: tuple[str, ...] = ("vanilla", "cls", "pd", "combined")
     latent_size: int = 128
     warmup_epochs: int = 0
+    warmup_learning_rate: float = 1e-3
     epochs: int = 10
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -165,7 +166,7 @@ class VaeConfig:
         check(
             self,
             "vae",
-            positive="latent_size epochs batch_size learning_rate final_learning_rate checkpoint_steps image_steps",
+            positive="latent_size epochs batch_size warmup_learning_rate learning_rate final_learning_rate checkpoint_steps image_steps",
             not_negative="alpha beta gamma proximity sigma warmup_epochs max_shift clip_norm",
         )
         for name, known in (("reduction", REDUCTIONS), ("latent_scale", LATENT_SCALES)):

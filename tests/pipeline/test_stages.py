@@ -106,11 +106,12 @@ def test_fewer_variants_keep_the_keys_of_the_rest():
 
 
 def test_a_warm_up_is_vanilla_and_every_variant_goes_on_where_it_ended():
-    graph = stages("vae.warmup_epochs=2", "vae.learning_rate=3e-3", "vae.gamma=0.7")
+    graph = stages("vae.warmup_epochs=2", "vae.warmup_learning_rate=3e-3", "vae.gamma=0.7")
     warmup = graph["vae warmup"]
     given, vanilla = (graph[f"vae {name}"].config["parameters"] for name in ("warmup", "vanilla"))
     assert warmup.config["defense"] == "vanilla"
-    assert {name for name in given if given[name] != vanilla.get(name)} == {"epochs", "final_learning_rate"}
+    changed = {name for name in given if given[name] != vanilla.get(name)}
+    assert changed == {"epochs", "learning_rate", "final_learning_rate"}
     assert (given["epochs"], vanilla["first_epoch"]) == (2, 2) and "first_epoch" not in given
     assert given["learning_rate"] == given["final_learning_rate"] == 3e-3
     for variant in VARIANTS:
@@ -118,6 +119,11 @@ def test_a_warm_up_is_vanilla_and_every_variant_goes_on_where_it_ended():
         assert stage.inputs["trained:warmup"] is warmup
         assert stage.config["parameters"]["first_epoch"] == 2
     assert rerun("vae.gamma=0.3") == of("combined")
+    # A learning rate that the search found is that of the variants' own epochs: the warm-up stays.
+    other = stages(
+        "vae.warmup_epochs=2", "vae.warmup_learning_rate=3e-3", "vae.gamma=0.7", "vae.learning_rate=4e-4"
+    )
+    assert other["vae warmup"].key == warmup.key
 
 
 def upstream(stage):
