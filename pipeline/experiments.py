@@ -238,7 +238,7 @@ def _time(config: Config, core: Core, further: Further) -> None:
         "defenses": {name: stage.config["parameters"] for name, stage in trained.items()},
     }
     inputs = core.both | {f"defense:{name}": stage for name, stage in trained.items()}
-    stage = Stage("time", "", 1, settings, inputs, steps.time_defenses, cost=60)
+    stage = Stage("time", "", 1, settings, inputs, steps.time_defenses, cost=140)
     further.stages["time"].append(stage)
     further.reported["time"] = stage
 

@@ -114,9 +114,14 @@ class DefenseGan(Defense):
                 self.momentum,
             )
 
-        return purified(
-            classifier, lambda images: nearest(images)[0], encode=lambda images: nearest(images)[1]
-        )
+        # Named, not two lambdas in one statement: TensorFlow cannot tell those apart and does not compile them.
+        def purify(images: tf.Tensor) -> tf.Tensor:
+            return nearest(images)[0]
+
+        def encode(images: tf.Tensor) -> tf.Tensor:
+            return nearest(images)[1]
+
+        return purified(classifier, purify, encode=encode)
 
 
 @dataclasses.dataclass(frozen=True)
