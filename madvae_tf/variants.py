@@ -20,7 +20,6 @@ VARIANTS: dict[str, dict[str, str]] = {
     "defense_vae": {},
     "mixture": {"class_kl": "beta"},
 }
-PAPER_VARIANTS = ("vanilla", "cls", "pd", "combined")
 
 
 def weights_of(variant: str, weights: Mapping[str, float]) -> dict[str, float]:

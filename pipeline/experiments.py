@@ -61,7 +61,7 @@ def _baselines(config: Config, core: Core, further: Further) -> None:
         if recipe.warmup and config.seed in core.warmups:
             inputs["trained:warmup"] = core.warmups[config.seed]
         parameters = recipe.parameters(config)
-        cost = _baseline_cost(config, core, name, parameters)
+        cost = _baseline_cost(core, name, parameters)
         stage = train_stage(core, "baseline", name, name, parameters, inputs, cost)
         trained[name] = stage
         further.stages["baseline"].append(stage)
@@ -77,7 +77,7 @@ def _baselines(config: Config, core: Core, further: Further) -> None:
         further.reported[f"evaluate:baseline-{name}"] = evaluation
 
 
-def _baseline_cost(config: Config, core: Core, name: str, parameters: dict[str, Any]) -> float:
+def _baseline_cost(core: Core, name: str, parameters: dict[str, Any]) -> float:
     epochs = parameters.get("epochs", 0)
     if name == "identity":
         return costs.purifier_seconds(core.train_images, epochs)

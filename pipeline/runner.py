@@ -191,8 +191,12 @@ def plan_lines(steps: Sequence[PlanStep]) -> list[str]:
         + ("" if step.state == "done" else _cost(step.stage.cost))
         for number, step in enumerate(steps, 1)
     ]
-    total = sum(step.stage.cost for step in steps if step.state != "done")
+    total = _missing_cost(steps)
     return [*lines, f"To run{_cost(total)} on two CPU cores."] if total >= 1 else lines
+
+
+def _missing_cost(steps: Sequence[PlanStep]) -> float:
+    return sum(step.stage.cost for step in steps if step.state != "done")
 
 
 def _cost(seconds: float) -> str:
@@ -225,7 +229,7 @@ def run_stages(stages: Sequence[Stage], workdir: Path | str) -> RunSummary:
                 artifacts.verify(step.folder, step.stage.key)
             if step.stage.publish_to:
                 check_destination(workdir / step.stage.publish_to)
-        total = sum(step.stage.cost for step in steps if step.state != "done")
+        total = _missing_cost(steps)
         if total >= 1:
             logging.info("What is missing takes%s on two CPU cores.", _cost(total).removeprefix(","))
         for number, step in enumerate(steps, 1):

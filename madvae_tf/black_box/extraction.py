@@ -20,6 +20,7 @@ from madvae_tf.black_box.jacobian import augmentation
 from madvae_tf.data.batches import epoch_order
 from madvae_tf.errors import UserError
 from madvae_tf.images import check_images
+from madvae_tf.models.copies import in_precision
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ def extract(
             )
     keras.utils.set_random_seed(seed)
     substitute = build()
-    trained = substitute if precision == "float32" else _in_precision(substitute, precision)
+    trained = substitute if precision == "float32" else in_precision(substitute, precision)
     train = _training_step(trained, learning_rate, seed)
     augment = augmentation(lambda x: trained.logits(x), step, batch_size)
     labels = np.zeros(0, np.int64)
@@ -136,10 +137,3 @@ def _ask(query: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.nd
             f"[0, {NUM_CLASSES - 1}]; let it give class numbers."
         )
     return labels.astype(np.int64)
-
-
-def _in_precision(model: keras.Model, precision: str) -> keras.Model:
-    """A copy that computes in `precision`, with the same weights."""
-    copy = type(model).from_config({**model.get_config(), "dtype": precision})
-    copy.set_weights(model.get_weights())
-    return copy

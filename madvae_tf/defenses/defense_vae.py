@@ -17,6 +17,7 @@ from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.errors import UserError
+from madvae_tf.models.copies import in_precision
 from madvae_tf.parameters import parameter
 from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.classifier import ClassifierTrainer
@@ -76,7 +77,9 @@ def finetune(
     total = steps * epochs
     strategy = default_strategy()
     with strategy.scope():
-        tuned, frozen = (_copy(model, material.precision) for model in (classifier, purifier))
+        tuned, frozen = (
+            in_precision(model, material.precision, trainable=True) for model in (classifier, purifier)
+        )
         trainer = PurifiedTrainer(tuned, frozen, material.seed)
         trainer.compile(optimizer=keras.optimizers.Adam(learning_rate))
     validation = in_order(material.validation_pairs, 500)
@@ -92,13 +95,6 @@ def finetune(
         lambda: evaluate_steps(trainer, validation),
     )
     return save_float32(tuned, folder / "classifier.keras")
-
-
-def _copy(model: keras.Model, precision: str) -> keras.Model:
-    # A frozen model's configuration says that it is frozen.
-    copy = type(model).from_config({**model.get_config(), "dtype": precision, "trainable": True})
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 @dataclasses.dataclass(frozen=True)

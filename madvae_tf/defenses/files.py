@@ -9,6 +9,7 @@ import keras
 # Their classes must be registered before a file is read.
 import madvae_tf.models.classifiers
 import madvae_tf.models.vae  # noqa: F401
+from madvae_tf.models.copies import in_precision
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -27,8 +28,7 @@ def load_keras(path: Path) -> Any:
 
 def save_float32(model: keras.Model, path: Path) -> keras.Model:
     """Writes a float32 copy of `model` to the `.keras` file `path`, whole or not at all; returns the copy, frozen."""
-    copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
-    copy.set_weights(model.get_weights())
+    copy = in_precision(model, "float32")
     copy.trainable = False
     partial = path.with_name(f"partial-{path.name}")
     copy.save(partial)

@@ -19,10 +19,8 @@ import keras
 import tensorflow as tf
 
 from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.training.classifier import CLIP_NORM, correct
 from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
-
-# The largest gradient norm let through; ordinary steps stay below it.
-_CLIP_NORM = 5.0
 
 # Added to the seed, so that starts are not drawn from the numbers of the dropout.
 _START_STREAM = 15_485_863
@@ -143,9 +141,9 @@ class AdversarialTrainer(keras.Model):
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
             loss = tf.reduce_sum(entropy) / global_size(label)
         variables = self.classifier.trainable_variables
-        apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, _CLIP_NORM)
+        apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, CLIP_NORM)
         epsilon = strength * self.epsilon / context.num_replicas_in_sync
-        return {"loss": loss, "accuracy": _correct(logits, label) / global_size(label), "epsilon": epsilon}
+        return {"loss": loss, "accuracy": correct(logits, label) / global_size(label), "epsilon": epsilon}
 
     def test_step(self, data):
         """On clean images, and on images attacked at the full epsilon from one fixed draw of starts."""
@@ -158,9 +156,5 @@ class AdversarialTrainer(keras.Model):
             logits = self.classifier.logits(given)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
             logs[f"{prefix}loss"] = tf.reduce_sum(entropy) / size
-            logs[f"{prefix}accuracy"] = _correct(logits, label) / size
+            logs[f"{prefix}accuracy"] = correct(logits, label) / size
         return logs
-
-
-def _correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=1), label), tf.float32))

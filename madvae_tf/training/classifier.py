@@ -9,7 +9,7 @@ from madvae_tf.training.augment import random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size
 
 # The largest gradient norm let through; ordinary steps stay below it.
-_CLIP_NORM = 5.0
+CLIP_NORM = 5.0
 
 
 class ClassifierTrainer(keras.Model):
@@ -47,17 +47,18 @@ class ClassifierTrainer(keras.Model):
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
             loss = tf.reduce_sum(entropy) / global_size(label)
         variables = self.classifier.trainable_variables
-        apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, _CLIP_NORM)
-        return {"loss": loss, "accuracy": _correct(logits, label) / global_size(label)}
+        apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, CLIP_NORM)
+        return {"loss": loss, "accuracy": correct(logits, label) / global_size(label)}
 
     def test_step(self, data):
         logits = self.classifier(data["x"])
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=data["label"], logits=logits)
         size = global_size(data["label"])
-        return {"loss": tf.reduce_sum(entropy) / size, "accuracy": _correct(logits, data["label"]) / size}
+        return {"loss": tf.reduce_sum(entropy) / size, "accuracy": correct(logits, data["label"]) / size}
 
 
-def _correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+def correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    """How many of the predictions are the label, float32 ()."""
     return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=1), label), tf.float32))
 
 

@@ -99,6 +99,12 @@ def fit_purifier(
         trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
     x_adv, clean, _ = validation.batch(np.linspace(0, len(validation) - 1, 8).astype(int))
     watched = in_order(validation, 500)
+    latest: dict[str, float] = {}
+
+    def validate() -> dict[str, float]:
+        latest.update(evaluate_steps(trainer, watched))
+        return dict(latest)
+
     # A checkpoint must not fall in the middle of a row of the log.
     log_steps = math.gcd(_LOG_STEPS, settings.checkpoint_steps)
     train(
@@ -116,14 +122,15 @@ def fit_purifier(
             MeanLog(folder, log_steps),
             PurifierPictures(folder, {"x_adv": x_adv, "x": clean}, settings.image_steps),
         ],
-        lambda: evaluate_steps(trainer, watched),
+        validate,
     )
     final = DefenseVAE(*shape)
     final.set_weights(purifier.get_weights())
     final.save(folder / "purifier.keras")
     if trainer.centers is not None:
         np.save(folder / "centers.npy", np.asarray(trainer.centers))
-    accuracy = evaluate_steps(trainer, watched)["accuracy"]
+    # A run that was killed after its last epoch has not validated in this process.
+    accuracy = (latest or validate())["accuracy"]
     return {
         "pairs": len(pairs),
         "steps": steps * epochs,

@@ -42,13 +42,11 @@ def load_model(path: Path) -> Any:
 def attack_target(path: Path, precision: str) -> Any:
     """Kept for the stages that follow in this process: compiled gradients are cached by its callables."""
     from madvae_tf.attacks import Target
+    from madvae_tf.models.copies import in_precision
 
     classifier = load_model(path)
     if precision != "float32":
-        config = {**classifier.get_config(), "dtype": precision}
-        computing = type(classifier).from_config(config)
-        computing.set_weights(classifier.get_weights())
-        classifier = computing
+        classifier = in_precision(classifier, precision)
     return Target(logits=functools.partial(classifier, training=False))
 
 
