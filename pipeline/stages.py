@@ -17,7 +17,7 @@ from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
 from pipeline import costs, experiments, steps
 from pipeline.core import Core, own_fields, train_stage
-from pipeline.defenses import purifier_parameters
+from pipeline.defenses import purifier_parameters, robust_parameters
 from pipeline.runner import Stage
 from pipeline.settings import SetSetting, test_settings, train_settings, validation_settings
 
@@ -177,7 +177,12 @@ def _add_variants(core: Core, seed: int) -> None:
         core.warmups[seed] = warmup
         inputs = inputs | {"trained:warmup": warmup}
     for name in vae.variants:
-        parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
-        cost = costs.purifier_seconds(core.pairs, vae.epochs)
-        stage = train_stage(core, "vae", f"{name}{ending}", name, parameters, inputs, cost)
+        if name == "robust":
+            # It makes its attacks itself: neither adversarial sets nor the warm-up.
+            parameters, read = robust_parameters(config, seed), core.both
+            cost = costs.robust_seconds(parameters, core.train_images)
+        else:
+            parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
+            cost, read = costs.purifier_seconds(core.pairs, vae.epochs), inputs
+        stage = train_stage(core, "vae", f"{name}{ending}", name, parameters, read, cost)
         core.vaes[f"{name}{ending}"] = (name, seed, stage)

@@ -25,6 +25,7 @@ STYLES = {
     "cls": ("#b45309", "s"),
     "pd": ("#00795c", "D"),
     "combined": ("#a8327e", "^"),
+    "robust": ("#000000", "8"),
     "identity": ("#6f4e37", "v"),
     "defense_vae": ("#c1121f", "P"),
     "defense_vae_e2e": ("#e07a5f", "p"),
