@@ -74,7 +74,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         "data": [core.data],
         "classifier": [core.classifier],
         "attack": [*core.learned.values(), *core.tests.values()],
-        "vae": [*core.warmups.values(), *(stage for _, _, stage in core.vaes.values())],
+        "vae": _purifiers(core),
         **further.stages,
         "report": [report],
         "export": exports,
@@ -156,6 +156,13 @@ def _core(config: Config) -> Core:
     for seed in config.seeds or (config.seed,):
         _add_variants(core, seed)
     return core
+
+
+def _purifiers(core: Core) -> list[Stage]:
+    """The variants, and before them the warm-ups that one of them reads."""
+    variants = [stage for _, _, stage in core.vaes.values()]
+    read = {id(each) for stage in variants for each in stage.inputs.values()}
+    return [*(warmup for warmup in core.warmups.values() if id(warmup) in read), *variants]
 
 
 def _add_variants(core: Core, seed: int) -> None:
