@@ -13,7 +13,6 @@ system can do, and it would have to synchronise replicas inside its loop.
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 import keras
@@ -197,4 +196,4 @@ class AverageWeights(keras.callbacks.Callback):
 
 def late_start(total_steps: int, late_from: float) -> int:
     """The first step of the late attack: `late_from` in [0, 1] of the training comes before it."""
-    return math.ceil(total_steps * late_from)
+    return round(total_steps * late_from)

@@ -75,7 +75,7 @@ import keras, numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, "tests/training")
-from conftest import TinyPairs, make_classifier, make_purifier
+from conftest import TinyPairs, make_classifier, make_purifier, make_robust
 from madvae_tf.data.batches import training_dataset
 from madvae_tf.training.loop import default_strategy, train
 from madvae_tf.training.replicas import global_size, replica_part
@@ -117,7 +117,7 @@ def without_dropout(optimizer):  # which is drawn per replica
     return trainer
 
 for name, make in (("purifier", lambda optimizer: make_purifier(optimizer=optimizer, clip_norm=0.05)),
-                   ("classifier", without_dropout)):
+                   ("robust", make_robust), ("classifier", without_dropout)):
     runs = [trained(make, strategy, f"{name}-{number}")
             for number, strategy in enumerate((tf.distribute.get_strategy(), two))]
     (start, one, logs_one), (_, both, logs_two) = runs
@@ -146,4 +146,4 @@ def test_two_devices_train_as_one_does(tmp_path):
         check=False,
     )
     assert process.returncode == 0, process.stderr[-3000:]
-    assert process.stdout.split() == ["purifier", "classifier"]
+    assert process.stdout.split() == ["purifier", "robust", "classifier"]
