@@ -131,19 +131,21 @@ def test_starts_change_from_step_to_step_and_not_from_run_to_run(batch, robust):
 
 
 def test_consistency_is_the_divergence_between_clean_and_attacked(batch, robust):
-    optimizer = keras.optimizers.SGD(0.0)
-    trainer = robust(optimizer=optimizer, consistency=2.0)
+    trainer, twin = (robust(optimizer=keras.optimizers.SGD(0.0), consistency=2.0) for _ in range(2))
+    for each in (trainer, twin):  # An untrained classifier says nearly the same of every image.
+        kernel = each._classify.func.output_layer.kernel
+        kernel.assign(50 * kernel)
     x, label = batch["x"], batch["label"]
-    x_adv = trainer.attacked(trainer.purifier, x, label, 0.3, 1, (11 + STREAM, 0))
+    x_adv = twin.attacked(twin.purifier, x, label, 0.3, 1, (11 + STREAM, 0))
     noise = tf.random.stateless_normal((32, 6), [11, 0], alg="philox")
     both = tf.concat([x, x_adv], axis=0)
-    mean, log_variance = trainer.purifier.encode(both, training=True)
+    mean, log_variance = twin.purifier.encode(both, training=True)
     z = mean + tf.exp(log_variance / 2) * noise
-    purified = tf.sigmoid(trainer.purifier.decode_logits(z, training=True))
-    p, q = np.split(tf.nn.softmax(trainer._classify.func(purified)).numpy().astype(np.float64), 2)
+    purified = tf.sigmoid(twin.purifier.decode_logits(z, training=True))
+    p, q = np.split(tf.nn.softmax(twin._classify.func(purified)).numpy().astype(np.float64), 2)
     logs = trainer.train_step(batch)
     expected = (p * np.log(p / q)).sum() / 32  # nothing between the clean half and itself
-    assert expected > 1e-6
+    assert expected > 1e-3
     np.testing.assert_allclose(logs["consistency"], expected, rtol=1e-2)
     loss = (logs["reconstruction"] + 0.1 * logs["kl"]) / 784 + 0.3 * logs["classification"]
     np.testing.assert_allclose(logs["loss"], loss + 2.0 * logs["consistency"], rtol=1e-5)
