@@ -75,7 +75,7 @@ def kept(defended, split, epsilon):
 @pytest.mark.slow
 def test_it_holds_against_attacks_on_the_whole_system_where_an_ordinary_purifier_does_not(clean, trained):
     """As long a training on the same images: with squash and attacks, and without either."""
-    common = {"latent_size": 8, "batch_size": 20, "epochs": 1, "epoch_steps": 25}
+    common = {"latent_size": 8, "batch_size": 20, "epochs": 1, "epoch_steps": 40}
     common |= {"learning_rate": 3e-3, "final_learning_rate": 3e-3}
     changes = {
         "robust": {"epsilon": 0.2, "ramp_steps": 10},
