@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
@@ -157,5 +158,6 @@ def evenly_spaced(available: int, wanted: int) -> np.ndarray:
 
 def _pictures(trainer: RobustTrainer, x: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
     """The images, and what one step against the purifier as it is makes of them."""
-    epsilon, seed = trainer.attack.epsilon, np.array([trainer.seed, 0])
-    return {"x": x, "x_adv": np.asarray(trainer.attacked(trainer.purifier, x, label, epsilon, 1, seed))}
+    given, labels, seed = tf.constant(x), tf.constant(label), tf.constant([trainer.seed, 0])
+    x_adv = trainer.attacked(trainer.purifier, given, labels, trainer.attack.epsilon, 1, seed)
+    return {"x": x, "x_adv": np.asarray(x_adv)}

@@ -46,6 +46,7 @@ TERM_TITLES = {
     "proximity": "proximity $L_p$",
     "distance": "distance $L_d$",
     "learning_rate": "learning rate",
+    "attacked_accuracy": "accuracy under the step’s attack",
     "class_kl": "KL divergence to the class’s Gaussian",
 }
 _SETTINGS = {

@@ -14,6 +14,7 @@ system can do, and it would have to synchronise replicas inside its loop.
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -131,7 +132,8 @@ class RobustTrainer(DefenseTrainer):
         forward = super().forward(data, noise, training)
         if "consistency" not in self.term_weights:
             return forward
-        clean, _ = tf.split(forward.class_logits, 2)
+        logits: Any = forward.class_logits
+        clean = logits[: tf.shape(logits)[0] // 2]
         return dataclasses.replace(forward, clean_class_logits=tf.concat([clean, clean], axis=0))
 
     def train_step(self, data):
@@ -148,9 +150,9 @@ class RobustTrainer(DefenseTrainer):
                 for name, both in (("x_adv", clean), ("x", clean), ("label", label))
             }
         logs, forward = self.learn(given)
+        logits: Any = forward.class_logits
         # The attacked images come last.
-        logits = tf.convert_to_tensor(forward.class_logits)[-tf.shape(label)[0] :]
-        logs["attacked_accuracy"] = correct(logits, label) / global_size(label)
+        logs["attacked_accuracy"] = correct(logits[-tf.shape(label)[0] :], label) / global_size(label)
         state = {"epsilon": epsilon}
         if self.purifier.squash is not None:
             state["squash_scale"] = self.purifier.squash.scale
