@@ -30,6 +30,7 @@ class Forward:
         mean, log_variance, z: (batch, latent), the encoder's Gaussian and the sample from it.
         centers: (classes, latent), the class centres c_i, or None.
         class_logits: (batch, classes), the frozen classifier's on the purified images, or None.
+        clean_class_logits: (batch, classes), the same for the unattacked image of each row, or None.
     """
 
     clean: tf.Tensor
@@ -40,6 +41,7 @@ class Forward:
     z: tf.Tensor
     centers: tf.Tensor | None = None
     class_logits: tf.Tensor | None = None
+    clean_class_logits: tf.Tensor | None = None
 
 
 def reconstruction(forward: Forward) -> tf.Tensor:
@@ -68,6 +70,15 @@ def class_kl(forward: Forward) -> tf.Tensor:
 def classification(forward: Forward) -> tf.Tensor:
     """L_c: the frozen classifier's cross-entropy on the purified image (section 2.2.1); (batch,), nats."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=forward.label, logits=forward.class_logits)
+
+
+def consistency(forward: Forward) -> tf.Tensor:
+    """KL(p_clean || p) of the system's predictions on the unattacked and on the given image; (batch,), nats.
+
+    The regulariser of TRADES (Zhang et al. 2019); the gradient passes through both.
+    """
+    clean = tf.nn.log_softmax(forward.clean_class_logits)
+    return tf.reduce_sum(tf.exp(clean) * (clean - tf.nn.log_softmax(forward.class_logits)), axis=1)
 
 
 def proximity(forward: Forward) -> tf.Tensor:
@@ -102,6 +113,7 @@ TERMS: dict[str, Callable[[Forward], tf.Tensor]] = {
     "kl": kl_divergence,
     "class_kl": class_kl,
     "classification": classification,
+    "consistency": consistency,
     "proximity": proximity,
     "distance": distance,
 }

@@ -6,7 +6,7 @@ from absl import flags
 
 from pipeline import run
 
-_LOSS = flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, cls, pd or combined.")
+_LOSS = flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, cls, pd, combined or robust.")
 
 
 def main(argv: Sequence[str]) -> None:

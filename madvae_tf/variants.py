@@ -1,7 +1,8 @@
 """The purifiers that one trainer trains: which loss terms each uses, and by which weight of the configuration.
 
 The paper's four variants, and three baselines of the same architecture: the identity VAE (trained on clean images only), Defense-VAE
-with its own loss (no KL term), and a mixture-of-Gaussians prior with one component per class.
+with its own loss (no KL term), and a mixture-of-Gaussians prior with one component per class. "robust" is trained against attacks on
+purifier and classifier together; its weights are those of the configuration's section of that name.
 
 A table without TensorFlow, so that a plan of the pipeline can be made without loading it.
 """
@@ -19,6 +20,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "identity": {"kl": "beta"},
     "defense_vae": {},
     "mixture": {"class_kl": "beta"},
+    "robust": {"kl": "beta", "classification": "classification"},
 }
 
 
@@ -27,7 +29,7 @@ def weights_of(variant: str, weights: Mapping[str, float]) -> dict[str, float]:
 
     Args:
         variant: a name of `VARIANTS`.
-        weights: at least `alpha`, `beta`, `gamma`, `proximity` and `sigma`.
+        weights: at least those that the variant uses, of `alpha`, `beta`, `gamma`, `proximity`, `sigma` and `classification`.
 
     Raises:
         UserError: an unknown variant; the message lists the known ones.

@@ -50,6 +50,12 @@ def purifier_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters
     return {field: getattr(vae, field) for field in (*fields, *sorted(weights))} | changes
 
 
+def robust_parameters(config: Config, seed: int) -> Parameters:
+    """Of the variant `robust`: its own section, and of the purifiers' what is no hyper-parameter of their training."""
+    own = dataclasses.asdict(config.robust)
+    return own | {name: getattr(config.vae, name) for name in ("latent_size", "image_steps")} | {"seed": seed}
+
+
 def _defense_vae(config: Config) -> Parameters:
     """Li & Ji's hyper-parameters: summed loss without KL term, Adam 5e-4, batch 16, initial deviation 0.02."""
     return purifier_parameters(

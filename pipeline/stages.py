@@ -17,7 +17,7 @@ from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
 from pipeline import costs, experiments, steps
 from pipeline.core import Core, own_fields, train_stage
-from pipeline.defenses import purifier_parameters
+from pipeline.defenses import purifier_parameters, robust_parameters
 from pipeline.runner import Stage
 from pipeline.settings import SetSetting, test_settings, train_settings, validation_settings
 
@@ -74,7 +74,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         "data": [core.data],
         "classifier": [core.classifier],
         "attack": [*core.learned.values(), *core.tests.values()],
-        "vae": [*core.warmups.values(), *(stage for _, _, stage in core.vaes.values())],
+        "vae": _purifiers(core),
         **further.stages,
         "report": [report],
         "export": exports,
@@ -158,6 +158,13 @@ def _core(config: Config) -> Core:
     return core
 
 
+def _purifiers(core: Core) -> list[Stage]:
+    """The variants, and before them the warm-ups that one of them reads."""
+    variants = [stage for _, _, stage in core.vaes.values()]
+    read = {id(each) for stage in variants for each in stage.inputs.values()}
+    return [*(warmup for warmup in core.warmups.values() if id(warmup) in read), *variants]
+
+
 def _add_variants(core: Core, seed: int) -> None:
     """The variants trained with `seed`, and the warm-up that they share, where there is one."""
     config, vae = core.config, core.config.vae
@@ -177,7 +184,12 @@ def _add_variants(core: Core, seed: int) -> None:
         core.warmups[seed] = warmup
         inputs = inputs | {"trained:warmup": warmup}
     for name in vae.variants:
-        parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
-        cost = costs.purifier_seconds(core.pairs, vae.epochs)
-        stage = train_stage(core, "vae", f"{name}{ending}", name, parameters, inputs, cost)
+        if name == "robust":
+            # It makes its attacks itself: neither adversarial sets nor the warm-up.
+            parameters, read = robust_parameters(config, seed), core.both
+            cost = costs.robust_seconds(parameters, core.train_images)
+        else:
+            parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
+            cost, read = costs.purifier_seconds(core.pairs, vae.epochs), inputs
+        stage = train_stage(core, "vae", f"{name}{ending}", name, parameters, read, cost)
         core.vaes[f"{name}{ending}"] = (name, seed, stage)

@@ -50,10 +50,10 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module")
-def models():
+@pytest.fixture(scope="module", params=[0.0, 10.0], ids=["plain", "squash"])
+def models(request):
     keras.utils.set_random_seed(0)
-    purifier, classifier = DefenseVAE(8), Table6Classifier()
+    purifier, classifier = DefenseVAE(8, squash_scale=request.param), Table6Classifier()
     # Weights away from the start, or every probability is near 0.1 and every pixel near 0.5.
     rng = np.random.default_rng(2)
     for model in (purifier, classifier):

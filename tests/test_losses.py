@@ -111,6 +111,15 @@ def test_class_kl_is_the_kl_to_the_gaussian_of_the_class():
     np.testing.assert_allclose(losses.class_kl(passed), expected, rtol=1e-6)
 
 
+def test_consistency_is_the_kl_between_predictions():
+    p, q = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]), np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
+    passed = forward(
+        class_logits=np.log(q).astype(np.float32) + 3, clean_class_logits=np.log(p).astype(np.float32)
+    )
+    expected = 0.7 * math.log(3.5) + 0.2 * math.log(0.4) + 0.1 * math.log(1 / 3)
+    np.testing.assert_allclose(losses.consistency(passed), [expected, 0], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("reduction", "expected"),
     [
@@ -136,6 +145,8 @@ def test_each_variant_uses_its_own_weights():
         "proximity": 4.0,
         "distance": 5.0,
     }
+    robust = weights_of("robust", {"beta": 2.0, "classification": 6.0})
+    assert robust == {"kl": 2.0, "classification": 6.0}
 
 
 def test_every_term_of_every_variant_exists():

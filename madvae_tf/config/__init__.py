@@ -12,6 +12,7 @@ from madvae_tf.config.experiments import (
     TuneConfig,
 )
 from madvae_tf.config.fields import matches, type_name
+from madvae_tf.config.robust import RobustConfig
 from madvae_tf.config.sections import AttackConfig, ClassifierConfig, DataConfig, EvaluateConfig, VaeConfig
 from madvae_tf.config.tree import Config, from_dict, to_dict, unknown_key
 
@@ -26,6 +27,7 @@ __all__ = [
     "DataConfig",
     "EvaluateConfig",
     "ReferenceConfig",
+    "RobustConfig",
     "TuneConfig",
     "VaeConfig",
     "from_dict",

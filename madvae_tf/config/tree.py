@@ -13,6 +13,7 @@ from madvae_tf.config.experiments import (
     TuneConfig,
 )
 from madvae_tf.config.fields import check, require
+from madvae_tf.config.robust import RobustConfig
 from madvae_tf.config.sections import AttackConfig, ClassifierConfig, DataConfig, EvaluateConfig, VaeConfig
 from madvae_tf.errors import UserError
 
@@ -32,6 +33,7 @@ class Config:
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     attack: AttackConfig = field(default_factory=AttackConfig)
     vae: VaeConfig = field(default_factory=VaeConfig)
+    robust: RobustConfig = field(default_factory=RobustConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     baselines: BaselinesConfig = field(default_factory=BaselinesConfig)
     black_box: BlackBoxConfig = field(default_factory=BlackBoxConfig)

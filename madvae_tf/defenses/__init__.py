@@ -12,6 +12,7 @@ from madvae_tf.defenses.defense_gan import DefenseGan, MadGan
 from madvae_tf.defenses.defense_vae import EndToEnd
 from madvae_tf.defenses.magnet import MagNet
 from madvae_tf.defenses.purifier import variant
+from madvae_tf.defenses.robust import Robust
 from madvae_tf.defenses.transforms import Binarization, Blur
 from madvae_tf.variants import VARIANTS
 
@@ -28,6 +29,8 @@ DEFENSES: dict[str, Callable[..., Defense]] = {
             EndToEnd,
             DefenseGan,
             MadGan,
+            # In the place of the row above: this variant is trained in a way of its own.
+            Robust,
         )
     },
 }

@@ -8,6 +8,7 @@ import tensorflow as tf
 from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.models.layers import BatchNormalization, Crop2D
+from madvae_tf.models.squash import Squash
 
 LATENT_SCALES = ("log_variance", "linear")
 
@@ -27,6 +28,7 @@ class DefenseVAE(keras.Model):
         latent_scale: "log_variance", or "linear" as in the reference code: the head's output is itself the deviation, of either
             sign (a sample's distribution does not depend on it), and `encode` gives the logarithm of its square.
         initial_deviation: standard deviation of the convolutions' initial weights; 0 for Glorot's (Defense-VAE: 0.02).
+        squash_scale, squash_center: of a `Squash` before the encoder, at the start; a scale of 0 for none.
         dtype: a Keras dtype policy; variables are float32 under "mixed_bfloat16" too.
     """
 
@@ -35,6 +37,8 @@ class DefenseVAE(keras.Model):
         latent_size: int = 128,
         latent_scale: str = "log_variance",
         initial_deviation: float = 0.0,
+        squash_scale: float = 0.0,
+        squash_center: float = 0.5,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -45,6 +49,8 @@ class DefenseVAE(keras.Model):
         self.latent_size = latent_size
         self.latent_scale = latent_scale
         self.initial_deviation = initial_deviation
+        self.squash_scale = squash_scale
+        self.squash_center = squash_center
 
         def kernel() -> Any:
             # One initializer for several layers would give them the same numbers.
@@ -109,6 +115,8 @@ class DefenseVAE(keras.Model):
             ],
             name="decoder",
         )
+        # In float32: in bfloat16 s (1 - s) is 0 long before s is 1.
+        self.squash = Squash(squash_scale, squash_center, dtype="float32") if squash_scale else None
         # Sub-models alone may be called, so nothing else would build them before saving.
         self.mean_head.build((None, 4096))
         self.log_variance_head.build((None, 4096))
@@ -116,6 +124,8 @@ class DefenseVAE(keras.Model):
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """q(z | image): (batch, 28, 28, 1) in [0, 1] -> mean and log-variance, float32 (batch, latent) each."""
+        if self.squash is not None:
+            images = self.squash(images)
         features = self.encoder(images, training=training)
         mean, scale = (
             tf.cast(head(features), tf.float32) for head in (self.mean_head, self.log_variance_head)
@@ -141,4 +151,5 @@ class DefenseVAE(keras.Model):
 
     def get_config(self):
         own = ("latent_size", "latent_scale", "initial_deviation")
-        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+        squash = ("squash_scale", "squash_center") if self.squash_scale else ()
+        return {**super().get_config(), **{name: getattr(self, name) for name in (*own, *squash)}}

@@ -25,6 +25,7 @@ STYLES = {
     "cls": ("#b45309", "s"),
     "pd": ("#00795c", "D"),
     "combined": ("#a8327e", "^"),
+    "robust": ("#000000", "8"),
     "identity": ("#6f4e37", "v"),
     "defense_vae": ("#c1121f", "P"),
     "defense_vae_e2e": ("#e07a5f", "p"),
@@ -45,6 +46,7 @@ TERM_TITLES = {
     "proximity": "proximity $L_p$",
     "distance": "distance $L_d$",
     "learning_rate": "learning rate",
+    "attacked_accuracy": "accuracy under the step’s attack",
     "class_kl": "KL divergence to the class’s Gaussian",
 }
 _SETTINGS = {

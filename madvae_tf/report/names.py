@@ -48,6 +48,7 @@ DEFENSES = {
     "cls": "Classification",
     "pd": "Proximity and distance",
     "combined": "Combined",
+    "robust": "Robust",
     "identity": "Identity VAE",
     "defense_vae": "Defense-VAE (REC)",
     "defense_vae_e2e": "Defense-VAE (E2E)",

@@ -32,7 +32,7 @@ def attack_within(
     label: tf.Tensor,
     epsilon: tf.Tensor | float,
     step_size: tf.Tensor | float,
-    steps: int,
+    steps: tf.Tensor | int,
     seed: tf.Tensor,
 ) -> tf.Tensor:
     """Images of high cross-entropy, at most `epsilon` away in every pixel and in [0, 1]; no gradient passes.

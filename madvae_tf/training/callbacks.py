@@ -1,7 +1,7 @@
 """What watches a training run: progress with an ETA, a CSV of every loss term, TensorBoard."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -91,11 +91,16 @@ class PurifierPictures(keras.callbacks.Callback):
 
     Args:
         folder: the run's folder.
-        pairs: {"x_adv", "x"} of a few validation images, float32 (k, 28, 28, 1).
+        pairs: {"x_adv", "x"} of a few validation images, float32 (k, 28, 28, 1); a function, where they change with the model.
         every: steps between pictures.
     """
 
-    def __init__(self, folder: Path, pairs: Mapping[str, np.ndarray], every: int):
+    def __init__(
+        self,
+        folder: Path,
+        pairs: Mapping[str, np.ndarray] | Callable[[], Mapping[str, np.ndarray]],
+        every: int,
+    ):
         super().__init__()
         self.pairs, self.every = pairs, every
         self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
@@ -104,9 +109,10 @@ class PurifierPictures(keras.callbacks.Callback):
         step = batch + 1
         if step != 1 and step % self.every and step != self.params["steps"] * self.params["epochs"]:
             return
-        purified = self.model.purifier(tf.convert_to_tensor(self.pairs["x_adv"])).numpy()
+        pairs = self.pairs() if callable(self.pairs) else self.pairs
+        purified = self.model.purifier(tf.convert_to_tensor(pairs["x_adv"])).numpy()
         with self.writer.as_default():
-            columns = np.concatenate([self.pairs["x"], self.pairs["x_adv"], purified], axis=1)
+            columns = np.concatenate([pairs["x"], pairs["x_adv"], purified], axis=1)
             row = np.concatenate(list(columns), axis=1)
             tf.summary.image("clean, adversarial, purified", row[None], step=step)
             norms = self.model.center_norms()

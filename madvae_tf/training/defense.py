@@ -87,17 +87,22 @@ class DefenseTrainer(keras.Model):
 
     def train_step(self, data):
         step = tf.cast(self.optimizer.iterations, tf.int32)
+        shift_seed = tf.stack([self.seed + _SHIFT_STREAM, step])
+        data = {
+            **data,
+            **{name: random_shift(data[name], self.max_shift, shift_seed) for name in ("x_adv", "x")},
+        }
+        return self.learn(data)[0]
+
+    def learn(self, data: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], losses.Forward]:
+        """One step of the optimizer on a batch as it is: the logged values, and the forward pass that gave them."""
+        step = tf.cast(self.optimizer.iterations, tf.int32)
         latent = self.purifier.latent_size
 
         def draw(size):
             return tf.random.stateless_normal((size, latent), tf.stack([self.seed, step]), alg="philox")
 
         noise = replica_part(draw, tf.shape(data["label"])[0])
-        shift_seed = tf.stack([self.seed + _SHIFT_STREAM, step])
-        data = {
-            **data,
-            **{name: random_shift(data[name], self.max_shift, shift_seed) for name in ("x_adv", "x")},
-        }
         size = global_size(data["label"])
         with tf.GradientTape() as tape:
             forward = self.forward(data, noise, training=True)
@@ -105,7 +110,8 @@ class DefenseTrainer(keras.Model):
             loss = tf.reduce_sum(self._total(terms)) / size
         variables = self.trainable_variables
         apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, self.clip_norm)
-        return {"loss": loss, **{name: tf.reduce_sum(term) / size for name, term in terms.items()}}
+        logs = {"loss": loss, **{name: tf.reduce_sum(term) / size for name, term in terms.items()}}
+        return logs, forward
 
     def test_step(self, data):
         """The same terms at the latent mean, and the accuracy of the classifier on the purified images."""

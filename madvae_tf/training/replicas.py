@@ -49,6 +49,11 @@ def apply_clipped(
     optimizer.apply_gradients(zip(clipped, variables, strict=True))
 
 
+def cosine_decay(start: float, end: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Learning rate end + (start - end) (1 + cos(pi step / steps)) / 2, and `end` from `steps` on."""
+    return keras.optimizers.schedules.CosineDecay(start, decay_steps=max(steps, 1), alpha=end / start)
+
+
 def exponential_decay(
     start: float, end: float, steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:

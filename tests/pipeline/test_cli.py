@@ -70,6 +70,15 @@ def test_an_unknown_loss_names_the_known_ones(tmp_path):
     assert not (tmp_path / "work").exists()
 
 
+def test_a_dry_run_of_robust_asks_for_data_and_classifier_only(tmp_path):
+    flags = ("--loss=robust", TINY, "--set=vae.warmup_epochs=1", f"--workdir={tmp_path / 'work'}")
+    status, output, errors = command(*flags, "--dry_run", module="madvae_tf.train")
+    assert status == 0, errors
+    planned = [line.split("] ")[1].split(" (")[0] for line in output.splitlines() if line.startswith("[")]
+    assert planned == ["data mnist", "classifier", "vae robust"]
+    assert not (tmp_path / "work").exists()
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [

@@ -70,6 +70,8 @@ CHANGES = {
     "attack.validation_images=100": of(*VARIANTS) | sets("validation") - {"attack validation-cw-7.5"},
     "baselines.blur_sigma=2.0": {"baseline blur", "evaluate baseline-blur"},
     "baselines.gan_steps=9": set(),
+    "robust.epsilon=0.2": set(),
+    "vae.variants=vanilla,cls,pd,combined,robust": of("robust"),
     "classifier.epochs=9": ALL - {"data mnist"},
     "seed=1": ALL - {"data mnist"},
     "data.validation_images=4000": ALL - {"data mnist"},
@@ -126,6 +128,22 @@ def test_a_warm_up_is_vanilla_and_every_variant_goes_on_where_it_ended():
     assert other["vae warmup"].key == warmup.key
 
 
+def test_robust_makes_its_attacks_itself():
+    """Neither the adversarial sets nor the warm-up nor the other variants' settings reach it."""
+    given = ("vae.variants=cls,robust", "vae.warmup_epochs=2")
+    stage = stages(*given)["vae robust"]
+    assert set(stage.inputs) == {"data", "classifier"} and not stage.config["pairs"]
+    alone = stages("vae.variants=robust", "vae.warmup_epochs=2")
+    assert alone["vae robust"].key == stage.key and "vae warmup" not in alone
+    for change in ("vae.epochs=9", "vae.gamma=0.7", "attack.train_images=100", "vae.warmup_epochs=1"):
+        assert stages(*given, change)["vae robust"].key == stage.key
+    for change in ("robust.epsilon=0.2", "robust.average=0.9", "vae.latent_size=64", "classifier.epochs=9"):
+        assert stages(*given, change)["vae robust"].key != stage.key
+    assert stages(*given, "robust.epsilon=0.2")["vae cls"].key == stages(*given)["vae cls"].key
+    # 2 x 859 steps of 64 images, and three validations of 500 x 20 attack steps at two fifths of a step.
+    assert stage.cost == pytest.approx((2 * 859 * 64 + 3 * 500 * 20 * 0.4) / 240, rel=0.01)
+
+
 def upstream(stage):
     return {each.label for each in with_inputs([stage])} - {stage.label}
 
@@ -167,6 +185,7 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
         ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 1, 5)),
         ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 1, 5)),
         ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 1, 5)),
+        ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 1, 6)),
     ],
 )
 def test_the_committed_configs_make_a_graph(name, sizes):

@@ -9,9 +9,17 @@ import pytest
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.classifier import ClassifierTrainer, build_classifier
 from madvae_tf.training.defense import DefenseTrainer
+from madvae_tf.training.robust import InnerAttack, RobustTrainer
 from madvae_tf.variants import weights_of
 
-WEIGHTS = {"alpha": 0.1, "beta": 0.1, "gamma": 0.2, "proximity": 0.01, "sigma": 1e-3}
+WEIGHTS = {
+    "alpha": 0.1,
+    "beta": 0.1,
+    "gamma": 0.2,
+    "proximity": 0.01,
+    "sigma": 1e-3,
+    "classification": 0.3,
+}
 
 
 class TinyPairs:
@@ -65,6 +73,17 @@ def make_purifier(variant="combined", optimizer=None, seed=3, clip_norm=1.0):
     trainer = DefenseTrainer(
         DefenseVAE(6), classifier, weights_of(variant, WEIGHTS), seed=11, clip_norm=clip_norm
     )
+    trainer.compile(optimizer=optimizer or keras.optimizers.Adam(1e-3))
+    return trainer
+
+
+def make_robust(optimizer=None, seed=3, clip_norm=1.0, scale=10.0, attack=None, consistency=0.0, **settings):
+    keras.utils.set_random_seed(1)
+    classifier = build_classifier("table6", 0.0, "float32")
+    keras.utils.set_random_seed(seed)
+    weights = weights_of("robust", WEIGHTS) | ({"consistency": consistency} if consistency else {})
+    purifier = DefenseVAE(6, squash_scale=scale)
+    trainer = RobustTrainer(purifier, classifier, weights, 11, attack or InnerAttack(), clip_norm, **settings)
     trainer.compile(optimizer=optimizer or keras.optimizers.Adam(1e-3))
     return trainer
 

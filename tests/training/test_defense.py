@@ -15,6 +15,7 @@ TERMS = {
     "identity": {"reconstruction", "kl"},
     "defense_vae": {"reconstruction"},
     "mixture": {"reconstruction", "class_kl"},
+    "robust": {"reconstruction", "kl", "classification"},
 }
 
 
@@ -27,8 +28,9 @@ def steps(trainer, batch, count):
 def recombined(logs, variant, weights):
     """The loss from its logged terms, by the formula of the paper."""
     loss = (logs["reconstruction"] + weights["beta"] * (logs.get("kl", 0) + logs.get("class_kl", 0))) / 784
-    if variant in ("cls", "combined"):
-        loss += weights["alpha" if variant == "cls" else "gamma"] * logs["classification"]
+    of_classification = {"cls": "alpha", "combined": "gamma", "robust": "classification"}
+    if variant in of_classification:
+        loss += weights[of_classification[variant]] * logs["classification"]
     if variant in ("pd", "combined"):
         loss += weights["proximity"] * logs["proximity"] - weights["sigma"] * logs["distance"]
     return loss

@@ -75,10 +75,11 @@ import keras, numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, "tests/training")
-from conftest import TinyPairs, make_classifier, make_purifier
+from conftest import TinyPairs, make_classifier, make_purifier, make_robust
 from madvae_tf.data.batches import training_dataset
 from madvae_tf.training.loop import default_strategy, train
 from madvae_tf.training.replicas import global_size, replica_part
+from madvae_tf.training.robust import InnerAttack
 
 class Unlike(TinyPairs):
     def batch(self, rows):
@@ -116,8 +117,11 @@ def without_dropout(optimizer):  # which is drawn per replica
     trainer.classifier.dropout = 0.0
     return trainer
 
+def without_signs(optimizer):  # A gradient next to 0 may round to either sign, and weights go apart from there.
+    return make_robust(optimizer, clip_norm=0.05, attack=InnerAttack(attack_steps=0, late_attack_steps=0))
+
 for name, make in (("purifier", lambda optimizer: make_purifier(optimizer=optimizer, clip_norm=0.05)),
-                   ("classifier", without_dropout)):
+                   ("robust", without_signs), ("classifier", without_dropout)):
     runs = [trained(make, strategy, f"{name}-{number}")
             for number, strategy in enumerate((tf.distribute.get_strategy(), two))]
     (start, one, logs_one), (_, both, logs_two) = runs
@@ -131,6 +135,11 @@ for name, make in (("purifier", lambda optimizer: make_purifier(optimizer=optimi
     logs = [abs(a[key] - b[key]) / max(1, abs(a[key])) for a, b in zip(logs_one, logs_two) for key in a]
     assert max(logs) < 1e-4, logs
     print(name)
+firsts = [trained(make_robust, strategy, f"attack-{number}")[2][0]
+          for number, strategy in enumerate((tf.distribute.get_strategy(), two))]
+apart = {key: abs(value - firsts[1][key]) / max(1, abs(value)) for key, value in firsts[0].items()}
+assert max(apart.values()) < 1e-4, apart
+print("attack")
 """
 
 
@@ -146,4 +155,4 @@ def test_two_devices_train_as_one_does(tmp_path):
         check=False,
     )
     assert process.returncode == 0, process.stderr[-3000:]
-    assert process.stdout.split() == ["purifier", "classifier"]
+    assert process.stdout.split() == ["purifier", "robust", "classifier", "attack"]

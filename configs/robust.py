@@ -1,0 +1,21 @@
+"""quick.py with the variant `robust`, trained for about an hour on two CPU cores; everything else comes from a run of quick.py.
+
+python -m madvae_tf.train --loss=robust --config=configs/robust.py --workdir=runs/quick        (the training alone)
+python -m pipeline.run --config=configs/robust.py --workdir=runs/quick --stage=all             (evaluation, report, exports)
+"""
+
+import dataclasses
+
+from configs import quick
+from madvae_tf.config import Config, RobustConfig
+
+
+def get_config() -> Config:
+    """See the module's docstring."""
+    base = quick.get_config()
+    return dataclasses.replace(
+        base,
+        name="robust",
+        vae=dataclasses.replace(base.vae, variants=(*base.vae.variants, "robust")),
+        robust=RobustConfig(epochs=16),
+    )

@@ -1,0 +1,64 @@
+"""The section of the variant `robust`: a purifier trained against attacks on the whole system."""
+
+from dataclasses import dataclass
+
+from madvae_tf.config.fields import check, require
+
+
+@dataclass(frozen=True)
+class RobustConfig:
+    """The variant `robust`, on where `vae.variants` names it. It learns from clean images: no adversarial set, no warm-up.
+
+    The attack on classifier and purifier that every step makes: `epsilon` is its L-infinity radius, reached from
+    `start_epsilon` over `ramp_steps` steps. It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
+    over; a step is `step_ratio` epsilon long, n > 2 steps 2 `step_ratio` / n.
+    `scale` and `center` are k and b of the squash sigmoid(k (x - b)) before the encoder; a scale of 0: no squash.
+    `epochs` of `epoch_steps` steps (0: all training images once), with a validation after each, on `validation_images` attacked by
+    `validation_steps` steps; Adam's rate falls from `learning_rate` to `final_learning_rate` along half a cosine.
+    `beta` weighs L_kl, `classification` weighs L_c. `consistency` weighs the divergence of the predictions on clean and on
+    attacked images (TRADES); above 0, clean images are in every step, too, which costs half as much again. `average` is the decay of
+    an exponential average of the weights, which is then what is saved; 0: the last weights.
+    """
+
+    epsilon: float = 0.3
+    start_epsilon: float = 0.05
+    ramp_steps: int = 700
+    attack_steps: int = 1
+    late_attack_steps: int = 1
+    late_from: float = 0.7
+    step_ratio: float = 1.25
+    scale: float = 10.0
+    center: float = 0.5
+    epochs: int = 2
+    epoch_steps: int = 0
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 1e-5
+    clip_norm: float = 1.0
+    max_shift: int = 0
+    beta: float = 0.1
+    classification: float = 0.3
+    consistency: float = 0.0
+    average: float = 0.0
+    validation_images: int = 500
+    validation_steps: int = 20
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            "robust",
+            positive="epsilon attack_steps late_attack_steps step_ratio epochs batch_size learning_rate final_learning_rate "
+            "validation_images validation_steps",
+            not_negative="start_epsilon ramp_steps late_from scale epoch_steps clip_norm max_shift beta classification "
+            "consistency average",
+        )
+        require(self.epsilon <= 1, "robust.epsilon", self.epsilon, "at most 1, the range of a pixel")
+        require(
+            self.start_epsilon <= self.epsilon,
+            "robust.start_epsilon",
+            self.start_epsilon,
+            f"at most robust.epsilon ({self.epsilon})",
+        )
+        require(self.late_from <= 1, "robust.late_from", self.late_from, "at most 1, the end of the training")
+        require(self.average < 1, "robust.average", self.average, "below 1")
+        require(self.max_shift < 14, "robust.max_shift", self.max_shift, "a value below 14 pixels")

@@ -1,0 +1,163 @@
+"""The variant `robust`: a purifier that learns from attacks on itself and the classifier together, not from pairs made before.
+
+Table 5 with a learnt squash before it (`models.squash`), trained by `training.robust`: what the paper's adversarial images cannot
+teach is what an attacker does who differentiates through the purifier. The classifier stays as it is.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from madvae_tf.data.batches import CleanImages, in_order, training_dataset
+from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
+from madvae_tf.defenses.base import Defended, Defense, Material, purified
+from madvae_tf.defenses.files import load_keras, save_float32, write_json
+from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.parameters import parameter
+from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
+from madvae_tf.training.classifier import build_classifier
+from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.replicas import cosine_decay
+from madvae_tf.training.robust import AverageWeights, InnerAttack, RobustTrainer, late_start
+from madvae_tf.variants import weights_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Robust(Defense):
+    """One robust purifier; the fields are those of `RobustConfig`, where they are explained."""
+
+    name: ClassVar[str] = "robust"
+    latent_size: int = parameter(128, minimum=1)
+    epsilon: float = parameter(0.3, maximum=1.0, open_minimum=True)
+    start_epsilon: float = parameter(0.05, maximum=1.0)
+    ramp_steps: int = parameter(700)
+    attack_steps: int = parameter(1, minimum=1)
+    late_attack_steps: int = parameter(1, minimum=1)
+    late_from: float = parameter(0.7, maximum=1.0)
+    step_ratio: float = parameter(1.25, open_minimum=True)
+    scale: float = parameter(10.0)
+    center: float = parameter(0.5, minimum=-1.0, maximum=2.0)
+    epochs: int = parameter(2, minimum=1)
+    epoch_steps: int = parameter(0)
+    batch_size: int = parameter(64, minimum=1)
+    learning_rate: float = parameter(2e-3, open_minimum=True)
+    final_learning_rate: float = parameter(1e-5, open_minimum=True)
+    clip_norm: float = parameter(1.0)
+    max_shift: int = parameter(0)
+    beta: float = parameter(0.1)
+    classification: float = parameter(0.3)
+    consistency: float = parameter(0.0)
+    average: float = parameter(0.0, maximum=1.0)
+    validation_images: int = parameter(500, minimum=1)
+    validation_steps: int = parameter(20, minimum=1)
+    image_steps: int = parameter(500, minimum=1)
+    seed: int = parameter(-1, minimum=-1)
+
+    def train(self, material: Material, folder: Path) -> None:
+        """Writes `purifier.keras` (float32), `metrics.json`, `log.csv` and `tensorboard/`.
+
+        The metrics hold the accuracy on clean and on attacked validation images, of the saved model in float32.
+        """
+        seed = material.seed if self.seed < 0 else self.seed
+        images = CleanImages(material.train)
+        batch_size = min(self.batch_size, len(images))
+        steps = self.epoch_steps or len(images) // batch_size
+        total = steps * self.epochs
+        strategy = default_strategy()
+        keras.utils.set_random_seed(seed)
+        with strategy.scope():
+            frozen = build_classifier(material.classifier_name, 0.0, material.precision)
+            frozen.set_weights(material.classifier.get_weights())
+            purifier = DefenseVAE(
+                self.latent_size,
+                squash_scale=self.scale,
+                squash_center=self.center,
+                dtype=material.precision,
+            )
+            trainer = self._trainer(purifier, frozen, seed, total)
+            schedule = cosine_decay(self.learning_rate, self.final_learning_rate, total)
+            trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
+        watched = evenly_spaced(len(material.validation), self.validation_images)
+        validation = in_order(CleanImages(material.validation, watched), 250)
+        shown = CleanImages(material.validation, watched).batch(np.arange(min(8, len(watched))))
+        train(
+            trainer,
+            lambda start: training_dataset(images, batch_size, seed, start, total),
+            steps,
+            self.epochs,
+            strategy,
+            material.scratch / "checkpoints",
+            CHECKPOINT_STEPS,
+            [
+                AverageWeights(),
+                Progress(self.name, total),
+                MeanLog(folder, LOG_STEPS),
+                PurifierPictures(folder, lambda: _pictures(trainer, *shown), self.image_steps),
+            ],
+            lambda: evaluate_steps(trainer, validation),
+        )
+        saved = save_float32(trainer.served, folder / "purifier.keras")
+        measured = self._trainer(saved, material.classifier, seed, total, average=0.0)
+        logs = evaluate_steps(measured, validation)
+        metrics = {
+            "images": total * batch_size,
+            "steps": total,
+            "batch_size": batch_size,
+            "validation_images": len(watched),
+            "validation_accuracy": logs["accuracy"],
+            "validation_attacked_accuracy": logs["attacked_accuracy"],
+        }
+        write_json(folder / "metrics.json", metrics)
+
+    def _trainer(
+        self,
+        purifier: DefenseVAE,
+        classifier: keras.Model,
+        seed: int,
+        total: int,
+        average: float | None = None,
+    ) -> RobustTrainer:
+        weights = weights_of(
+            self.name, {name: getattr(self, name) for name in ("beta", "classification")}
+        ) | ({"consistency": self.consistency} if self.consistency else {})
+        attack = InnerAttack(
+            self.epsilon,
+            self.start_epsilon,
+            self.ramp_steps,
+            self.attack_steps,
+            self.late_attack_steps,
+            late_start(total, self.late_from),
+            self.step_ratio,
+        )
+        return RobustTrainer(
+            purifier,
+            classifier,
+            weights,
+            seed,
+            attack,
+            self.clip_norm,
+            self.max_shift,
+            self.average if average is None else average,
+            self.validation_steps,
+        )
+
+    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+        """Latent mean in, image out: deterministic."""
+        purifier = load_keras(folder / "purifier.keras")
+        return purified(classifier, purifier, encode=lambda images: purifier.encode(images)[0])
+
+
+def evenly_spaced(available: int, wanted: int) -> np.ndarray:
+    """`wanted` of the rows 0..available-1, evenly spaced, int64; all of them where there are no more."""
+    return np.linspace(0, available - 1, min(wanted, available)).round().astype(np.int64)
+
+
+def _pictures(trainer: RobustTrainer, x: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:
+    """The images, and what one step against the purifier as it is makes of them."""
+    given, labels, seed = tf.constant(x), tf.constant(label), tf.constant([trainer.seed, 0])
+    x_adv = trainer.attacked(trainer.purifier, given, labels, trainer.attack.epsilon, 1, seed)
+    return {"x": x, "x_adv": np.asarray(x_adv)}

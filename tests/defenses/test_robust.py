@@ -1,0 +1,108 @@
+"""The robust purifier as a defence: exact resume, what it reads and writes, and that it holds where an ordinary one does not."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.attacks import PGD, Target, run_attack
+from madvae_tf.config import RobustConfig
+from madvae_tf.data.prepare import to_float
+from madvae_tf.defenses import DEFENSES, robust
+from madvae_tf.defenses.files import load_keras
+from madvae_tf.defenses.robust import Robust, evenly_spaced
+
+TINY = {"latent_size": 8, "batch_size": 4, "validation_steps": 2, "validation_images": 8}
+
+
+@pytest.fixture
+def clean(material, tmp_path):
+    """`material` as the stage gives it, without pairs, and with a classifier that is right on clean images."""
+    first = material(tmp_path)
+    x, label = to_float(first.train.images), first.train.labels
+    variables = [variable.value for variable in first.classifier.dense.weights]
+    for _ in range(60):
+        with tf.GradientTape() as tape:
+            logits = first.classifier.logits(x)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits))
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            variable.assign_sub(0.1 * gradient)
+    return lambda scratch, **more: material(scratch, pairs=None, validation_pairs=None, **more)
+
+
+def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_nothing):
+    """With everything on that holds a state or draws a number."""
+    options = {"average": 0.9, "late_attack_steps": 2, "late_from": 0.5, "consistency": 1.0, "max_shift": 1}
+    defense = Robust(**TINY, epochs=2, epoch_steps=4, ramp_steps=6, **options)
+    folder = assert_a_kill_changes_nothing(defense, robust, clean, kill=6)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"purifier.keras", "metrics.json", "log.csv", "tensorboard"}
+    with (folder / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
+    assert {"reconstruction", "kl", "classification", "consistency", "attacked_accuracy"} <= set(rows[0])
+    assert [bool(row["val_attacked_accuracy"]) for row in rows] == [False, True, False, True]
+    # Means of two steps each: 0.05 + 0.25 / 6 per step, full from step 6 on.
+    each = [0.05 + 0.25 * min(1, step / 6) for step in range(8)]
+    means = np.reshape(each, (4, 2)).mean(axis=1)
+    np.testing.assert_allclose([float(row["epsilon"]) for row in rows], means, rtol=1e-5)
+    wanted = [1e-5 + (2e-3 - 1e-5) * (1 + np.cos(np.pi * step / 8)) / 2 for step in (2, 4, 6, 8)]
+    np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], wanted, rtol=1e-4)
+
+
+def test_the_metrics_of_the_file_are_those_of_the_training(clean, trained):
+    """Float32 training: the saved model's accuracies under attack equal the last validation's."""
+    folder = trained(Robust(**TINY, epochs=1, epoch_steps=12, ramp_steps=0), robust, clean, "one")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    with (folder / "log.csv").open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    for name in ("accuracy", "attacked_accuracy"):
+        assert metrics[f"validation_{name}"] == pytest.approx(float(last[f"val_{name}"]), abs=1e-6)
+    assert (metrics["images"], metrics["steps"], metrics["batch_size"]) == (48, 12, 4)
+    assert load_keras(folder / "purifier.keras").dtype_policy.name == "float32"
+
+
+def kept(defended, split, epsilon):
+    x = to_float(split.images)
+    attack = PGD(epsilon=epsilon, step_size=epsilon / 4, iterations=8)
+    result = run_attack(attack, Target(defended.logits), x, split.labels, (1, 2), batch_size=len(x))
+    return 1 - result.success.mean()
+
+
+@pytest.mark.slow
+def test_it_holds_against_attacks_on_the_whole_system_where_an_ordinary_purifier_does_not(clean, trained):
+    """As long a training on the same images: with squash and attacks, and without either."""
+    common = {"latent_size": 8, "batch_size": 20, "epochs": 1, "epoch_steps": 40}
+    common |= {"learning_rate": 3e-3, "final_learning_rate": 3e-3}
+    changes = {
+        "robust": {"epsilon": 0.2, "ramp_steps": 10},
+        "ordinary": {"epsilon": 1e-6, "start_epsilon": 0.0, "scale": 0.0},
+    }
+    held, right = {}, {}
+    for name, change in changes.items():
+        defense = Robust(**common, **change, validation_images=8, validation_steps=1)
+        folder = trained(defense, robust, clean, name)
+        given = clean(folder)
+        defended = defense.load(folder, given.classifier)
+        held[name] = kept(defended, given.validation, 0.2)
+        predicted = np.argmax(defended.logits(to_float(given.validation.images)), axis=1)
+        right[name] = np.mean(predicted == given.validation.labels)
+    assert min(right.values()) > 0.8, right
+    assert held["robust"] > held["ordinary"] + 0.3, held
+
+
+def test_the_row_of_the_registry_takes_what_the_configuration_has():
+    fields = {field.name for field in dataclasses.fields(RobustConfig)}
+    assert fields < {field.name for field in dataclasses.fields(Robust)}
+    own = dataclasses.asdict(RobustConfig())
+    defense = DEFENSES["robust"](**own)
+    assert isinstance(defense, Robust)
+    assert {name: getattr(defense, name) for name in own} == own
+    assert {name: getattr(Robust(), name) for name in own} == own
+
+
+def test_validation_images_are_drawn_from_all_of_them():
+    assert evenly_spaced(9, 3).tolist() == [0, 4, 8] and evenly_spaced(3, 9).tolist() == [0, 1, 2]
