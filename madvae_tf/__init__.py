@@ -11,14 +11,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from madvae_tf.api import FittedDefense, Purifier, fit, load
+    from madvae_tf.api import FittedDefense, Purifier, fit, load, read_dataset
     from madvae_tf.errors import UserError
 
 __version__ = "0.1.0"
-__all__ = ["FittedDefense", "Purifier", "UserError", "fit", "load"]
+__all__ = ["FittedDefense", "Purifier", "UserError", "fit", "load", "read_dataset"]
 
 _HOMES = {
-    **dict.fromkeys(("FittedDefense", "Purifier", "fit", "load"), "madvae_tf.api"),
+    **dict.fromkeys(("FittedDefense", "Purifier", "fit", "load", "read_dataset"), "madvae_tf.api"),
     "UserError": "madvae_tf.errors",
 }
 

@@ -27,6 +27,7 @@ GROUND_FLOOR = {
     "madvae_tf.models",
     "madvae_tf.attacks",
     "madvae_tf.report",
+    "madvae_tf.pictures",
 }
 
 # Room -> the other rooms that it may import.
@@ -46,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         *(GROUND_FLOOR - {"madvae_tf.report"}),
         *("madvae_tf.data", "madvae_tf.training", "madvae_tf.defenses", "madvae_tf.export"),
     },
-    "madvae_tf.cli": {"madvae_tf.attacks", "madvae_tf.models"},
+    "madvae_tf.cli": {"madvae_tf.attacks", "madvae_tf.models", "madvae_tf.pictures"},
     "madvae_tf.train": {"madvae_tf.config", "pipeline"},
     "configs": {"madvae_tf.config"},
     "pipeline": {
@@ -70,6 +71,7 @@ WITHOUT_TENSORFLOW = {
     "madvae_tf.variants",
     "madvae_tf.precision",
     "madvae_tf.report",
+    "madvae_tf.pictures",
     "configs",
 }
 # These only inside functions, so that a run that has nothing to do is quick.

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from madvae_tf.cli import door, pictures
+from madvae_tf import pictures
+from madvae_tf.cli import door
 from madvae_tf.errors import UserError, lookup, unknown_name
 from madvae_tf.images import as_float
 

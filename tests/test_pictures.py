@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from madvae_tf.cli import pictures
+from madvae_tf import pictures
 from madvae_tf.errors import UserError
 
 RNG = np.random.default_rng(0)
