@@ -60,8 +60,8 @@ def fit(
 ) -> FittedDefense:
     """Attacks `classifier` on the images, and trains a purifier from the attacked images to the clean ones.
 
-    The classifier is neither changed nor trained. With the defaults 20,000 pairs are made and seen seven times, about a
-    quarter of an hour on two CPU cores and 200 MB of scratch space; accuracy grows with all three of `images_per_attack`,
+    The classifier is neither changed nor trained. With the defaults up to 20,000 pairs are made and seen seven times: tens of
+    minutes on two CPU cores, and 3 KB of scratch space for each pair. Accuracy grows with `images_per_attack`,
     `cw_iterations` and `epochs`. The same arguments give the same purifier on the same machine.
 
     Args:
