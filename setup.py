@@ -27,6 +27,7 @@ setup(
     description="MAD-VAE: purify adversarial images with a variational autoencoder, on TensorFlow and Keras",
     license="Apache-2.0",
     packages=find_packages(include=["madvae_tf*", "pipeline*", "configs*"]),
+    package_data={"madvae_tf": ["py.typed"]},
     python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.
     install_requires=[
         TENSORFLOW,
@@ -37,12 +38,19 @@ setup(
         "keras-tuner>=1.4.8,<2",
         "matplotlib>=3.9",
         "numpy>=2,<3",
+        "pillow>=10.3",
         "scipy>=1.13",
         "tensorboard>=2.21",  # TensorFlow 2.21 no longer brings it; older ones need pkg_resources.
         "tensorflow-datasets>=4.9.9",
         "tqdm>=4.66",
         "umap-learn>=0.5.7",
     ],
+    entry_points={
+        "console_scripts": [
+            "madvae-purify = madvae_tf.cli.purify:run",
+            "madvae-attack = madvae_tf.cli.attack:run",
+        ]
+    },
     extras_require={
         "cpu": [TENSORFLOW],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],

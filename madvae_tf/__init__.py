@@ -1,3 +1,35 @@
-"""MAD-VAE on TensorFlow: a variational autoencoder that purifies an image before a classifier sees it."""
+"""MAD-VAE on TensorFlow: a variational autoencoder that purifies an image before a classifier sees it.
+
+    defense = madvae_tf.fit(classifier, images, labels, variant="combined")
+    purified = defense.purify(images)
+    defense.save("my-defense")  # and madvae_tf.load("my-defense")
+
+These names, and the Keras layer `Purifier`, load TensorFlow when they are first used; `import madvae_tf` alone does not.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from madvae_tf.api import FittedDefense, Purifier, fit, load, read_dataset
+    from madvae_tf.errors import UserError
 
 __version__ = "0.1.0"
+__all__ = ["FittedDefense", "Purifier", "UserError", "fit", "load", "read_dataset"]
+
+_HOMES = {
+    **dict.fromkeys(("FittedDefense", "Purifier", "fit", "load", "read_dataset"), "madvae_tf.api"),
+    "UserError": "madvae_tf.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,14 +1,17 @@
 """SavedModels that other TensorFlow code loads without this project, and `.keras` files."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.models.foreign import ForeignClassifier
 
 
-def export_purifier(folder: Path, purifier: keras.Model, classifier: keras.Model) -> None:
+def export_purifier(folder: Path, purifier: keras.Model, classifier: keras.Model | ForeignClassifier) -> None:
     """Writes a purifier with its classifier to `folder` as one SavedModel, and `purifier.keras` beside it.
 
     Signatures, batch size free:
@@ -27,20 +30,29 @@ def export_purifier(folder: Path, purifier: keras.Model, classifier: keras.Model
     purifier.save(folder / "purifier.keras")
 
 
-def export_classifier(folder: Path, classifier: keras.Model) -> None:
-    """Writes the undefended classifier: signatures classify (also serving_default) and classify_uint8."""
+def export_classifier(folder: Path, classifier: keras.Model | ForeignClassifier) -> None:
+    """Writes the undefended classifier: signatures classify (also serving_default) and classify_uint8.
+
+    A Keras model is written as `classifier.keras`, too; of a SavedModel a copy stands in `original`.
+    """
 
     def classify(images):
         return {"probabilities": tf.nn.softmax(classifier(images, training=False))}
 
     _write(folder, {"classify": classify}, [classifier])
-    classifier.save(folder / "classifier.keras")
+    source = classifier.source if isinstance(classifier, ForeignClassifier) else classifier
+    if isinstance(source, keras.Model):
+        source.save(folder / "classifier.keras")
+    elif isinstance(classifier, ForeignClassifier) and classifier.saved_model is not None:
+        shutil.copytree(classifier.saved_model, folder / "original")
 
 
-def _write(folder: Path, endpoints: dict, models: list[keras.Model]) -> None:
+def _write(folder: Path, endpoints: dict, models: list[Any]) -> None:
     archive = keras.export.ExportArchive()
     for model in models:
-        archive.track(model)
+        resource = model.resource if isinstance(model, ForeignClassifier) else model
+        if resource is not None:
+            archive.track(resource)
     floats = [tf.TensorSpec((None, *IMAGE_SHAPE), tf.float32, name="images")]
     bytes_ = [tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8, name="images")]
     for name, function in endpoints.items():

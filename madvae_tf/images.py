@@ -36,3 +36,49 @@ def check_images(images: np.ndarray, what: str = "images") -> np.ndarray:
             "rescale the images first."
         )
     return images
+
+
+def check_any_images(images: object, what: str = "images") -> np.ndarray:
+    """Images as a caller may have them, checked all at once without a copy of them.
+
+    Args:
+        images: uint8 in [0, 255] or floating point in [0, 1]; (n, 28, 28, 1) or (n, 28, 28).
+
+    Returns:
+        the same array, or a view of it, (n, 28, 28, 1).
+
+    Raises:
+        UserError: no image, another dtype or shape, NaN or infinity, or a value outside [0, 1].
+    """
+    try:
+        array = np.asarray(images)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"Invalid {what}: {error}; expected an array (n, 28, 28, 1).") from error
+    if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
+        raise UserError(
+            f"Invalid {what}: received dtype {array.dtype}, expected uint8 in [0, 255] or floating point in [0, 1]."
+        )
+    if array.shape[1:] not in (IMAGE_SHAPE, IMAGE_SHAPE[:2]):
+        raise UserError(
+            f"Invalid {what}: received shape {array.shape}, expected (n, 28, 28, 1) or (n, 28, 28); "
+            "a single image is images[None]."
+        )
+    if not len(array):
+        raise UserError(f"Invalid {what}: received none, expected at least one.")
+    if array.dtype != np.uint8:
+        low, high = float(array.min()), float(array.max())  # NaN, if there is one anywhere
+        if not np.isfinite([low, high]).all():
+            raise UserError(f"Invalid {what}: received NaN or infinity, expected finite values in [0, 1].")
+        if low < 0 or high > 1:
+            raise UserError(
+                f"Invalid {what}: received values in [{low:g}, {high:g}], expected [0, 1]; divide by 255, or pass "
+                "uint8 images as they are."
+            )
+    return array.reshape(len(array), *IMAGE_SHAPE)
+
+
+def as_float(images: np.ndarray) -> np.ndarray:
+    """uint8 images in [0, 255] or floating point ones in [0, 1] -> float32 in [0, 1]."""
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / np.float32(255)
+    return images.astype(np.float32, copy=False)

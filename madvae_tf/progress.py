@@ -1,8 +1,23 @@
 """Progress bars with an ETA: lively on a terminal, a line now and then in a log file."""
 
+import contextlib
+import contextvars
 import sys
+from collections.abc import Iterator
 
 from tqdm import tqdm
+
+_SILENT = contextvars.ContextVar("silent", default=False)
+
+
+@contextlib.contextmanager
+def silent(yes: bool = True) -> Iterator[None]:
+    """No bars of `progress_bar` within, if `yes`."""
+    token = _SILENT.set(yes or _SILENT.get())
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
 
 
 def progress_bar(total: int, description: str, unit: str, done: int = 0) -> tqdm:
@@ -13,4 +28,6 @@ def progress_bar(total: int, description: str, unit: str, done: int = 0) -> tqdm
         done: how many were done before.
     """
     seconds = 0.5 if sys.stderr.isatty() else 20.0
-    return tqdm(total=total, initial=done, desc=description, unit=unit, mininterval=seconds)
+    return tqdm(
+        total=total, initial=done, desc=description, unit=unit, mininterval=seconds, disable=_SILENT.get()
+    )

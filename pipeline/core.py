@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from madvae_tf.config import Config
+from madvae_tf.config import Config, plain
 from madvae_tf.precision import resolve_precision
 from pipeline import steps
 from pipeline.runner import Stage
@@ -11,7 +11,7 @@ from pipeline.runner import Stage
 
 def own_fields(section: Any, *names: str) -> dict[str, Any]:
     """The fields `names` of a section of the configuration (all without names), as a dict."""
-    values = dataclasses.asdict(section)
+    values = plain(section)
     return {name: values[name] for name in names} if names else values
 
 
@@ -50,6 +50,11 @@ class Core:
     def classifier(self) -> Stage:
         """The classifier under attack."""
         return self.both["classifier"]
+
+    @property
+    def classifier_name(self) -> str:
+        """Its name in `CLASSIFIERS`; "" for one of the user's own."""
+        return "" if self.config.classifier.path else self.config.classifier.name
 
     def evaluation(
         self,
@@ -104,7 +109,7 @@ def train_stage(
         **core.common,
         "defense": defense,
         "parameters": parameters,
-        "classifier": config.classifier.name,
+        "classifier": core.classifier_name,
         "precision": resolve_precision(config.vae.precision),
         "pairs": any(name.startswith("train:") for name in inputs),
     }

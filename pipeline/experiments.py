@@ -139,7 +139,9 @@ def _black_box(config: Config, core: Core, further: Further) -> None:
     for letter in own.substitutes:
         connected = letter in _FULLY_CONNECTED
         epochs = own.epochs[SUBSTITUTES.index(letter)]
-        settings = own_fields(config.classifier) | {
+        # They are trained, whatever stands in Table 6's place.
+        trained = dataclasses.replace(config.classifier, path="", outputs="auto")
+        settings = own_fields(trained) | {
             "name": f"substitute_{letter.lower()}",
             "epochs": epochs,
             # Shifts are for convolutions: they cost fully connected layers accuracy.
@@ -249,7 +251,7 @@ def _tuning(config: Config, core: Core, further: Further) -> None:
         return
     settings = {
         **core.common,
-        "classifier": config.classifier.name,
+        "classifier": core.classifier_name,
         **own_fields(own),
         **own_fields(vae, "batch_size", "learning_rate", "final_learning_rate", "latent_size", "clip_norm"),
         "weights": own_fields(vae, "beta", "gamma", "proximity", "sigma"),

@@ -25,6 +25,11 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", "runs/quick", "Folder of all artifacts, the report and the exports."
 )
 _SET = flags.DEFINE_multi_string("set", [], "Overrides one field: --set=vae.epochs=2; may be repeated.")
+_CLASSIFIER = flags.DEFINE_string(
+    "classifier",
+    "",
+    "A .keras file or a SavedModel of your own in the place of Table 6; as --set=classifier.path=...",
+)
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and run nothing.")
 
 
@@ -37,7 +42,8 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     """
     if len(argv) > 1:
         raise UserError(f"Unknown argument {argv[1]!r}. Expected flags only, like --stage=all; see --help.")
-    config = override(load_config(_CONFIG.value), [*_SET.value, *overrides])
+    own = [f"classifier.path={_CLASSIFIER.value}"] if _CLASSIFIER.value else []
+    config = override(load_config(_CONFIG.value), [*_SET.value, *own, *overrides])
     wanted = wanted_stages(config, target or FLAGS.stage, command_line())
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")
@@ -65,6 +71,7 @@ def command_line() -> str:
             "--stage=all",
             f"--config={_CONFIG.value}",
             *(f"--set={s}" for s in _SET.value),
+            *([f"--classifier={_CLASSIFIER.value}"] if _CLASSIFIER.value else []),
         ]
     )
 

@@ -16,6 +16,7 @@ from madvae_tf.errors import lookup
 from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
 from pipeline import costs, experiments, steps
+from pipeline.adopted import adopted_stage
 from pipeline.core import Core, own_fields, train_stage
 from pipeline.defenses import purifier_parameters, robust_parameters
 from pipeline.runner import Stage
@@ -101,20 +102,10 @@ def _core(config: Config) -> Core:
         "validation": config.data.validation_images,
         "test": _TEST,
     }
-    classifier = Stage(
-        "classifier",
-        "",
-        1,
-        {
-            **common,
-            **own_fields(config.classifier),
-            "precision": resolve_precision(config.classifier.precision),
-        },
-        {"data": data},
-        steps.train_classifier,
-        cost=costs.classifier_seconds(
-            config.classifier.train_images or available["train"], config.classifier.epochs
-        ),
+    classifier = (
+        adopted_stage(config, common, data)
+        if config.classifier.path
+        else _trained_classifier(config, common, data, available["train"])
     )
     both = {"data": data, "classifier": classifier}
 
@@ -125,9 +116,9 @@ def _core(config: Config) -> Core:
             if setting.split != "train"
             else [setting.split, setting.instance.removeprefix("train-")]
         )
-        precision = (
-            resolve_precision(config.attack.train_precision) if setting.split == "train" else "float32"
-        )
+        # One of the user's own computes as it does.
+        ours = setting.split == "train" and not config.classifier.path
+        precision = resolve_precision(config.attack.train_precision) if ours else "float32"
         own = (
             dataclasses.asdict(setting)
             | own_fields(config.attack, "batch_size", "shard_size")
@@ -163,6 +154,24 @@ def _purifiers(core: Core) -> list[Stage]:
     variants = [stage for _, _, stage in core.vaes.values()]
     read = {id(each) for stage in variants for each in stage.inputs.values()}
     return [*(warmup for warmup in core.warmups.values() if id(warmup) in read), *variants]
+
+
+def _trained_classifier(config: Config, common: dict[str, Any], data: Stage, train_images: int) -> Stage:
+    return Stage(
+        "classifier",
+        "",
+        1,
+        {
+            **common,
+            **own_fields(config.classifier),
+            "precision": resolve_precision(config.classifier.precision),
+        },
+        {"data": data},
+        steps.train_classifier,
+        cost=costs.classifier_seconds(
+            config.classifier.train_images or train_images, config.classifier.epochs
+        ),
+    )
 
 
 def _add_variants(core: Core, seed: int) -> None:

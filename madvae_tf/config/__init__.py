@@ -11,7 +11,7 @@ from madvae_tf.config.experiments import (
     ReferenceConfig,
     TuneConfig,
 )
-from madvae_tf.config.fields import matches, type_name
+from madvae_tf.config.fields import matches, plain, type_name
 from madvae_tf.config.robust import RobustConfig
 from madvae_tf.config.sections import AttackConfig, ClassifierConfig, DataConfig, EvaluateConfig, VaeConfig
 from madvae_tf.config.tree import Config, from_dict, to_dict, unknown_key
@@ -32,6 +32,7 @@ __all__ = [
     "VaeConfig",
     "from_dict",
     "matches",
+    "plain",
     "to_dict",
     "type_name",
     "unknown_key",

@@ -10,6 +10,24 @@ from madvae_tf.errors import UserError
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 
+def added(default: Any) -> Any:
+    """A field that came after artifacts had been made: `plain` leaves it out while it has its default.
+
+    So the keys of what was made before stay what they were.
+    """
+    return dataclasses.field(default=default, metadata={"added": True})
+
+
+def plain(section: Any) -> dict[str, Any]:
+    """The fields of a section, or of the whole configuration, as nested dicts."""
+    values = {}
+    for item in dataclasses.fields(section):
+        value = getattr(section, item.name)
+        if not (item.metadata.get("added") and value == item.default):
+            values[item.name] = plain(value) if dataclasses.is_dataclass(value) else value
+    return values
+
+
 def require(condition: bool, name: str, received: object, expected: str) -> None:
     if not condition:
         raise UserError(f"Invalid {name}: received {received!r}, expected {expected}.")

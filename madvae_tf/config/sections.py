@@ -6,10 +6,11 @@ their registries are known, not here.
 
 from dataclasses import dataclass
 
-from madvae_tf.config.fields import check, check_precision, require
+from madvae_tf.config.fields import added, check, check_precision, require
 
 REDUCTIONS = ("elbo", "mean", "sum")
 LATENT_SCALES = ("log_variance", "linear")
+OUTPUTS = ("auto", "logits", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,11 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """The classifier under attack (Table 6). `train_images` 0 means all; `max_shift` is in pixels."""
+    """The classifier under attack (Table 6). `train_images` 0 means all; `max_shift` is in pixels.
+
+    `path`: a `.keras` file or the folder of a SavedModel that stands in Table 6's place, as it is; `outputs` says what it
+    gives: auto, logits or probabilities. The other fields then serve the substitutes of Table 7 only.
+    """
 
     name: str = "table6"
     train_images: int = 0
@@ -38,8 +43,11 @@ class ClassifierConfig:
     max_shift: int = 1
     precision: str = "auto"
     checkpoint_steps: int = 200
+    path: str = added("")
+    outputs: str = added("auto")
 
     def __post_init__(self) -> None:
+        require(self.outputs in OUTPUTS, "classifier.outputs", self.outputs, f"one of {', '.join(OUTPUTS)}")
         check(
             self,
             "classifier",

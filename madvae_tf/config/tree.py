@@ -12,7 +12,7 @@ from madvae_tf.config.experiments import (
     ReferenceConfig,
     TuneConfig,
 )
-from madvae_tf.config.fields import check, require
+from madvae_tf.config.fields import check, plain, require
 from madvae_tf.config.robust import RobustConfig
 from madvae_tf.config.sections import AttackConfig, ClassifierConfig, DataConfig, EvaluateConfig, VaeConfig
 from madvae_tf.errors import UserError
@@ -52,12 +52,12 @@ class Config:
 def to_dict(config: Config) -> dict[str, Any]:
     """Nested plain dict of `config`, ready for JSON (tuples become lists)."""
 
-    def plain(value: Any) -> Any:
+    def listed(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: plain(entry) for key, entry in value.items()}
-        return [plain(entry) for entry in value] if isinstance(value, tuple) else value
+            return {key: listed(entry) for key, entry in value.items()}
+        return [listed(entry) for entry in value] if isinstance(value, tuple) else value
 
-    return plain(dataclasses.asdict(config))
+    return listed(plain(config))
 
 
 def from_dict(values: dict[str, Any]) -> Config:

@@ -55,13 +55,7 @@ class Purifier(Defense):
 
     def train(self, material: Material, folder: Path) -> None:
         """Writes `purifier.keras`, `centers.npy` (of variants with centres), `metrics.json`, `log.csv`, `tensorboard/`."""
-        settings = PurifierSettings(
-            title=self.variant,
-            weights=weights_of(self.variant, {name: getattr(self, name) for name in _WEIGHTS}),
-            seed=material.seed if self.seed < 0 else self.seed,
-            precision=material.precision,
-            **{name: getattr(self, name) for name in _SHARED},
-        )
+        settings = self.settings(material.seed if self.seed < 0 else self.seed, material.precision)
         warmup = material.trained.get("warmup")
         metrics = fit_purifier(
             settings,
@@ -74,6 +68,16 @@ class Purifier(Defense):
             material.scratch,
         )
         write_json(folder / "metrics.json", metrics)
+
+    def settings(self, seed: int, precision: str) -> PurifierSettings:
+        """What `fit_purifier` is told."""
+        return PurifierSettings(
+            title=self.variant,
+            weights=weights_of(self.variant, {name: getattr(self, name) for name in _WEIGHTS}),
+            seed=seed,
+            precision=precision,
+            **{name: getattr(self, name) for name in _SHARED},
+        )
 
     def pairs_of(self, material: Material) -> Rows:
         """What this variant learns from.

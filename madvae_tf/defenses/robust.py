@@ -19,7 +19,7 @@ from madvae_tf.defenses.files import load_keras, save_float32, write_json
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import parameter
 from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
-from madvae_tf.training.classifier import build_classifier
+from madvae_tf.training.classifier import classifier_in
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
 from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import AverageWeights, InnerAttack, RobustTrainer, late_start
@@ -70,8 +70,7 @@ class Robust(Defense):
         strategy = default_strategy()
         keras.utils.set_random_seed(seed)
         with strategy.scope():
-            frozen = build_classifier(material.classifier_name, 0.0, material.precision)
-            frozen.set_weights(material.classifier.get_weights())
+            frozen = classifier_in(material.precision, material.classifier, material.classifier_name)
             purifier = DefenseVAE(
                 self.latent_size,
                 squash_scale=self.scale,

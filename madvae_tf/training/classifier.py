@@ -1,5 +1,7 @@
 """Training of the classifier under attack (Table 6)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -65,3 +67,16 @@ def correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
 def build_classifier(name: str, dropout: float, precision: str) -> keras.Model:
     """A new classifier of the registry `CLASSIFIERS`. Raises `UserError` for an unknown name."""
     return lookup(CLASSIFIERS, name, "classifier")(dropout=dropout, dtype=precision)
+
+
+def classifier_in(precision: str, classifier: Any, name: str) -> Any:
+    """What a purifier is trained against: a copy of `classifier` that computes in `precision`, a Keras dtype policy.
+
+    Args:
+        name: its name in `CLASSIFIERS`; "" for a `ForeignClassifier`, which is returned as it is.
+    """
+    if not name:
+        return classifier
+    copy = build_classifier(name, 0.0, precision)
+    copy.set_weights(classifier.get_weights())
+    return copy

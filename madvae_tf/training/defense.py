@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -27,7 +28,7 @@ class DefenseTrainer(keras.Model):
 
     Args:
         purifier: trained in place.
-        classifier: frozen; float32 or mixed precision; gives logits.
+        classifier: frozen; float32 or mixed precision; gives logits; a Keras model or a `ForeignClassifier`.
         weights: term -> weight, from `losses.weights_of`.
         seed: folded into the noise.
         clip_norm: bound of the global gradient norm; 0 for none.
@@ -38,7 +39,7 @@ class DefenseTrainer(keras.Model):
     def __init__(
         self,
         purifier: DefenseVAE,
-        classifier: keras.Model,
+        classifier: Any,
         weights: Mapping[str, float],
         seed: int,
         clip_norm: float = 1.0,

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from madvae_tf.data.batches import Rows, in_order, training_dataset
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
-from madvae_tf.training.classifier import build_classifier
+from madvae_tf.training.classifier import classifier_in
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
 from madvae_tf.training.replicas import exponential_decay
@@ -57,7 +58,7 @@ def fit_purifier(
     settings: PurifierSettings,
     pairs: Rows,
     validation: Rows,
-    classifier: keras.Model,
+    classifier: Any,
     classifier_name: str,
     start_from: DefenseVAE | None,
     folder: Path,
@@ -68,6 +69,7 @@ def fit_purifier(
     Args:
         pairs, validation: rows with the fields x_adv, x, label.
         classifier: frozen, float32; a copy computes in the training's precision.
+        classifier_name: its name in `CLASSIFIERS`; "" for a `ForeignClassifier`.
         start_from: the weights to begin with, or None for new ones.
         folder: where the files go.
         scratch: where the checkpoints are; a killed run goes on from there and ends with the same weights.
@@ -81,8 +83,7 @@ def fit_purifier(
     keras.utils.set_random_seed(settings.seed)
     shape = (settings.latent_size, settings.latent_scale, settings.initial_deviation)
     with strategy.scope():
-        frozen = build_classifier(classifier_name, 0.0, settings.precision)
-        frozen.set_weights(classifier.get_weights())
+        frozen = classifier_in(settings.precision, classifier, classifier_name)
         purifier = DefenseVAE(*shape, dtype=settings.precision)
         if start_from is not None:
             purifier.set_weights(start_from.get_weights())

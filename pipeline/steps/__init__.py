@@ -3,6 +3,7 @@
 The library is imported inside them: TensorFlow is loaded only by a stage that runs.
 """
 
+from pipeline.steps.adopt import adopt_classifier
 from pipeline.steps.black_box import attack_substitute, extract_and_attack
 from pipeline.steps.clusters import measure_clusters
 from pipeline.steps.data import generate_adversarial_set, prepare_data
@@ -12,6 +13,7 @@ from pipeline.steps.training import train_classifier, train_defense
 from pipeline.steps.tune import tune_weights
 
 __all__ = [
+    "adopt_classifier",
     "attack_substitute",
     "evaluate_defense",
     "export_defense",

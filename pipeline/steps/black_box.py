@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import load_model, splits_of, start_anew
+from pipeline.steps.common import load_classifier, load_model, splits_of, start_anew
 
 # What a draw of images is for: the test images are those of every other attack.
 _TEST, _ATTACKER = zlib.crc32(b"test"), zlib.crc32(b"black_box")
@@ -27,7 +27,7 @@ def attack_substitute(context: Context) -> None:
     settings = context.config
     split = splits_of(context)["test"]
     clean, label = _drawn(split, settings["images"], settings["seed"], _TEST)
-    classifier = load_model(context.inputs["classifier"] / "classifier.keras")
+    classifier = load_classifier(context.inputs["classifier"])
     substitute = load_model(context.inputs["substitute"] / "classifier.keras")
     x_adv = _fgsm(substitute, clean, label, settings).x_adv
 
@@ -71,7 +71,7 @@ def extract_and_attack(context: Context) -> None:
     start_anew(context)
     settings = context.config
     splits, batch_size = splits_of(context), settings["batch_size"]
-    classifier = load_model(context.inputs["classifier"] / "classifier.keras")
+    classifier = load_classifier(context.inputs["classifier"])
     defended = "defense" in context.inputs
     purifier = load_model(context.inputs["defense"] / "purifier.keras") if defended else None
     target = _predictor((classifier,), purifier, batch_size)

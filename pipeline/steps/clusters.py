@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import load_model, start_anew
+from pipeline.steps.common import load_classifier, load_model, start_anew
 
 PICTURES = ("test", "adversarial", "output", "latent")
 
@@ -88,7 +88,7 @@ def _features(context: Context, images: Any) -> tuple[Any, Any]:
 
     settings = context.config
     of, batch_size = settings["of"], settings["batch_size"]
-    classifier = load_model(context.inputs["classifier"] / "classifier.keras")
+    classifier = load_classifier(context.inputs["classifier"])
     features = drawn = images
     if of in ("output", "latent"):
         purifier = load_model(context.inputs["vae"] / "purifier.keras")

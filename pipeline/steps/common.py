@@ -38,14 +38,37 @@ def load_model(path: Path) -> Any:
     return load_keras(path)
 
 
+# Of an artifact that holds a classifier of the user's own: what it gives, and which file it is in.
+ADOPTED = "adopted.json"
+SAVED_MODEL = "saved_model"
+
+
+def load_classifier(folder: Path) -> Any:
+    """The frozen classifier of the artifact "classifier": the trained one, or the user's own."""
+    if not (folder / ADOPTED).exists():
+        return load_model(folder / "classifier.keras")
+    import numpy as np
+
+    from madvae_tf.images import IMAGE_SHAPE
+    from madvae_tf.models.foreign import load_classifier_file
+
+    record = read_json(folder / ADOPTED)
+    probe = np.full((2, *IMAGE_SHAPE), 0.5, np.float32)
+    return load_classifier_file(folder / record["file"], probe, record["outputs"])
+
+
 @functools.lru_cache(maxsize=2)
-def attack_target(path: Path, precision: str) -> Any:
-    """Kept for the stages that follow in this process: compiled gradients are cached by its callables."""
+def attack_target(folder: Path, precision: str) -> Any:
+    """Kept for the stages that follow in this process: compiled gradients are cached by its callables.
+
+    A classifier of the user's own computes as it does, whatever the precision.
+    """
     from madvae_tf.attacks import Target
     from madvae_tf.models.copies import in_precision
+    from madvae_tf.models.foreign import ForeignClassifier
 
-    classifier = load_model(path)
-    if precision != "float32":
+    classifier = load_classifier(folder)
+    if precision != "float32" and not isinstance(classifier, ForeignClassifier):
         classifier = in_precision(classifier, precision)
     return Target(logits=functools.partial(classifier, training=False))
 

@@ -37,7 +37,7 @@ def generate_adversarial_set(context: Context) -> None:
         generate_set(
             context.folder,
             attack,
-            attack_target(context.inputs["classifier"] / "classifier.keras", settings["precision"]),
+            attack_target(context.inputs["classifier"], settings["precision"]),
             split,
             rows,
             settings["seed"],

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import defended, load_model, read_json, splits_of, start_anew
+from pipeline.steps.common import defended, load_classifier, load_model, read_json, splits_of, start_anew
 
 
 def evaluate_defense(context: Context) -> None:
@@ -23,7 +23,7 @@ def evaluate_defense(context: Context) -> None:
     start_anew(context)
     settings = context.config
     split = splits_of(context)["test"]
-    classifier = load_model(context.inputs["classifier"] / "classifier.keras")
+    classifier = load_classifier(context.inputs["classifier"])
     system = defended(context, classifier)
     undefended, logits = tf.function(classifier), tf.function(system.logits)
     detect = None if system.detect is None else tf.function(system.detect)
@@ -169,7 +169,7 @@ def export_defense(context: Context) -> None:
     from madvae_tf.export import export_classifier, export_purifier
 
     start_anew(context)
-    classifier = load_model(context.inputs["classifier"] / "classifier.keras")
+    classifier = load_classifier(context.inputs["classifier"])
     if "vae" in context.inputs:
         export_purifier(context.folder, load_model(context.inputs["vae"] / "purifier.keras"), classifier)
     else:

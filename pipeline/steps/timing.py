@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import load_model, splits_of, start_anew
+from pipeline.steps.common import load_classifier, splits_of, start_anew
 
 # A defence is timed in at most so many rounds, and in no further one once it has taken so many seconds.
 ROUNDS = 9
@@ -24,7 +24,7 @@ def time_defenses(context: Context) -> None:
     start_anew(context)
     settings = context.config
     images = to_float(splits_of(context)["test"].images[: max(settings["batches"])])
-    classifier = load_model(context.inputs["classifier"] / "classifier.keras")
+    classifier = load_classifier(context.inputs["classifier"])
     systems: dict[str, Any] = {"none": tf.function(classifier)}
     for name, parameters in settings["defenses"].items():
         folder = context.inputs[f"defense:{name}"]

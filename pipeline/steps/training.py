@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import load_model, paired_sets, splits_of
+from pipeline.steps.common import load_classifier, paired_sets, splits_of
 
 _LOG_STEPS = 20
 
@@ -51,12 +51,11 @@ def train_classifier(context: Context) -> None:
     final = build_classifier(settings["name"], settings["dropout"], "float32")
     final.set_weights(classifier.get_weights())
     final.save(context.folder / "classifier.keras")
-    artifacts.write_json(
-        context.folder / "metrics.json", _classifier_metrics(final, splits, settings["seed"])
-    )
+    artifacts.write_json(context.folder / "metrics.json", classifier_metrics(final, splits, settings["seed"]))
 
 
-def _classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> dict[str, Any]:
+def classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Accuracies on the validation and the test images, with their intervals."""
     import tensorflow as tf
 
     from madvae_tf.data.prepare import to_float
@@ -97,7 +96,7 @@ def _material(context: Context) -> Any:
         validation=splits["validation"],
         pairs=pairs["train"],
         validation_pairs=pairs["validation"],
-        classifier=load_model(context.inputs["classifier"] / "classifier.keras"),
+        classifier=load_classifier(context.inputs["classifier"]),
         classifier_name=settings["classifier"],
         seed=settings["seed"],
         precision=settings["precision"],

@@ -2,7 +2,7 @@
 
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import load_model, paired_sets, splits_of
+from pipeline.steps.common import load_classifier, load_model, paired_sets, splits_of
 
 
 def tune_weights(context: Context) -> None:
@@ -38,7 +38,7 @@ def tune_weights(context: Context) -> None:
         settings["images"],
         paired_sets(context, splits["train"], "train"),
         paired_sets(context, splits["validation"], "validation"),
-        load_model(context.inputs["classifier"] / "classifier.keras"),
+        load_classifier(context.inputs["classifier"]),
         settings["classifier"],
         load_model(warmup / "purifier.keras") if warmup else None,
         context.scratch,

@@ -76,6 +76,7 @@ def run(monkeypatch, tmp_path):
 
     monkeypatch.setattr(black_box, "splits_of", lambda context: SPLITS)
     monkeypatch.setattr(black_box, "load_model", load_model)
+    monkeypatch.setattr(black_box, "load_classifier", lambda folder: load_model(folder / "classifier.keras"))
 
     def run(function, inputs, config):
         folders = {name: tmp_path / folder for name, folder in inputs.items()}

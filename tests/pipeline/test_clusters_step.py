@@ -58,6 +58,7 @@ def stage(tmp_path, monkeypatch):
         writer.finish(facts)
     models = {"classifier.keras": Classifier(), "purifier.keras": Purifier()}
     monkeypatch.setattr("pipeline.steps.clusters.load_model", lambda path: models[path.name])
+    monkeypatch.setattr("pipeline.steps.clusters.load_classifier", lambda folder: models["classifier.keras"])
     calls = []
 
     def embed(features, seed, **more):

@@ -41,6 +41,7 @@ def test_the_stage_trains_as_the_variants_do_and_writes_what_won(tmp_path, monke
     sizes = {("t", "train"): 50, ("v", "validation"): 20}
     monkeypatch.setattr(step, "paired_sets", lambda context, split, name: Pairs(sizes[split, name]))
     monkeypatch.setattr(step, "load_model", lambda path: path.relative_to(tmp_path).as_posix())
+    monkeypatch.setattr(step, "load_classifier", lambda folder: folder.relative_to(tmp_path).as_posix())
     scratch = tmp_path / ".scratch"
     scratch.mkdir()
     inputs = {"data": tmp_path, "classifier": tmp_path / "c", **({"warmup": tmp_path / "w"} if warm else {})}
@@ -53,7 +54,7 @@ def test_the_stage_trains_as_the_variants_do_and_writes_what_won(tmp_path, monke
     }
     step.tune_weights(Context(tmp_path, scratch, inputs, own))
 
-    assert [call[1:5] for call in calls] == [(40, 20, "c/classifier.keras", "table6")] * 3
+    assert [call[1:5] for call in calls] == [(40, 20, "c", "table6")] * 3
     assert {call[5] for call in calls} == {"w/purifier.keras" if warm else None}
     assert all(scratch in call[6].parents for call in calls)
     for settings, *_ in calls:

@@ -1,0 +1,16 @@
+"""The Python interface in three lines, which `madvae_tf` itself offers under the same names:
+
+    defense = madvae_tf.fit(classifier, images, labels, variant="combined")
+    purified = defense.purify(images)
+    defense.save("my-defense")  # and madvae_tf.load("my-defense")
+
+`images, labels = madvae_tf.read_dataset("my-data")` reads NPZ and IDX files and trees of image folders. And a Keras layer for models of your own: `keras.Sequential([madvae_tf.Purifier(defense), classifier])`. Importing this
+package registers what saved models need.
+"""
+
+from madvae_tf.api.fitted import FittedDefense, load
+from madvae_tf.api.fitting import fit
+from madvae_tf.api.layer import Purifier
+from madvae_tf.data.folders import read_dataset
+
+__all__ = ["FittedDefense", "Purifier", "fit", "load", "read_dataset"]

@@ -1,0 +1,212 @@
+"""A trained purifier with its classifier, in memory and as a folder.
+
+The folder holds `purifier.keras`, `defense.json` and, where the classifier is a Keras model, `classifier.keras`: no pickle,
+and everything is read in Keras' safe mode.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved classifier may be
+from madvae_tf.errors import UserError
+from madvae_tf.export import export_purifier
+from madvae_tf.images import IMAGE_SHAPE, as_float, check_any_images
+from madvae_tf.models.foreign import ForeignClassifier, adapt
+from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.progress import progress_bar, silent
+
+SCHEMA = 1
+_RECORD, _PURIFIER, _CLASSIFIER = "defense.json", "purifier.keras", "classifier.keras"
+# Digit-like images are not needed to see whether a classifier gives logits or probabilities.
+_PROBES = 8
+
+
+class FittedDefense:
+    """What `madvae_tf.fit` and `madvae_tf.load` give.
+
+    Images are uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28); they go through in batches,
+    so that besides the result memory does not grow with their number.
+
+    Attributes:
+        purifier: the `DefenseVAE`, frozen.
+        classifier: the `ForeignClassifier` behind it, or None.
+        info: how it was made, values that JSON can hold.
+    """
+
+    def __init__(
+        self, purifier: DefenseVAE, classifier: ForeignClassifier | None, info: Mapping[str, Any]
+    ) -> None:
+        purifier.trainable = False
+        self.purifier = purifier
+        self.classifier = classifier
+        self.info: dict[str, Any] = dict(info)
+        spec = [tf.TensorSpec((None, *IMAGE_SHAPE), tf.float32)]
+        self._purify = tf.function(purifier.purify, input_signature=spec)
+        self._probabilities = tf.function(
+            lambda images: tf.nn.softmax(self._classifier()(purifier.purify(images))), input_signature=spec
+        )
+
+    def purify(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
+        """Purified images, float32 in [0, 1], of the shape that they came in.
+
+        Raises:
+            UserError: images of another dtype or shape, not finite or out of range; a batch size below 1.
+        """
+        checked = check_any_images(images)
+        shape = np.shape(images)
+        return self._batched(self._purify, checked, IMAGE_SHAPE, batch_size, verbose).reshape(shape)
+
+    def predict_proba(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
+        """Probabilities of the ten classes for the purified images, float32 (n, 10). Errors: see `purify`; no classifier."""
+        self._classifier()
+        return self._batched(self._probabilities, check_any_images(images), (10,), batch_size, verbose)
+
+    def predict(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
+        """The classes predicted for the purified images, int64 (n,). Errors: see `purify`; there is no classifier."""
+        return self.predict_proba(images, batch_size=batch_size, verbose=verbose).argmax(axis=1)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Writes the folder `path`, whole or not at all.
+
+        A classifier that is no Keras model is not in it: give it to `load` again.
+
+        Raises:
+            UserError: `path` exists (a defence that was saved there is replaced with `overwrite`), it cannot be written, or
+                the classifier holds code that the safe mode would not load.
+        """
+        folder = Path(path)
+        ours = (folder / _RECORD).is_file()
+        if folder.exists() and not (overwrite and ours):
+            way_out = "pass overwrite=True to replace it" if ours else "choose another path"
+            raise UserError(f"Cannot save to {folder}: it exists; {way_out}.")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+                partial = Path(scratch) / "new"
+                partial.mkdir()
+                self._write(partial)
+                if ours:
+                    folder.rename(Path(scratch) / "old")
+                partial.rename(folder)
+        except OSError as error:
+            raise UserError(
+                f"Cannot save to {folder}: {error.strerror or error}; expected a writable folder."
+            ) from error
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """A SavedModel that needs TensorFlow only, with the signatures of `madvae_tf.export.export_purifier`.
+
+        Raises:
+            UserError: `folder` exists, or there is no classifier.
+        """
+        classifier = self._classifier()
+        if Path(folder).exists():
+            raise UserError(f"Cannot export to {folder}: it exists; choose another path.")
+        try:
+            export_purifier(Path(folder), self.purifier, classifier)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _write(self, folder: Path) -> None:
+        self.purifier.save(folder / _PURIFIER)
+        outputs = None
+        if self.classifier is not None:
+            outputs = self.classifier.outputs
+            if isinstance(self.classifier.source, keras.Model):
+                self.classifier.source.save(folder / _CLASSIFIER)
+                _load_keras(folder / _CLASSIFIER)
+        record = {
+            "schema": SCHEMA,
+            "outputs": outputs,
+            "info": self.info,
+            "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+        }
+        text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+        (folder / _RECORD).write_text(text, encoding="utf-8")
+
+    def _classifier(self) -> ForeignClassifier:
+        if self.classifier is None:
+            raise UserError(
+                "This defence has no classifier: it was saved with one that is no Keras model; "
+                "pass it to madvae_tf.load(path, classifier)."
+            )
+        return self.classifier
+
+    def _batched(
+        self,
+        function: Callable[[tf.Tensor], Any],
+        images: np.ndarray,
+        shape: tuple[int, ...],
+        batch_size: int,
+        verbose: int,
+    ) -> np.ndarray:
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise UserError(
+                f"Invalid batch_size: received {batch_size!r}, expected an integer of at least 1."
+            )
+        results = np.empty((len(images), *shape), np.float32)
+        with silent(not verbose), progress_bar(len(images), "purify", "image") as bar:
+            for start in range(0, len(images), batch_size):
+                part = images[start : start + batch_size]
+                results[start : start + len(part)] = function(tf.constant(as_float(part)))
+                bar.update(len(part))
+        return results
+
+
+def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = None) -> FittedDefense:
+    """The defence that `FittedDefense.save` wrote to `path`.
+
+    Args:
+        classifier: stands in place of the saved one; needed where that one was no Keras model and `predict` is wanted.
+
+    Raises:
+        UserError: there is no defence in `path`, a file is missing or damaged, or the classifier is not one (`adapt`).
+    """
+    folder = Path(path)
+    try:
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        schema, outputs, hashes = record["schema"], record["outputs"], dict(record["sha256"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"No defence in {folder} ({type(error).__name__}: {error}); expected a folder that defense.save(path) wrote."
+        ) from error
+    if schema != SCHEMA:
+        raise UserError(f"{folder} has schema {schema}, expected {SCHEMA}; save it again with this version.")
+    for name, expected in hashes.items():
+        file = folder / name
+        if not file.is_file() or _sha256(file) != expected:
+            raise UserError(f"{file} is missing or has changed since it was saved; restore it, or fit again.")
+    probe = np.random.default_rng(0).random((_PROBES, *IMAGE_SHAPE), np.float32)
+    adapted = None
+    if classifier is not None:
+        adapted = adapt(classifier, probe)
+    elif _CLASSIFIER in hashes:
+        adapted = adapt(_load_keras(folder / _CLASSIFIER), probe, outputs)
+    return FittedDefense(_load_keras(folder / _PURIFIER), adapted, record["info"])
+
+
+def _load_keras(path: Path) -> Any:
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # A file that is damaged or unsafe fails in many ways.
+        cause = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{path.name} cannot be loaded in safe mode: {type(error).__name__}: {cause}; expected stock layers or "
+            "registered classes that are imported; pass the classifier as a function to keep it out of the file."
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The commands for image files: `madvae-purify` and `madvae-attack`."""

@@ -1,0 +1,139 @@
+"""Attacks image files: PNG files that an exported classifier gets wrong, where the attack succeeds.
+
+    madvae-attack digit.png --classifier=runs/quick/export/classifier --attack=pgd --set=epsilon=0.2 --out=attacked
+
+Images are PNG or JPEG files, folders of them, or patterns; they become 28 x 28 grey as with madvae-purify. --classifier may be an
+exported purifier, too: the attack then goes through purifier and classifier. What is reported is measured on the 8-bit
+image that a PNG file holds, whose pixels are up to 1/510 from the attack's own.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from madvae_tf import pictures
+from madvae_tf.cli import door
+from madvae_tf.errors import UserError, lookup, unknown_name
+from madvae_tf.images import as_float
+
+
+def define() -> None:
+    """The command's flags."""
+    door.define_common()
+    flags.DEFINE_string(
+        "classifier", "runs/quick/export/classifier", "A SavedModel with the signature classify."
+    )
+    flags.DEFINE_string("attack", "fgsm", "fgsm, rand_fgsm, cw, mi_fgsm, pgd or single_pixel.")
+    flags.DEFINE_multi_string("set", [], "A parameter of the attack: --set=epsilon=0.2; may be repeated.")
+    flags.DEFINE_integer(
+        "label",
+        None,
+        "The true class of all images; without it each one's is what the classifier says.",
+        0,
+        9,
+    )
+    flags.DEFINE_integer("seed", 0, "Of the attacks that draw.", lower_bound=0)
+    flags.DEFINE_integer("batch_size", 64, "Images at once.", lower_bound=1)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Reads all images, attacks them, then writes."""
+    options = flags.FLAGS
+    found = [pictures.read(path, name) for path, name in pictures.find(arguments)]
+    targets = pictures.destinations(found, options.out, options.overwrite) if options.out else None
+    folder = Path(options.classifier)
+    if not (folder / "saved_model.pb").is_file():
+        raise UserError(
+            f"No SavedModel in --classifier={folder}; expected what the stage export wrote, like runs/quick/export/classifier."
+        )
+    import tensorflow as tf
+
+    from madvae_tf.attacks import ATTACKS, Target, run_attack
+    from madvae_tf.models.foreign import load_saved_model
+
+    attack = build(lookup(ATTACKS, options.attack, "attack"), options.set)
+    images = as_float(np.stack([picture.pixels for picture in found]))
+    classifier = load_saved_model(folder, images[:8])
+
+    def probabilities(batch: np.ndarray) -> np.ndarray:
+        size = options.batch_size
+        parts = [classifier(batch[start : start + size]) for start in range(0, len(batch), size)]
+        return tf.nn.softmax(tf.concat(parts, 0)).numpy()
+
+    before = probabilities(images)
+    labels = before.argmax(axis=1) if options.label is None else np.full(len(images), options.label)
+    batch_size = min(options.batch_size, len(images))
+    target = Target(logits=classifier)
+    result = run_attack(attack, target, images, labels, (options.seed, 0), batch_size=batch_size)
+    written = pictures.to_bytes(result.x_adv)
+    after = probabilities(as_float(written))
+    difference = (as_float(written) - images).reshape(len(images), -1)
+    records, lines = [], []
+    for place, picture in enumerate(found):
+        first, then = door.verdict(before[place]), door.verdict(after[place])
+        record: dict[str, Any] = {
+            "file": str(picture.path),
+            "notes": list(picture.notes),
+            "label": int(labels[place]),
+            "before": first,
+            "after": then,
+            "success": then["label"] != int(labels[place]),
+            "linf": round(float(np.abs(difference[place]).max()), 6),
+            "l2": round(float(np.linalg.norm(difference[place])), 6),
+        }
+        line = f"{picture.path}: {door.words(first)} -> {door.words(then)}, "
+        line += f"{'wrong' if record['success'] else 'not fooled'}, L-inf {record['linf']:.3f}, L2 {record['l2']:.2f}"
+        if targets is not None:
+            pictures.write(written[place], targets[place])
+            record["written"] = str(targets[place])
+            line += f", written to {targets[place]}"
+        records.append(record)
+        lines.append(line + "".join(f"; {note}" for note in picture.notes))
+    document = {
+        "classifier": str(folder),
+        "attack": attack.name,
+        "parameters": attack.parameters,
+        "seed": options.seed,
+        "images": records,
+    }
+    door.show(document, lines)
+
+
+def build(kind: Any, assignments: Sequence[str]) -> Any:
+    """The attack `kind` with the parameters that "name=value" assignments say.
+
+    Raises:
+        UserError: an unknown parameter, or a value of another type or out of range.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, separator, text = assignment.partition("=")
+        if not separator:
+            raise UserError(f"Invalid --set={assignment}: expected name=value, like --set=epsilon=0.2.")
+        if name not in defaults:
+            raise unknown_name(f"parameter of {kind.name}", name, defaults)
+        values[name] = _parsed(text, type(defaults[name]))
+    return kind(**values)
+
+
+def _parsed(text: str, kind: type) -> Any:
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        return kind(text)
+    except ValueError:
+        return text  # The attack's own check says what it expects.
+
+
+def run() -> None:
+    """Entry point of `madvae-attack`."""
+    door.run(main, define, __doc__ or "")
+
+
+if __name__ == "__main__":
+    run()

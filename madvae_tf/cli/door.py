@@ -1,0 +1,66 @@
+"""What the commands for image files share: flags, one line for a user's mistake, output for people or as JSON."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import app, flags, logging
+
+from madvae_tf.errors import UserError
+
+
+def define_common() -> None:
+    """The flags of every such command. Defined on the call, so that one process may hold several commands."""
+    flags.DEFINE_string(
+        "out", "", "Folder for the PNG files that are made; made if need be. Empty: none are written."
+    )
+    flags.DEFINE_bool("overwrite", False, "Replace files that are in --out already.")
+    flags.DEFINE_bool("json", False, "Print one JSON document in place of lines.")
+
+
+def run(main: Callable[[Sequence[str]], None], define: Callable[[], None], document: str) -> None:
+    """Parses flags and calls `main(arguments)`; a `UserError` becomes one line on standard error and exit status 2.
+
+    Args:
+        define: defines the command's flags.
+        document: what --help says before the flags.
+    """
+    # TensorFlow's own start-up messages; set before anything loads it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    known = set(flags.FLAGS)
+    define()
+    for name in set(flags.FLAGS) - known:
+        # --help shows the flags of the program's own module, which is a script that pip wrote.
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+    sys.modules["__main__"].__doc__ = document
+    logging.set_verbosity(logging.WARNING)
+
+    def guarded(argv: Sequence[str]) -> None:
+        try:
+            main(argv[1:])
+        except UserError as error:
+            sys.stderr.write(f"error: {error}\n")
+            sys.exit(2)
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+            sys.exit(130)
+
+    app.run(guarded)
+
+
+def verdict(probabilities: Any) -> dict[str, Any]:
+    """{"label", "confidence"} of one row of probabilities."""
+    return {"label": int(probabilities.argmax()), "confidence": round(float(probabilities.max()), 6)}
+
+
+def words(found: dict[str, Any] | None) -> str:
+    """ "7 (0.98)"; "?" for None."""
+    return "?" if found is None else f"{found['label']} ({found['confidence']:.4f})"
+
+
+def show(document: dict[str, Any], lines: Sequence[str]) -> None:
+    """Prints `document` with --json, else `lines`."""
+    text = json.dumps(document, indent=2) if flags.FLAGS.json else "\n".join(lines)
+    sys.stdout.write(f"{text}\n")

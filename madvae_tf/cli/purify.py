@@ -1,0 +1,124 @@
+"""Purifies image files with an exported purifier, and shows what the classifier says before and after.
+
+    madvae-purify digit.png scans/ 'more/*.jpg' --export=runs/quick/export/combined --out=purified
+
+Images are PNG or JPEG files, folders of them, or patterns. Any size and colour is converted to 28 x 28 grey, with a note; light
+and dark stay as they are (MNIST's digits are light on dark). The purified images are 28 x 28 PNG files in --out.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from madvae_tf import pictures
+from madvae_tf.cli import door
+from madvae_tf.errors import UserError
+from madvae_tf.images import as_float
+
+
+def define() -> None:
+    """The command's flags."""
+    door.define_common()
+    flags.DEFINE_string(
+        "export",
+        "runs/quick/export/combined",
+        "The exported purifier: a SavedModel with purify and classify.",
+    )
+    flags.DEFINE_string(
+        "classifier",
+        "",
+        'The exported classifier alone, for what it says before; empty: the folder "classifier" beside --export.',
+    )
+    flags.DEFINE_integer("batch_size", 256, "Images at once.", lower_bound=1)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Reads all images, then classifies and purifies them, then writes."""
+    options = flags.FLAGS
+    found = [pictures.read(path, name) for path, name in pictures.find(arguments)]
+    targets = pictures.destinations(found, options.out, options.overwrite) if options.out else None
+    if not (Path(options.export) / "saved_model.pb").is_file():
+        raise UserError(
+            f"No SavedModel in --export={options.export}; expected what the stage export or defense.export wrote, like "
+            "runs/quick/export/combined."
+        )
+    beside = Path(options.classifier) if options.classifier else Path(options.export).parent / "classifier"
+    if options.classifier and not (beside / "saved_model.pb").is_file():
+        raise UserError(f"No SavedModel in --classifier={beside}; expected an exported classifier.")
+    alone = beside if (beside / "saved_model.pb").is_file() else None
+    images = np.stack([picture.pixels for picture in found])
+    defended = signatures(Path(options.export), ("purify", "classify"))
+    before = None
+    if alone is not None:
+        before = in_batches(signatures(alone, ("classify",))["classify"], images, options.batch_size)
+    purified = in_batches(defended["purify"], images, options.batch_size)
+    after = in_batches(defended["classify"], images, options.batch_size)
+    records, lines = [], []
+    for place, picture in enumerate(found):
+        first = None if before is None else door.verdict(before[place])
+        then = door.verdict(after[place])
+        record = {"file": str(picture.path), "notes": list(picture.notes), "before": first, "after": then}
+        line = f"{picture.path}: {door.words(first)} -> {door.words(then)}"
+        if targets is not None:
+            pictures.write(pictures.to_bytes(purified[place]), targets[place])
+            record["written"] = str(targets[place])
+            line += f", written to {targets[place]}"
+        records.append(record)
+        lines.append(line + "".join(f"; {note}" for note in picture.notes))
+    if alone is None:
+        lines.append(
+            f"? stands for what the classifier says before: there is none in {beside}; name one with --classifier."
+        )
+    document = {
+        "export": options.export,
+        "classifier": None if alone is None else str(alone),
+        "images": records,
+    }
+    door.show(document, lines)
+
+
+def signatures(folder: Path, names: Sequence[str]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Functions of a SavedModel's signatures: float32 (n, 28, 28, 1) in [0, 1] -> the array that the signature gives.
+
+    Raises:
+        UserError: it cannot be read, or lacks one of them.
+    """
+    import tensorflow as tf
+
+    try:
+        loaded: Any = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise UserError(f"Cannot read the SavedModel {folder}: {cause}; export it again.") from error
+    if missing := [name for name in names if name not in loaded.signatures]:
+        raise UserError(
+            f"The SavedModel {folder} has no signature {missing[0]}; it has: {', '.join(sorted(loaded.signatures)) or 'none'}; "
+            "expected an exported purifier for --export, and an exported classifier for --classifier."
+        )
+
+    def bind(name: str) -> Callable[[np.ndarray], np.ndarray]:
+        def call(images: np.ndarray) -> np.ndarray:
+            (value,) = loaded.signatures[name](images=tf.constant(images, tf.float32)).values()
+            return value.numpy()
+
+        return call
+
+    return {name: bind(name) for name in names}
+
+
+def in_batches(function: Callable[[np.ndarray], np.ndarray], images: np.ndarray, size: int) -> np.ndarray:
+    """`function` of uint8 (n, 28, 28, 1), `size` at a time, as float32 in [0, 1]; n is at least 1."""
+    parts = [function(as_float(images[start : start + size])) for start in range(0, len(images), size)]
+    return np.concatenate(parts)
+
+
+def run() -> None:
+    """Entry point of `madvae-purify`."""
+    door.run(main, define, __doc__ or "")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,122 @@
+"""Labelled images of the user's own, as `madvae_tf.fit` takes them: an NPZ file, IDX files, or a tree of image folders."""
+
+import dataclasses
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from madvae_tf import pictures
+from madvae_tf.data import idx
+from madvae_tf.errors import UserError
+from madvae_tf.images import IMAGE_SHAPE, check_any_images
+from madvae_tf.progress import progress_bar
+
+CLASSES = 10
+SPLITS = ("train", "test")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Labelled:
+    """Images with their labels; it unpacks as the pair (images, labels).
+
+    Attributes:
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1).
+        labels: int64 (n,), in [0, 10).
+        names: what the classes are, in the order of the labels.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+
+    def __iter__(self):
+        return iter((self.images, self.labels))
+
+
+def read_dataset(path: str | Path, split: str = "train") -> Labelled:
+    """Reads labelled images.
+
+    Args:
+        path: one of
+            an NPZ file with arrays images and labels, or x and y, or x_train, y_train, x_test, y_test as Keras' mnist.npz;
+            a folder of IDX files (plain or .gz), named as MNIST's;
+            a folder with one folder of PNG or JPEG files per class, or with folders train and test of that kind. Classes are
+            numbered in the order of their names, where whole numbers count as such; pictures of any size and colour
+            become 28 x 28 grey (`madvae_tf.pictures`).
+        split: "train" or "test"; where the data have no splits, either is all of them.
+
+    Raises:
+        UserError: none of these is there, a file is damaged, or images and labels do not fit each other.
+    """
+    path = Path(path).expanduser()
+    if split not in SPLITS:
+        raise UserError(f"Invalid split: received {split!r}, expected one of {', '.join(SPLITS)}.")
+    if path.is_file() and path.suffix == ".npz":
+        return _from_npz(path, split)
+    if not path.is_dir():
+        raise UserError(
+            f"No data set in {path}; expected an .npz file, a folder of IDX files, or a folder with a folder for each class."
+        )
+    prefix = "train" if split == "train" else "t10k"
+    if any(path.glob(f"{prefix}-images-idx3-ubyte*")):
+        return _checked(*idx.read_pair(path, prefix), tuple(map(str, range(CLASSES))), path)
+    return _from_tree(path / split if (path / split).is_dir() else path)
+
+
+def _from_npz(path: Path, split: str) -> Labelled:
+    pairs = (("images", "labels"), ("x", "y"), (f"x_{split}", f"y_{split}"))
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = next((pair for pair in pairs if set(pair) <= set(arrays.files)), None)
+            if names is None:
+                raise UserError(
+                    f"{path} holds {', '.join(arrays.files) or 'nothing'}; expected "
+                    f"{', or '.join(' and '.join(pair) for pair in pairs)}."
+                )
+            images, labels = (arrays[name] for name in names)
+    except UserError:
+        raise
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise UserError(f"Cannot read {path}: {cause}; expected an NPZ file of plain arrays.") from error
+    return _checked(images, labels, tuple(map(str, range(CLASSES))), path)
+
+
+def _from_tree(folder: Path) -> Labelled:
+    classes = sorted((each for each in folder.iterdir() if each.is_dir()), key=_order)
+    if len(classes) != CLASSES:
+        named = ", ".join(each.name for each in classes[:12]) or "none"
+        raise UserError(
+            f"{folder} has {len(classes)} folders ({named}); expected {CLASSES}, one for each class, or IDX files."
+        )
+    files = [(file, label) for label, each in enumerate(classes) for file, _ in pictures.find([str(each)])]
+    images = np.empty((len(files), *IMAGE_SHAPE), np.uint8)
+    with progress_bar(len(files), f"reading {folder.name}", "image") as bar:
+        for place, (file, _) in enumerate(files):
+            images[place] = pictures.read(file, file.name).pixels
+            bar.update()
+    labels = np.array([label for _, label in files], np.int64)
+    # Held-out images are the last ones: in the order of the classes they would all be of one.
+    order = np.random.default_rng(0).permutation(len(files))
+    return _checked(images[order], labels[order], tuple(each.name for each in classes), folder)
+
+
+def _order(folder: Path) -> tuple[int, int, str]:
+    whole = re.fullmatch(r"\d+", folder.name) is not None
+    return (0, int(folder.name), "") if whole else (1, 0, folder.name)
+
+
+def _checked(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], where: Path) -> Labelled:
+    images = check_any_images(images, f"images of {where}")
+    labels = np.asarray(labels)
+    if labels.shape == (len(images), 1):
+        labels = labels[:, 0]
+    fits = labels.shape == (len(images),) and np.issubdtype(labels.dtype, np.integer)
+    if not fits or labels.min() < 0 or labels.max() >= CLASSES:
+        raise UserError(
+            f"Invalid labels of {where}: received {labels.dtype} of shape {labels.shape} for {len(images)} images, expected "
+            f"as many integers in [0, {CLASSES - 1}]."
+        )
+    return Labelled(images, labels.astype(np.int64), names)

@@ -1,0 +1,195 @@
+"""A classifier that is not of this project, as the project's code wants one: frozen, images -> float32 logits.
+
+It may be a Keras model, a SavedModel or any callable made of TensorFlow operations, and give logits or probabilities.
+Which of the two is seen on a few images: rows that are nowhere negative and sum to one are probabilities. Their logarithm
+is taken; it differs from the logits by one number per image, which changes neither softmax, margins nor cross-entropy.
+"""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from madvae_tf.errors import UserError
+from madvae_tf.images import IMAGE_SHAPE
+
+OUTPUTS = ("auto", "logits", "probabilities")
+CLASSES = 10
+
+# Probabilities below it count as it: the logarithm of 0 is no number, and neither is its gradient.
+_SMALLEST = 1e-37
+_SUM_TOLERANCE = 1e-3
+
+
+class ForeignClassifier:
+    """Calls like this project's classifiers: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch, 10).
+
+    Attributes:
+        source: the Keras model or callable itself; nothing of it is changed.
+        outputs: what it gives, "logits" or "probabilities".
+        resource: what TensorFlow must track to save a function that calls it, or None.
+        saved_model: the folder that it was loaded from, or None.
+        trainable: assigned to by the trainers, as to a Keras model; without effect.
+    """
+
+    def __init__(
+        self,
+        source: Callable[..., Any],
+        outputs: str,
+        resource: Any = None,
+        saved_model: Path | None = None,
+    ):
+        self.source = source
+        self.outputs = outputs
+        self.resource = source if isinstance(source, keras.layers.Layer | tf.Module) else resource
+        self.saved_model = saved_model
+        self.trainable = False
+
+    def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
+        del training  # The classifier is frozen.
+        values = tf.cast(_call(self.source, tf.convert_to_tensor(images, tf.float32)), tf.float32)
+        if self.outputs == "probabilities":
+            values = tf.math.log(tf.maximum(values, _SMALLEST))
+        return values
+
+
+def adapt(
+    classifier: Callable[..., Any], probe: np.ndarray, outputs: str = "auto", **more: Any
+) -> ForeignClassifier:
+    """The classifier behind a `ForeignClassifier`, after a look at what it gives for `probe`.
+
+    Args:
+        classifier: a Keras model or layer, or a callable; images float32 (batch, 28, 28, 1) in [0, 1] -> (batch, 10).
+        probe: a few such images.
+        outputs: "logits" or "probabilities"; "auto": see the module's docstring.
+        more: `resource` and `saved_model` of `ForeignClassifier`.
+
+    Raises:
+        UserError: it cannot be called, gives another shape or values that are not finite, gives no probabilities where
+            they are announced, or lets no gradient through, which attacks need.
+    """
+    if outputs not in OUTPUTS:
+        raise UserError(f"Invalid outputs: received {outputs!r}, expected one of {', '.join(OUTPUTS)}.")
+    if isinstance(classifier, ForeignClassifier):
+        return classifier
+    if not callable(classifier):
+        raise UserError(
+            f"Invalid classifier: received {type(classifier).__name__}, expected a Keras model or a callable, "
+            "images (batch, 28, 28, 1) -> (batch, 10)."
+        )
+    x = tf.constant(probe, tf.float32)
+    try:
+        values = np.asarray(_call(classifier, x), np.float64)
+    except Exception as error:  # Whatever a foreign function raises.
+        raise UserError(
+            f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape {IMAGE_SHAPE} "
+            f"({_one_line(error)}); expected float32 (batch, 28, 28, 1) -> (batch, {CLASSES})."
+        ) from error
+    if values.shape != (len(probe), CLASSES):
+        raise UserError(
+            f"Invalid classifier: it gave shape {values.shape} for {len(probe)} images, "
+            f"expected ({len(probe)}, {CLASSES}): a logit or a probability for each class."
+        )
+    if not np.isfinite(values).all():
+        raise UserError(
+            "Invalid classifier: it gave NaN or infinity, expected finite logits or probabilities."
+        )
+    sums = values.sum(axis=1)
+    found = "probabilities" if (values >= 0).all() and np.abs(sums - 1).max() <= _SUM_TOLERANCE else "logits"
+    if outputs == "probabilities" and found != outputs:
+        raise UserError(
+            f"Invalid classifier: values in [{values.min():g}, {values.max():g}] with sums in [{sums.min():g}, "
+            f"{sums.max():g}], expected probabilities that sum to 1; pass outputs='logits' if they are logits."
+        )
+    adapted = ForeignClassifier(classifier, found if outputs == "auto" else outputs, **more)
+    _check_gradient(adapted, x)
+    return adapted
+
+
+def load_saved_model(
+    folder: Path, probe: np.ndarray, outputs: str = "auto", signature: str = ""
+) -> ForeignClassifier:
+    """A classifier from a SavedModel.
+
+    Args:
+        signature: which one; "": classify, where it is there, else serving_default.
+
+    Raises:
+        UserError: no SavedModel there, no such signature, one that takes or gives more than one tensor, or see `adapt`.
+    """
+    try:
+        loaded: Any = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(
+            f"Cannot read the SavedModel {folder}: {_one_line(error)}; expected a folder with saved_model.pb."
+        ) from error
+    known = sorted(loaded.signatures)
+    wanted = [signature] if signature else ["classify", "serving_default"]
+    name = next((each for each in wanted if each in known), None)
+    if name is None:
+        raise UserError(
+            f"SavedModel {folder} has no signature {' or '.join(wanted)}; it has: {', '.join(known) or 'none'}."
+        )
+    function = loaded.signatures[name]
+    inputs, results = function.structured_input_signature[1], function.structured_outputs
+    if len(inputs) != 1 or len(results) != 1:
+        raise UserError(
+            f"Signature {name} of {folder} takes {', '.join(inputs)} and gives {', '.join(results)}; "
+            "expected one tensor of images in, and one of logits or probabilities out."
+        )
+    (argument,), (result,) = inputs, results
+    return adapt(
+        lambda images: function(**{argument: images})[result],
+        probe,
+        outputs,
+        resource=loaded,
+        saved_model=folder,
+    )
+
+
+def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -> ForeignClassifier:
+    """A classifier from a `.keras` file (read in safe mode) or from the folder of a SavedModel.
+
+    Raises:
+        UserError: there is none, it cannot be read safely, or see `adapt`.
+    """
+    if path.is_dir():
+        return load_saved_model(path, probe, outputs)
+    if not path.is_file() or path.suffix != ".keras":
+        raise UserError(
+            f"Invalid classifier {str(path)!r}: expected a .keras file or the folder of a SavedModel."
+        )
+    try:
+        model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # A damaged archive fails in many ways.
+        raise UserError(
+            f"Cannot read {path}: {type(error).__name__}: {_one_line(error)}; expected a .keras file of stock layers "
+            "(no Lambda of Python code); for others export a SavedModel with model.export(folder)."
+        ) from error
+    return adapt(model, probe, outputs)
+
+
+def _call(source: Callable[..., Any], images: tf.Tensor) -> Any:
+    if not isinstance(source, keras.layers.Layer):
+        return source(images)
+    frozen = {"training": False} if "training" in inspect.signature(source.call).parameters else {}
+    return source(images, **frozen)
+
+
+def _check_gradient(classifier: ForeignClassifier, images: tf.Tensor) -> None:
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        value = tf.reduce_sum(classifier(images)[:, 0])
+    if tape.gradient(value, images) is None:
+        raise UserError(
+            "Invalid classifier: no gradient flows from its output to the images, and attacks need one; "
+            "expected a function of TensorFlow or Keras operations (not NumPy, no tf.stop_gradient)."
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

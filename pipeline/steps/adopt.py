@@ -1,0 +1,54 @@
+"""The stage that takes over a classifier of the user's own."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from madvae_tf.errors import UserError
+from pipeline import artifacts
+from pipeline.runner import Context
+from pipeline.steps.common import ADOPTED, SAVED_MODEL, splits_of, start_anew
+from pipeline.steps.training import classifier_metrics
+
+_PROBES = 32
+_SUSPICIOUS = 0.5
+
+
+def adopt_classifier(path: Path, context: Context) -> None:
+    """Checks the classifier at `path` and copies it, as `classifier.keras` or `saved_model/`, with `adopted.json` and `metrics.json`.
+
+    Raises:
+        UserError: it is no classifier of these images, or has changed since the plan was made.
+    """
+    from madvae_tf.data.prepare import to_float
+    from madvae_tf.models.foreign import load_classifier_file
+
+    start_anew(context)
+    splits = splits_of(context)
+    if path.is_dir():
+        copy = context.folder / SAVED_MODEL
+        # What else lies in the folder, a `.keras` file say, is part of its content, too.
+        shutil.copytree(path, copy, dirs_exist_ok=True)
+        found = {name: artifacts.hash_file(copy / name) for name in artifacts.content_files(copy)}
+    else:
+        copy = context.folder / "classifier.keras"
+        shutil.copyfile(path, copy)
+        found = {copy.name: artifacts.hash_file(copy)}
+    if found != context.config["content"]:
+        raise UserError(f"{path} has changed since the run began; run again.")
+    probe = to_float(splits["validation"].images[:_PROBES])
+    classifier = load_classifier_file(copy, probe, context.config["outputs"])
+    logging.info("The classifier %s gives %s.", path, classifier.outputs)
+    metrics: dict[str, Any] = classifier_metrics(classifier, splits, context.config["seed"])
+    if metrics["validation"]["accuracy"] < _SUSPICIOUS:
+        logging.warning(
+            "The classifier %s is right on %.1f%% of the validation images only: does it expect float32 images in [0, 1] "
+            "of %s and its labels?",
+            path,
+            100 * metrics["validation"]["accuracy"],
+            context.config["dataset"],
+        )
+    artifacts.write_json(context.folder / "metrics.json", metrics)
+    artifacts.write_json(context.folder / ADOPTED, {"outputs": classifier.outputs, "file": copy.name})
