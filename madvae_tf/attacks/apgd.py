@@ -127,7 +127,9 @@ def _ascend(
         done=fooled,
     )
     (state,) = tf.while_loop(
-        lambda state: (state.index + 1 < windows.shape[0]) & tf.logical_not(early & tf.reduce_all(state.done)),
+        lambda state: (
+            (state.index + 1 < windows.shape[0]) & tf.logical_not(early & tf.reduce_all(state.done))
+        ),
         step,
         (state,),
     )

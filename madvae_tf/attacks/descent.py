@@ -54,8 +54,9 @@ def _descend(
 
     batch = tf.shape(x)[0]
     _, image, result, highest, done = tf.while_loop(
-        lambda index, image, result, highest, done: (index < iterations)
-        & tf.logical_not(early & tf.reduce_all(done)),
+        lambda index, image, result, highest, done: (
+            (index < iterations) & tf.logical_not(early & tf.reduce_all(done))
+        ),
         step,
         (tf.constant(0), start, start, tf.fill([batch], x.dtype.min), tf.zeros([batch], tf.bool)),
     )

@@ -135,9 +135,7 @@ def _search(
     start = (_stripes if norm == "linf" else _grid)(seeds ^ 1, epsilon)
     image = tf.clip_by_value(x + start, 0.0, 1.0)
 
-    def step(
-        query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def step(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         size = sizes[query]
         here = chance[:, query]
         # Uniform in [-1, 1) to the integers 0..28 - side.
