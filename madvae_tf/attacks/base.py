@@ -36,7 +36,7 @@ class Target:
         purify: the defence's purifier, images -> images, where there is one.
         encode: the purifier's encoder, images -> latents, where there is one.
         decode: the purifier's decoder, latents -> images, where there is one.
-        sample: draws latents, where the defence can.
+        sample: images, int32 seeds (batch, 2) -> latents drawn for them, where the defence can.
     """
 
     logits: Callable[[tf.Tensor], tf.Tensor]
