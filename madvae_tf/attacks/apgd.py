@@ -10,7 +10,7 @@ steps since the last checkpoint, or (2) has the best value and the step size tha
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
@@ -116,7 +116,7 @@ def _ascend(
         )
 
     value, gradient, fooled = ascent(logits, loss, start, y, goal)
-    size = tf.fill(tf.shape(value), 2 * epsilon)
+    size: Any = tf.fill(tf.shape(value), 2 * epsilon)
     state = _State(
         index=tf.constant(0),
         **dict.fromkeys(("image", "before", "best", "result"), start),

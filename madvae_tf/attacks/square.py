@@ -110,7 +110,7 @@ def _grid(seeds: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
     change = tf.zeros([tf.shape(seeds)[0], *IMAGE_SHAPE])
     for tile in range(_GRID * _GRID):
         corner = [start + side * (tile // _GRID), start + side * (tile % _GRID)]
-        corners = tf.tile(tf.constant([corner]), [tf.shape(seeds)[0], 1])
+        corners = tf.tile(tf.constant([corner]), tf.stack([tf.shape(seeds)[0], 1]))
         shape = _placed(tf.constant(pattern), corners, chance[:, tile, 1] > 0)
         change += spread(tf.sign(chance[:, tile, 0])) * shape
     return epsilon * change / _norm(change)
@@ -128,11 +128,11 @@ def _search(
     patterns: tf.Tensor,
 ) -> tf.Tensor:
     """The image of the lowest margin found; an image that is fooled asks no more."""
-    queries = sizes.shape[0]
+    queries = int(sizes.shape[0])  # pyright: ignore[reportArgumentType]
     seeds = image_seeds(x, seed)
     chance = draws(seeds, [queries, 6])
     # The stream of the starting image is another one.
-    start = (_stripes if norm == "linf" else _grid)(seeds ^ 1, epsilon)
+    start = (_stripes if norm == "linf" else _grid)(tf.bitwise.bitwise_xor(seeds, 1), epsilon)
     image = tf.clip_by_value(x + start, 0.0, 1.0)
 
     def step(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

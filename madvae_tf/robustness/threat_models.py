@@ -9,6 +9,7 @@ A system is a `Target` itself: `logits` of the whole, and `purify`, `encode`, `d
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -65,7 +66,7 @@ def target_of(
 
 
 @tf.custom_gradient
-def _replace(images: tf.Tensor, purified: tf.Tensor):
+def _replace(images: Any, purified: Any) -> Any:
     return purified, lambda upstream: (upstream, tf.zeros_like(purified))
 
 
