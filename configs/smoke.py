@@ -8,6 +8,7 @@ from madvae_tf.config import (
     ClustersConfig,
     Config,
     ReferenceConfig,
+    RobustnessConfig,
     TuneConfig,
     VaeConfig,
 )
@@ -55,6 +56,17 @@ def get_config() -> Config:
         ),
         clusters=ClustersConfig(images=90),
         reference=ReferenceConfig(settings=("reference",), epochs=1),
+        robustness=RobustnessConfig(
+            defenses=("none", "vanilla"),
+            images=8,
+            suites=("gradient", "bpda", "eot", "autoattack"),
+            iterations=3,
+            targets=1,
+            queries=10,
+            draws=2,
+            sanity_images=8,
+            batch_size=8,
+        ),
         tune=TuneConfig(trials=2, images=96),
         vae=VaeConfig(warmup_epochs=1, epochs=1, batch_size=32, checkpoint_steps=20, image_steps=20),
     )

@@ -15,7 +15,7 @@ from madvae_tf.data.sources import DATASETS
 from madvae_tf.errors import lookup
 from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
-from pipeline import costs, experiments, steps
+from pipeline import costs, experiments, robustness, steps
 from pipeline.core import Core, own_fields, train_stage
 from pipeline.defenses import purifier_parameters
 from pipeline.runner import Stage
@@ -23,7 +23,7 @@ from pipeline.settings import SetSetting, test_settings, train_settings, validat
 
 STAGES = (
     *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),
-    *("evaluate", "clusters", "time", "report", "export"),
+    *("evaluate", "clusters", "time", "robustness", "report", "export"),
 )
 # Images of MNIST and of Fashion-MNIST.
 _TRAIN, _TEST = 60_000, 10_000
@@ -41,6 +41,12 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     """
     core = _core(config)
     further = experiments.build(config, core)
+    surrogates = {
+        name: core.vaes[f"{name}-seed{seed}"][2] if seed in config.seeds else _variant(core, name, seed)
+        for name, seed in robustness.surrogates(config)
+    }
+    extra = [] if config.robustness.surrogate_seed in config.seeds else list(surrogates.values())
+    tested = robustness.build(config, core, further.stages["baseline"], surrogates)
     evaluations = {
         "none": core.evaluation("none", "none"),
         **{
@@ -59,6 +65,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
             **{f"vae:{name}": stage for name, stage in variants.items()},
             **{f"evaluate:{name}": stage for name, stage in evaluations.items()},
             **further.reported,
+            **{f"robustness:{stage.instance}": stage for stage in tested},
         },
         steps.write_report,
         publish_to="report",
@@ -74,8 +81,9 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         "data": [core.data],
         "classifier": [core.classifier],
         "attack": [*core.learned.values(), *core.tests.values()],
-        "vae": [*core.warmups.values(), *(stage for _, _, stage in core.vaes.values())],
+        "vae": [*core.warmups.values(), *(stage for _, _, stage in core.vaes.values()), *extra],
         **further.stages,
+        "robustness": tested,
         "report": [report],
         "export": exports,
     }
@@ -160,10 +168,18 @@ def _core(config: Config) -> Core:
 
 def _add_variants(core: Core, seed: int) -> None:
     """The variants trained with `seed`, and the warm-up that they share, where there is one."""
-    config, vae = core.config, core.config.vae
-    ending = "" if seed == config.seed else f"-seed{seed}"
-    inputs = core.both | core.learned
-    if vae.warmup_epochs:
+    for name in core.config.vae.variants:
+        core.vaes[_named(core, name, seed)] = (name, seed, _variant(core, name, seed))
+
+
+def _named(core: Core, name: str, seed: int) -> str:
+    return name if seed == core.config.seed else f"{name}-seed{seed}"
+
+
+def _variant(core: Core, name: str, seed: int) -> Stage:
+    """One variant trained with `seed`; its warm-up joins `core.warmups`."""
+    vae, inputs = core.config.vae, core.both | core.learned
+    if vae.warmup_epochs and seed not in core.warmups:
         # The vanilla purifier, at one learning rate throughout, that every variant goes on from.
         changes: dict[str, Any] = {
             "epochs": vae.warmup_epochs,
@@ -173,11 +189,11 @@ def _add_variants(core: Core, seed: int) -> None:
         }
         parameters = purifier_parameters(vae, "vanilla", **changes)
         cost = costs.purifier_seconds(core.pairs, vae.warmup_epochs)
-        warmup = train_stage(core, "vae", f"warmup{ending}", "vanilla", parameters, inputs, cost)
-        core.warmups[seed] = warmup
-        inputs = inputs | {"trained:warmup": warmup}
-    for name in vae.variants:
-        parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
-        cost = costs.purifier_seconds(core.pairs, vae.epochs)
-        stage = train_stage(core, "vae", f"{name}{ending}", name, parameters, inputs, cost)
-        core.vaes[f"{name}{ending}"] = (name, seed, stage)
+        core.warmups[seed] = train_stage(
+            core, "vae", _named(core, "warmup", seed), "vanilla", parameters, inputs, cost
+        )
+    if vae.warmup_epochs:
+        inputs = inputs | {"trained:warmup": core.warmups[seed]}
+    parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
+    cost = costs.purifier_seconds(core.pairs, vae.epochs)
+    return train_stage(core, "vae", _named(core, name, seed), name, parameters, inputs, cost)

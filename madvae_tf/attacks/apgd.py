@@ -10,7 +10,7 @@ steps since the last checkpoint, or (2) has the best value and the step size tha
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
@@ -116,13 +116,14 @@ def _ascend(
         )
 
     value, gradient, fooled = ascent(logits, loss, start, y, goal)
-    size: Any = tf.fill(tf.shape(value), 2 * epsilon)
+    size = tf.fill(tf.shape(value), 2 * epsilon)
     state = _State(
         index=tf.constant(0),
         **dict.fromkeys(("image", "before", "best", "result"), start),
         **dict.fromkeys(("value", "highest", "checked_highest", "result_value"), value),
         **dict.fromkeys(("gradient", "best_gradient"), gradient),
-        **dict.fromkeys(("step", "checked_step"), size),
+        step=size,
+        checked_step=size,
         rises=tf.zeros_like(value, tf.int32),
         done=fooled,
     )

@@ -9,6 +9,7 @@ from madvae_tf.config.experiments import (
     BlackBoxConfig,
     ClustersConfig,
     ReferenceConfig,
+    RobustnessConfig,
     TuneConfig,
 )
 from madvae_tf.config.fields import matches, type_name
@@ -26,6 +27,7 @@ __all__ = [
     "DataConfig",
     "EvaluateConfig",
     "ReferenceConfig",
+    "RobustnessConfig",
     "TuneConfig",
     "VaeConfig",
     "from_dict",

@@ -13,14 +13,17 @@ TABLE = "robustness"
 WORST = "worst_case"
 
 
-def evaluation_rows(found: Evaluation, common: Mapping[str, Any], ball: Mapping[str, Any]) -> list[Row]:
-    """Accuracy without an attack, after every trial, after every sequence; restarts' shares.
+def evaluation_rows(
+    found: Evaluation, common: Mapping[str, Any], ball: Mapping[str, Any], totals: bool = True
+) -> list[Row]:
+    """Accuracy without an attack, after every trial, after every sequence, and in the worst case; restarts' shares.
 
     Args:
         common: dataset, threat_model, defense, seed.
         ball: norm and epsilon, in the parameters of every row.
+        totals: whether the rows without an attack and of the worst case are among them.
     """
-    rows = [accuracy_row(found.clean, "none", common, ball)]
+    rows = [accuracy_row(found.clean, "none", common, ball)] if totals else []
     before = int(found.clean.sum())
     for outcome in found.outcomes:
         parameters = {**ball, **outcome.trial.attack.parameters, "gradient": outcome.trial.gradient}
@@ -45,8 +48,7 @@ def evaluation_rows(found: Evaluation, common: Mapping[str, Any], ball: Mapping[
     for suite in dict.fromkeys(outcome.suite for outcome in found.outcomes):
         if suite.sequential:
             rows.append(accuracy_row(found.right(suite.name), suite.name, common, ball))
-    rows.append(accuracy_row(found.worst, WORST, common, ball))
-    return rows
+    return [*rows, accuracy_row(found.worst, WORST, common, ball)] if totals else rows
 
 
 def accuracy_row(
