@@ -48,11 +48,9 @@ def attack_system(context: Context) -> None:
         folder=context.scratch / "trials",
     )
     rows = evaluation_rows(found, _common(settings), _ball(settings), totals=False)
-    np.savez(
-        context.folder / "right.npz",
-        clean=found.clean,
-        **{outcome.trial.label: outcome.right for outcome in found.outcomes},
-    )
+    right: dict[str, Any] = {"clean": found.clean}
+    right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
+    np.savez(context.folder / "right.npz", **right)
     artifacts.write_json(context.folder / "warnings.json", [])
     artifacts.write_json(context.folder / "rows.json", rows)
 
@@ -68,7 +66,7 @@ def take_worst(context: Context) -> None:
     start_anew(context)
     settings = context.config
     found: dict[str, list[Any]] = {}
-    clean = None
+    clean: Any = None
     for label, part in settings["parts"].items():
         suite = _suite(part)
         with np.load(context.inputs[f"part:{label}"] / "right.npz", allow_pickle=False) as file:
