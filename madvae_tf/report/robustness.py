@@ -3,7 +3,7 @@
 The checklist is Carlini et al. 2019, "On Evaluating Adversarial Robustness", filled from the rows alone: what was not measured is said so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from madvae_tf.report import words
@@ -150,7 +150,11 @@ def _checklist(rows: Sequence[Row], warnings: Sequence[Any]) -> str:
     alone = [row for row in accuracy if (row["defense"], row["attack"]) == ("none", _WORST)]
     highest = max((row["value"] for row in alone), default=None)
     said = " ".join(map(str, warnings))
-    measured = lambda names: _listed([attack_title(name) for name in ATTACKS if name in attacks & set(names)])  # noqa: E731
+
+    def measured(names: Iterable[str]) -> str:
+        wanted = attacks & set(names)
+        return _listed([attack_title(name).removeprefix("then ") for name in ATTACKS if name in wanted])
+
     answers = {
         "Is the attacker’s knowledge stated, and has one who knows everything been tried?": (
             f"Measured for defences: {_listed([name for name in THREAT_MODELS if name in models])}."

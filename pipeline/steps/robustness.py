@@ -59,6 +59,7 @@ def take_worst(context: Context) -> None:
     """Who is right whatever was done, by threat model and over all of them: `rows.json`; `warnings.json` where less beats more."""
     import numpy as np
 
+    from madvae_tf.robustness import THREAT_MODELS
     from madvae_tf.robustness.evaluation import Evaluation, Outcome
     from madvae_tf.robustness.rows import WORST, accuracy_row
     from madvae_tf.robustness.sanity import order_warnings
@@ -74,7 +75,7 @@ def take_worst(context: Context) -> None:
             found.setdefault(part["threat_model"], []).extend(
                 Outcome(suite, trial, file[trial.label], ()) for trial in suite.trials
             )
-    evaluations = {name: Evaluation(clean, tuple(outcomes)) for name, outcomes in found.items()}
+    evaluations = {name: Evaluation(clean, tuple(found[name])) for name in THREAT_MODELS if name in found}
     ball = _ball(settings)
     rows = []
     for name, evaluation in evaluations.items():
