@@ -19,6 +19,10 @@ def get_config() -> Config:
         quick.get_config(),
         name="robustness",
         robustness=RobustnessConfig(
-            defenses=("none", "vanilla", "cls", "pd", "combined", "binarization", "blur"), l2=(1.5, 2.0, 4.0)
+            defenses=("none", "vanilla", "cls", "pd", "combined", "binarization", "blur"),
+            l2=(1.5, 2.0, 4.0),
+            suites=("gradient", "bpda", "eot", "latent", "overpowered", "autoattack"),
+            # Two in place of twenty: the search takes five looks at the system at each step.
+            overpowered_restarts=2,
         ),
     )

@@ -59,7 +59,11 @@ def get_config() -> Config:
         robustness=RobustnessConfig(
             defenses=("none", "vanilla"),
             images=8,
-            suites=("gradient", "bpda", "eot", "autoattack"),
+            linf=(),
+            l2=(2.0,),
+            suites=("gradient", "bpda", "eot", "latent", "overpowered", "autoattack"),
+            overpowered_iterations=2,
+            overpowered_restarts=2,
             iterations=3,
             targets=1,
             queries=10,

@@ -13,7 +13,7 @@ from pipeline import costs, steps
 from pipeline.core import Core
 from pipeline.runner import Stage
 
-# Systems whose logits are the classifier's of what their purifier makes: what BPDA needs; and those with a latent to sample: EOT.
+# Systems whose logits are the classifier's of what their purifier makes: what BPDA needs; and those with a latent distribution: the others.
 _SAMPLED = ("vanilla", "cls", "pd", "combined", "identity", "defense_vae", "mixture")
 _PURIFIERS = (*_SAMPLED, "binarization", "blur", "defense_gan", "mad_gan")
 _SANITY_STEPS = 6 * 40 + 186
@@ -64,7 +64,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
             ball = {"norm": norm, "epsilon": epsilon}
             place = f"{name}-{norm}-{epsilon:g}"
             parts: dict[str, Stage] = {}
-            for threat_model, suite in _wanted(config, name, name in surrogates):
+            for threat_model, suite in _wanted(config, name, norm, name in surrogates):
                 numbers = _numbers(config, suite)
                 given = {**settings, **ball, **numbers, "threat_model": threat_model, "suite": suite}
                 inputs = dict(system)
@@ -99,7 +99,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
     return stages
 
 
-def _wanted(config: Config, name: str, surrogate: bool) -> list[tuple[str, str]]:
+def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple[str, str]]:
     """The threat models and suites that a defence can be attacked under."""
     found = []
     for threat_model in config.robustness.threat_models:
@@ -109,7 +109,12 @@ def _wanted(config: Config, name: str, surrogate: bool) -> list[tuple[str, str]]
                 and suite in ("gradient", "autoattack")
                 and (threat_model != "transfer" or surrogate)
             )
-            has = {"bpda": name in _PURIFIERS, "eot": name in _SAMPLED}.get(suite, True)
+            has = {
+                "bpda": name in _PURIFIERS,
+                "eot": name in _SAMPLED,
+                "latent": name in _SAMPLED,
+                "overpowered": name in _SAMPLED and norm == "l2",
+            }.get(suite, True)
             if known and has:
                 found.append((threat_model, suite))
     return found
@@ -119,6 +124,8 @@ def _numbers(config: Config, suite: str) -> dict[str, Any]:
     own = config.robustness
     if suite == "autoattack":
         return {"iterations": own.iterations, "targets": own.targets, "queries": own.queries}
+    if suite == "overpowered":
+        return {"iterations": own.overpowered_iterations, "restarts": own.overpowered_restarts}
     numbers = {"iterations": own.iterations, "restarts": own.restarts}
     return {**numbers, "draws": own.draws} if suite == "eot" else numbers
 
@@ -129,6 +136,9 @@ def _cost(config: Config, name: str, threat_model: str, suite: str) -> float:
     if suite == "autoattack":
         # FAB looks once more at each step.
         gradients, queries = own.iterations * (1 + 2.5 * own.targets), own.queries
+    elif suite == "overpowered":
+        # Five looks at each step.
+        gradients, queries = own.overpowered_iterations * own.overpowered_restarts * 5, 0
     else:
         gradients, queries = own.iterations * 4 * own.restarts * (own.draws if suite == "eot" else 1), 0
     return costs.robustness_seconds(defended, own.images, gradients, queries) * _LEFT

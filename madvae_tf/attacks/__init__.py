@@ -6,6 +6,7 @@ from madvae_tf.attacks.carlini_wagner import CarliniWagner
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
 from madvae_tf.attacks.gradient import FGSM, MIFGSM, PGD, NoAttack, RandFGSM
+from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.attacks.single_pixel import SinglePixel
 from madvae_tf.attacks.square import Square
@@ -16,7 +17,7 @@ ATTACKS: dict[str, type[Attack]] = {
 }
 # What a defence as a whole is tested with (`madvae_tf.robustness`): several runs, each on what is left.
 STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {
-    attack.name: attack for attack in (RestartedPGD, APGD, FAB, Square)
+    attack.name: attack for attack in (RestartedPGD, APGD, FAB, Square, Overpowered)
 }
 
 __all__ = [

@@ -6,7 +6,7 @@ from madvae_tf.config.fields import check, require
 
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 THREAT_MODELS = ("oblivious", "transfer", "end_to_end")
-ROBUSTNESS_SUITES = ("gradient", "bpda", "eot", "autoattack")
+ROBUSTNESS_SUITES = ("gradient", "bpda", "eot", "latent", "overpowered", "autoattack")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class RobustnessConfig:
     `defenses`: variants, baselines that the configuration has, and "none", the classifier alone. `images` of the test set, drawn from all
     of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.robustness`; oblivious and transfer are for
     defences, transfer for variants, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
-    standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT. `sanity_images`: how many the curves are measured on (0: none).
+    standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none).
     """
 
     defenses: tuple[str, ...] = ()
@@ -146,6 +146,8 @@ class RobustnessConfig:
     targets: int = 9
     queries: int = 5000
     draws: int = 8
+    overpowered_iterations: int = 200
+    overpowered_restarts: int = 20
     surrogate_seed: int = 1
     sanity_images: int = 200
     batch_size: int = 100
@@ -154,7 +156,7 @@ class RobustnessConfig:
         check(
             self,
             "robustness",
-            positive="images iterations restarts targets queries draws batch_size l2",
+            positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2",
             not_negative="linf surrogate_seed sanity_images",
         )
         require(self.targets <= 9, "robustness.targets", self.targets, "at most 9, the wrong classes")

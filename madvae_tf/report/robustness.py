@@ -165,7 +165,7 @@ def _checklist(rows: Sequence[Row], warnings: Sequence[Any]) -> str:
             else f"It keeps at most {number(highest)} in the worst case of a budget."
         ),
         "Adaptive attacks around gradients that mislead?": measured(
-            name for name in ATTACKS if name.startswith(("bpda", "eot"))
+            name for name in ATTACKS if name.startswith(("bpda", "eot", "latent", "overpowered"))
         ),
         "Attacks without gradients?": measured(("square",)),
         "Several losses, iterations to convergence, restarts?": measured(

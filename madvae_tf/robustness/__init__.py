@@ -5,8 +5,14 @@ print(evaluate(logits_fn, images, labels, suites=[auto_attack("linf", 0.3)]).sum
 """
 
 from madvae_tf.robustness.evaluation import Evaluation, evaluate
-from madvae_tf.robustness.suites import SUITES, Suite, Trial, auto_attack, gradient_suite
-from madvae_tf.robustness.threat_models import THREAT_MODELS, expectation, straight_through, target_of
+from madvae_tf.robustness.suites import SUITES, Suite, Trial, auto_attack, gradient_suite, overpowered
+from madvae_tf.robustness.threat_models import (
+    THREAT_MODELS,
+    expectation,
+    latent_matching,
+    straight_through,
+    target_of,
+)
 
 __all__ = [
     "SUITES",
@@ -18,6 +24,8 @@ __all__ = [
     "evaluate",
     "expectation",
     "gradient_suite",
+    "latent_matching",
+    "overpowered",
     "straight_through",
     "target_of",
 ]

@@ -12,13 +12,14 @@ from madvae_tf.attacks import Attack
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
+from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.attacks.square import Square
 from madvae_tf.errors import UserError
 
 STANDARD = "autoattack_standard"
 SMALLER = "autoattack_smaller"
 _STANDARD_NUMBERS = {"iterations": 100, "restarts": 1, "targets": 9, "queries": 5000}
-GRADIENTS = ("exact", "identity", "expectation")
+GRADIENTS = ("exact", "identity", "expectation", "latent")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Trial:
     Attributes:
         label: its name in rows and files.
         attack: with its parameters.
-        gradient: exact, identity (BPDA) or expectation (EOT): which of the targets it is given.
+        gradient: exact, identity (BPDA), expectation (EOT) or latent (latent matching): which of the targets it is given.
     """
 
     label: str
@@ -102,9 +103,10 @@ def gradient_suite(
     own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts, "early": early}
     # The paper's PGD walks 40 x 0.01 for a budget of 0.3: the same length of path for other numbers.
     step_size = max(epsilon * 4 / 3 / min(iterations, 40), 1e-6)
-    prefix = {"exact": "", "identity": "bpda_", "expectation": "eot_"}.get(gradient, "")
+    name = {"exact": "gradient", "identity": "bpda", "expectation": "eot"}.get(gradient, gradient)
+    prefix = "" if gradient == "exact" else f"{name}_"
     return Suite(
-        {"exact": "gradient", "identity": "bpda", "expectation": "eot"}.get(gradient, gradient),
+        name,
         tuple(
             Trial(f"{prefix}{label}", attack, gradient)
             for label, attack in (
@@ -117,4 +119,14 @@ def gradient_suite(
     )
 
 
-SUITES: dict[str, Callable[..., Suite]] = {"gradient": gradient_suite, "autoattack": auto_attack}
+def overpowered(epsilon: float = 4.0, iterations: int = 200, restarts: int = 20) -> Suite:
+    """Jalal et al.'s search on the defence's manifold, in L2."""
+    attack = Overpowered(epsilon=epsilon, iterations=iterations, restarts=restarts)
+    return Suite("overpowered", (Trial("overpowered", attack),))
+
+
+SUITES: dict[str, Callable[..., Suite]] = {
+    "gradient": gradient_suite,
+    "autoattack": auto_attack,
+    "overpowered": overpowered,
+}

@@ -86,6 +86,30 @@ def straight_through(system: Target, classifier: Logits) -> Target:
     )
 
 
+def latent_matching(system: Target, prototypes: tf.Tensor) -> Target:
+    """The system with the latent code's own classes: logits -||encode(x) - prototype_j||^2.
+
+    An attack on these moves the code from its class's prototype to another one's, and needs nothing of what comes after the code. Give
+    it `early=False`: success is the system's word.
+
+    Args:
+        prototypes: float32 (10, latent), such as the mean codes of each class.
+
+    Raises:
+        UserError: the system has no `encode`.
+    """
+    encode = system.encode
+    if encode is None:
+        raise UserError(
+            "Invalid system for latent matching: received one without encode, expected one with it."
+        )
+
+    def logits(images: tf.Tensor) -> tf.Tensor:
+        return -tf.reduce_sum(tf.square(encode(images)[:, None] - prototypes[None]), axis=2)
+
+    return dataclasses.replace(system, logits=logits)
+
+
 def expectation(system: Target, classifier: Logits, draws: int, seed: Seed = (0, 0)) -> Target:
     """The system's mean logits over `draws` latents of its `sample` (EOT; Athalye et al. 2018, section 4.2).
 

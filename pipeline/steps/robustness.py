@@ -15,7 +15,7 @@ def attack_system(context: Context) -> None:
     """One suite under one threat model: `rows.json`, `right.npz` (who was right after each trial), `warnings.json` (none)."""
     import numpy as np
 
-    from madvae_tf.robustness import evaluate, expectation, straight_through, target_of
+    from madvae_tf.robustness import evaluate, expectation, latent_matching, straight_through, target_of
     from madvae_tf.robustness.rows import evaluation_rows
 
     start_anew(context)
@@ -32,6 +32,8 @@ def attack_system(context: Context) -> None:
     if settings["suite"] == "bpda":
         others["identity"] = straight_through(system, functools.partial(classifier, training=False))
         _check_composition(system, others["identity"], images[: settings["batch_size"]])
+    if settings["suite"] == "latent":
+        others["latent"] = latent_matching(system, _prototypes(context, system))
     if settings["suite"] == "eot":
         others["expectation"] = expectation(
             system, functools.partial(classifier, training=False), settings["draws"], (settings["seed"], 0)
@@ -156,6 +158,19 @@ def _target(system: Any) -> Any:
     return Target(system.logits, system.purify, system.encode, system.decode, system.sample)
 
 
+def _prototypes(context: Context, system: Any) -> Any:
+    """The mean code of each class of the validation images, float32 (10, latent)."""
+    import numpy as np
+    import tensorflow as tf
+
+    from madvae_tf.data.prepare import to_float
+    from madvae_tf.evaluate import batched
+
+    split = splits_of(context)["validation"]
+    codes = batched(tf.function(system.encode), to_float(split.images), context.config["batch_size"])
+    return tf.constant(np.stack([codes[split.labels == label].mean(axis=0) for label in range(10)]))
+
+
 def _check_composition(system: Any, other: Any, images: Any) -> None:
     """BPDA's logits must be the system's own: some defences bring a classifier of their own."""
     import numpy as np
@@ -170,15 +185,19 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
 
 
 def _suite(settings: dict[str, Any]) -> Any:
-    from madvae_tf.robustness import auto_attack, gradient_suite
+    from madvae_tf.robustness import auto_attack, gradient_suite, overpowered
 
     ball = _ball(settings)
     if settings["suite"] == "autoattack":
         numbers = {name: settings[name] for name in ("iterations", "targets", "queries")}
         return auto_attack(**ball, **numbers)
-    gradient = {"gradient": "exact", "bpda": "identity", "eot": "expectation"}[settings["suite"]]
-    # An image that another model is to be fooled by goes on to the largest loss.
-    early = settings["threat_model"] == "end_to_end"
+    if settings["suite"] == "overpowered":
+        return overpowered(settings["epsilon"], settings["iterations"], settings["restarts"])
+    gradient = {"gradient": "exact", "bpda": "identity", "eot": "expectation", "latent": "latent"}[
+        settings["suite"]
+    ]
+    # An image that is to fool something other than what it is made on goes on to the largest loss.
+    early = settings["threat_model"] == "end_to_end" and gradient != "latent"
     return gradient_suite(
         **ball,
         iterations=settings["iterations"],

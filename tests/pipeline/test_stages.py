@@ -161,14 +161,15 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
     ("name", "sizes"),
     [
         # ..., attack, vae, tune, baseline, reference, substitute, black_box, evaluate, clusters, time, robustness, report, export
-        ("smoke", (1, 1, 21, 7, 1, 5, 1, 1, 6, 11, 10, 1, 14, 1, 5)),
+        ("smoke", (1, 1, 21, 7, 1, 5, 1, 1, 6, 11, 10, 1, 16, 1, 5)),
         ("quick", (1, 1, 21, 5, 0, 2, 0, 0, 0, 7, 0, 0, 0, 1, 5)),
         ("paper", (1, 1, 21, 4, 0, 11, 0, 5, 30, 16, 10, 0, 0, 1, 5)),
         ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 5)),
         ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 0, 1, 5)),
         ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 0, 1, 5)),
-        # Seven defences, four budgets: the classifier 2 suites and the worst case, a variant 7 and it, a baseline 5 and it; sanity.
-        ("robustness", (1, 1, 21, 10, 0, 2, 0, 0, 0, 7, 0, 0, 4 * (3 + 4 * 8 + 2 * 6) + 7, 1, 5)),
+        # Seven defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 9 (and the overpowered
+        # attack in L2) and it, a baseline 5 and it; sanity.
+        ("robustness", (1, 1, 21, 10, 0, 2, 0, 0, 0, 7, 0, 0, 55 + 3 * 59 + 7, 1, 5)),
     ],
 )
 def test_the_committed_configs_make_a_graph(name, sizes):

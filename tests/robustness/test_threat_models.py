@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks import Target
 from madvae_tf.errors import UserError
-from madvae_tf.robustness import expectation, straight_through, target_of
+from madvae_tf.robustness import expectation, latent_matching, straight_through, target_of
 
 WEIGHTS = tf.constant(np.random.default_rng(0).normal(size=(784, 10)), tf.float32)
 
@@ -85,3 +85,14 @@ def test_the_expectation_is_the_mean_over_fresh_draws():
         expectation(SYSTEM, classifier, 2)
     with pytest.raises(UserError, match="received 0"):
         expectation(system, classifier, 0)
+
+
+def test_latent_matching_sees_the_code_alone():
+    prototypes = tf.constant(np.random.default_rng(2).random((10, 3)), tf.float32)
+    system = Target(classifier, encode=lambda x: tf.reshape(x, (-1, 784))[:, :3])
+    found = latent_matching(system, prototypes).logits(IMAGES).numpy()
+    codes = IMAGES.numpy().reshape(4, -1)[:, :3]
+    expected = [[-np.sum((code - prototype) ** 2) for prototype in prototypes.numpy()] for code in codes]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    with pytest.raises(UserError, match="without encode"):
+        latent_matching(Target(classifier), prototypes)
