@@ -30,6 +30,14 @@ def shrink(images):
     return 0.5 * images + 0.3  # the boundary moves from a mean of 0.5 to one of 0.4
 
 
+def encode(images):
+    return tf.reduce_mean(images, [1, 2, 3])[:, None]
+
+
+def decode(z):
+    return tf.tile(tf.clip_by_value(z, 0.0, 1.0)[:, :, None, None], [1, 28, 28, 1])
+
+
 def steps_of(images):
     return tf.round(images * 255) / 255
 
@@ -39,6 +47,14 @@ SYSTEMS = {
     "shrink": purified(classifier, shrink),
     "steps": purified(classifier, steps_of),
 }
+# A code of one number, the mean; what is decoded is grey.
+SYSTEMS["code"] = purified(
+    classifier,
+    lambda images: decode(encode(images)),
+    encode=lambda images: encode(images),
+    decode=lambda z: decode(z),
+    sample=lambda images, seeds: encode(images) + 0.0 * tf.cast(seeds[:, :1], tf.float32),
+)
 NUMBERS = {"iterations": 10, "targets": 1, "queries": 20, "restarts": 1}
 
 
@@ -127,6 +143,28 @@ def test_bpda_goes_through_what_has_no_gradient(run, tmp_path):
     exact, *_ = attack(run, tmp_path, "end_to_end", "gradient", defense="steps")
     bpda, *_ = attack(run, tmp_path, "end_to_end", "bpda", defense="steps")
     assert set(values(exact).values()) == {1.0} and set(values(bpda).values()) == {0.75}
+
+
+@pytest.mark.parametrize("suite", ["latent", "eot"])
+def test_attacks_on_the_code_find_what_the_budget_allows(run, tmp_path, monkeypatch, suite):
+    # Validation images of ten classes: class 0 is bright, the others are darker the higher their label.
+    grey = np.linspace(200, 20, 10).astype(np.uint8)
+    validation = Split(np.broadcast_to(grey[:, None, None, None], (10, 28, 28, 1)).copy(), np.arange(10))
+    monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT, "validation": validation})
+    rows, *_ = attack(run, tmp_path, "end_to_end", suite, defense="code", draws=2)
+    found = values(rows)
+    assert len(found) == 4 and all(name.startswith(f"{suite}_") for name in found)
+    assert min(found.values()) == 0.75
+    expected = {"latent": "latent", "eot": "expectation"}[suite]
+    assert {row["parameters"]["gradient"] for row in rows} == {expected}
+
+
+def test_the_overpowered_attack_is_a_suite_of_l2(run, tmp_path):
+    # Grey images at L2 28 |mean - 0.5|: 2.1, 5.0, ...
+    rows, *_ = attack(
+        run, tmp_path, "end_to_end", "overpowered", defense="code", norm="l2", epsilon=4.0, iterations=60
+    )
+    assert values(rows) == {"overpowered": 0.75}
 
 
 def test_bpda_refuses_a_system_with_another_classifier(run, tmp_path, monkeypatch):
