@@ -60,6 +60,12 @@ def gan_seconds(width: int, iterations: int, critic_steps: int) -> float:
     return iterations * (critic_steps + 1) * 0.15 * (width / 64) ** 2
 
 
+def robustness_seconds(defended: bool, images: int, gradients: float, queries: float) -> float:
+    """Of attacking a system when no image falls: gradient steps and queries of every image."""
+    slower = 10 if defended else 1
+    return images * slower * (gradients / _GRADIENT_IMAGES + queries / _LABEL_IMAGES)
+
+
 def projection_seconds(width: int, images: int, steps: int, restarts: int) -> float:
     """Of purifying by latent projection."""
     return images * steps * restarts * 2.5e-4 * (width / 64) ** 2

@@ -15,7 +15,7 @@ from madvae_tf.data.sources import DATASETS
 from madvae_tf.errors import lookup
 from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
-from pipeline import costs, experiments, steps
+from pipeline import costs, experiments, robustness, steps
 from pipeline.adopted import adopted_stage
 from pipeline.core import Core, own_fields, train_stage
 from pipeline.defenses import purifier_parameters, robust_parameters
@@ -24,7 +24,7 @@ from pipeline.settings import SetSetting, test_settings, train_settings, validat
 
 STAGES = (
     *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),
-    *("evaluate", "clusters", "time", "report", "export"),
+    *("evaluate", "clusters", "time", "robustness", "report", "export"),
 )
 # Images of MNIST and of Fashion-MNIST.
 _TRAIN, _TEST = 60_000, 10_000
@@ -42,6 +42,12 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     """
     core = _core(config)
     further = experiments.build(config, core)
+    surrogates = {
+        name: core.vaes[f"{name}-seed{seed}"][2] if seed in config.seeds else _variant(core, name, seed)
+        for name, seed in robustness.surrogates(config)
+    }
+    extra = [] if config.robustness.surrogate_seed in config.seeds else list(surrogates.values())
+    tested = robustness.build(config, core, further.stages["baseline"], surrogates)
     evaluations = {
         "none": core.evaluation("none", "none"),
         **{
@@ -60,6 +66,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
             **{f"vae:{name}": stage for name, stage in variants.items()},
             **{f"evaluate:{name}": stage for name, stage in evaluations.items()},
             **further.reported,
+            **{f"robustness:{stage.instance}": stage for stage in tested},
         },
         steps.write_report,
         publish_to="report",
@@ -75,8 +82,9 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         "data": [core.data],
         "classifier": [core.classifier],
         "attack": [*core.learned.values(), *core.tests.values()],
-        "vae": _purifiers(core),
+        "vae": _purifiers(core, extra),
         **further.stages,
+        "robustness": tested,
         "report": [report],
         "export": exports,
     }
@@ -149,9 +157,9 @@ def _core(config: Config) -> Core:
     return core
 
 
-def _purifiers(core: Core) -> list[Stage]:
-    """The variants, and before them the warm-ups that one of them reads."""
-    variants = [stage for _, _, stage in core.vaes.values()]
+def _purifiers(core: Core, surrogates: list[Stage]) -> list[Stage]:
+    """The variants and surrogates, and before them the warm-ups that one of them reads."""
+    variants = [*(stage for _, _, stage in core.vaes.values()), *surrogates]
     read = {id(each) for stage in variants for each in stage.inputs.values()}
     return [*(warmup for warmup in core.warmups.values() if id(warmup) in read), *variants]
 
@@ -176,10 +184,23 @@ def _trained_classifier(config: Config, common: dict[str, Any], data: Stage, tra
 
 def _add_variants(core: Core, seed: int) -> None:
     """The variants trained with `seed`, and the warm-up that they share, where there is one."""
-    config, vae = core.config, core.config.vae
-    ending = "" if seed == config.seed else f"-seed{seed}"
-    inputs = core.both | core.learned
-    if vae.warmup_epochs:
+    for name in core.config.vae.variants:
+        core.vaes[_named(core, name, seed)] = (name, seed, _variant(core, name, seed))
+
+
+def _named(core: Core, name: str, seed: int) -> str:
+    return name if seed == core.config.seed else f"{name}-seed{seed}"
+
+
+def _variant(core: Core, name: str, seed: int) -> Stage:
+    """One variant trained with `seed`; its warm-up joins `core.warmups`."""
+    if name == "robust":
+        # It makes its attacks itself: neither adversarial sets nor the warm-up.
+        parameters = robust_parameters(core.config, seed)
+        cost = costs.robust_seconds(parameters, core.train_images)
+        return train_stage(core, "vae", _named(core, name, seed), name, parameters, core.both, cost)
+    vae, inputs = core.config.vae, core.both | core.learned
+    if vae.warmup_epochs and seed not in core.warmups:
         # The vanilla purifier, at one learning rate throughout, that every variant goes on from.
         changes: dict[str, Any] = {
             "epochs": vae.warmup_epochs,
@@ -189,16 +210,11 @@ def _add_variants(core: Core, seed: int) -> None:
         }
         parameters = purifier_parameters(vae, "vanilla", **changes)
         cost = costs.purifier_seconds(core.pairs, vae.warmup_epochs)
-        warmup = train_stage(core, "vae", f"warmup{ending}", "vanilla", parameters, inputs, cost)
-        core.warmups[seed] = warmup
-        inputs = inputs | {"trained:warmup": warmup}
-    for name in vae.variants:
-        if name == "robust":
-            # It makes its attacks itself: neither adversarial sets nor the warm-up.
-            parameters, read = robust_parameters(config, seed), core.both
-            cost = costs.robust_seconds(parameters, core.train_images)
-        else:
-            parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
-            cost, read = costs.purifier_seconds(core.pairs, vae.epochs), inputs
-        stage = train_stage(core, "vae", f"{name}{ending}", name, parameters, read, cost)
-        core.vaes[f"{name}{ending}"] = (name, seed, stage)
+        core.warmups[seed] = train_stage(
+            core, "vae", _named(core, "warmup", seed), "vanilla", parameters, inputs, cost
+        )
+    if vae.warmup_epochs:
+        inputs = inputs | {"trained:warmup": core.warmups[seed]}
+    parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
+    cost = costs.purifier_seconds(core.pairs, vae.epochs)
+    return train_stage(core, "vae", _named(core, name, seed), name, parameters, inputs, cost)

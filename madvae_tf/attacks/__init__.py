@@ -1,12 +1,32 @@
 """Attacks on a classifier, by name, and the driver that runs them (section 3.1)."""
 
+from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Attack, AttackResult, Target, attack_batches, fold_seed, run_attack
 from madvae_tf.attacks.carlini_wagner import CarliniWagner
+from madvae_tf.attacks.descent import RestartedPGD
+from madvae_tf.attacks.fab import FAB
 from madvae_tf.attacks.gradient import FGSM, MIFGSM, PGD, NoAttack, RandFGSM
+from madvae_tf.attacks.overpowered import Overpowered
+from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.attacks.single_pixel import SinglePixel
+from madvae_tf.attacks.square import Square
 
+# What adversarial sets are made with.
 ATTACKS: dict[str, type[Attack]] = {
     attack.name: attack for attack in (NoAttack, FGSM, RandFGSM, CarliniWagner, MIFGSM, PGD, SinglePixel)
 }
+# What a defence as a whole is tested with (`madvae_tf.robustness`): several runs, each on what is left.
+STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {
+    attack.name: attack for attack in (RestartedPGD, APGD, FAB, Square, Overpowered)
+}
 
-__all__ = ["ATTACKS", "Attack", "AttackResult", "Target", "attack_batches", "fold_seed", "run_attack"]
+__all__ = [
+    "ATTACKS",
+    "STRONG_ATTACKS",
+    "Attack",
+    "AttackResult",
+    "Target",
+    "attack_batches",
+    "fold_seed",
+    "run_attack",
+]

@@ -36,7 +36,7 @@ class Target:
         purify: the defence's purifier, images -> images, where there is one.
         encode: the purifier's encoder, images -> latents, where there is one.
         decode: the purifier's decoder, latents -> images, where there is one.
-        sample: draws latents, where the defence can.
+        sample: images, int32 seeds (batch, 2) -> latents drawn for them, where the defence can.
     """
 
     logits: Callable[[tf.Tensor], tf.Tensor]
@@ -66,7 +66,7 @@ class Attack(Parameters, abc.ABC):
 
     @property
     def norm_budget(self) -> float | None:
-        """The L-infinity distance that the attack promises not to exceed, or None."""
+        """The distance, in its `norm` (L-infinity where it has none), that the attack promises not to exceed, or None."""
         return getattr(self, "epsilon", None)
 
 
@@ -185,9 +185,9 @@ def _batches(
         predicted = predict(target.logits, x_adv).numpy()[: len(clean)]
         x_adv = x_adv.numpy()[: len(clean)]
         difference = (x_adv - clean).reshape(len(clean), -1)
-        linf = np.abs(difference).max(axis=1)
-        _check_result(attack, x_adv, linf)
-        yield AttackResult(x_adv, predicted != labels, linf, np.linalg.norm(difference, axis=1))
+        linf, l2 = np.abs(difference).max(axis=1), np.linalg.norm(difference, axis=1)
+        _check_result(attack, x_adv, linf, l2)
+        yield AttackResult(x_adv, predicted != labels, linf, l2)
         if progress is not None:
             progress(len(clean))
 
@@ -206,7 +206,7 @@ def _check_labels(y: np.ndarray, count: int) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def _check_result(attack: Attack, x_adv: np.ndarray, linf: np.ndarray) -> None:
+def _check_result(attack: Attack, x_adv: np.ndarray, linf: np.ndarray, l2: np.ndarray) -> None:
     if not np.isfinite(x_adv).all():
         raise RuntimeError(
             f"{attack!r} made NaN or infinite pixels; are the target's logits and gradients finite?"
@@ -214,7 +214,8 @@ def _check_result(attack: Attack, x_adv: np.ndarray, linf: np.ndarray) -> None:
     if x_adv.min() < 0 or x_adv.max() > 1:
         raise RuntimeError(f"{attack!r} left [0, 1]: pixels in [{x_adv.min()}, {x_adv.max()}].")
     budget = attack.norm_budget
-    if budget is not None and linf.max() > budget + BUDGET_TOLERANCE:
-        raise RuntimeError(
-            f"{attack!r} exceeded its budget: L-infinity distance {linf.max()}, allowed {budget}."
-        )
+    euclidean = getattr(attack, "norm", "linf") == "l2"
+    norm, farthest = ("L2", l2.max()) if euclidean else ("L-infinity", linf.max())
+    # The rounding of an L2 distance grows with the distance.
+    if budget is not None and farthest > budget + BUDGET_TOLERANCE * (1 + 4 * budget if euclidean else 1):
+        raise RuntimeError(f"{attack!r} exceeded its budget: {norm} distance {farthest}, allowed {budget}.")

@@ -9,6 +9,7 @@ from madvae_tf.config.experiments import (
     BlackBoxConfig,
     ClustersConfig,
     ReferenceConfig,
+    RobustnessConfig,
     TuneConfig,
 )
 from madvae_tf.config.fields import matches, plain, type_name
@@ -28,6 +29,7 @@ __all__ = [
     "EvaluateConfig",
     "ReferenceConfig",
     "RobustConfig",
+    "RobustnessConfig",
     "TuneConfig",
     "VaeConfig",
     "from_dict",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from madvae_tf.config.fields import check, require
 
 SUBSTITUTES = ("A", "B", "C", "D", "E")
+THREAT_MODELS = ("oblivious", "transfer", "end_to_end")
+ROBUSTNESS_SUITES = ("gradient", "bpda", "eot", "latent", "overpowered", "autoattack")
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,55 @@ class ReferenceConfig:
             self.settings,
             "each one once",
         )
+
+
+@dataclass(frozen=True)
+class RobustnessConfig:
+    """What defences are worth against attackers who know more; no `defenses`: off. Hours at the standard numbers.
+
+    `defenses`: variants, baselines that the configuration has, and "none", the classifier alone. `images` of the test set, drawn from all
+    of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.robustness`; oblivious and transfer are for
+    defences, transfer for variants, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
+    standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none).
+    """
+
+    defenses: tuple[str, ...] = ()
+    images: int = 1000
+    linf: tuple[float, ...] = (0.3,)
+    l2: tuple[float, ...] = ()
+    threat_models: tuple[str, ...] = ("oblivious", "transfer", "end_to_end")
+    suites: tuple[str, ...] = ("gradient", "bpda", "autoattack")
+    iterations: int = 100
+    restarts: int = 2
+    targets: int = 9
+    queries: int = 5000
+    draws: int = 8
+    overpowered_iterations: int = 200
+    overpowered_restarts: int = 20
+    surrogate_seed: int = 1
+    sanity_images: int = 200
+    batch_size: int = 100
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            "robustness",
+            positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2",
+            not_negative="linf surrogate_seed sanity_images",
+        )
+        require(self.targets <= 9, "robustness.targets", self.targets, "at most 9, the wrong classes")
+        require(
+            all(epsilon <= 1 for epsilon in self.linf),
+            "robustness.linf",
+            self.linf,
+            "at most 1, the range of a pixel",
+        )
+        for field in ("defenses", "linf", "l2", "threat_models", "suites"):
+            values = getattr(self, field)
+            require(len(set(values)) == len(values), f"robustness.{field}", values, "each one once")
+        for field, known in (("threat_models", THREAT_MODELS), ("suites", ROBUSTNESS_SUITES)):
+            for name in getattr(self, field):
+                require(name in known, f"robustness.{field}", name, f"of {', '.join(known)}")
 
 
 @dataclass(frozen=True)

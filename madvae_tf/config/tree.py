@@ -10,6 +10,7 @@ from madvae_tf.config.experiments import (
     BlackBoxConfig,
     ClustersConfig,
     ReferenceConfig,
+    RobustnessConfig,
     TuneConfig,
 )
 from madvae_tf.config.fields import check, plain, require
@@ -39,6 +40,7 @@ class Config:
     black_box: BlackBoxConfig = field(default_factory=BlackBoxConfig)
     clusters: ClustersConfig = field(default_factory=ClustersConfig)
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
+    robustness: RobustnessConfig = field(default_factory=RobustnessConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
 
     def __post_init__(self) -> None:

@@ -54,12 +54,16 @@ class Defended:
         logits: images -> float32 (batch, 10), of the whole system.
         purify: images -> images, where the defence changes the image.
         encode: images -> float32 (batch, latent), where it has a latent code.
+        decode: latents -> images, where it has one.
+        sample: images, int32 seeds (batch, 2) -> latents drawn from the code of each image, where it has a distribution.
         detect: images -> bool (batch,), True where the image is refused as adversarial.
     """
 
     logits: Callable[[tf.Tensor], tf.Tensor]
     purify: Callable[[tf.Tensor], tf.Tensor] | None = None
     encode: Callable[[tf.Tensor], tf.Tensor] | None = None
+    decode: Callable[[tf.Tensor], tf.Tensor] | None = None
+    sample: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
     detect: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 

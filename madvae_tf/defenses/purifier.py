@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import keras
+import tensorflow as tf
 
 from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.batches import IdentityPairs, Rows
@@ -98,8 +99,26 @@ class Purifier(Defense):
 
     def load(self, folder: Path, classifier: keras.Model) -> Defended:
         """Latent mean in, image out: deterministic."""
-        purifier = load_keras(folder / "purifier.keras")
-        return purified(classifier, purifier, encode=lambda images: purifier.encode(images)[0])
+        return load_purifier(folder, classifier)
+
+
+def load_purifier(folder: Path, classifier: keras.Model) -> Defended:
+    """A `DefenseVAE` saved as `purifier.keras`, before `classifier`, with its latent distribution."""
+    purifier = load_keras(folder / "purifier.keras")
+
+    def sample(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        mean, log_variance = purifier.encode(images)
+        draw = lambda seed: tf.random.stateless_normal(mean.shape[1:], seed, alg="philox")  # noqa: E731
+        noise = tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec(mean.shape[1:], tf.float32))
+        return mean + tf.exp(log_variance / 2) * noise
+
+    return purified(
+        classifier,
+        purifier,
+        encode=lambda images: purifier.encode(images)[0],
+        decode=purifier.decode,
+        sample=sample,
+    )
 
 
 _SHARED = {item.name for item in dataclasses.fields(Purifier)} & {

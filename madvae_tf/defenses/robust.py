@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
-from madvae_tf.defenses.base import Defended, Defense, Material, purified
-from madvae_tf.defenses.files import load_keras, save_float32, write_json
+from madvae_tf.defenses.base import Defended, Defense, Material
+from madvae_tf.defenses.files import save_float32, write_json
+from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import parameter
 from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
@@ -146,8 +147,7 @@ class Robust(Defense):
 
     def load(self, folder: Path, classifier: keras.Model) -> Defended:
         """Latent mean in, image out: deterministic."""
-        purifier = load_keras(folder / "purifier.keras")
-        return purified(classifier, purifier, encode=lambda images: purifier.encode(images)[0])
+        return load_purifier(folder, classifier)
 
 
 def evenly_spaced(available: int, wanted: int) -> np.ndarray:

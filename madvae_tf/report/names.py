@@ -38,6 +38,31 @@ ATTACKS = {
     "mi_fgsm": "MI-FGSM",
     "pgd": "PGD",
     "single_pixel": "Single Pixel",
+    "pgd_restarts": "PGD, restarts",
+    "apgd_ce_restarts": "APGD, cross-entropy",
+    "apgd_margin": "APGD, margin",
+    "apgd_dlr": "APGD, DLR",
+    "bpda_pgd_restarts": "BPDA: PGD, restarts",
+    "bpda_apgd_ce_restarts": "BPDA: APGD, cross-entropy",
+    "bpda_apgd_margin": "BPDA: APGD, margin",
+    "bpda_apgd_dlr": "BPDA: APGD, DLR",
+    "eot_pgd_restarts": "EOT: PGD, restarts",
+    "eot_apgd_ce_restarts": "EOT: APGD, cross-entropy",
+    "eot_apgd_margin": "EOT: APGD, margin",
+    "eot_apgd_dlr": "EOT: APGD, DLR",
+    "latent_pgd_restarts": "Latent matching: PGD, restarts",
+    "latent_apgd_ce_restarts": "Latent matching: APGD, cross-entropy",
+    "latent_apgd_margin": "Latent matching: APGD, margin",
+    "latent_apgd_dlr": "Latent matching: APGD, DLR",
+    "overpowered": "Overpowered",
+    "apgd_ce": "APGD-CE",
+    "apgd_t": "then APGD-T",
+    "fab_t": "then FAB-T",
+    "square": "then Square",
+    "autoattack_standard": "AutoAttack standard",
+    "autoattack_smaller": "AutoAttack’s sequence, fewer steps",
+    "pgd_curve": "PGD",
+    "worst_case": "Worst case over all attacks",
     POOLED_ATTACK: "FGSM + Rand-FGSM + CW-L2",
 }
 # The paper's own variants.
@@ -73,11 +98,14 @@ BLACK_BOX_TABLES = ("table3a", "table3b", "table3c")
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 
 _RATES = ("accuracy", "agreement", "success_rate", "substitute_agreement", "detection_rate", "safe_rate")
+_RATES += ("restart_share", "zero_gradient_share")
 # Metric -> the least and the greatest value that it can have. The metrics that a table must explain:
 # substitute_agreement: the share of images on which the substitute predicts what the attacked model predicts.
 # success_rate of table3c: the share of images on which the attack fools the substitute that it was made on.
 # detection_rate: the share of images that the defence refuses.
 # safe_rate: on attacked images, refused or classified right; on clean images, accepted and classified right.
+# restart_share: of an attack's successes, the share that its first run did not have.
+# zero_gradient_share: the share of clean images at which the loss's gradient is exactly 0.
 # ms_per_image: wall time of the whole system, defence and classifier, in milliseconds for one image.
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(_RATES, (0.0, 1.0)),
@@ -97,10 +125,13 @@ TABLES: dict[str, tuple[str, ...]] = {
     "baselines": (*_KEPT, "detection_rate", "safe_rate"),
     "clusters": ("silhouette", "knn_purity"),
     "reference": _KEPT,
+    "robustness": ("accuracy", "restart_share", "zero_gradient_share"),
     "time": ("ms_per_image",),
     "validation": ("accuracy", "agreement", "success_rate", "mean_l2", "mean_linf"),
     "attacks": ("success_rate", "mean_l2", "mean_linf"),
 }
+# The norms of table "robustness", whose rows say norm and epsilon.
+NORMS = {"linf": "L<sub>∞</sub>", "l2": "L<sub>2</sub>"}
 # What the rows of table "clusters" say of themselves, key -> its values.
 CLUSTER_PARAMETERS = {
     "of": ("test", "adversarial", "output", "latent"),

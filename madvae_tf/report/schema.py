@@ -14,6 +14,7 @@ from madvae_tf.report.names import (
     DEFENSES,
     FIELDS,
     IDENTITY,
+    NORMS,
     POOLED_ATTACK,
     RANGES,
     SCHEMA_VERSION,
@@ -128,6 +129,11 @@ def _required_parameters(row: Mapping[str, Any]) -> list[tuple[str, Callable[[An
         return needed + ([("k", _is_positive, "an integer >= 1")] if row["metric"] == "knn_purity" else [])
     if table == "reference":
         return [(key, _is_name, "a non-empty string") for key in ("setting", "difference")]
+    if table == "robustness":
+        return [
+            ("norm", NORMS.__contains__, f"one of: {', '.join(NORMS)}"),
+            ("epsilon", _is_distance, "a number >= 0"),
+        ]
     if table == "time":
         return [("batch", _is_positive, "an integer >= 1")]
     return []
@@ -169,6 +175,10 @@ def _is_label(value: Any) -> bool:
 
 def _is_positive(value: Any) -> bool:
     return _is_int(value) and value >= 1
+
+
+def _is_distance(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _is_name(value: Any) -> bool:

@@ -117,12 +117,15 @@ def write_report(context: Context) -> None:
     rows: list[dict[str, Any]] = []
     images: dict[str, Any] = {}
     clusters: dict[str, Any] = {}
+    doubts: list[str] = []
     for name, folder in context.inputs.items():
-        if name.startswith(("evaluate:", "black_box:", "clusters:")) or name == "time":
+        if name.startswith(("evaluate:", "black_box:", "clusters:", "robustness:")) or name == "time":
             rows += read_json(folder / "rows.json")
         if name.startswith("evaluate:"):
             with np.load(folder / "images.npz") as pictures:
                 images |= dict(pictures)
+        if name.startswith("robustness:"):
+            doubts += read_json(folder / "warnings.json")
         if name.startswith("clusters:"):
             with np.load(folder / "clusters.npz") as points:
                 clusters |= dict(points)
@@ -156,7 +159,7 @@ def write_report(context: Context) -> None:
             if name.startswith("vae:")
         },
         "notes": baseline_notes(from_dict(context.config["config"]).baselines),
-        "warnings": sanity_warnings(rows),
+        "warnings": [*sanity_warnings(rows), *doubts],
     }
     if "tune" in context.inputs:
         used = "tuned" if context.config["config"]["name"].endswith("-tuned") else "hand-picked"

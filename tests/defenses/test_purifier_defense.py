@@ -67,6 +67,22 @@ def test_a_loaded_purifier_is_the_composition(tmp_path, material):
     np.testing.assert_allclose(system.encode(images), purifier.encode(images)[0], atol=1e-5)
 
 
+def test_samples_have_the_codes_mean_and_deviation_and_an_images_own_seed(tmp_path, material):
+    purifier = DefenseVAE(3)
+    purifier.save(tmp_path / "purifier.keras")
+    system = DEFENSES["pd"]().load(tmp_path, material.classifier)
+    images = np.repeat(np.random.default_rng(0).random((1, 28, 28, 1), np.float32), 400, axis=0)
+    seeds = np.stack([np.arange(400), np.full(400, 7)], axis=1).astype(np.int32)
+    assert system.sample is not None and system.decode is not None
+    z = system.sample(images, seeds).numpy()
+    mean, log_variance = (part.numpy()[0] for part in purifier.encode(images[:1]))
+    deviation = np.exp(log_variance / 2)
+    np.testing.assert_allclose((z.mean(axis=0) - mean) / deviation, 0, atol=0.2)
+    np.testing.assert_allclose(z.std(axis=0) / deviation, 1, atol=0.15)
+    np.testing.assert_allclose(system.sample(images[:1], seeds[5:6])[0], z[5], atol=1e-5)
+    np.testing.assert_allclose(system.decode(z[:2]), purifier.decode(z[:2]), atol=1e-6)
+
+
 def test_the_plan_and_the_registry_name_the_same_defences():
     assert set(DEFENSES) == {*VARIANTS, *BASELINES}
 

@@ -178,14 +178,17 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
 @pytest.mark.parametrize(
     ("name", "sizes"),
     [
-        # data, classifier, attack, vae, tune, baseline, reference, substitute, black_box, evaluate, clusters, time, report, export
-        ("smoke", (1, 1, 21, 5, 1, 5, 1, 1, 6, 11, 10, 1, 1, 5)),
-        ("quick", (1, 1, 21, 5, 0, 2, 0, 0, 0, 7, 0, 0, 1, 5)),
-        ("paper", (1, 1, 21, 4, 0, 11, 0, 5, 30, 16, 10, 0, 1, 5)),
-        ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 1, 5)),
-        ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 1, 5)),
-        ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 1, 5)),
-        ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 1, 6)),
+        # ..., attack, vae, tune, baseline, reference, substitute, black_box, evaluate, clusters, time, robustness, report, export
+        ("smoke", (1, 1, 21, 7, 1, 5, 1, 1, 6, 11, 10, 1, 16, 1, 5)),
+        ("quick", (1, 1, 21, 5, 0, 2, 0, 0, 0, 7, 0, 0, 0, 1, 5)),
+        ("paper", (1, 1, 21, 4, 0, 11, 0, 5, 30, 16, 10, 0, 0, 1, 5)),
+        ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 5)),
+        ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 0, 1, 5)),
+        ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 0, 1, 5)),
+        # Seven defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 9 (and the overpowered
+        # attack in L2) and it, a baseline 5 and it; sanity.
+        ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
+        ("robustness", (1, 1, 21, 10, 0, 2, 0, 0, 0, 7, 0, 0, 55 + 3 * 59 + 7, 1, 5)),
     ],
 )
 def test_the_committed_configs_make_a_graph(name, sizes):
@@ -207,6 +210,11 @@ def test_the_committed_configs_make_a_graph(name, sizes):
         ("baselines.names=blurr", "Unknown baseline 'blurr'. Did you mean 'blur'"),
         ("baselines.names=defense_vae_e2e", "received defense_vae_e2e without defense_vae"),
         ("reference.settings=mean", "Unknown reference setting 'mean'"),
+        ("robustness.defenses=clss", "Unknown defence of section robustness 'clss'. Did you mean 'cls'"),
+        ("robustness.suites=autoatack", "Invalid robustness.suites: received 'autoatack'"),
+        ("robustness.threat_models=white_box", "Invalid robustness.threat_models: received 'white_box'"),
+        ("robustness.linf=1.5", "at most 1, the range of a pixel"),
+        ("robustness.targets=10", "at most 9"),
         ("black_box.substitutes=F", "Invalid black_box.substitutes: received 'F'"),
         ("seeds=1,2", r"Invalid seeds: received \(1, 2\), expected seed \(0\) among them"),
         ("attack.test_attacks=pdg", "Unknown attack 'pdg'. Did you mean 'pgd'"),
@@ -237,6 +245,53 @@ def test_full_reuses_what_quick_made():
         for path in ("configs/quick.py", "configs/full.py")
     )
     assert {label for label in quick if full[label] != quick[label]} == {"report"}
+
+
+def test_robustness_reuses_what_quick_made():
+    quick, more = (
+        {stage.label: stage.key for kind in STAGES for stage in build_stages(load_config(path), "run")[kind]}
+        for path in ("configs/quick.py", "configs/robustness.py")
+    )
+    assert {label for label in quick if more[label] != quick[label]} == {"report"}
+
+
+def test_each_defence_is_attacked_under_the_threat_models_that_it_has():
+    graph = stages("robustness.defenses=none,cls,blur", "robustness.suites=gradient,bpda,eot,autoattack")
+    found = {label.removeprefix("robustness ") for label in graph if label.startswith("robustness ")}
+    both = ("gradient", "autoattack")
+    assert found == {
+        *(f"none-linf-0.3-end_to_end-{suite}" for suite in both),
+        *(
+            f"cls-linf-0.3-{model}-{suite}"
+            for model in ("oblivious", "transfer", "end_to_end")
+            for suite in both
+        ),
+        *(f"cls-linf-0.3-end_to_end-{suite}" for suite in ("bpda", "eot")),
+        *(f"blur-linf-0.3-{model}-{suite}" for model in ("oblivious", "end_to_end") for suite in both),
+        "blur-linf-0.3-end_to_end-bpda",
+        *(f"{name}-{last}" for name in ("none", "cls", "blur") for last in ("linf-0.3-worst", "sanity")),
+    }
+    transfer = graph["robustness cls-linf-0.3-transfer-gradient"]
+    surrogate = transfer.inputs["surrogate"]
+    assert surrogate is graph["vae cls-seed1"] and transfer.inputs["defense"] is graph["vae cls"]
+    assert surrogate.config["parameters"] == {**graph["vae cls"].config["parameters"], "seed": 1}
+    assert "evaluate cls-seed1" not in graph
+    worst = graph["robustness cls-linf-0.3-worst"]
+    assert len(worst.inputs) == 8 and set(worst.inputs) == {f"part:{part}" for part in worst.config["parts"]}
+    assert "robustness:cls-linf-0.3-worst" in graph["report"].inputs
+
+
+def test_a_seed_that_is_there_anyway_is_the_surrogate():
+    graph = stages("robustness.defenses=cls", "seeds=0,3", "robustness.surrogate_seed=3")
+    assert graph["robustness cls-linf-0.3-transfer-gradient"].inputs["surrogate"] is graph["vae cls-seed3"]
+    assert "evaluate cls-seed3" in graph and "vae cls-seed1" not in graph
+
+
+def test_the_test_images_of_robustness_reach_no_training():
+    graph = stages("robustness.defenses=none,cls")
+    for label, stage in graph.items():
+        if label.startswith(("vae", "classifier", "attack")):
+            assert not any(name.startswith("robustness") for name in upstream(stage))
 
 
 def test_costs_are_shown_and_are_in_no_key():

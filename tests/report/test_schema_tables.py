@@ -15,6 +15,11 @@ GOOD = {
     "baselines": {"defense": "magnet", "metric": "detection_rate"},
     "clusters": {"parameters": CLUSTER, "metric": "silhouette", "value": -0.3, **NO_INTERVAL},
     "reference": {"parameters": {"setting": "ours", "difference": "None.", "epsilon": 0.3}},
+    "robustness": {
+        "parameters": {"norm": "l2", "epsilon": 2.0},
+        "attack": "apgd_t",
+        "threat_model": "end_to_end",
+    },
     "time": {"parameters": {"batch": 256}, "metric": "ms_per_image", "value": 1520.4, **NO_INTERVAL},
 }
 BAD = [
@@ -35,6 +40,9 @@ BAD = [
     ("clusters", "value", -1.01, "a finite number in [-1, 1]"),
     ("reference", "parameters", {"setting": "ours"}, "'difference' to be a non-empty string"),
     ("reference", "parameters", {"setting": " ", "difference": "x"}, "'setting' to be a non-empty string"),
+    ("robustness", "parameters", {"norm": "l1", "epsilon": 2.0}, "'norm' to be one of: linf, l2"),
+    ("robustness", "parameters", {"norm": "l2"}, "'epsilon' to be a number >= 0"),
+    ("robustness", "metric", "agreement", "accuracy, restart_share, zero_gradient_share"),
     ("time", "parameters", {"batch": 0}, "'batch' to be an integer >= 1"),
     ("time", "parameters", {"batch": True}, "'batch' to be an integer >= 1"),
     ("time", "value", -0.1, "a finite number >= 0"),

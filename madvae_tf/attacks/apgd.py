@@ -1,0 +1,188 @@
+"""Auto-PGD: projected ascent with momentum whose step size finds itself (Croce & Hein 2020, section 3, Algorithm 1).
+
+    z       = P(x_k + eta d(grad L(x_k)))
+    x_{k+1} = P(x_k + 0.75 (z - x_k) + 0.25 (x_k - x_{k-1}))        the first step without momentum
+
+eta starts at 2 epsilon. At the checkpoints w_j = ceil(p_j N), p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06),
+it is halved, and the search goes on from the best point so far, for an image whose objective (1) rose in fewer than 0.75 of the
+steps since the last checkpoint, or (2) has the best value and the step size that it had there.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import tensorflow as tf
+
+from madvae_tf.attacks.base import NUM_CLASSES, Seed, Target
+from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
+from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, ascent, goal_class
+from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.errors import lookup
+from madvae_tf.parameters import parameter
+
+_MOMENTUM, _RISES = 0.75, 0.75
+
+
+def checkpoints(iterations: int) -> list[int]:
+    """w_1, w_2, ... up to `iterations`; the shares p_j are counted in hundredths, so that nothing rounds."""
+    previous, share, found = 0, 22, []
+    while share < 100:
+        # The ceiling of share * iterations / 100.
+        found.append(-(-share * iterations // 100))
+        previous, share = share, share + max(share - previous - 3, 6)
+    return sorted(set(found))
+
+
+class _State(NamedTuple):
+    index: tf.Tensor  # int32 ()
+    image: tf.Tensor  # float32 (batch, 28, 28, 1): x_k, then x_{k-1} and the best so far
+    before: tf.Tensor
+    best: tf.Tensor
+    value: tf.Tensor  # float32 (batch,): the objective at x_k, then at the best
+    highest: tf.Tensor
+    gradient: tf.Tensor  # as the images: at x_k, then at the best
+    best_gradient: tf.Tensor
+    step: tf.Tensor  # float32 (batch,): eta, and what it and the best value were at the last checkpoint
+    checked_step: tf.Tensor
+    checked_highest: tf.Tensor
+    rises: tf.Tensor  # int32 (batch,), since the last checkpoint
+    result: tf.Tensor  # a fooling image, where there is one
+    result_value: tf.Tensor  # float32 (batch,)
+    done: tf.Tensor  # bool (batch,): there is one
+
+
+@tf.function
+def goals(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
+    """Of each image the wrong class that its logits rank `rank`-th, int64 (batch,)."""
+    return goal_class(logits(x), y, rank)
+
+
+@tf.function
+def _ascend(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    loss: str,
+    norm: str,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    goal: tf.Tensor,
+    start: tf.Tensor,
+    epsilon: tf.Tensor,
+    windows: tf.Tensor,
+    early: tf.Tensor,
+) -> tf.Tensor:
+    """One run. `windows` int32 (iterations + 1,): at a checkpoint the steps since the last one, else 0."""
+
+    def step(old: _State) -> tuple[_State]:
+        index = old.index + 1
+        along = project(old.image + spread(old.step) * direction(old.gradient, norm), x, epsilon, norm)
+        momentum = tf.where(index > 1, _MOMENTUM, 1.0)
+        moved = old.image + momentum * (along - old.image) + (1 - momentum) * (old.image - old.before)
+        image = project(moved, x, epsilon, norm)
+        value, gradient, fooled = ascent(logits, loss, image, y, goal)
+
+        rises = old.rises + tf.cast(value > old.value, tf.int32)
+        better = value > old.highest
+        best, best_gradient = (
+            tf.where(spread(better), new, kept)
+            for new, kept in ((image, old.best), (gradient, old.best_gradient))
+        )
+        highest = tf.maximum(value, old.highest)
+        taken = fooled & tf.where(old.done, tf.logical_not(early) & (value > old.result_value), True)
+
+        window = windows[index]
+        check = window > 0
+        few = tf.cast(rises, tf.float32) < _RISES * tf.cast(window, tf.float32)
+        stuck = (old.step == old.checked_step) & (highest == old.checked_highest)
+        halve = check & (few | stuck)
+        return (
+            _State(
+                index=index,
+                image=tf.where(spread(halve), best, image),
+                before=old.image,
+                best=best,
+                value=tf.where(halve, highest, value),
+                highest=highest,
+                gradient=tf.where(spread(halve), best_gradient, gradient),
+                best_gradient=best_gradient,
+                step=tf.where(halve, old.step / 2, old.step),
+                checked_step=tf.where(check, old.step, old.checked_step),
+                checked_highest=tf.where(check, highest, old.checked_highest),
+                rises=tf.where(check, 0, rises),
+                result=tf.where(spread(taken), image, old.result),
+                result_value=tf.where(taken, value, old.result_value),
+                done=old.done | fooled,
+            ),
+        )
+
+    value, gradient, fooled = ascent(logits, loss, start, y, goal)
+    size = tf.fill(tf.shape(value), 2 * epsilon)
+    state = _State(
+        index=tf.constant(0),
+        **dict.fromkeys(("image", "before", "best", "result"), start),
+        **dict.fromkeys(("value", "highest", "checked_highest", "result_value"), value),
+        **dict.fromkeys(("gradient", "best_gradient"), gradient),
+        step=size,
+        checked_step=size,
+        rises=tf.zeros_like(value, tf.int32),
+        done=fooled,
+    )
+    (state,) = tf.while_loop(
+        lambda state: (
+            (state.index + 1 < windows.shape[0]) & tf.logical_not(early & tf.reduce_all(state.done))
+        ),
+        step,
+        (state,),
+    )
+    return tf.where(spread(state.done), state.result, state.best)
+
+
+@dataclasses.dataclass(frozen=True)
+class APGD(RepeatedAttack):
+    """Auto-PGD; see the module's docstring. It has no parameter but its budget of iterations.
+
+    Attributes:
+        norm: linf or l2.
+        loss: a row of `OBJECTIVES`; a targeted one is run for the `targets` most likely wrong classes of each image.
+        restarts: random starts (of each target).
+        early: whether an image stops at its first success; if not, it goes on to the largest objective, for images that are to
+            be carried over to another model.
+    """
+
+    name: ClassVar[str] = "apgd"
+    norm: str = parameter("linf")
+    epsilon: float = parameter(0.3)
+    loss: str = parameter("cross_entropy")
+    iterations: int = parameter(100, minimum=1)
+    restarts: int = parameter(1, minimum=1)
+    targets: int = parameter(NUM_CLASSES - 1, minimum=1, maximum=NUM_CLASSES - 1)
+    early: bool = parameter(True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_norm(self.norm)
+        lookup(OBJECTIVES, self.loss, "loss")
+
+    @property
+    def runs(self) -> int:
+        """Restarts, times the target classes of a targeted loss."""
+        return self.restarts * (self.targets if self.loss in TARGETED else 1)
+
+    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+        goal = y
+        if self.loss in TARGETED:
+            goal = goals(target.logits, x, y, tf.constant(number % self.targets))
+        points = checkpoints(self.iterations)
+        windows = dict(zip(points, (b - a for a, b in zip([0, *points], points, strict=False)), strict=True))
+        return _ascend(
+            target.logits,
+            self.loss,
+            self.norm,
+            x,
+            y,
+            goal,
+            random_start(x, self.epsilon, self.norm, image_seeds(x, seed)),
+            tf.constant(self.epsilon),
+            tf.constant([windows.get(index, 0) for index in range(self.iterations + 1)]),
+            tf.constant(self.early),
+        )

@@ -1,0 +1,75 @@
+"""What an attack maximises, from the logits z, the true label y and, for the targeted ones, a goal class t; all (batch,).
+
+    cross_entropy   -log softmax(z)_y
+    margin          max_{j != y} z_j - z_y                                                  Carlini & Wagner 2017
+    dlr             (max_{j != y} z_j - z_y) / (z_(1) - z_(3))                              Croce & Hein 2020, eq. 6
+    dlr_targeted    (z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2)                             eq. 7
+    margin_targeted z_t - z_y
+
+z_(k) is the k-th largest logit. The difference-of-logits ratio does not change when the logits are shifted or scaled, so that no
+defence can hide its gradient by making the logits large.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+_TINY = 1e-12
+
+
+def _at(z: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+    return tf.gather(z, classes, batch_dims=1)
+
+
+def _others(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.one_hot(y, z.shape[-1], on_value=True, off_value=False), z.dtype.min, z)
+
+
+def cross_entropy(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(y, z)
+
+
+def margin(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(_others(z, y), axis=1) - _at(z, y)
+
+
+def dlr(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    top = tf.math.top_k(z, 3).values
+    return margin(z, y, goal) / (top[:, 0] - top[:, 2] + _TINY)
+
+
+def dlr_targeted(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    top = tf.math.top_k(z, 4).values
+    return margin_targeted(z, y, goal) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + _TINY)
+
+
+def margin_targeted(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    return _at(z, goal) - _at(z, y)
+
+
+OBJECTIVES: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    function.__name__: function for function in (cross_entropy, margin, dlr, dlr_targeted, margin_targeted)
+}
+TARGETED = ("dlr_targeted", "margin_targeted")
+
+
+def goal_class(z: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
+    """The wrong class with the rank-th largest logit (from 0), int64 (batch,)."""
+    ranked = tf.argsort(_others(z, y), axis=1, direction="DESCENDING")
+    return tf.cast(ranked[:, rank], tf.int64)
+
+
+def ascent(
+    logits: Callable[[tf.Tensor], tf.Tensor], loss: str, x: tf.Tensor, y: tf.Tensor, goal: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One look at the target.
+
+    Returns:
+        the objective (batch,), its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        z = logits(x)
+        value = OBJECTIVES[loss](z, y, goal)
+    gradient = tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return value, tf.convert_to_tensor(gradient), tf.not_equal(tf.argmax(z, axis=1), y)

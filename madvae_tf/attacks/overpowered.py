@@ -1,0 +1,168 @@
+"""The overpowered attack (Jalal et al. 2017): a search on the defence's own manifold, which its purifier leaves as it is.
+
+For the decoder G and the whole system's margin m(x') = z_y - max_{j != y} z_j, it seeks the saddle point
+
+    min over z, max over lambda >= 0 of   mean_k max(m(G(z) + r_k u_k), -confidence) + lambda (mean (G(z) - x)^2 - epsilon^2 / 784)
+
+with Adam on z and plain ascent on lambda; u_k are random directions of norm 1, drawn anew at each step, one for each radius r_k, so
+that what is found is no accident of one point. The first G(z) within epsilon of x that is misclassified wins. Everything is per
+image: lambda, Adam's moments, margins and the end. One image of the pair is x itself.
+
+From the ported code are the 20 restarts, Adam's 0.05, lambda's start at 1000, the radii and the confidence; it averages 100 directions at
+each step. lambda's rate, the number of steps and the first restart, from the encoder's own code of x, are ours.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import tensorflow as tf
+
+from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.geometry import PIXELS, distance, draws, image_seeds, spread
+from madvae_tf.attacks.objectives import margin
+from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.errors import UserError
+from madvae_tf.parameters import parameter
+
+_FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
+RADII = (1.0, 2.5, 3.0, 3.5)
+
+
+class _State(NamedTuple):
+    index: tf.Tensor  # int32 ()
+    z: tf.Tensor  # float32 (batch, latent), as the two moments
+    first_moment: tf.Tensor
+    second_moment: tf.Tensor
+    multiplier: tf.Tensor  # float32 (batch,)
+    result: tf.Tensor  # float32 (batch, 28, 28, 1)
+    done: tf.Tensor  # bool (batch,)
+
+
+@tf.function
+def _search(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    decode: Callable[[tf.Tensor], tf.Tensor],
+    x: tf.Tensor,
+    y: tf.Tensor,
+    start: tf.Tensor,
+    seeds: tf.Tensor,
+    epsilon: tf.Tensor,
+    confidence: tf.Tensor,
+    learning_rate: tf.Tensor,
+    multiplier: tf.Tensor,
+    multiplier_rate: tf.Tensor,
+    iterations: tf.Tensor,
+) -> tf.Tensor:
+    def step(old: _State) -> tuple[_State]:
+        # Another stream at each step, the same for an image whatever its batch.
+        noise = draws(seeds + old.index, [len(RADII), PIXELS], normal=True)
+        noise = noise / tf.norm(noise, axis=2, keepdims=True)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(old.z)
+            image = decode(old.z)
+            excess = tf.reduce_mean(tf.square(image - x), [1, 2, 3]) - tf.square(epsilon) / PIXELS
+            margins = []
+            for number, radius in enumerate(RADII):
+                near = tf.clip_by_value(
+                    image + radius * tf.reshape(noise[:, number], tf.shape(image)), 0.0, 1.0
+                )
+                margins.append(tf.maximum(-margin(logits(near), y, y), -confidence))
+            loss = tf.add_n(margins) / len(RADII) + old.multiplier * excess
+        gradient = tf.convert_to_tensor(tape.gradient(loss, old.z))
+
+        wrong = tf.not_equal(tf.argmax(logits(image), axis=1), y)
+        found = wrong & (distance(image - x, "l2") <= epsilon)
+        time = tf.cast(old.index + 1, tf.float32)
+        first = _FIRST_DECAY * old.first_moment + (1 - _FIRST_DECAY) * gradient
+        second = _SECOND_DECAY * old.second_moment + (1 - _SECOND_DECAY) * tf.square(gradient)
+        rate = learning_rate * tf.sqrt(1 - tf.pow(_SECOND_DECAY, time)) / (1 - tf.pow(_FIRST_DECAY, time))
+        return (
+            _State(
+                index=old.index + 1,
+                z=old.z - rate * first / (tf.sqrt(second) + _ADAM_EPSILON),
+                first_moment=first,
+                second_moment=second,
+                multiplier=tf.maximum(old.multiplier + multiplier_rate * excess, 0.0),
+                result=tf.where(spread(found & tf.logical_not(old.done)), image, old.result),
+                done=old.done | found,
+            ),
+        )
+
+    zeros = tf.zeros_like(start)
+    state = _State(
+        index=tf.constant(0),
+        z=start,
+        first_moment=zeros,
+        second_moment=zeros,
+        multiplier=tf.fill(tf.shape(y), multiplier),
+        result=x,
+        done=tf.zeros_like(y, tf.bool),
+    )
+    (state,) = tf.while_loop(
+        lambda state: (state.index < iterations) & tf.logical_not(tf.reduce_all(state.done)), step, (state,)
+    )
+    return state.result
+
+
+@dataclasses.dataclass(frozen=True)
+class Overpowered(RepeatedAttack):
+    """The overpowered attack; see the module's docstring. Its target needs `encode` and `decode`.
+
+    Attributes:
+        epsilon: the L2 budget.
+        confidence: margins below its negative are no longer lowered.
+        iterations: steps of a run.
+        learning_rate: Adam's, on the latent code.
+        multiplier, multiplier_rate: lambda's start, and its ascent.
+        restarts: the first from the code of x, the others from the prior.
+    """
+
+    name: ClassVar[str] = "overpowered"
+    norm: ClassVar[str] = "l2"
+    epsilon: float = parameter(4.0)
+    confidence: float = parameter(1.0)
+    iterations: int = parameter(200, minimum=1)
+    learning_rate: float = parameter(0.05, open_minimum=True)
+    multiplier: float = parameter(1000.0)
+    multiplier_rate: float = parameter(1000.0)
+    restarts: int = parameter(20, minimum=1)
+
+    @property
+    def runs(self) -> int:
+        """One for each restart."""
+        return self.restarts
+
+    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+        """As the base's.
+
+        Raises:
+            UserError: the target has no `encode` or no `decode`.
+        """
+        if target.encode is None or target.decode is None:
+            raise UserError(
+                "Invalid target of overpowered: received one without encode and decode, expected one with both."
+            )
+        seeds = image_seeds(x, seed)
+        start = target.encode(x)
+        if number:
+            start = draws(seeds, [int(start.shape[1])], normal=True)
+        return _search(
+            target.logits,
+            target.decode,
+            x,
+            y,
+            start,
+            seeds,
+            *map(
+                tf.constant,
+                (
+                    self.epsilon,
+                    self.confidence,
+                    self.learning_rate,
+                    self.multiplier,
+                    self.multiplier_rate,
+                    self.iterations,
+                ),
+            ),
+        )

@@ -1,0 +1,204 @@
+"""The Square attack: random search with square patches that asks for logits only (Andriushchenko et al. 2020).
+
+L-infinity starts from vertical stripes of +-epsilon; a query adds +-2 epsilon in one random h x h window and projects. L2 starts from a
+5 x 5 grid of bumps of norm epsilon in all; a query moves the change within a random window W2 to another, W1, with a random
+bump e(h) (Algorithm 3):
+
+    c_W1 <- u / ||u|| sqrt(||c_{W1 u W2}||^2 + epsilon^2 - ||c||^2),   u = +-e + c_W1 / ||c_W1||,   c_W2 <- 0
+
+A query's image is kept where it lowers the margin z_y - max z_j. h^2 is the share p of the pixels, which starts at 0.8 and is halved at
+10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 of 10,000 queries, scaled to the number there are.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, spread
+from madvae_tf.attacks.objectives import margin
+from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.parameters import parameter
+
+SIDE = IMAGE_SHAPE[0]
+_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+_GRID = 5
+_TINY = 1e-10
+
+
+def sides(queries: int, share: float, norm: str) -> np.ndarray:
+    """The window's side at every query, int32 (queries,): the nearest integer, for L2 odd and at least 3."""
+    found = []
+    for query in range(queries):
+        p = share / 2 ** sum(10_000 * query // queries > halving for halving in _HALVINGS)
+        side = max(round(math.sqrt(p) * SIDE), 1 if norm == "linf" else 3)
+        found.append(side + (norm == "l2" and side % 2 == 0))
+    return np.array(found, np.int32)
+
+
+def bump(height: int, width: int) -> np.ndarray:
+    """A pyramid of nested rectangles, float64 (height, width): ring M from outside weighs sum_{k<=M} 1 / (n + 1 - k)^2."""
+    n = max(height, width) // 2
+    row, column = (np.abs(np.arange(length) - length // 2)[:, None] for length in (height, width))
+    ring = n - np.maximum(row, column.T)
+    return np.array([[sum(1.0 / (n + 1 - k) ** 2 for k in range(m + 1)) for m in line] for line in ring])
+
+
+def double_bump(side: int) -> np.ndarray:
+    """e(side), of norm 1: a bump in the upper half, its negative in the lower, float64 (side, side)."""
+    upper = side // 2
+    both = np.concatenate([bump(upper, side), -bump(side - upper, side)]) if upper else np.ones((1, 1))
+    return both / np.linalg.norm(both)
+
+
+def _patterns(wanted: np.ndarray) -> np.ndarray:
+    """double_bump of each side at the upper left of an empty image, float32 (28, 28, 28); only those `wanted`."""
+    table = np.zeros((SIDE, SIDE, SIDE), np.float32)
+    for side in np.unique(wanted):
+        table[side, :side, :side] = double_bump(side)
+    return table
+
+
+def _inside(corner: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """The windows from their corners, int32 (batch, 2) -> bool (batch, 28, 28, 1)."""
+    place = tf.range(SIDE)[None, :] - corner[:, :, None][:, 0]
+    across = tf.range(SIDE)[None, :] - corner[:, :, None][:, 1]
+    row, column = ((part >= 0) & (part < side) for part in (place, across))
+    return (row[:, :, None] & column[:, None, :])[..., None]
+
+
+def _placed(pattern: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
+    """The (28, 28) pattern moved to each image's corner, transposed where `turned`: float32 (batch, 28, 28, 1)."""
+    shape = tf.where(turned[:, None, None], tf.transpose(pattern)[None], pattern[None])
+    # A negative index gives a row of zeros.
+    rows, columns = (tf.one_hot(tf.range(SIDE)[None, :] - corner[:, axis, None], SIDE) for axis in (0, 1))
+    return tf.einsum("bri,bij,bcj->brc", rows, shape, columns)[..., None]
+
+
+def _norm(change: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_sum(tf.square(change), axis=[1, 2, 3], keepdims=True))
+
+
+def _moved_mass(
+    change: tf.Tensor, epsilon: tf.Tensor, first: tf.Tensor, second: tf.Tensor, shape: tf.Tensor
+) -> tf.Tensor:
+    """Algorithm 3: the change with the mass of window `second` in window `first`; masks and signed bump, (batch, 28, 28, 1)."""
+    one, two = tf.cast(first, tf.float32), tf.cast(second, tf.float32)
+    unused = tf.maximum(tf.square(epsilon) - tf.square(_norm(change)), 0.0)
+    inside = change * one
+    direction = shape + inside / tf.maximum(_norm(inside), _TINY)
+    available = tf.sqrt(tf.square(_norm(change * tf.cast(first | second, tf.float32))) + unused)
+    placed = direction / tf.maximum(_norm(direction), _TINY) * available
+    return tf.where(first, placed, change * (1 - two))
+
+
+def _stripes(seeds: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
+    return epsilon * tf.sign(draws(seeds, [1, SIDE, 1]))
+
+
+def _grid(seeds: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
+    side = SIDE // _GRID
+    pattern = np.zeros((SIDE, SIDE), np.float32)
+    pattern[:side, :side] = double_bump(side)
+    chance = draws(seeds, [_GRID * _GRID, 2])
+    start = (SIDE - side * _GRID) // 2
+    change = tf.zeros([tf.shape(seeds)[0], *IMAGE_SHAPE])
+    for tile in range(_GRID * _GRID):
+        corner = [start + side * (tile // _GRID), start + side * (tile % _GRID)]
+        corners = tf.tile(tf.constant([corner]), tf.stack([tf.shape(seeds)[0], 1]))
+        shape = _placed(tf.constant(pattern), corners, chance[:, tile, 1] > 0)
+        change += spread(tf.sign(chance[:, tile, 0])) * shape
+    return epsilon * change / _norm(change)
+
+
+@tf.function
+def _search(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    norm: str,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    seed: tf.Tensor,
+    epsilon: tf.Tensor,
+    sizes: tf.Tensor,
+    patterns: tf.Tensor,
+) -> tf.Tensor:
+    """The image of the lowest margin found; an image that is fooled asks no more."""
+    queries = int(sizes.shape[0])  # pyright: ignore[reportArgumentType]
+    seeds = image_seeds(x, seed)
+    chance = draws(seeds, [queries, 6])
+    # The stream of the starting image is another one.
+    start = (_stripes if norm == "linf" else _grid)(tf.bitwise.bitwise_xor(seeds, 1), epsilon)
+    image = tf.clip_by_value(x + start, 0.0, 1.0)
+
+    def step(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        size = sizes[query]
+        here = chance[:, query]
+        # Uniform in [-1, 1) to the integers 0..28 - side.
+        corners = tf.cast(tf.floor((here[:, :4] + 1) / 2 * tf.cast(SIDE - size + 1, tf.float32)), tf.int32)
+        corners = tf.minimum(corners, SIDE - size)
+        sign = spread(tf.where(here[:, 4] < 0, -1.0, 1.0))
+        first = _inside(corners[:, :2], size)
+        if norm == "linf":
+            change = image - x + 2 * epsilon * sign * tf.cast(first, tf.float32)
+            change = tf.clip_by_value(change, -epsilon, epsilon)
+        else:
+            shape = sign * _placed(patterns[size], corners[:, :2], here[:, 5] > 0)
+            change = _moved_mass(image - x, epsilon, first, _inside(corners[:, 2:], size), shape)
+            change *= tf.minimum(1.0, epsilon / tf.maximum(_norm(change), _TINY))
+        candidate = tf.clip_by_value(x + change, 0.0, 1.0)
+        found = -margin(logits(candidate), y, y)
+        better = (found < lowest) & (lowest >= 0)
+        return query + 1, tf.where(spread(better), candidate, image), tf.where(better, found, lowest)
+
+    _, image, _ = tf.while_loop(
+        lambda query, image, lowest: (query < queries) & tf.reduce_any(lowest >= 0),
+        step,
+        (tf.constant(1), image, -margin(logits(image), y, y)),
+    )
+    return image
+
+
+@dataclasses.dataclass(frozen=True)
+class Square(RepeatedAttack):
+    """The Square attack; see the module's docstring. It takes no gradient.
+
+    Attributes:
+        norm: linf or l2.
+        queries: of an image, the starting image's among them.
+        share: of the pixels, in the first windows.
+        restarts: each of `queries`.
+    """
+
+    name: ClassVar[str] = "square"
+    norm: str = parameter("linf")
+    epsilon: float = parameter(0.3)
+    queries: int = parameter(5000, minimum=1)
+    share: float = parameter(0.8, maximum=0.9, open_minimum=True)
+    restarts: int = parameter(1, minimum=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_norm(self.norm)
+
+    @property
+    def runs(self) -> int:
+        """One for each restart."""
+        return self.restarts
+
+    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+        sizes = sides(self.queries, self.share, self.norm)
+        return _search(
+            target.logits,
+            self.norm,
+            x,
+            y,
+            tf.constant(seed, tf.int64),
+            tf.constant(self.epsilon),
+            tf.constant(sizes),
+            tf.constant(_patterns(sizes)),
+        )

@@ -1,0 +1,190 @@
+"""Attacks on whole systems: a table for each budget, the curves that must fall, restarts and gradients, and the checklist.
+
+The checklist is Carlini et al. 2019, "On Evaluating Adversarial Robustness", filled from the rows alone: what was not measured is said so.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from madvae_tf.report import words
+from madvae_tf.report.grids import GRID, Block, cell, head_of
+from madvae_tf.report.markup import DASH, attack_title, figure, kept, number, table, text
+from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, Row
+from madvae_tf.report.seeds import mean_rows
+
+# Names that only sequences and the worst case carry; a single attack's parameters are in results.json.
+_WORST, _CURVE = "worst_case", "pgd_curve"
+
+
+def section(rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    """Everything of table "robustness"; nothing without rows."""
+    found = mean_rows([row for row in rows if row["table"] == "robustness"])
+    if not found:
+        return ""
+    balls = sorted(
+        {(row["parameters"]["norm"], row["parameters"]["epsilon"]) for row in found},
+        key=lambda ball: (list(NORMS).index(ball[0]), ball[1]),
+    )
+    tables = [_ball(found, norm, epsilon) for norm, epsilon in balls]
+    return "".join([*tables, _curves(found), _sanity(found), _checklist(found, warnings)])
+
+
+def _of_ball(rows: Sequence[Row], norm: str, epsilon: float) -> list[Row]:
+    return [
+        row
+        for row in rows
+        if (row["parameters"]["norm"], row["parameters"]["epsilon"]) == (norm, epsilon)
+        and row["metric"] == "accuracy"
+        and row["attack"] != _CURVE
+    ]
+
+
+def _ball(rows: Sequence[Row], norm: str, epsilon: float) -> str:
+    """Defences and threat models in lines, attacks and the worst case in columns."""
+    found = _of_ball(rows, norm, epsilon)
+    columns = [attack for attack in ATTACKS if any(row["attack"] == attack for row in found)]
+    lines: dict[tuple[str, str], list[Row]] = {}
+    for row in found:
+        lines.setdefault((row["defense"], row["threat_model"]), []).append(row)
+    order = (list(DEFENSES), list(THREAT_MODELS))
+    body = []
+    for line in sorted(
+        lines, key=lambda pair: [names.index(name) for names, name in zip(order, pair, strict=True)]
+    ):
+        defense, model = line
+        first = head_of(lines[line])
+        title = DEFENSES[defense] + "".join(
+            f'<span class="detail">{detail}</span>' for detail in (first.text, model)
+        )
+        cells = []
+        for attack in columns:
+            own = [row for row in lines[line] if row["attack"] == attack]
+            cells.append(_worst(own) if attack == _WORST else cell(own, _draw, first))
+        body.append([title, *cells])
+    if not body:
+        return ""
+    name = f"robustness-{norm}-{epsilon:g}".replace(".", "-")
+    caption = (
+        f"<b>{NORMS[norm]} budget {epsilon:g}.</b> Accuracy against the label with its 95% Wilson interval. “then” columns: AutoAttack’s "
+        "sequence, each attack on what the former left. Worst case: an image counts as right only if no attack of the line fooled it; "
+        f"“of all” takes every threat model’s attacks together.{words.several_seeds(found)} {words.evidence(found)}."
+    )
+    return table(name, caption, ["Defence", *map(attack_title, columns)], body, attributes=GRID)
+
+
+def _draw(block: Block) -> str:
+    return kept(block.get("accuracy"), None)
+
+
+def _worst(rows: Sequence[Row]) -> str:
+    parts = []
+    for row in rows:
+        over = ' <span class="detail">of all</span>' if "over" in row["parameters"] else ""
+        parts.append(f'<span class="accuracy">{figure(row)}{over}</span>')
+    return "".join(parts) or DASH
+
+
+def _curves(rows: Sequence[Row]) -> str:
+    """PGD by budget and by steps: a line a defence, a column a place on the axis."""
+    found = [row for row in rows if row["attack"] == _CURVE]
+    axes = {"epsilon": "ε =", "steps": "steps ="}
+    parts = []
+    for axis, title in axes.items():
+        own = [row for row in found if row["parameters"].get("curve") == axis]
+        if not own:
+            continue
+        places = sorted({row["parameters"]["at"] for row in own})
+        body = []
+        for defense in (name for name in DEFENSES if any(row["defense"] == name for row in own)):
+            mine = [row for row in own if row["defense"] == defense]
+            first = head_of(mine)
+            cells = [
+                cell([row for row in mine if row["parameters"]["at"] == place], _draw, first)
+                for place in places
+            ]
+            body.append([f'{DEFENSES[defense]}<span class="detail">{first.text}</span>', *cells])
+        budget = "" if axis == "epsilon" else f" at L<sub>∞</sub> {own[0]['parameters']['epsilon']:g}"
+        caption = (
+            f"<b>Accuracy under PGD by {'budget (L<sub>∞</sub>)' if axis == 'epsilon' else 'steps' + budget}.</b> It must fall from left to "
+            f"right{', and at 0.5, where any image can be made grey, to chance' if axis == 'epsilon' else ''}. {words.evidence(own)}."
+        )
+        head = ["Defence", *(f"{title} {place:g}" for place in places)]
+        parts.append(table(f"robustness-by-{axis}", caption, head, body, attributes=GRID))
+    return "".join(parts)
+
+
+def _sanity(rows: Sequence[Row]) -> str:
+    """Gradients that vanished, and what restarts brought."""
+    vanished = [row for row in rows if row["metric"] == "zero_gradient_share"]
+    restarts = [row for row in rows if row["metric"] == "restart_share"]
+    body = [
+        [
+            f'{DEFENSES[row["defense"]]}<span class="detail">{text(row["threat_model"])}</span>',
+            f"{attack_title(row['attack'])}, {NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g}",
+            "later runs’ share of its successes",
+            number(row["value"]),
+            str(row["n"]),
+        ]
+        for row in restarts
+    ]
+    body = [
+        [DEFENSES[row["defense"]], "clean images", "gradient exactly 0", figure(row), str(row["n"])]
+        for row in vanished
+    ] + body
+    if not body:
+        return ""
+    caption = (
+        "<b>Gradients and restarts.</b> A gradient of exactly 0 stops every attack that follows it. Later runs of an attack (restarts, "
+        "target classes) that bring much say that still more of them would bring more."
+    )
+    return table(
+        "robustness-sanity", caption, ["Defence", "Where", "What", "Share", "n"], body, attributes=GRID
+    )
+
+
+def _checklist(rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    """Questions of the checklist and what the rows answer."""
+    accuracy = [row for row in rows if row["metric"] == "accuracy"]
+    attacks = {row["attack"] for row in accuracy}
+    models = {row["threat_model"] for row in accuracy if row["defense"] != "none"}
+    alone = [row for row in accuracy if (row["defense"], row["attack"]) == ("none", _WORST)]
+    highest = max((row["value"] for row in alone), default=None)
+    said = " ".join(map(str, warnings))
+
+    def measured(names: Iterable[str]) -> str:
+        wanted = attacks & set(names)
+        return _listed([attack_title(name).removeprefix("then ") for name in ATTACKS if name in wanted])
+
+    answers = {
+        "Is the attacker’s knowledge stated, and has one who knows everything been tried?": (
+            f"Measured for defences: {_listed([name for name in THREAT_MODELS if name in models])}."
+        ),
+        "Do the attacks break the undefended classifier?": (
+            "Not measured."
+            if highest is None
+            else f"It keeps at most {number(highest)} in the worst case of a budget."
+        ),
+        "Adaptive attacks around gradients that mislead?": measured(
+            name for name in ATTACKS if name.startswith(("bpda", "eot", "latent", "overpowered"))
+        ),
+        "Attacks without gradients?": measured(("square",)),
+        "Several losses, iterations to convergence, restarts?": measured(
+            ("pgd_restarts", "apgd_ce_restarts", "apgd_margin", "apgd_dlr", "apgd_ce", "apgd_t")
+        ),
+        "The AutoAttack standard set?": measured(("autoattack_standard",)),
+        "Accuracy against budget, up to chance?": measured((_CURVE,)),
+        "Does white-box beat black-box, more knowledge less, more steps fewer?": (
+            "Warnings of this page say where not."
+            if any(sign in said for sign in ("beats", "mislead", "more attack", "above chance", "vanish"))
+            else "No check found otherwise."
+        ),
+        "Per-image worst case over all attacks?": measured((_WORST,)),
+    }
+    items = "".join(
+        f"<div><dt>{question}</dt><dd>{answer}</dd></div>" for question, answer in answers.items()
+    )
+    return f'<h3>Checklist</h3><dl class="notes">{items}</dl>'
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "Not measured"

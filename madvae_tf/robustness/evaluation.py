@@ -1,0 +1,249 @@
+"""`evaluate`: how many images any callable still classifies right under suites of attacks, in float32, resumable."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from madvae_tf.attacks import Target, fold_seed, run_attack
+from madvae_tf.attacks.repeated import runs_of
+from madvae_tf.errors import UserError
+from madvae_tf.evaluate import batched, wilson_interval
+from madvae_tf.images import check_images
+from madvae_tf.progress import progress_bar
+from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
+from madvae_tf.robustness.suites import Suite, Trial, auto_attack
+
+_CLASSES = 10
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a trial left.
+
+    Attributes:
+        suite, trial: which.
+        right: bool (n,), classified right after it; in a sequential suite after it and all before it.
+        left: for each of its runs (restarts, targets), how many were right after it.
+    """
+
+    suite: Suite
+    trial: Trial
+    right: np.ndarray
+    left: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Who survived what.
+
+    Attributes:
+        clean: bool (n,), classified right without an attack.
+        outcomes: of every trial, in order.
+    """
+
+    clean: np.ndarray
+    outcomes: tuple[Outcome, ...]
+
+    def right(self, name: str) -> np.ndarray:
+        """Bool (n,): right after the suite or the trial of this name.
+
+        Raises:
+            UserError: there is none.
+        """
+        found = [o.right for o in self.outcomes if name in (o.suite.name, o.trial.label)]
+        if not found:
+            known = dict.fromkeys(n for o in self.outcomes for n in (o.suite.name, o.trial.label))
+            raise UserError(f"Unknown suite or trial {name!r}. Expected one of: {', '.join(known)}.")
+        return np.logical_and.reduce(found)
+
+    @property
+    def worst(self) -> np.ndarray:
+        """Bool (n,): right whatever was done to the image."""
+        return np.logical_and.reduce([self.clean, *(outcome.right for outcome in self.outcomes)])
+
+    def summary(self) -> str:
+        """A line for each trial, and for the worst case: accuracy, its 95% Wilson interval and n."""
+        lines = [("no attack", self.clean)]
+        lines += [(f"{o.suite.name}: {o.trial.label}", o.right) for o in self.outcomes]
+        lines.append(("worst case", self.worst))
+        shown = []
+        for title, right in lines:
+            low, high = wilson_interval(int(right.sum()), len(right))
+            shown.append(f"{title:40s} {right.mean():.4f} [{low:.4f}, {high:.4f}] n = {len(right)}")
+        return "\n".join(shown)
+
+
+def evaluate(
+    logits_fn: Callable[[tf.Tensor], tf.Tensor],
+    images: np.ndarray,
+    labels: np.ndarray,
+    suites: Sequence[Suite] | None = None,
+    *,
+    target: Target | None = None,
+    targets: Mapping[str, Target] | None = None,
+    seed: int = 0,
+    batch_size: int = 100,
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """Attacks a system and says which images it still classifies right.
+
+    Runs of one attack (restarts, target classes) go to the images that are still right, gathered from all batches. An image
+    that is wrong without an attack counts as lost to every attack.
+
+    Args:
+        logits_fn: the defended system: float32 images (batch, 28, 28, 1) in [0, 1] -> float32 logits (batch, 10). A Keras model,
+            a function of a SavedModel, anything that TensorFlow can trace; attacks but Square need its gradient.
+        images, labels: float (n, 28, 28, 1) in [0, 1], and integers (n,).
+        suites: what to attack with; the AutoAttack standard set at L-infinity 0.3 by default.
+        target: what the attacker attacks, if that is not the system (`target_of`); its images are then shown to the system.
+        targets: further targets by the gradient that a trial names: "identity" (`straight_through`), "expectation".
+        seed: of every random draw.
+        batch_size: images at a time.
+        folder: keeps what each trial has found, batch by batch; the same call goes on from there. A file is known by the
+            attack, its parameters, the seed, the images and labels, and by what both models say of the images.
+        progress: whether a bar is shown.
+
+    Raises:
+        UserError: invalid images or labels, no images, logits of another shape or type or not finite, a gradient without
+            a target, two trials of one name, or a damaged file.
+    """
+    images, labels = _checked(images, labels)
+    suites = [auto_attack()] if suites is None else list(suites)
+    known = {"exact": target or Target(logits_fn), **(targets or {})}
+    _check_trials(suites, known)
+    system = tf.function(logits_fn)
+    clean_logits = _clean_logits(system, images, batch_size)
+    clean = clean_logits.argmax(axis=1) == labels
+    shared = {
+        "seed": seed,
+        "batch_size": batch_size,
+        "images": fingerprint(images, labels),
+        # Rounded, so that no last bit of a sum makes another model of it.
+        "system": fingerprint(np.round(clean_logits, 2)),
+    }
+    outcomes = []
+    total = sum(len(runs_of(trial.attack)) for suite in suites for trial in suite.trials) * len(images)
+    with progress_bar(total, "robustness", "image") if progress else _Silence() as bar:
+        for suite in suites:
+            before = clean
+            for trial in suite.trials:
+                attacked = known[trial.gradient]
+                facts = {
+                    **shared,
+                    "suite": suite.name,
+                    "trial": trial.label,
+                    "attack": trial.attack.name,
+                    "parameters": trial.attack.parameters,
+                    "gradient": trial.gradient,
+                    "target": _told_apart(attacked, images, batch_size),
+                    "before": fingerprint(before),
+                }
+                file = TrialFile(None if folder is None else Path(folder), trial.label, trial_key(facts))
+                state = _run_trial(
+                    trial, attacked, system, images, labels, before, seed, batch_size, file, bar
+                )
+                outcomes.append(Outcome(suite, trial, state.right, tuple(int(n) for n in state.left)))
+                before = state.right if suite.sequential else clean
+    return Evaluation(clean, tuple(outcomes))
+
+
+def _run_trial(
+    trial: Trial,
+    attacked: Target,
+    system: Callable[[tf.Tensor], tf.Tensor],
+    images: np.ndarray,
+    labels: np.ndarray,
+    before: np.ndarray,
+    seed: int,
+    batch_size: int,
+    file: TrialFile,
+    bar: Any,
+) -> Progress:
+    """The trial on the images that are right `before` it."""
+    n = len(images)
+    state = file.load(n) or Progress(before.copy(), np.zeros(n, bool), np.zeros(0, np.int64))
+    runs = runs_of(trial.attack)
+    drawn = fold_seed((seed, zlib.crc32(trial.label.encode())))
+    bar.update(len(state.left) * n + int(state.visited.sum()))
+    for number in range(len(state.left), len(runs)):
+        # Chunks of the images still right; those visited before a stop were whole chunks of the same row.
+        waiting = np.flatnonzero(state.right & ~state.visited)
+        bar.update(n - len(waiting) - int(state.visited.sum()))
+        for start in range(0, len(waiting), batch_size):
+            rows = waiting[start : start + batch_size]
+            # A run of a repeated attack folds its own number in; an attack without runs has one.
+            found = run_attack(runs[number], attacked, images[rows], labels[rows], drawn, batch_size)
+            state.right[rows] = batched(system, found.x_adv, batch_size).argmax(axis=1) == labels[rows]
+            state.visited[rows] = True
+            file.save(state)
+            bar.update(len(rows))
+        state.left = np.append(state.left, state.right.sum())
+        state.visited[:] = False
+        file.save(state)
+    return state
+
+
+def _checked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = check_images(images), np.asarray(labels)
+    if not len(images):
+        raise UserError("Invalid images: received none, expected at least one.")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (len(images),):
+        raise UserError(
+            f"Invalid labels: received {labels.dtype} of shape {labels.shape}, expected integers of shape ({len(images)},)."
+        )
+    return images, labels.astype(np.int64)
+
+
+def _check_trials(suites: Sequence[Suite], known: Mapping[str, Target]) -> None:
+    names = [(suite.name, trial.label) for suite in suites for trial in suite.trials]
+    if len(set(names)) < len(names):
+        raise UserError(
+            f"Invalid suites: received {names}, expected every trial of a suite under a name of its own."
+        )
+    for suite in suites:
+        for trial in suite.trials:
+            if trial.gradient not in known:
+                raise UserError(
+                    f"Invalid targets: {trial.label} asks for the gradient {trial.gradient!r}, received targets for "
+                    f"{', '.join(known)}; give targets={{{trial.gradient!r}: ...}}."
+                )
+
+
+def _clean_logits(
+    system: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batch_size: int
+) -> np.ndarray:
+    logits = batched(system, images, batch_size)
+    if logits.dtype != np.float32 or logits.shape != (len(images), _CLASSES):
+        raise UserError(
+            f"Invalid logits: received {logits.dtype} of shape {logits.shape}, expected float32 of shape "
+            f"({len(images)}, {_CLASSES}); robustness is computed in float32."
+        )
+    if not np.isfinite(logits).all():
+        raise UserError(
+            "Invalid logits: received NaN or infinite ones for clean images, expected finite ones."
+        )
+    return logits
+
+
+def _told_apart(attacked: Target, images: np.ndarray, batch_size: int) -> str:
+    """What tells the attacker's model from another one: its logits of the first images."""
+    return fingerprint(np.round(batched(tf.function(attacked.logits), images[:batch_size], batch_size), 2))
+
+
+class _Silence:
+    """A progress bar that shows nothing."""
+
+    def __enter__(self) -> "_Silence":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, _: int) -> None:
+        """Nothing moves."""

@@ -1,0 +1,75 @@
+"""Rows of results.json, table "robustness", from an evaluation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from madvae_tf.evaluate import Row, rate_row
+from madvae_tf.robustness.evaluation import Evaluation
+from madvae_tf.robustness.sanity import restart_share
+
+TABLE = "robustness"
+WORST = "worst_case"
+
+
+def evaluation_rows(
+    found: Evaluation, common: Mapping[str, Any], ball: Mapping[str, Any], totals: bool = True
+) -> list[Row]:
+    """Accuracy without an attack, after every trial, after every sequence, and in the worst case; restarts' shares.
+
+    Args:
+        common: dataset, threat_model, defense, seed.
+        ball: norm and epsilon, in the parameters of every row.
+        totals: whether the rows without an attack and of the worst case are among them.
+    """
+    rows = [accuracy_row(found.clean, "none", common, ball)] if totals else []
+    before = int(found.clean.sum())
+    for outcome in found.outcomes:
+        parameters = {**ball, **outcome.trial.attack.parameters, "gradient": outcome.trial.gradient}
+        if outcome.suite.sequential:
+            parameters |= {"after": outcome.suite.name}
+        row = accuracy_row(outcome.right, outcome.trial.label, common, parameters)
+        rows.append(row)
+        share = restart_share(outcome, before)
+        if share is not None and len(outcome.left) > 1:
+            rows.append(
+                {
+                    **row,
+                    "metric": "restart_share",
+                    "value": share,
+                    "ci_low": None,
+                    "ci_high": None,
+                    "n": before - outcome.left[-1],
+                }
+            )
+        if outcome.suite.sequential:
+            before = outcome.left[-1] if outcome.left else before
+    for suite in dict.fromkeys(outcome.suite for outcome in found.outcomes):
+        if suite.sequential:
+            rows.append(accuracy_row(found.right(suite.name), suite.name, common, ball))
+    return [*rows, accuracy_row(found.worst, WORST, common, ball)] if totals else rows
+
+
+def accuracy_row(
+    right: np.ndarray, attack: str, common: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> Row:
+    """One row of table "robustness" from who was right."""
+    return rate_row(TABLE, "accuracy", right, {**common, "attack": attack, "parameters": dict(parameters)})
+
+
+def curve_rows(
+    curves: Mapping[str, Mapping[float, np.ndarray]], common: Mapping[str, Any], ball: Mapping[str, Any]
+) -> list[Row]:
+    """Accuracy under PGD by budget and by steps; `parameters["curve"]` names the axis, `at` the place on it."""
+    return [
+        accuracy_row(right, "pgd_curve", common, {**ball, "curve": kind, "at": value})
+        for kind, curve in curves.items()
+        for value, right in curve.items()
+    ]
+
+
+def gradient_row(norms: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]) -> Row:
+    """The share of images at which the gradient is exactly 0."""
+    named = {**common, "attack": "none", "parameters": dict(ball)}
+    return rate_row(TABLE, "zero_gradient_share", norms == 0, named)

@@ -1,0 +1,169 @@
+"""Does the evaluation itself hold? Curves that must fall, gradients that must not vanish, and what must not beat what.
+
+After Carlini et al. 2019, "On Evaluating Adversarial Robustness", and Athalye et al. 2018: robustness that comes from a broken
+attack shows in one of these.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from madvae_tf.attacks import Target
+from madvae_tf.attacks.descent import RestartedPGD
+from madvae_tf.attacks.objectives import ascent
+from madvae_tf.evaluate import batched, wilson_interval
+from madvae_tf.robustness.evaluation import Evaluation, Outcome, evaluate
+from madvae_tf.robustness.suites import Suite, Trial
+
+EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+STEPS = (1, 5, 10, 20, 50, 100)
+CHANCE = 0.1
+# Shares of the images from which on a sanity figure is a warning.
+_VANISHED, _GAP = 0.05, 0.02
+
+
+def _pgd(epsilon: float, iterations: int) -> RestartedPGD:
+    # 2.5 epsilon over all steps reaches any point of the ball from any other (Madry et al. 2017).
+    return RestartedPGD(
+        epsilon=epsilon, iterations=iterations, restarts=1, step_size=max(2.5 * epsilon / iterations, 1e-6)
+    )
+
+
+def curves(
+    target: Target,
+    images: np.ndarray,
+    labels: np.ndarray,
+    epsilon: float = 0.3,
+    iterations: int = 40,
+    epsilons: Sequence[float] = EPSILONS,
+    steps: Sequence[int] = STEPS,
+    **options,
+) -> dict[str, dict[float, np.ndarray]]:
+    """Who survives PGD at each L-infinity budget, and after each number of steps at one budget.
+
+    Args:
+        target: the system.
+        epsilon: of the curve over steps.
+        iterations: of the curve over budgets.
+        options: seed, batch_size, folder, progress of `evaluate`.
+
+    Returns:
+        "epsilon" and "steps": value -> bool (n,), still right.
+    """
+    trials = {("epsilon", value): _pgd(value, iterations) for value in epsilons}
+    trials |= {("steps", value): _pgd(epsilon, value) for value in steps}
+    suite = Suite(
+        "curves", tuple(Trial(f"{kind}-{value:g}", attack) for (kind, value), attack in trials.items())
+    )
+    found = evaluate(target.logits, images, labels, [suite], target=target, **options)
+    kinds: dict[str, dict[float, np.ndarray]] = {"epsilon": {}, "steps": {}}
+    for (kind, value), outcome in zip(trials, found.outcomes, strict=True):
+        kinds[kind][value] = outcome.right
+    return kinds
+
+
+def gradient_norms(
+    target: Target, images: np.ndarray, labels: np.ndarray, batch_size: int = 100
+) -> np.ndarray:
+    """The L2 norm of the cross-entropy's gradient at each clean image, float64 (n,), exactly 0 where it vanished."""
+
+    @tf.function
+    def gradient(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        return ascent(target.logits, "cross_entropy", x, y, y)[1]
+
+    found = []
+    labels = np.asarray(labels, np.int64)
+    for start in range(0, len(images), batch_size):
+        y = labels[start : start + batch_size]
+        y = np.concatenate([y, np.repeat(y[:1], batch_size - len(y))])
+        part = batched(
+            lambda x, y=y: gradient(x, tf.constant(y)), images[start : start + batch_size], batch_size
+        )
+        found.append(np.linalg.norm(part.reshape(len(part), -1).astype(np.float64), axis=1))
+    return np.concatenate(found)
+
+
+def restart_share(outcome: Outcome, before: int) -> float | None:
+    """Of an attack's successes, the share that its first run did not have; None without successes.
+
+    Args:
+        before: how many images were right before the attack.
+    """
+    if not outcome.left or outcome.left[-1] == before:
+        return None
+    return (outcome.left[0] - outcome.left[-1]) / (before - outcome.left[-1])
+
+
+def _higher(better: np.ndarray, worse: np.ndarray) -> bool:
+    """Whether the first rate lies above the second beyond both 95% intervals."""
+    low, _ = wilson_interval(int(better.sum()), len(better))
+    _, high = wilson_interval(int(worse.sum()), len(worse))
+    return low > high
+
+
+def curve_warnings(found: Mapping[str, Mapping[float, np.ndarray]]) -> list[str]:
+    """What is wrong with the curves: accuracy that rises, or that does not fall to chance at budget 0.5."""
+    warnings = []
+    for kind, curve in found.items():
+        points = sorted(curve.items())
+        for (less, before), (more, after) in zip(points, points[1:], strict=False):
+            if _higher(after, before):
+                warnings.append(
+                    f"more attack, higher accuracy: {kind} {more:g} leaves {after.mean():.4f}, {less:g} left {before.mean():.4f}."
+                )
+    last = found.get("epsilon", {}).get(0.5)
+    # Every image can become a flat grey one at 0.5: nothing can tell them apart.
+    if last is not None and wilson_interval(int(last.sum()), len(last))[0] > CHANCE:
+        warnings.append(
+            f"accuracy at epsilon 0.5 is {last.mean():.4f}, above chance ({CHANCE}), where any image can be made grey: PGD fails there."
+        )
+    return warnings
+
+
+def gradient_warnings(norms: np.ndarray) -> list[str]:
+    """Whether gradients vanish."""
+    share = float((norms == 0).mean())
+    if share <= _VANISHED:
+        return []
+    return [
+        f"gradients vanish: exactly 0 at {share:.4f} of the images; attacks that follow them prove nothing."
+    ]
+
+
+def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
+    """Where less knowledge beats more.
+
+    Args:
+        found: threat model -> its evaluation, of the same images.
+    """
+    warnings = []
+    end = found.get("end_to_end")
+    for weaker in ("oblivious", "transfer"):
+        if end is not None and weaker in found and _higher(end.worst, found[weaker].worst):
+            warnings.append(
+                f"a weaker attacker beats a stronger one: {weaker} leaves {found[weaker].worst.mean():.4f}, end_to_end "
+                f"{end.worst.mean():.4f}."
+            )
+    if end is None:
+        return warnings
+    # In a sequence a query-only attack comes last: what it still finds, no gradient attack found.
+    queries = [o for o in end.outcomes if o.trial.attack.name == "square"]
+    others = [o.right for o in end.outcomes if o.trial.attack.name != "square"]
+    if queries and others:
+        stood = np.logical_and.reduce(others)
+        lost = float((stood & ~np.logical_and.reduce([o.right for o in queries])).mean())
+        if lost > _GAP:
+            warnings.append(
+                f"black-box beats white-box: Square fools {lost:.4f} of the images that no gradient attack fooled."
+            )
+    bpda = [o.right for o in end.outcomes if o.trial.gradient == "identity"]
+    exact = [o.right for o in end.outcomes if o.trial.gradient == "exact" and o.trial.attack.name != "square"]
+    if bpda and exact:
+        stood = np.logical_and.reduce(exact)
+        lost = float((stood & ~np.logical_and.reduce(bpda)).mean())
+        if lost > _GAP:
+            warnings.append(
+                f"gradients mislead: BPDA fools {lost:.4f} of the images that no attack with the exact gradient fooled."
+            )
+    return warnings

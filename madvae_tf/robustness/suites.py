@@ -1,0 +1,132 @@
+"""Suites of attacks, by name. The AutoAttack standard set is Croce & Hein's (2020, v. "standard"):
+
+    APGD-CE 100 iterations -> APGD-T, DLR, 9 targets -> FAB-T, 9 targets -> Square, 5,000 queries
+
+one run each, each on what the former left. Its name is carried with these numbers only.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from madvae_tf.attacks import Attack
+from madvae_tf.attacks.apgd import APGD
+from madvae_tf.attacks.descent import RestartedPGD
+from madvae_tf.attacks.fab import FAB
+from madvae_tf.attacks.overpowered import Overpowered
+from madvae_tf.attacks.square import Square
+from madvae_tf.errors import UserError
+
+STANDARD = "autoattack_standard"
+SMALLER = "autoattack_smaller"
+_STANDARD_NUMBERS = {"iterations": 100, "restarts": 1, "targets": 9, "queries": 5000}
+GRADIENTS = ("exact", "identity", "expectation", "latent")
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One attack of a suite.
+
+    Attributes:
+        label: its name in rows and files.
+        attack: with its parameters.
+        gradient: exact, identity (BPDA), expectation (EOT) or latent (latent matching): which of the targets it is given.
+    """
+
+    label: str
+    attack: Attack
+    gradient: str = "exact"
+
+    def __post_init__(self) -> None:
+        if self.gradient not in GRADIENTS:
+            raise UserError(
+                f"Invalid gradient of {self.label}: received {self.gradient!r}, expected one of {', '.join(GRADIENTS)}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """Attacks that belong together.
+
+    Attributes:
+        name: "autoattack_standard" for that set alone.
+        trials: in order.
+        sequential: each on what the former left; if not, each on all images.
+    """
+
+    name: str
+    trials: tuple[Trial, ...]
+    sequential: bool = False
+
+
+def auto_attack(
+    norm: str = "linf",
+    epsilon: float = 0.3,
+    iterations: int = 100,
+    restarts: int = 1,
+    targets: int = 9,
+    queries: int = 5000,
+) -> Suite:
+    """The AutoAttack sequence; named a standard one only with the standard numbers, the defaults.
+
+    Raises:
+        UserError: a parameter that an attack refuses.
+    """
+    own = {"norm": norm, "epsilon": epsilon}
+    numbers = {"iterations": iterations, "restarts": restarts, "targets": targets, "queries": queries}
+    repeated = {**own, "iterations": iterations, "restarts": restarts}
+    return Suite(
+        STANDARD if numbers == _STANDARD_NUMBERS else SMALLER,
+        (
+            Trial("apgd_ce", APGD(**repeated)),
+            Trial("apgd_t", APGD(**repeated, loss="dlr_targeted", targets=targets)),
+            Trial("fab_t", FAB(**repeated, targets=targets)),
+            Trial("square", Square(**own, queries=queries, restarts=restarts)),
+        ),
+        sequential=True,
+    )
+
+
+def gradient_suite(
+    norm: str = "linf",
+    epsilon: float = 0.3,
+    iterations: int = 100,
+    restarts: int = 2,
+    early: bool = True,
+    gradient: str = "exact",
+) -> Suite:
+    """PGD with restarts and APGD with three losses, each on all images.
+
+    Args:
+        early: see `APGD`; False for images that are carried over to another model.
+        gradient: see `Trial`.
+    """
+    own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts, "early": early}
+    # The paper's PGD walks 40 x 0.01 for a budget of 0.3: the same length of path for other numbers.
+    step_size = max(epsilon * 4 / 3 / min(iterations, 40), 1e-6)
+    name = {"exact": "gradient", "identity": "bpda", "expectation": "eot"}.get(gradient, gradient)
+    prefix = "" if gradient == "exact" else f"{name}_"
+    return Suite(
+        name,
+        tuple(
+            Trial(f"{prefix}{label}", attack, gradient)
+            for label, attack in (
+                ("pgd_restarts", RestartedPGD(**own, step_size=step_size)),
+                ("apgd_ce_restarts", APGD(**own)),
+                ("apgd_margin", APGD(**own, loss="margin")),
+                ("apgd_dlr", APGD(**own, loss="dlr")),
+            )
+        ),
+    )
+
+
+def overpowered(epsilon: float = 4.0, iterations: int = 200, restarts: int = 20) -> Suite:
+    """Jalal et al.'s search on the defence's manifold, in L2."""
+    attack = Overpowered(epsilon=epsilon, iterations=iterations, restarts=restarts)
+    return Suite("overpowered", (Trial("overpowered", attack),))
+
+
+SUITES: dict[str, Callable[..., Suite]] = {
+    "gradient": gradient_suite,
+    "autoattack": auto_attack,
+    "overpowered": overpowered,
+}

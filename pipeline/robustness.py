@@ -1,0 +1,144 @@
+"""The stages that attack whole systems: one for each defence, budget, threat model and suite, which is the grain of resuming.
+
+robustness vanilla-linf-0.3-end_to_end-autoattack     one suite
+robustness vanilla-linf-0.3-worst                     the worst case of all of them
+robustness vanilla-sanity                             curves and gradients
+"""
+
+from typing import Any
+
+from madvae_tf.config import Config
+from madvae_tf.errors import UserError, lookup
+from pipeline import costs, steps
+from pipeline.core import Core
+from pipeline.runner import Stage
+
+# Systems whose logits are the classifier's of what their purifier makes: what BPDA needs; and those with a latent distribution: the others.
+_SAMPLED = ("vanilla", "cls", "pd", "combined", "robust", "identity", "defense_vae", "mixture")
+_PURIFIERS = (*_SAMPLED, "binarization", "blur", "defense_gan", "mad_gan")
+_SANITY_STEPS = 6 * 40 + 186
+_NONE = "none"
+# Images fall early, so that a suite takes this share of the time that it would take if none did; a defence that holds takes all of it.
+_LEFT = 0.2
+
+
+def surrogates(config: Config) -> list[tuple[str, int]]:
+    """The variants that a transfer attack needs trained once more, with the seed.
+
+    Raises:
+        UserError: it is the seed of the defences themselves.
+    """
+    own = config.robustness
+    if "transfer" not in own.threat_models:
+        return []
+    found = [(name, own.surrogate_seed) for name in own.defenses if name in config.vae.variants]
+    if found and own.surrogate_seed == config.seed:
+        raise UserError(
+            f"Invalid robustness.surrogate_seed: received {own.surrogate_seed}, the defences' own seed; expected another one."
+        )
+    return found
+
+
+def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[str, Stage]) -> list[Stage]:
+    """The stages of section `robustness`; none without defences.
+
+    Raises:
+        UserError: a defence that the configuration does not have.
+    """
+    own = config.robustness
+    trained: dict[str, Stage | None] = {_NONE: None}
+    trained |= {name: core.vaes[name][2] for name in config.vae.variants}
+    trained |= {stage.instance: stage for stage in baselines}
+    stages = []
+    for name in own.defenses:
+        defense = lookup(trained, name, "defence of section robustness")
+        system = core.both | ({} if defense is None else {"defense": defense})
+        settings = {
+            **core.common,
+            "defense": name,
+            "parameters": {} if defense is None else defense.config["parameters"],
+            "images": own.images,
+            "batch_size": own.batch_size,
+        }
+        for norm, epsilon in (*(("linf", e) for e in own.linf), *(("l2", e) for e in own.l2)):
+            ball = {"norm": norm, "epsilon": epsilon}
+            place = f"{name}-{norm}-{epsilon:g}"
+            parts: dict[str, Stage] = {}
+            for threat_model, suite in _wanted(config, name, norm, name in surrogates):
+                numbers = _numbers(config, suite)
+                given = {**settings, **ball, **numbers, "threat_model": threat_model, "suite": suite}
+                inputs = dict(system)
+                if threat_model == "transfer":
+                    inputs["surrogate"] = surrogates[name]
+                    given["surrogate_parameters"] = surrogates[name].config["parameters"]
+                part = Stage(
+                    "robustness",
+                    f"{place}-{threat_model}-{suite}",
+                    1,
+                    given,
+                    inputs,
+                    steps.attack_system,
+                    cost=_cost(config, name, threat_model, suite),
+                )
+                parts[f"{threat_model}:{suite}"] = part
+            if parts:
+                inputs = {f"part:{label}": part for label, part in parts.items()}
+                given = {
+                    **{key: settings[key] for key in ("dataset", "seed", "defense")},
+                    **ball,
+                    "parts": {label: part.config for label, part in parts.items()},
+                }
+                stages += parts.values()
+                stages.append(Stage("robustness", f"{place}-worst", 1, given, inputs, steps.take_worst))
+        if own.sanity_images:
+            given = {**settings, "images": own.sanity_images}
+            cost = costs.robustness_seconds(name != _NONE, own.sanity_images, _SANITY_STEPS, 0)
+            stages.append(
+                Stage("robustness", f"{name}-sanity", 1, given, system, steps.check_sanity, cost=cost)
+            )
+    return stages
+
+
+def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple[str, str]]:
+    """The threat models and suites that a defence can be attacked under."""
+    found = []
+    for threat_model in config.robustness.threat_models:
+        for suite in config.robustness.suites:
+            known = threat_model == "end_to_end" or (
+                name != _NONE
+                and suite in ("gradient", "autoattack")
+                and (threat_model != "transfer" or surrogate)
+            )
+            has = {
+                "bpda": name in _PURIFIERS,
+                "eot": name in _SAMPLED,
+                "latent": name in _SAMPLED,
+                "overpowered": name in _SAMPLED and norm == "l2",
+            }.get(suite, True)
+            if known and has:
+                found.append((threat_model, suite))
+    return found
+
+
+def _numbers(config: Config, suite: str) -> dict[str, Any]:
+    own = config.robustness
+    if suite == "autoattack":
+        return {"iterations": own.iterations, "targets": own.targets, "queries": own.queries}
+    if suite == "overpowered":
+        return {"iterations": own.overpowered_iterations, "restarts": own.overpowered_restarts}
+    numbers = {"iterations": own.iterations, "restarts": own.restarts}
+    return {**numbers, "draws": own.draws} if suite == "eot" else numbers
+
+
+def _cost(config: Config, name: str, threat_model: str, suite: str) -> float:
+    own = config.robustness
+    defended = name != _NONE and threat_model != "oblivious"
+    if suite == "autoattack":
+        # FAB looks once more at each step.
+        gradients, queries = own.iterations * (1 + 2.5 * own.targets), own.queries
+    elif suite == "overpowered":
+        # Five looks at each step.
+        gradients, queries = own.overpowered_iterations * own.overpowered_restarts * 5, 0
+    else:
+        gradients, queries = own.iterations * 4 * own.restarts * (own.draws if suite == "eot" else 1), 0
+    return costs.robustness_seconds(defended, own.images, gradients, queries) * _LEFT

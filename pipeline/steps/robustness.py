@@ -1,0 +1,219 @@
+"""The stages that attack whole systems, take the worst case, and ask whether the attacks themselves are sound."""
+
+import functools
+import zlib
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.runner import Context
+from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
+
+_DRAW = zlib.crc32(b"robustness")
+
+
+def attack_system(context: Context) -> None:
+    """One suite under one threat model: `rows.json`, `right.npz` (who was right after each trial), `warnings.json` (none)."""
+    import numpy as np
+
+    from madvae_tf.robustness import evaluate, expectation, latent_matching, straight_through, target_of
+    from madvae_tf.robustness.rows import evaluation_rows
+
+    start_anew(context)
+    settings = context.config
+    images, labels = _drawn(context, settings["images"])
+    classifier = _classifier(context)
+    system = _system(context, classifier)
+    surrogate = _surrogate(context, classifier)
+    target = target_of(
+        settings["threat_model"], system, functools.partial(classifier, training=False), surrogate
+    )
+    suite = _suite(settings)
+    others = {}
+    if settings["suite"] == "bpda":
+        others["identity"] = straight_through(system, functools.partial(classifier, training=False))
+        _check_composition(system, others["identity"], images[: settings["batch_size"]])
+    if settings["suite"] == "latent":
+        others["latent"] = latent_matching(system, _prototypes(context, system))
+    if settings["suite"] == "eot":
+        others["expectation"] = expectation(
+            system, functools.partial(classifier, training=False), settings["draws"], (settings["seed"], 0)
+        )
+    found = evaluate(
+        system.logits,
+        images,
+        labels,
+        [suite],
+        target=target,
+        targets=others,
+        seed=settings["seed"],
+        batch_size=settings["batch_size"],
+        folder=context.scratch / "trials",
+    )
+    rows = evaluation_rows(found, _common(settings), _ball(settings), totals=False)
+    right: dict[str, Any] = {"clean": found.clean}
+    right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
+    np.savez(context.folder / "right.npz", **right)
+    artifacts.write_json(context.folder / "warnings.json", [])
+    artifacts.write_json(context.folder / "rows.json", rows)
+
+
+def take_worst(context: Context) -> None:
+    """Who is right whatever was done, by threat model and over all of them: `rows.json`; `warnings.json` where less beats more."""
+    import numpy as np
+
+    from madvae_tf.robustness import THREAT_MODELS
+    from madvae_tf.robustness.evaluation import Evaluation, Outcome
+    from madvae_tf.robustness.rows import WORST, accuracy_row
+    from madvae_tf.robustness.sanity import order_warnings
+
+    start_anew(context)
+    settings = context.config
+    found: dict[str, list[Any]] = {}
+    clean: Any = None
+    for label, part in settings["parts"].items():
+        suite = _suite(part)
+        with np.load(context.inputs[f"part:{label}"] / "right.npz", allow_pickle=False) as file:
+            clean = file["clean"]
+            found.setdefault(part["threat_model"], []).extend(
+                Outcome(suite, trial, file[trial.label], ()) for trial in suite.trials
+            )
+    evaluations = {name: Evaluation(clean, tuple(found[name])) for name in THREAT_MODELS if name in found}
+    ball = _ball(settings)
+    rows = []
+    for name, evaluation in evaluations.items():
+        common = _common({**settings, "threat_model": name})
+        rows.append(accuracy_row(evaluation.clean, "none", common, ball))
+        rows.append(accuracy_row(evaluation.worst, WORST, common, ball))
+    if len(evaluations) > 1 and "end_to_end" in evaluations:
+        # What knows most may do all that the others do.
+        common = _common({**settings, "threat_model": "end_to_end"})
+        right = np.logical_and.reduce([evaluation.worst for evaluation in evaluations.values()])
+        rows.append(accuracy_row(right, WORST, common, {**ball, "over": "+".join(evaluations)}))
+    artifacts.write_json(context.folder / "warnings.json", _titled(settings, order_warnings(evaluations)))
+    artifacts.write_json(context.folder / "rows.json", rows)
+
+
+def check_sanity(context: Context) -> None:
+    """Accuracy against budget and steps of PGD, and the gradient norms: `rows.json`, `gradients.npy`, `warnings.json`."""
+    import numpy as np
+
+    from madvae_tf.robustness import sanity
+    from madvae_tf.robustness.rows import curve_rows, gradient_row
+
+    start_anew(context)
+    settings = context.config
+    images, labels = _drawn(context, settings["images"])
+    system = _system(context, _classifier(context))
+    ball = {"norm": "linf", "epsilon": 0.3}
+    curves = sanity.curves(
+        system,
+        images,
+        labels,
+        ball["epsilon"],
+        seed=settings["seed"],
+        batch_size=settings["batch_size"],
+        folder=context.scratch / "trials",
+    )
+    norms = sanity.gradient_norms(system, images, labels, settings["batch_size"])
+    common = _common({**settings, "threat_model": "end_to_end"})
+    np.save(context.folder / "gradients.npy", norms)
+    warnings = [*sanity.curve_warnings(curves), *sanity.gradient_warnings(norms)]
+    artifacts.write_json(context.folder / "warnings.json", _titled(settings, warnings))
+    artifacts.write_json(
+        context.folder / "rows.json", [*curve_rows(curves, common, ball), gradient_row(norms, common, ball)]
+    )
+
+
+def _drawn(context: Context, wanted: int) -> tuple[Any, Any]:
+    """Images and labels of `wanted` test images, drawn from all of them."""
+    from madvae_tf.data.generate import draw_rows
+    from madvae_tf.data.prepare import to_float
+
+    split = splits_of(context)["test"]
+    rows = draw_rows(len(split), wanted, context.config["seed"], _DRAW)
+    return to_float(split.images[rows]), split.labels[rows]
+
+
+def _classifier(context: Context) -> Any:
+    return load_classifier(context.inputs["classifier"])
+
+
+def _system(context: Context, classifier: Any) -> Any:
+    """The defended system as a `Target`."""
+    return _target(defended(context, classifier))
+
+
+def _surrogate(context: Context, classifier: Any) -> Any:
+    if "surrogate" not in context.inputs:
+        return None
+    settings = context.config
+    inputs = {**context.inputs, "defense": context.inputs["surrogate"]}
+    config = {**settings, "parameters": settings["surrogate_parameters"]}
+    return _target(defended(Context(context.folder, context.scratch, inputs, config), classifier))
+
+
+def _target(system: Any) -> Any:
+    from madvae_tf.attacks import Target
+
+    return Target(system.logits, system.purify, system.encode, system.decode, system.sample)
+
+
+def _prototypes(context: Context, system: Any) -> Any:
+    """The mean code of each class of the validation images, float32 (10, latent)."""
+    import numpy as np
+    import tensorflow as tf
+
+    from madvae_tf.data.prepare import to_float
+    from madvae_tf.evaluate import batched
+
+    split = splits_of(context)["validation"]
+    codes = batched(tf.function(system.encode), to_float(split.images), context.config["batch_size"])
+    return tf.constant(np.stack([codes[split.labels == label].mean(axis=0) for label in range(10)]))
+
+
+def _check_composition(system: Any, other: Any, images: Any) -> None:
+    """BPDA's logits must be the system's own: some defences bring a classifier of their own."""
+    import numpy as np
+
+    from madvae_tf.errors import UserError
+
+    own, through = (np.asarray(each.logits(images)) for each in (system, other))
+    if not np.allclose(own, through, atol=1e-3):
+        raise UserError(
+            "Invalid suite bpda: this defence's logits are not the classifier's of what its purifier makes; leave bpda out."
+        )
+
+
+def _suite(settings: dict[str, Any]) -> Any:
+    from madvae_tf.robustness import auto_attack, gradient_suite, overpowered
+
+    ball = _ball(settings)
+    if settings["suite"] == "autoattack":
+        numbers = {name: settings[name] for name in ("iterations", "targets", "queries")}
+        return auto_attack(**ball, **numbers)
+    if settings["suite"] == "overpowered":
+        return overpowered(settings["epsilon"], settings["iterations"], settings["restarts"])
+    gradient = {"gradient": "exact", "bpda": "identity", "eot": "expectation", "latent": "latent"}[
+        settings["suite"]
+    ]
+    # An image that is to fool something other than what it is made on goes on to the largest loss.
+    early = settings["threat_model"] == "end_to_end" and gradient != "latent"
+    return gradient_suite(
+        **ball,
+        iterations=settings["iterations"],
+        restarts=settings["restarts"],
+        early=early,
+        gradient=gradient,
+    )
+
+
+def _ball(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in ("norm", "epsilon")}
+
+
+def _common(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: settings[name] for name in ("dataset", "threat_model", "defense", "seed")}
+
+
+def _titled(settings: dict[str, Any], warnings: list[str]) -> list[str]:
+    return [f"{settings['defense']}: {warning}" for warning in warnings]

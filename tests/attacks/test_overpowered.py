@@ -1,0 +1,71 @@
+"""The overpowered attack on a linear model with pixels as its latent code: it finds what the budget allows, image by image."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.attacks import Target, run_attack
+from madvae_tf.attacks.overpowered import Overpowered
+from madvae_tf.errors import UserError
+
+# z_0 - z_1 = 20 (mean - 0.5): at brightness b the boundary is 28 |b - 0.5| away in L2.
+BRIGHTNESS = np.array([0.53, 0.6, 0.7, 0.85], np.float32)
+IMAGES = np.tile(BRIGHTNESS[:, None, None, None], (1, 28, 28, 1))
+LABELS = np.zeros(4, int)
+
+
+def logits(x):
+    gap = 20 * (tf.reduce_mean(x, [1, 2, 3]) - 0.5)
+    return tf.concat([gap[:, None], -gap[:, None], tf.fill([tf.shape(x)[0], 8], -50.0)], axis=1)
+
+
+TARGET = Target(
+    logits,
+    encode=lambda x: tf.reshape(x, (-1, 784)),
+    decode=lambda z: tf.reshape(tf.clip_by_value(z, 0.0, 1.0), (-1, 28, 28, 1)),
+)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "fooled"),
+    [(0.5, [0, 0, 0, 0]), (1.5, [1, 0, 0, 0]), (4.0, [1, 1, 0, 0]), (8.0, [1, 1, 1, 0])],
+)
+def test_it_finds_what_the_budget_allows(epsilon, fooled):
+    attack = Overpowered(epsilon=epsilon, iterations=150, learning_rate=0.01, multiplier=1.0, restarts=1)
+    result = run_attack(attack, TARGET, IMAGES, LABELS, (0, 0), batch_size=4)
+    np.testing.assert_array_equal(result.success, fooled)
+    # The nearest images over the boundary: 0.84, 2.8, 5.6 and 9.8.
+    needed = 28 * (BRIGHTNESS - 0.5)
+    for index in np.flatnonzero(result.success):
+        assert needed[index] <= result.l2[index] <= epsilon
+    np.testing.assert_array_equal(result.l2[~result.success], 0)
+
+
+def test_an_image_does_not_depend_on_its_batch():
+    attack = Overpowered(epsilon=4.0, iterations=40, learning_rate=0.01, multiplier=1.0, restarts=2)
+    together = run_attack(attack, TARGET, IMAGES, LABELS, (0, 0), batch_size=4).x_adv
+    for index in range(4):
+        alone = run_attack(attack, TARGET, IMAGES[index:][:1], LABELS[:1], (0, 0), batch_size=4).x_adv
+        np.testing.assert_array_equal(alone[0], together[index])
+    assert attack.runs == 2 and attack.norm_budget == 4.0 and attack.parameters["restarts"] == 2
+
+
+def test_labels_count_row_by_row():
+    """Of two equal images the one of the other label is wrong as it is, and stays; its neighbour's margin is its own."""
+    x = IMAGES[[1, 1]]
+    result = run_attack(
+        Overpowered(epsilon=4.0, iterations=150, learning_rate=0.01, multiplier=1.0, restarts=1),
+        TARGET,
+        x,
+        np.array([0, 1]),
+        (0, 0),
+        batch_size=2,
+    )
+    assert result.success.all() and result.l2[0] > 2.8 and result.l2[1] == 0
+
+
+def test_a_target_without_a_latent_code_is_refused():
+    with pytest.raises(UserError, match="without encode and decode"):
+        run_attack(Overpowered(), dataclasses.replace(TARGET, decode=None), IMAGES, LABELS, (0, 0), 4)

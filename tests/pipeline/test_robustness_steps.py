@@ -1,0 +1,214 @@
+"""The stages that attack whole systems, on a linear classifier whose robustness is known image by image."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.data.prepare import Split
+from madvae_tf.defenses import Defended
+from madvae_tf.defenses.base import purified
+from madvae_tf.errors import UserError
+from madvae_tf.report import validate_rows
+from pipeline.runner import Context
+from pipeline.steps import robustness
+
+# Class 0 above a mean of 0.5: an image falls to an L-infinity budget above its distance from that, 0.078, 0.18, ...
+BYTES = np.array([147, 173, 199, 225], np.uint8)
+SPLIT = Split(np.broadcast_to(BYTES[:, None, None, None], (4, 28, 28, 1)).copy(), np.zeros(4, np.int64))
+
+
+def classifier(images, training=False):
+    gap = 10 * (tf.reduce_mean(images, [1, 2, 3]) - 0.5)
+    return tf.concat(
+        [gap[:, None], -gap[:, None], tf.fill([tf.shape(images)[0], 8], -50.0) + tf.range(8.0)], 1
+    )
+
+
+def shrink(images):
+    return 0.5 * images + 0.3  # the boundary moves from a mean of 0.5 to one of 0.4
+
+
+def encode(images):
+    return tf.reduce_mean(images, [1, 2, 3])[:, None]
+
+
+def decode(z):
+    return tf.tile(tf.clip_by_value(z, 0.0, 1.0)[:, :, None, None], [1, 28, 28, 1])
+
+
+def steps_of(images):
+    return tf.round(images * 255) / 255
+
+
+SYSTEMS = {
+    "none": Defended(classifier),
+    "shrink": purified(classifier, shrink),
+    "steps": purified(classifier, steps_of),
+}
+# A code of one number, the mean; what is decoded is grey.
+SYSTEMS["code"] = purified(
+    classifier,
+    lambda images: decode(encode(images)),
+    encode=lambda images: encode(images),
+    decode=lambda z: decode(z),
+    sample=lambda images, seeds: encode(images) + 0.0 * tf.cast(seeds[:, :1], tf.float32),
+)
+NUMBERS = {"iterations": 10, "targets": 1, "queries": 20, "restarts": 1}
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Runs a stage function; returns its folder's rows, warnings and folder."""
+    monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT})
+    monkeypatch.setattr(robustness, "load_model", lambda path: classifier)
+    monkeypatch.setattr(
+        robustness,
+        "defended",
+        lambda context, model: SYSTEMS[
+            context.inputs["defense"].name if "defense" in context.inputs else "none"
+        ],
+    )
+
+    def run(function, name, inputs, **config):
+        folder = tmp_path / name
+        (folder / ".scratch").mkdir(parents=True)
+        (folder / "left.over").touch()
+        common = {
+            "dataset": "mnist",
+            "seed": 0,
+            "images": 0,
+            "batch_size": 4,
+            "norm": "linf",
+            "epsilon": 0.15,
+        }
+        config = {**common, **NUMBERS, "parameters": {}, **config}
+        function(Context(folder, folder / ".scratch", {"classifier": tmp_path, **inputs}, config))
+        assert not (folder / "left.over").exists()
+        rows = json.loads((folder / "rows.json").read_text())
+        validate_rows(rows)
+        return rows, json.loads((folder / "warnings.json").read_text()), folder, config
+
+    return run
+
+
+def values(rows):
+    return {row["attack"]: row["value"] for row in rows if row["metric"] == "accuracy"}
+
+
+def attack(run, tmp_path, threat_model, suite, defense="shrink", **more):
+    inputs = {"defense": tmp_path / defense, **more.pop("inputs", {})}
+    name = f"{defense}-{threat_model}-{suite}"
+    return run(
+        robustness.attack_system,
+        name,
+        inputs,
+        defense="vanilla",
+        threat_model=threat_model,
+        suite=suite,
+        **more,
+    )
+
+
+@pytest.mark.parametrize("suite", ["gradient", "autoattack"])
+def test_end_to_end_knows_where_the_boundary_is(run, tmp_path, suite):
+    rows, warnings, folder, _ = attack(run, tmp_path, "end_to_end", suite)
+    # Means 0.576, 0.678, 0.780, 0.882 against a boundary at 0.4, budget 0.15: none falls; the bare classifier loses one.
+    assert set(values(rows).values()) == {1.0} and warnings == []
+    assert len(rows) == (4 if suite == "gradient" else 5) and {row["n"] for row in rows} == {4}
+    bare = run(
+        robustness.attack_system, f"bare-{suite}", {}, defense="none", threat_model="end_to_end", suite=suite
+    )
+    assert set(values(bare[0]).values()) == {0.75}
+    with np.load(bare[2] / "right.npz", allow_pickle=False) as file:
+        assert file["clean"].all() and all(
+            not file[name][0] and file[name][1:].all() for name in file if name != "clean"
+        )
+    assert (folder / ".scratch" / "trials").is_dir()
+
+
+def test_a_transfer_attack_climbs_its_surrogate(run, tmp_path):
+    """At 0.25 the system falls for the first image only; a surrogate with another slope leads the same way."""
+    inputs = {"surrogate": tmp_path / "steps"}
+    more = {"epsilon": 0.25, "surrogate_parameters": {}}
+    rows, *_ = attack(run, tmp_path, "transfer", "gradient", inputs=inputs, **more)
+    # Rounding has no gradient, so the surrogate gives no direction and the attack stays at its random start.
+    assert set(values(rows).values()) == {1.0} and {row["threat_model"] for row in rows} == {"transfer"}
+    rows, *_ = attack(run, tmp_path, "oblivious", "gradient", epsilon=0.25)
+    assert set(values(rows).values()) == {0.75}
+
+
+def test_bpda_goes_through_what_has_no_gradient(run, tmp_path):
+    exact, *_ = attack(run, tmp_path, "end_to_end", "gradient", defense="steps")
+    bpda, *_ = attack(run, tmp_path, "end_to_end", "bpda", defense="steps")
+    assert set(values(exact).values()) == {1.0} and set(values(bpda).values()) == {0.75}
+
+
+@pytest.mark.parametrize("suite", ["latent", "eot"])
+def test_attacks_on_the_code_find_what_the_budget_allows(run, tmp_path, monkeypatch, suite):
+    # Validation images of ten classes: class 0 is bright, the others are darker the higher their label.
+    grey = np.linspace(200, 20, 10).astype(np.uint8)
+    validation = Split(np.broadcast_to(grey[:, None, None, None], (10, 28, 28, 1)).copy(), np.arange(10))
+    monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT, "validation": validation})
+    rows, *_ = attack(run, tmp_path, "end_to_end", suite, defense="code", draws=2)
+    found = values(rows)
+    assert len(found) == 4 and all(name.startswith(f"{suite}_") for name in found)
+    assert min(found.values()) == 0.75
+    expected = {"latent": "latent", "eot": "expectation"}[suite]
+    assert {row["parameters"]["gradient"] for row in rows} == {expected}
+
+
+def test_the_overpowered_attack_is_a_suite_of_l2(run, tmp_path):
+    # Grey images at L2 28 |mean - 0.5|: 2.1, 5.0, ...
+    rows, *_ = attack(
+        run, tmp_path, "end_to_end", "overpowered", defense="code", norm="l2", epsilon=4.0, iterations=60
+    )
+    assert values(rows) == {"overpowered": 0.75}
+
+
+def test_bpda_refuses_a_system_with_another_classifier(run, tmp_path, monkeypatch):
+    other = Defended(lambda images: 2 * classifier(images), purify=shrink)
+    monkeypatch.setitem(SYSTEMS, "shrink", other)
+    with pytest.raises(UserError, match="leave bpda out"):
+        attack(run, tmp_path, "end_to_end", "bpda")
+
+
+def test_the_worst_case_joins_all_parts(run, tmp_path):
+    parts = {
+        "oblivious:gradient": attack(run, tmp_path, "oblivious", "gradient", "steps"),
+        "end_to_end:gradient": attack(run, tmp_path, "end_to_end", "gradient", "steps"),
+        "end_to_end:autoattack": attack(run, tmp_path, "end_to_end", "autoattack", "steps", queries=300),
+    }
+    rows, warnings, *_ = run(
+        robustness.take_worst,
+        "worst",
+        {f"part:{label}": part[2] for label, part in parts.items()},
+        defense="vanilla",
+        parts={label: part[3] for label, part in parts.items()},
+    )
+    found = {
+        (row["threat_model"], row["attack"], row["parameters"].get("over")): row["value"] for row in rows
+    }
+    # Square needs no gradient: what it finds is a black box's win over a masked gradient.
+    square = values(parts["end_to_end:autoattack"][0])["square"]
+    assert found == {
+        ("oblivious", "none", None): 1.0,
+        ("oblivious", "worst_case", None): 0.75,
+        ("end_to_end", "none", None): 1.0,
+        ("end_to_end", "worst_case", None): square,
+        ("end_to_end", "worst_case", "oblivious+end_to_end"): 0.75,
+    }
+    assert (
+        square == 0.75 and len(warnings) == 1 and warnings[0].startswith("vanilla: black-box beats white-box")
+    )
+
+
+def test_sanity_sees_what_is_wrong(run, tmp_path):
+    rows, warnings, *_ = run(robustness.check_sanity, "fine", {}, defense="none")
+    assert warnings == [] and len(rows) == 6 + 6 + 1
+    rows, warnings, *_ = run(
+        robustness.check_sanity, "masked", {"defense": tmp_path / "steps"}, defense="vanilla"
+    )
+    assert [row["value"] for row in rows if row["metric"] == "zero_gradient_share"] == [1.0]
+    assert any("gradients vanish" in warning for warning in warnings)

@@ -1,0 +1,250 @@
+"""Suites and evaluation on a model whose robustness is known image by image; resuming; targets; messages."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.attacks import Target
+from madvae_tf.attacks.apgd import APGD
+from madvae_tf.attacks.descent import RestartedPGD
+from madvae_tf.attacks.square import Square
+from madvae_tf.errors import UserError
+from madvae_tf.evaluate import wilson_interval
+from madvae_tf.report import validate_rows
+from madvae_tf.robustness import Suite, Trial, auto_attack, evaluate, gradient_suite, sanity
+from madvae_tf.robustness import evaluation as module
+from madvae_tf.robustness.rows import evaluation_rows
+
+SMALL = {"iterations": 10, "targets": 1, "queries": 30}
+
+
+def test_the_name_belongs_to_the_standard_numbers():
+    for norm, epsilon in (("linf", 0.3), ("l2", 2.0)):
+        suite = auto_attack(norm, epsilon)
+        assert suite.name == "autoattack_standard" and suite.sequential
+        ce, t, fab, square = (trial.attack.parameters for trial in suite.trials)
+        assert (ce["loss"], ce["iterations"], ce["restarts"]) == ("cross_entropy", 100, 1)
+        assert (t["loss"], t["iterations"], t["targets"], t["restarts"]) == ("dlr_targeted", 100, 9, 1)
+        assert (fab["iterations"], fab["targets"], fab["restarts"]) == (100, 9, 1)
+        assert (square["queries"], square["share"], square["restarts"]) == (5000, 0.8, 1)
+        assert {p["norm"] for p in (ce, t, fab, square)} == {norm}
+        assert {p["epsilon"] for p in (ce, t, fab, square)} == {epsilon}
+    for change in ({"iterations": 99}, {"targets": 8}, {"queries": 4999}, {"restarts": 5}):
+        assert auto_attack(**change).name == "autoattack_smaller"
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "right"), [(0.03, [0, 1, 1, 1, 1, 0]), (0.08, [0, 0, 1, 1, 0, 0]), (0.2, [0, 0, 0, 1, 0, 0])]
+)
+def test_every_image_falls_where_geometry_says(line, epsilon, right):
+    suites = [gradient_suite("linf", epsilon, 10), auto_attack("linf", epsilon, **SMALL)]
+    found = evaluate(line.logits, line.images, line.labels, suites, batch_size=4, progress=False)
+    np.testing.assert_array_equal(found.clean, [1, 1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(found.worst, right)
+    for outcome in found.outcomes:
+        np.testing.assert_array_equal(outcome.right, right)
+    assert f"{np.mean(right):.4f}" in found.summary().splitlines()[-1]
+    np.testing.assert_array_equal(found.right("autoattack_smaller"), right)
+    with pytest.raises(UserError, match="Unknown suite or trial 'fab'"):
+        found.right("fab")
+
+
+def test_rows_are_valid_and_carry_their_intervals(line):
+    suites = [gradient_suite("linf", 0.08, 10), auto_attack("linf", 0.08, **SMALL)]
+    found = evaluate(line.logits, line.images, line.labels, suites, batch_size=4, progress=False)
+    common = {"dataset": "mnist", "threat_model": "end_to_end", "defense": "none", "seed": 0}
+    rows = evaluation_rows(found, common, {"norm": "linf", "epsilon": 0.08})
+    validate_rows(rows)
+    named = {row["attack"]: row for row in rows if row["metric"] == "accuracy"}
+    assert list(named) == [
+        *("none", "pgd_restarts", "apgd_ce_restarts", "apgd_margin", "apgd_dlr"),
+        *("apgd_ce", "apgd_t", "fab_t", "square", "autoattack_smaller", "worst_case"),
+    ]
+    assert (named["worst_case"]["ci_low"], named["worst_case"]["ci_high"]) == wilson_interval(2, 6)
+    assert named["apgd_ce"]["parameters"]["after"] == "autoattack_smaller"
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_stopped_evaluation_goes_on_where_it_was(line, tmp_path, monkeypatch):
+    attack = RestartedPGD(epsilon=0.08, iterations=3, step_size=0.01, restarts=3)
+    suites = [
+        Suite("own", (Trial("pgd_restarts", attack), Trial("square", Square(epsilon=0.08, queries=20))))
+    ]
+    call = lambda folder: evaluate(  # noqa: E731
+        line.logits, line.images, line.labels, suites, batch_size=2, folder=folder, progress=False
+    )
+    whole = call(None)
+    real, given = module.run_attack, []
+
+    def spy(attack, target, x, *rest):
+        if len(given) == limit:
+            raise Stop
+        given.append((attack, x.tobytes()))
+        return real(attack, target, x, *rest)
+
+    monkeypatch.setattr(module, "run_attack", spy)
+    limit = 10**6
+    call(None)
+    unbroken, given = given, []
+    for stop in (1, 3, 4, len(unbroken) - 1):
+        limit = stop
+        with pytest.raises(Stop):
+            call(tmp_path)
+    limit = len(unbroken)
+    again = call(tmp_path)
+    # Every batch once, the same batches, and the same outcome.
+    assert given == unbroken and len(unbroken) > 5
+    for one, other in zip(whole.outcomes, again.outcomes, strict=True):
+        np.testing.assert_array_equal(one.right, other.right)
+        assert one.left == other.left
+    assert call(tmp_path).worst.tolist() == whole.worst.tolist() and len(given) == len(unbroken)
+    # Another model, other images, another seed: nothing of it is taken.
+    for change in ({"seed": 1}, {"batch_size": 3}):
+        limit = len(given)
+        with pytest.raises(Stop):
+            evaluate(
+                line.logits,
+                line.images,
+                line.labels,
+                suites,
+                **{"batch_size": 2, **change},
+                folder=tmp_path,
+                progress=False,
+            )
+    with pytest.raises(Stop):
+        evaluate(
+            lambda x: 2 * line.logits(x),
+            line.images,
+            line.labels,
+            suites,
+            batch_size=2,
+            folder=tmp_path,
+            progress=False,
+        )
+
+
+def test_a_damaged_file_is_named(line, tmp_path):
+    suites = [Suite("own", (Trial("apgd_ce", APGD(epsilon=0.08, iterations=3)),))]
+    evaluate(line.logits, line.images, line.labels, suites, folder=tmp_path, progress=False)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match=f"{path.name}.*delete it and run again"):
+        evaluate(line.logits, line.images, line.labels, suites, folder=tmp_path, progress=False)
+
+
+def test_sequential_attacks_see_only_what_the_former_left(line, monkeypatch):
+    seen = []
+    real = module.run_attack
+
+    def spy(attack, target, x, *rest):
+        seen.append(len(x))
+        return real(attack, target, x, *rest)
+
+    monkeypatch.setattr(module, "run_attack", spy)
+    trials = (
+        Trial("apgd_ce", APGD(epsilon=0.08, iterations=5)),
+        Trial("square", Square(epsilon=0.08, queries=5)),
+    )
+    for sequential, expected in ((True, [5, 2]), (False, [5, 5])):
+        seen.clear()
+        found = evaluate(
+            line.logits, line.images, line.labels, [Suite("own", trials, sequential)], progress=False
+        )
+        assert seen == expected
+        assert found.outcomes[0].left == (2,)
+
+
+def test_an_attack_on_another_target_is_judged_by_the_system(line):
+    """The attacker follows a model that looks the other way: the images of label 0 become brighter, and stay right."""
+    surrogate = Target(lambda x: line.logits(1 - x))
+    suite = gradient_suite("linf", 0.08, 10, early=False)
+    found = evaluate(line.logits, line.images, line.labels, [suite], target=surrogate, progress=False)
+    assert found.worst.tolist() == found.clean.tolist()
+
+
+def logits_of(shape=(10,), dtype=tf.float32, value=0.0):
+    return lambda x: tf.fill([tf.shape(x)[0], *shape], tf.cast(value, dtype))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": np.zeros((2, 32, 32, 3), np.float32)}, "expected .batch, 28, 28, 1"),
+        ({"images": np.zeros((0, 28, 28, 1), np.float32), "labels": np.zeros(0, int)}, "received none"),
+        ({"labels": np.zeros((2, 10))}, "expected integers of shape"),
+        ({"logits_fn": logits_of((7,))}, r"shape \(2, 7\)"),
+        ({"logits_fn": logits_of(dtype=tf.float16)}, "float16.*float32"),
+        ({"logits_fn": logits_of(value=np.nan)}, "NaN or infinite"),
+        ({"suites": [gradient_suite(gradient="identity")]}, "asks for the gradient 'identity'"),
+        ({"suites": [auto_attack(), auto_attack()]}, "a name of its own"),
+    ],
+)
+def test_mistakes_get_one_line(line, change, words):
+    given = {"logits_fn": line.logits, "images": line.images[:2], "labels": line.labels[:2], **change}
+    with pytest.raises(UserError, match=words) as caught:
+        evaluate(**given, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_curves_and_their_warnings(line):
+    found = sanity.curves(
+        Target(line.logits), line.images, line.labels, 0.08, 20, (0.0, 0.08, 0.5), (1, 20), progress=False
+    )
+    assert {kind: [int(right.sum()) for right in curve.values()] for kind, curve in found.items()} == {
+        "epsilon": [5, 2, 0],
+        "steps": [2, 2],
+    }
+    assert sanity.curve_warnings(found) == []
+    many = {0.3: np.zeros(50, bool), 0.5: np.ones(50, bool)}
+    rising, grey = sanity.curve_warnings({"epsilon": many})
+    assert "epsilon 0.5 leaves 1.0000" in rising and "above chance" in grey
+
+
+def test_gradients_that_vanish_are_counted(line):
+    def logits(x):
+        # No gradient for the bright images.
+        bright = tf.reduce_mean(x, [1, 2, 3], keepdims=True) > 0.6
+        return line.logits(tf.where(bright, tf.stop_gradient(x), x))
+
+    norms = sanity.gradient_norms(Target(logits), line.images, line.labels, batch_size=4)
+    np.testing.assert_array_equal(norms == 0, [0, 0, 1, 1, 0, 0])
+    # The gradient of -log softmax in the gap: 2 (p - 1) / 784 in every pixel, but for the eight low classes.
+    p = 1 / (1 + np.exp(-2 * 0.02))
+    assert norms[0] == pytest.approx(2 * (1 - p) / 28, rel=1e-3)
+    assert "0.3333" in sanity.gradient_warnings(norms)[0] and sanity.gradient_warnings(norms[:2]) == []
+
+
+def evaluation_of(**right):
+    """An evaluation with one outcome for each name."""
+    attacks = {"square": Square(), "bpda": APGD(), "apgd": APGD()}
+    outcomes = [
+        module.Outcome(
+            Suite("s", ()),
+            Trial(name, attacks[name], "identity" if name == "bpda" else "exact"),
+            np.arange(100) < count,
+            (count,),
+        )
+        for name, count in right.items()
+    ]
+    return module.Evaluation(np.ones(100, bool), tuple(outcomes))
+
+
+def test_warnings_where_less_beats_more():
+    strong = evaluation_of(apgd=20, square=20)
+    assert sanity.order_warnings({"end_to_end": strong, "oblivious": evaluation_of(apgd=90)}) == []
+    (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=90), "oblivious": strong})
+    assert "oblivious leaves 0.2000, end_to_end 0.9000" in line
+    (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=50, square=40)})
+    assert "Square fools 0.1000" in line
+    (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=50, bpda=40)})
+    assert "BPDA fools 0.1000" in line
+
+
+def test_the_share_of_restarts():
+    outcome = module.Outcome(Suite("s", ()), Trial("t", APGD()), np.zeros(1, bool), (60, 45, 40))
+    assert sanity.restart_share(outcome, 100) == pytest.approx(20 / 60)
+    none = module.Outcome(Suite("s", ()), Trial("t", APGD()), np.zeros(1, bool), (100, 100))
+    assert sanity.restart_share(none, 100) is None
