@@ -62,7 +62,7 @@ NUMBERS = {"iterations": 10, "targets": 1, "queries": 20, "restarts": 1}
 def run(monkeypatch, tmp_path):
     """Runs a stage function; returns its folder's rows, warnings and folder."""
     monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT})
-    monkeypatch.setattr(robustness, "load_model", lambda path: classifier)
+    monkeypatch.setattr(robustness, "load_classifier", lambda folder: classifier)
     monkeypatch.setattr(
         robustness,
         "defended",
