@@ -198,4 +198,14 @@ def sanity_warnings(rows: Sequence[Row]) -> list[str]:
                 f"{row['defense']} (seed {row['seed']}) costs clean accuracy: {row['value']:.4f} against "
                 f"{clean['value']:.4f} without a defence."
             )
+    own_clean = {(row["defense"], row["seed"]): row for row in accuracy if row["attack"] == "none"}
+    for row in accuracy:
+        own = own_clean.get((row["defense"], row["seed"]))
+        if own and row["attack"] != "none" and row["ci_low"] > own["ci_high"]:
+            # Kurakin et al. 2017: an attack made from the true label writes it into the image.
+            warnings.append(
+                f"{row['defense']} (seed {row['seed']}) is right on {row['value']:.4f} of the {row['attack']} images and "
+                f"on {own['value']:.4f} of the clean ones: it reads the label that the attack wrote into the perturbation "
+                "(label leaking), so the higher figure is no robustness."
+            )
     return warnings

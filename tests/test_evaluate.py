@@ -136,6 +136,12 @@ def accuracy(attack, defense, correct, n=1000):
         ([("none", "none", 993), ("none", "cls", 980)], []),
         ([("none", "none", 993), ("fgsm", "cls", 500)], []),
         ([("none", "cls", 100)], []),
+        (
+            [("none", "cls", 860), ("fgsm", "cls", 950)],
+            ["cls .* 0.9500 of the fgsm .* 0.8600 .*label leaking"],
+        ),
+        ([("none", "cls", 940), ("fgsm", "cls", 950)], []),  # within the intervals
+        ([("none", "vanilla", 860), ("fgsm", "cls", 950)], []),  # another defence's clean images
         ([], []),
     ],
 )
