@@ -4,7 +4,7 @@
 #   make run CONFIG=configs/smoke.py WORKDIR=runs/smoke
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
-#   make test                                   lint, types and tests
+#   make test                                   lint, types and tests, in two processes
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
@@ -43,7 +43,7 @@ run: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED_TEST)
 	$(BIN)/python -m ruff check .

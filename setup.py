@@ -55,6 +55,12 @@ setup(
         "cpu": [TENSORFLOW],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
-        "test": ["pytest>=8", "pytest-timeout>=2.3", "pyright[nodejs]>=1.1.400", "ruff>=0.12"],
+        "test": [
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "pyright[nodejs]>=1.1.400",
+            "ruff>=0.12",
+        ],
     },
 )
