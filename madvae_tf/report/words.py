@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from madvae_tf.report.markup import DASH, attack_title, interval, number, seed_list, table, text
-from madvae_tf.report.names import ATTACKS, DEFENSES, THREAT_MODELS, VARIANTS, Row
+from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, VARIANTS, Row
 from madvae_tf.report.seeds import seeds_of
 from madvae_tf.report.tables import Line, defenses_of, rows_of
 
@@ -42,7 +42,24 @@ def verdict(lines: Sequence[Line], rows: Sequence[Row]) -> str:
         sentences.append(
             f"The classifier alone keeps {number(worst_of_all['value'])} under its worst, {attack_title(worst_of_all['attack'])}."
         )
+    sentences += _end_to_end(rows)
     return f"<p>{' '.join(sentences)}</p>{_verdict_table(oblivious, found)}{limits(rows)}"
+
+
+def _end_to_end(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each budget at which the variants were attacked by one who knows of them."""
+    budgets: dict[tuple[str, float], list[Row]] = {}
+    for row in rows:
+        known = (row["table"], row["attack"], row["metric"]) == ("robustness", "worst_case", "accuracy")
+        own = row["threat_model"] == "end_to_end" and row["defense"] in VARIANTS
+        if known and own and "over" not in row["parameters"]:
+            budget = (row["parameters"]["norm"], row["parameters"]["epsilon"])
+            budgets.setdefault(budget, []).append(row)
+    return [
+        f"<strong>Against one who knows of it</strong> (threat model: end_to_end, {NORMS[norm]} {epsilon:g}, n = "
+        f"{span(row['n'] for row in found)}), they keep {_range([row['value'] for row in found])} in the worst case over all attacks."
+        for (norm, epsilon), found in budgets.items()
+    ]
 
 
 def _verdict_table(lines: Sequence[Line], worst: Mapping[str, Row]) -> str:

@@ -78,6 +78,13 @@ def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows):
     assert "No check found otherwise." not in warned and "Warnings of this page say where not." in warned
 
 
+def test_the_verdict_names_who_knows_of_the_purifier(written, rows, rate):
+    said = "Against one who knows of it (threat model: end_to_end, L ∞ 0.3, n = 100), they keep 0.3000 in the worst case"
+    words = " ".join(written(rows).parsed.text().split()).replace("L∞", "L ∞")
+    assert said in words and words.count("Against one who knows") == 1
+    assert "Against one who knows" not in written([rate(3, 4)]).parsed.text()
+
+
 def test_bpda_and_eot_are_named(written, rate):
     row = rate(5, **END, defense="pd", n=10, attack="bpda_apgd_dlr", parameters=LINF)
     text = written([row]).parsed.text().replace("? ", "?")
