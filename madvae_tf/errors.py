@@ -4,8 +4,10 @@ A `UserError` carries one line that says what was received, what is valid, and t
 line prints it without a traceback.
 """
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
@@ -34,3 +36,20 @@ def lookup(registry: Mapping[str, Entry], name: str, kind: str) -> Entry:
     if name not in registry:
         raise unknown_name(kind, name, registry)
     return registry[name]
+
+
+@contextlib.contextmanager
+def as_one_line(interrupted: str) -> Iterator[None]:
+    """For a command: a `UserError` within becomes one line on standard error and exit status 2, Ctrl-C status 130.
+
+    Args:
+        interrupted: the line that Ctrl-C gets.
+    """
+    try:
+        yield
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{interrupted}\n")
+        sys.exit(130)

@@ -1,10 +1,11 @@
-"""What every public door asks of a batch of images: finite float32 in [0, 1] of one shape."""
+"""What every public door asks of a batch: images of one shape, finite, in [0, 1], and labels that fit them."""
 
 import numpy as np
 
 from madvae_tf.errors import UserError
 
 IMAGE_SHAPE = (28, 28, 1)
+NUM_CLASSES = 10
 
 
 def check_images(images: np.ndarray, what: str = "images") -> np.ndarray:
@@ -82,3 +83,29 @@ def as_float(images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8:
         return images.astype(np.float32) / np.float32(255)
     return images.astype(np.float32, copy=False)
+
+
+def check_labels(
+    labels: object, count: int, what: str = "labels", way_out: str = "take the arg-max of one-hot labels"
+) -> np.ndarray:
+    """Labels of `count` images as int64 (count,), or says what is wrong with them.
+
+    Args:
+        labels: integers (count,) in [0, 10).
+        what: what the labels are, for the message.
+        way_out: from values of another dtype or shape, for the message.
+
+    Raises:
+        UserError: another dtype or shape, or a value that is no class.
+    """
+    array = np.asarray(labels)
+    if not np.issubdtype(array.dtype, np.integer) or array.shape != (count,):
+        raise UserError(
+            f"Invalid {what}: received {array.dtype} of shape {array.shape}, expected integers of shape ({count},), "
+            f"one class number per image; {way_out}."
+        )
+    if array.size and (array.min() < 0 or array.max() >= NUM_CLASSES):
+        raise UserError(
+            f"Invalid {what}: received values in [{array.min()}, {array.max()}], expected [0, {NUM_CLASSES - 1}]."
+        )
+    return array.astype(np.int64)

@@ -10,7 +10,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from madvae_tf.config import Config
-from madvae_tf.errors import UserError, unknown_name
+from madvae_tf.errors import UserError, as_one_line, unknown_name
 from madvae_tf.overrides import load_config, override
 from pipeline.runner import Stage, plan, plan_lines, run_stages, with_inputs
 from pipeline.stages import STAGES, build_stages
@@ -89,14 +89,8 @@ def run(main_function=main) -> None:
     logging.get_absl_handler().addFilter(_is_ours)
 
     def guarded(argv: Sequence[str]) -> None:
-        try:
+        with as_one_line("interrupted; the same command goes on from what is done."):
             main_function(argv)
-        except UserError as error:
-            sys.stderr.write(f"error: {error}\n")
-            sys.exit(2)
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted; the same command goes on from what is done.\n")
-            sys.exit(130)
 
     app.run(guarded)
 

@@ -18,8 +18,8 @@ from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.purifier import ATTACKED_ONLY
 from madvae_tf.defenses.purifier import variant as purifier_of
 from madvae_tf.errors import UserError
-from madvae_tf.images import as_float, check_any_images
-from madvae_tf.models.foreign import CLASSES, ForeignClassifier, adapt
+from madvae_tf.images import as_float, check_any_images, check_labels
+from madvae_tf.models.foreign import ForeignClassifier, adapt
 from madvae_tf.precision import resolve_precision
 from madvae_tf.progress import silent
 from madvae_tf.training.purifier import fit_purifier
@@ -156,16 +156,7 @@ def _labelled(images: Any, labels: Any, what: str) -> tuple[np.ndarray, np.ndarr
     x, y = check_any_images(images, what), np.asarray(labels)
     if y.shape == (len(x), 1):
         y = y[:, 0]
-    if y.shape != (len(x),) or not np.issubdtype(y.dtype, np.integer):
-        raise UserError(
-            f"Invalid labels: received {y.dtype} of shape {y.shape} for {len(x)} images, expected integers of shape "
-            f"({len(x)},); take the arg-max of one-hot labels."
-        )
-    if y.min() < 0 or y.max() >= CLASSES:
-        raise UserError(
-            f"Invalid labels: received values in [{y.min()}, {y.max()}], expected [0, {CLASSES - 1}]."
-        )
-    return x, y.astype(np.int64)
+    return x, check_labels(y, len(x))
 
 
 _Data = tuple[np.ndarray, np.ndarray]

@@ -14,11 +14,12 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import NUM_CLASSES, Seed, Target
+from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, ascent, goal_class
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import lookup
+from madvae_tf.images import NUM_CLASSES
 from madvae_tf.parameters import parameter
 
 _MOMENTUM, _RISES = 0.75, 0.75

@@ -19,10 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE, check_images
+from madvae_tf.images import IMAGE_SHAPE, check_images, check_labels
 from madvae_tf.parameters import Parameters
 
-NUM_CLASSES = 10
 BUDGET_TOLERANCE = 1e-6  # one float32 rounding of x + epsilon is at most 6e-8
 Seed = tuple[int, int]
 
@@ -157,7 +156,7 @@ def attack_batches(
         RuntimeError: on iteration, the attack left [0, 1] or its budget or made NaN: a bug, in it or in the target.
     """
     x = check_images(x, "images to attack")
-    y = _check_labels(y, len(x))
+    y = check_labels(y, len(x))
     for what, value, minimum in (("batch_size", batch_size, 1), ("start_batch", start_batch, 0)):
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
             raise UserError(f"Invalid {what}: received {value!r}, expected an integer >= {minimum}.")
@@ -190,20 +189,6 @@ def _batches(
         yield AttackResult(x_adv, predicted != labels, linf, l2)
         if progress is not None:
             progress(len(clean))
-
-
-def _check_labels(y: np.ndarray, count: int) -> np.ndarray:
-    y = np.asarray(y)
-    if not np.issubdtype(y.dtype, np.integer) or y.shape != (count,):
-        raise UserError(
-            f"Invalid labels: received {y.dtype} of shape {y.shape}, expected integers of shape ({count},), "
-            "one class number per image; take the arg-max of one-hot labels."
-        )
-    if y.size and (y.min() < 0 or y.max() >= NUM_CLASSES):
-        raise UserError(
-            f"Invalid labels: received values in [{y.min()}, {y.max()}], expected [0, {NUM_CLASSES - 1}]."
-        )
-    return y.astype(np.int64)
 
 
 def _check_result(attack: Attack, x_adv: np.ndarray, linf: np.ndarray, l2: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.apgd import goals
-from madvae_tf.attacks.base import NUM_CLASSES, Seed, Target
+from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.geometry import (
     check_norm,
     distance,
@@ -29,6 +29,7 @@ from madvae_tf.attacks.geometry import (
 )
 from madvae_tf.attacks.objectives import ascent, margin
 from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.images import NUM_CLASSES
 from madvae_tf.parameters import parameter
 
 _BIAS, _BEYOND, _BACK, _FINAL = 0.1, 1.05, 0.9, 3

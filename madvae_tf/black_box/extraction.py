@@ -15,11 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks.base import NUM_CLASSES
 from madvae_tf.black_box.jacobian import augmentation
 from madvae_tf.data.batches import epoch_order
 from madvae_tf.errors import UserError
-from madvae_tf.images import check_images
+from madvae_tf.images import check_images, check_labels
 from madvae_tf.models.copies import in_precision
 
 
@@ -125,15 +124,4 @@ def _batches(n: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def _ask(query: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
-    labels = np.asarray(query(images))
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (len(images),):
-        raise UserError(
-            f"Invalid labels of the query: received {labels.dtype} of shape {labels.shape}, expected integers of "
-            f"shape ({len(images)},), one class number per image; take the arg-max of logits."
-        )
-    if labels.min() < 0 or labels.max() >= NUM_CLASSES:
-        raise UserError(
-            f"Invalid labels of the query: received values in [{labels.min()}, {labels.max()}], expected "
-            f"[0, {NUM_CLASSES - 1}]; let it give class numbers."
-        )
-    return labels.astype(np.int64)
+    return check_labels(query(images), len(images), "labels of the query", "take the arg-max of logits")

@@ -87,10 +87,7 @@ def main(arguments: Sequence[str]) -> None:
         }
         line = f"{picture.path}: {door.words(first)} -> {door.words(then)}, "
         line += f"{'wrong' if record['success'] else 'not fooled'}, L-inf {record['linf']:.3f}, L2 {record['l2']:.2f}"
-        if targets is not None:
-            pictures.write(written[place], targets[place])
-            record["written"] = str(targets[place])
-            line += f", written to {targets[place]}"
+        line += door.written(written[place], None if targets is None else targets[place], record)
         records.append(record)
         lines.append(line + "".join(f"; {note}" for note in picture.notes))
     document = {

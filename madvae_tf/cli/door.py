@@ -4,11 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import app, flags, logging
 
-from madvae_tf.errors import UserError
+from madvae_tf import pictures
+from madvae_tf.errors import as_one_line
 
 
 def define_common() -> None:
@@ -38,14 +41,8 @@ def run(main: Callable[[Sequence[str]], None], define: Callable[[], None], docum
     logging.set_verbosity(logging.WARNING)
 
     def guarded(argv: Sequence[str]) -> None:
-        try:
+        with as_one_line("interrupted"):
             main(argv[1:])
-        except UserError as error:
-            sys.stderr.write(f"error: {error}\n")
-            sys.exit(2)
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted\n")
-            sys.exit(130)
 
     app.run(guarded)
 
@@ -58,6 +55,15 @@ def verdict(probabilities: Any) -> dict[str, Any]:
 def words(found: dict[str, Any] | None) -> str:
     """ "7 (0.98)"; "?" for None."""
     return "?" if found is None else f"{found['label']} ({found['confidence']:.4f})"
+
+
+def written(pixels: np.ndarray, target: Path | None, record: dict[str, Any]) -> str:
+    """Writes uint8 (28, 28, 1) to `target`, if there is one, and says so: in `record`, and in what it returns for the line."""
+    if target is None:
+        return ""
+    pictures.write(pixels, target)
+    record["written"] = str(target)
+    return f", written to {target}"
 
 
 def show(document: dict[str, Any], lines: Sequence[str]) -> None:

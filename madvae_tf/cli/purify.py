@@ -8,7 +8,6 @@ and dark stay as they are (MNIST's digits are light on dark). The purified image
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from absl import flags
@@ -62,10 +61,9 @@ def main(arguments: Sequence[str]) -> None:
         then = door.verdict(after[place])
         record = {"file": str(picture.path), "notes": list(picture.notes), "before": first, "after": then}
         line = f"{picture.path}: {door.words(first)} -> {door.words(then)}"
-        if targets is not None:
-            pictures.write(pictures.to_bytes(purified[place]), targets[place])
-            record["written"] = str(targets[place])
-            line += f", written to {targets[place]}"
+        line += door.written(
+            pictures.to_bytes(purified[place]), None if targets is None else targets[place], record
+        )
         records.append(record)
         lines.append(line + "".join(f"; {note}" for note in picture.notes))
     if alone is None:
@@ -88,11 +86,9 @@ def signatures(folder: Path, names: Sequence[str]) -> dict[str, Callable[[np.nda
     """
     import tensorflow as tf
 
-    try:
-        loaded: Any = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        cause = " ".join(str(error).split())[:200]
-        raise UserError(f"Cannot read the SavedModel {folder}: {cause}; export it again.") from error
+    from madvae_tf.models.foreign import open_saved_model
+
+    loaded = open_saved_model(folder)
     if missing := [name for name in names if name not in loaded.signatures]:
         raise UserError(
             f"The SavedModel {folder} has no signature {missing[0]}; it has: {', '.join(sorted(loaded.signatures)) or 'none'}; "

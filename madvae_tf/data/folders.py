@@ -10,10 +10,9 @@ import numpy as np
 from madvae_tf import pictures
 from madvae_tf.data import idx
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE, check_any_images
+from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, check_any_images, check_labels
 from madvae_tf.progress import progress_bar
 
-CLASSES = 10
 SPLITS = ("train", "test")
 
 
@@ -61,7 +60,7 @@ def read_dataset(path: str | Path, split: str = "train") -> Labelled:
         )
     prefix = "train" if split == "train" else "t10k"
     if any(path.glob(f"{prefix}-images-idx3-ubyte*")):
-        return _checked(*idx.read_pair(path, prefix), tuple(map(str, range(CLASSES))), path)
+        return _checked(*idx.read_pair(path, prefix), tuple(map(str, range(NUM_CLASSES))), path)
     return _from_tree(path / split if (path / split).is_dir() else path)
 
 
@@ -81,15 +80,15 @@ def _from_npz(path: Path, split: str) -> Labelled:
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         cause = " ".join(str(error).split())[:200]
         raise UserError(f"Cannot read {path}: {cause}; expected an NPZ file of plain arrays.") from error
-    return _checked(images, labels, tuple(map(str, range(CLASSES))), path)
+    return _checked(images, labels, tuple(map(str, range(NUM_CLASSES))), path)
 
 
 def _from_tree(folder: Path) -> Labelled:
     classes = sorted((each for each in folder.iterdir() if each.is_dir()), key=_order)
-    if len(classes) != CLASSES:
+    if len(classes) != NUM_CLASSES:
         named = ", ".join(each.name for each in classes[:12]) or "none"
         raise UserError(
-            f"{folder} has {len(classes)} folders ({named}); expected {CLASSES}, one for each class, or IDX files."
+            f"{folder} has {len(classes)} folders ({named}); expected {NUM_CLASSES}, one for each class, or IDX files."
         )
     files = [(file, label) for label, each in enumerate(classes) for file, _ in pictures.find([str(each)])]
     images = np.empty((len(files), *IMAGE_SHAPE), np.uint8)
@@ -113,10 +112,4 @@ def _checked(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], whe
     labels = np.asarray(labels)
     if labels.shape == (len(images), 1):
         labels = labels[:, 0]
-    fits = labels.shape == (len(images),) and np.issubdtype(labels.dtype, np.integer)
-    if not fits or labels.min() < 0 or labels.max() >= CLASSES:
-        raise UserError(
-            f"Invalid labels of {where}: received {labels.dtype} of shape {labels.shape} for {len(images)} images, expected "
-            f"as many integers in [0, {CLASSES - 1}]."
-        )
-    return Labelled(images, labels.astype(np.int64), names)
+    return Labelled(images, check_labels(labels, len(images), f"labels of {where}"), names)

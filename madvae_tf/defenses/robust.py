@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.data.batches import CleanImages, in_order, training_dataset
+from madvae_tf.data.batches import CleanImages, evenly_spaced, in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.files import save_float32, write_json
@@ -148,11 +148,6 @@ class Robust(Defense):
     def load(self, folder: Path, classifier: keras.Model) -> Defended:
         """Latent mean in, image out: deterministic."""
         return load_purifier(folder, classifier)
-
-
-def evenly_spaced(available: int, wanted: int) -> np.ndarray:
-    """`wanted` of the rows 0..available-1, evenly spaced, int64; all of them where there are no more."""
-    return np.linspace(0, available - 1, min(wanted, available)).round().astype(np.int64)
 
 
 def _pictures(trainer: RobustTrainer, x: np.ndarray, label: np.ndarray) -> dict[str, np.ndarray]:

@@ -15,10 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES
 
 OUTPUTS = ("auto", "logits", "probabilities")
-CLASSES = 10
 
 # Probabilities below it count as it: the logarithm of 0 is no number, and neither is its gradient.
 _SMALLEST = 1e-37
@@ -87,12 +86,12 @@ def adapt(
     except Exception as error:  # Whatever a foreign function raises.
         raise UserError(
             f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape {IMAGE_SHAPE} "
-            f"({_one_line(error)}); expected float32 (batch, 28, 28, 1) -> (batch, {CLASSES})."
+            f"({_one_line(error)}); expected float32 (batch, 28, 28, 1) -> (batch, {NUM_CLASSES})."
         ) from error
-    if values.shape != (len(probe), CLASSES):
+    if values.shape != (len(probe), NUM_CLASSES):
         raise UserError(
             f"Invalid classifier: it gave shape {values.shape} for {len(probe)} images, "
-            f"expected ({len(probe)}, {CLASSES}): a logit or a probability for each class."
+            f"expected ({len(probe)}, {NUM_CLASSES}): a logit or a probability for each class."
         )
     if not np.isfinite(values).all():
         raise UserError(
@@ -110,6 +109,16 @@ def adapt(
     return adapted
 
 
+def open_saved_model(folder: Path) -> Any:
+    """What `tf.saved_model.load` gives for `folder`. Raises `UserError` where there is no SavedModel that can be read."""
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(
+            f"Cannot read the SavedModel {folder}: {_one_line(error)}; expected a folder with saved_model.pb."
+        ) from error
+
+
 def load_saved_model(
     folder: Path, probe: np.ndarray, outputs: str = "auto", signature: str = ""
 ) -> ForeignClassifier:
@@ -121,12 +130,7 @@ def load_saved_model(
     Raises:
         UserError: no SavedModel there, no such signature, one that takes or gives more than one tensor, or see `adapt`.
     """
-    try:
-        loaded: Any = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(
-            f"Cannot read the SavedModel {folder}: {_one_line(error)}; expected a folder with saved_model.pb."
-        ) from error
+    loaded = open_saved_model(folder)
     known = sorted(loaded.signatures)
     wanted = [signature] if signature else ["classify", "serving_default"]
     name = next((each for each in wanted if each in known), None)

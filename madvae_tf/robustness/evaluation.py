@@ -13,12 +13,10 @@ from madvae_tf.attacks import Target, fold_seed, run_attack
 from madvae_tf.attacks.repeated import runs_of
 from madvae_tf.errors import UserError
 from madvae_tf.evaluate import batched, wilson_interval
-from madvae_tf.images import check_images
-from madvae_tf.progress import progress_bar
+from madvae_tf.images import NUM_CLASSES, check_images, check_labels
+from madvae_tf.progress import progress_bar, silent
 from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
 from madvae_tf.robustness.suites import Suite, Trial, auto_attack
-
-_CLASSES = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,7 +127,7 @@ def evaluate(
     }
     outcomes = []
     total = sum(len(runs_of(trial.attack)) for suite in suites for trial in suite.trials) * len(images)
-    with progress_bar(total, "robustness", "image") if progress else _Silence() as bar:
+    with silent(not progress), progress_bar(total, "robustness", "image") as bar:
         for suite in suites:
             before = clean
             for trial in suite.trials:
@@ -190,14 +188,10 @@ def _run_trial(
 
 
 def _checked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = check_images(images), np.asarray(labels)
+    images = check_images(images)
     if not len(images):
         raise UserError("Invalid images: received none, expected at least one.")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (len(images),):
-        raise UserError(
-            f"Invalid labels: received {labels.dtype} of shape {labels.shape}, expected integers of shape ({len(images)},)."
-        )
-    return images, labels.astype(np.int64)
+    return images, check_labels(labels, len(images))
 
 
 def _check_trials(suites: Sequence[Suite], known: Mapping[str, Target]) -> None:
@@ -219,10 +213,10 @@ def _clean_logits(
     system: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batch_size: int
 ) -> np.ndarray:
     logits = batched(system, images, batch_size)
-    if logits.dtype != np.float32 or logits.shape != (len(images), _CLASSES):
+    if logits.dtype != np.float32 or logits.shape != (len(images), NUM_CLASSES):
         raise UserError(
             f"Invalid logits: received {logits.dtype} of shape {logits.shape}, expected float32 of shape "
-            f"({len(images)}, {_CLASSES}); robustness is computed in float32."
+            f"({len(images)}, {NUM_CLASSES}); robustness is computed in float32."
         )
     if not np.isfinite(logits).all():
         raise UserError(
@@ -234,16 +228,3 @@ def _clean_logits(
 def _told_apart(attacked: Target, images: np.ndarray, batch_size: int) -> str:
     """What tells the attacker's model from another one: its logits of the first images."""
     return fingerprint(np.round(batched(tf.function(attacked.logits), images[:batch_size], batch_size), 2))
-
-
-class _Silence:
-    """A progress bar that shows nothing."""
-
-    def __enter__(self) -> "_Silence":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def update(self, _: int) -> None:
-        """Nothing moves."""

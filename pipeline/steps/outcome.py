@@ -16,6 +16,7 @@ def evaluate_defense(context: Context) -> None:
 
     from madvae_tf import evaluate
     from madvae_tf.data.adversarial_sets import AdversarialSet
+    from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import to_float
     from madvae_tf.progress import progress_bar
     from madvae_tf.report.schema import POOLED_ATTACK
@@ -85,16 +86,6 @@ def evaluate_defense(context: Context) -> None:
     np.savez(context.folder / "predictions.npz", **predictions)
     np.savez(context.folder / "images.npz", **images)
     artifacts.write_json(context.folder / "rows.json", rows)
-
-
-def evenly_spaced(available: int, wanted: int) -> Any:
-    """`wanted` of the rows 0..available-1, evenly spaced, int64; all of them for 0. Test sets are in the order of the
-    test images, whose first half is the easier one, so the first rows would not do."""
-    import numpy as np
-
-    if wanted == 0 or wanted >= available:
-        return np.arange(available)
-    return np.linspace(0, available - 1, wanted).round().astype(np.int64)
 
 
 def _first_of_each_digit(test: Any) -> Any:

@@ -21,23 +21,19 @@ def attack_system(context: Context) -> None:
     start_anew(context)
     settings = context.config
     images, labels = _drawn(context, settings["images"])
-    classifier = _classifier(context)
+    classifier = load_classifier(context.inputs["classifier"])
+    frozen = functools.partial(classifier, training=False)
     system = _system(context, classifier)
-    surrogate = _surrogate(context, classifier)
-    target = target_of(
-        settings["threat_model"], system, functools.partial(classifier, training=False), surrogate
-    )
+    target = target_of(settings["threat_model"], system, frozen, _surrogate(context, classifier))
     suite = _suite(settings)
     others = {}
     if settings["suite"] == "bpda":
-        others["identity"] = straight_through(system, functools.partial(classifier, training=False))
+        others["identity"] = straight_through(system, frozen)
         _check_composition(system, others["identity"], images[: settings["batch_size"]])
     if settings["suite"] == "latent":
         others["latent"] = latent_matching(system, _prototypes(context, system))
     if settings["suite"] == "eot":
-        others["expectation"] = expectation(
-            system, functools.partial(classifier, training=False), settings["draws"], (settings["seed"], 0)
-        )
+        others["expectation"] = expectation(system, frozen, settings["draws"], (settings["seed"], 0))
     found = evaluate(
         system.logits,
         images,
@@ -103,7 +99,7 @@ def check_sanity(context: Context) -> None:
     start_anew(context)
     settings = context.config
     images, labels = _drawn(context, settings["images"])
-    system = _system(context, _classifier(context))
+    system = _system(context, load_classifier(context.inputs["classifier"]))
     ball = {"norm": "linf", "epsilon": 0.3}
     curves = sanity.curves(
         system,
@@ -132,10 +128,6 @@ def _drawn(context: Context, wanted: int) -> tuple[Any, Any]:
     split = splits_of(context)["test"]
     rows = draw_rows(len(split), wanted, context.config["seed"], _DRAW)
     return to_float(split.images[rows]), split.labels[rows]
-
-
-def _classifier(context: Context) -> Any:
-    return load_classifier(context.inputs["classifier"])
 
 
 def _system(context: Context, classifier: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import Target, run_attack
 
 CLASSES, PIXELS = 10, 784
 
@@ -76,3 +76,23 @@ def linear() -> Callable[..., Target]:
         return Target(lambda x: tf.matmul(tf.reshape(x, (-1, PIXELS)), kernel) + offset)
 
     return make
+
+
+@pytest.fixture
+def assert_nothing_retraces(prey):
+    """A function that attacks twice and looks whether the target was traced again."""
+
+    def check(attack):
+        traces = []
+
+        def logits(x):
+            traces.append(x.shape)
+            return prey.target.logits(x)
+
+        target = dataclasses.replace(prey.target, logits=logits)
+        run_attack(attack, target, prey.x[:8], prey.y[:8], (0, 0), batch_size=4)
+        before = len(traces)
+        run_attack(attack, target, prey.x[:11], prey.y[:11], (0, 1), batch_size=4)
+        assert len(traces) == before > 0
+
+    return check

@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from madvae_tf.attacks import PGD, Target, run_attack
 from madvae_tf.config import RobustConfig
+from madvae_tf.data.batches import evenly_spaced
 from madvae_tf.data.prepare import to_float
 from madvae_tf.defenses import DEFENSES, robust
 from madvae_tf.defenses.files import load_keras
-from madvae_tf.defenses.robust import Robust, evenly_spaced
+from madvae_tf.defenses.robust import Robust
 
 TINY = {"latent_size": 8, "batch_size": 4, "validation_steps": 2, "validation_images": 8}
 
