@@ -5,6 +5,8 @@
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
 #   make test                                   lint, types and tests, in two processes
+#   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
+#   make docs                                   docs/api from the docstrings; a warning is an error
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
@@ -20,6 +22,7 @@ BIN := $(VENV)/bin
 CREATED := $(VENV)/.created
 INSTALLED_RUN := $(VENV)/.installed-run-$(EXTRAS)
 INSTALLED_TEST := $(VENV)/.installed-test-$(EXTRAS)
+INSTALLED_DOCS := $(VENV)/.installed-docs-$(EXTRAS)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 # A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
@@ -36,7 +39,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run test lint lock clean force
+.PHONY: run test test-wheel docs lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -44,6 +47,16 @@ run: $(INSTALLED_RUN)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-wheel:
+	@$(find_python); bash .ci/test_wheel "$$found"
+
+$(INSTALLED_DOCS): $(INSTALLED_RUN)
+	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS),docs]'
+	@touch $@
+
+docs: $(INSTALLED_DOCS)
+	$(BIN)/python -W error::UserWarning docs/make_api.py docs/api
 
 lint: $(INSTALLED_TEST)
 	$(BIN)/python -m ruff check .
@@ -85,4 +98,4 @@ lock: setup.py
 	mv constraints.txt.new constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist madvae_tf.egg-info .pytest_cache .ruff_cache constraints.txt.new
+	rm -rf $(VENV) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new

@@ -154,19 +154,19 @@ def has_colours(path: Path) -> bool:
     return bool((channels != channels[..., :1]).any())
 
 
-def destinations(pictures: Sequence[Picture], folder: str, overwrite: bool) -> list[Path]:
-    """Where the results go.
+def destinations(files: Sequence[tuple[Path, str]], folder: str, overwrite: bool) -> list[Path]:
+    """Where the results of what `find` gave go.
 
     Raises:
         UserError: two have one name, one is an input, or is there already and `overwrite` is off.
     """
-    inputs = {picture.path.resolve() for picture in pictures}
+    inputs = {path.resolve() for path, _ in files}
     sources: dict[Path, Path] = {}
-    for picture in pictures:
-        target = Path(folder) / picture.name
+    for path, name in files:
+        target = Path(folder) / name
         if target in sources:
             raise UserError(
-                f"{sources[target]} and {picture.path} would both be written as {target}; give the folder above them, "
+                f"{sources[target]} and {path} would both be written as {target}; give the folder above them, "
                 "or rename one."
             )
         if target.resolve() in inputs:
@@ -175,7 +175,7 @@ def destinations(pictures: Sequence[Picture], folder: str, overwrite: bool) -> l
             raise UserError(
                 f"{target} is there already; choose another folder with --out, or pass --overwrite."
             )
-        sources[target] = picture.path
+        sources[target] = path
     return list(sources)
 
 

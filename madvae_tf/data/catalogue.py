@@ -117,8 +117,8 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
 
 def _check(name: str, builder: Any) -> None:
     """Raises `UserError` unless it has ten classes of images that this project takes, as far as TFDS tells before they are there."""
-    features = builder.info.features
-    image, label = (features.get(field) for field in ("image", "label")) if features else (None, None)
+    features = dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
+    image, label = (features.get(field) for field in ("image", "label"))
     shape = tuple(getattr(image, "shape", None) or ())
     classes = getattr(label, "num_classes", None)
     if not is_image_shape(shape) or classes != NUM_CLASSES:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, Shape, shape_of
+from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, SHAPES, Shape, as_shape, is_image_shape, shape_of
 
 OUTPUTS = ("auto", "logits", "probabilities")
 
@@ -121,6 +121,21 @@ def open_saved_model(folder: Path) -> Any:
         raise UserError(
             f"Cannot read the SavedModel {folder}: {_one_line(error)}; expected a folder with saved_model.pb."
         ) from error
+
+
+def shape_of_signature(function: Any, folder: Path) -> Shape:
+    """(height, width, channels) of the images that a SavedModel's signature takes; the paper's where it leaves them open.
+
+    Raises:
+        UserError: it takes something else than images of a shape that this project takes.
+    """
+    (spec, *more) = function.structured_input_signature[1].values()
+    shape = spec.shape.as_list()[1:] if spec.shape.rank is not None else [None] * 3
+    if all(size is None for size in shape) and len(shape) == 3:
+        return IMAGE_SHAPE
+    if more or not is_image_shape(tuple(shape)):
+        raise UserError(f"The SavedModel {folder} takes {spec.shape}, expected images: {SHAPES}.")
+    return as_shape(tuple(shape))
 
 
 def load_saved_model(

@@ -184,6 +184,9 @@ def _training_log(path: Path) -> dict[str, list[float | None]]:
 def _commit() -> str | None:
     """The commit of the code that runs, with "+" where files differ from it; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
+    # An installation may lie inside somebody else's checkout.
+    if not (root / ".git").exists():
+        return None
     try:
         described = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
