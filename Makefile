@@ -5,6 +5,8 @@
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
 #   make test                                   lint, types and tests, in two processes
+#   make demo                                   one purifier from nothing in about three minutes: a first picture
+#   make notebook                               executes docs/tutorial.ipynb
 #   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
 #   make docs                                   docs/api from the docstrings; a warning is an error
 #   make lock                                   write constraints.txt anew from setup.py's ranges
@@ -39,11 +41,15 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run test test-wheel docs lint lock clean force
+.PHONY: run demo test test-wheel docs notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
+
+demo: $(INSTALLED_RUN)
+	$(BIN)/python -m pipeline.run --stage=all --config=configs/demo.py --workdir=runs/demo $(ARGS)
+	@echo "Open runs/demo/report/index.html; a strip of attacked and purified images is runs/demo/report/figures/figure11_combined.png."
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -54,6 +60,9 @@ test-wheel:
 $(INSTALLED_DOCS): $(INSTALLED_RUN)
 	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS),docs]'
 	@touch $@
+
+notebook: $(INSTALLED_DOCS)
+	$(BIN)/python docs/make_notebook.py --run
 
 docs: $(INSTALLED_DOCS)
 	$(BIN)/python -W error::UserWarning docs/make_api.py docs/api

@@ -59,10 +59,12 @@ setup(
             "madvae-train = madvae_tf.commands:train",
             "madvae-purify = madvae_tf.cli.purify:run",
             "madvae-attack = madvae_tf.cli.attack:run",
+            "madvae-tflite = madvae_tf.cli.tflite:run",
         ]
     },
     extras_require={
-        "docs": ["pdoc>=15"],
+        # The API page; the tutorial and what executes it.
+        "docs": ["pdoc>=15", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"],
         "cpu": [TENSORFLOW],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.

@@ -6,6 +6,7 @@ does not resolve, a module that does not import) ends with status 1.
 
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pdoc
@@ -31,17 +32,22 @@ MODULES = (
 )
 
 
-def undocumented() -> list[str]:
-    """Public names of MODULES without a docstring, as "module.name"."""
-    found = []
+def _members() -> Iterator[pdoc.doc.Doc]:
     for name in MODULES:
-        module = pdoc.doc.Module.from_name(name)
-        members = [member for member in module.members.values() if member.kind in ("class", "function")]
-        for member in members:
+        for member in pdoc.doc.Module.from_name(name).members.values():
             own = (member.modulename or "").startswith("madvae_tf")
-            if own and not member.name.startswith("_") and not member.docstring:
-                found.append(member.fullname)
-    return found
+            if own and member.kind in ("class", "function") and not member.name.startswith("_"):
+                yield member
+
+
+def public() -> list[str]:
+    """The classes and functions of the page, as "module.name"."""
+    return [member.fullname for member in _members()]
+
+
+def undocumented() -> list[str]:
+    """Those without a docstring."""
+    return [member.fullname for member in _members() if not member.docstring]
 
 
 def main(folder: Path) -> list[str]:

@@ -77,6 +77,7 @@ def test_data_sets_of_tfds_have_a_stage_and_a_cost():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_whole_run_on_colour_pictures(tmp_path):
     """From a tree of 32 x 32 PNG files to the report and a SavedModel that takes such images."""
     import tensorflow as tf
