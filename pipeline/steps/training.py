@@ -31,7 +31,9 @@ def train_classifier(context: Context) -> None:
     keras.utils.set_random_seed(settings["seed"])
     with strategy.scope():
         classifier = build_classifier(settings["name"], settings["dropout"], settings["precision"])
-        trainer = ClassifierTrainer(classifier, settings["max_shift"], settings["seed"])
+        trainer = ClassifierTrainer(
+            classifier, settings["max_shift"], settings["seed"], settings.get("flip", False)
+        )
         schedule = exponential_decay(
             settings["learning_rate"], settings["final_learning_rate"], steps * epochs
         )
