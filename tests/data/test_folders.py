@@ -80,7 +80,7 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     for name, message in (
         ("other.npz", "holds pictures; expected images and labels, or x and y"),
         ("short.npz", r"received int64 of shape \(3,\), expected integers of shape \(25,\)"),
-        ("eleven.npz", r"integers in \[0, 9\]"),
+        ("eleven.npz", r"received values in \[1, 10\], expected \[0, 9\]"),
         ("objects.npz", "Cannot read .*objects.npz"),
         ("wide.npz", r"received shape \(2, 32, 32, 3\)"),
         ("text.npz", "Cannot read .*text.npz"),
