@@ -1,4 +1,4 @@
-"""full.py on Fashion-MNIST, with a classifier trained for longer, substitutes for less long and one seed.
+"""full.py on Fashion-MNIST, with a classifier trained for longer and on mirror images, substitutes for less long and one seed.
 
 Give it a workdir of its own. No accuracies of substitutes are published for this data set, so they get fewer epochs.
 
@@ -19,6 +19,6 @@ def get_config() -> Config:
         name="fashion",
         seeds=(),
         data=dataclasses.replace(base.data, name="fashion_mnist"),
-        classifier=dataclasses.replace(base.classifier, epochs=12),
+        classifier=dataclasses.replace(base.classifier, epochs=30, dropout=0.5, flip=True),
         black_box=dataclasses.replace(base.black_box, epochs=(4, 5, 4, 20, 10)),
     )

@@ -40,7 +40,8 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """The classifier under attack (Table 6). `train_images` 0 means all; `max_shift` is in pixels.
+    """The classifier under attack (Table 6). `train_images` 0 means all; `max_shift` is in pixels; `flip` mirrors half of the
+    training images left to right.
 
     `path`: a `.keras` file or the folder of a SavedModel that stands in Table 6's place, as it is; `outputs` says what it
     gives: auto, logits or probabilities. The other fields then serve the substitutes of Table 7 only.
@@ -58,6 +59,7 @@ class ClassifierConfig:
     checkpoint_steps: int = 200
     path: str = added("")
     outputs: str = added("auto")
+    flip: bool = added(False)
 
     def __post_init__(self) -> None:
         require(self.outputs in OUTPUTS, "classifier.outputs", self.outputs, f"one of {', '.join(OUTPUTS)}")

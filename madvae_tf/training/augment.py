@@ -1,4 +1,4 @@
-"""Augmentation: small random shifts, drawn from a seed."""
+"""Augmentation: small random shifts and mirror images, drawn from a seed."""
 
 import tensorflow as tf
 
@@ -20,3 +20,12 @@ def random_shift(images: tf.Tensor, max_shift: int, seed: tf.Tensor) -> tf.Tenso
     padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])
     rows = tf.gather(padded, offsets[:, :1] + tf.range(height)[None, :], axis=1, batch_dims=1)
     return tf.gather(rows, offsets[:, 1:] + tf.range(width)[None, :], axis=2, batch_dims=1)
+
+
+def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Each image, with probability 1/2, mirrored left to right; the same shape."""
+    chosen = replica_part(
+        lambda size: tf.random.stateless_uniform([size], seed, 0, 2, tf.int32, alg="philox"),
+        tf.shape(images)[0],
+    )
+    return tf.where(tf.reshape(chosen == 1, (-1, 1, 1, 1)), tf.reverse(images, [2]), images)

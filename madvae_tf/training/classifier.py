@@ -8,15 +8,17 @@ import tensorflow as tf
 from madvae_tf.errors import lookup
 from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.classifiers import CLASSIFIERS
-from madvae_tf.training.augment import random_shift
+from madvae_tf.training.augment import random_flip, random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size
 
 # The largest gradient norm let through; ordinary steps stay below it.
 CLIP_NORM = 5.0
+# Added to the seed, so that mirror images are not drawn from the numbers of the shifts.
+_FLIP_STREAM = 67_867_967
 
 
 class ClassifierTrainer(keras.Model):
-    """Trains `classifier` with cross-entropy on shifted images.
+    """Trains `classifier` with cross-entropy on shifted, and if wished mirrored, images.
 
     Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All randomness comes
     from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
@@ -24,14 +26,16 @@ class ClassifierTrainer(keras.Model):
     Args:
         classifier: a model with `logits(images, dropout_seed)`.
         max_shift: pixels of augmentation, 0 for none.
-        seed: folded into shifts and dropout.
+        seed: folded into shifts, mirror images and dropout.
+        flip: whether half of the images are mirrored left to right, for data whose labels do not mind.
     """
 
-    def __init__(self, classifier: keras.Model, max_shift: int, seed: int, **kwargs):
+    def __init__(self, classifier: keras.Model, max_shift: int, seed: int, flip: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.classifier = classifier
         self.max_shift = max_shift
         self.seed = seed
+        self.flip = flip
         self.built = True
 
     def call(self, inputs):
@@ -45,6 +49,8 @@ class ClassifierTrainer(keras.Model):
         # Dropout is drawn per replica: its mask has the shape of an activation, not of the global batch.
         dropout_seed = tf.stack([self.seed + 7919 * replica, 2 * step + 1])
         images = random_shift(images, self.max_shift, shift_seed)
+        if self.flip:
+            images = random_flip(images, tf.stack([self.seed + _FLIP_STREAM, step]))
         with tf.GradientTape() as tape:
             logits = self.classifier.logits(images, dropout_seed)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)

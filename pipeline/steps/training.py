@@ -33,7 +33,9 @@ def train_classifier(context: Context) -> None:
         classifier = build_classifier(
             settings["name"], settings["dropout"], settings["precision"], images.image_shape
         )
-        trainer = ClassifierTrainer(classifier, settings["max_shift"], settings["seed"])
+        trainer = ClassifierTrainer(
+            classifier, settings["max_shift"], settings["seed"], settings.get("flip", False)
+        )
         schedule = exponential_decay(
             settings["learning_rate"], settings["final_learning_rate"], steps * epochs
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.training.augment import random_shift
+from madvae_tf.training.augment import random_flip, random_shift
 from madvae_tf.training.replicas import apply_clipped, exponential_decay, global_size, replica_part
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +66,18 @@ def test_a_shift_moves_every_image_by_an_offset_of_its_own():
     np.testing.assert_array_equal(got, again)
     assert not np.array_equal(got, other)
     np.testing.assert_array_equal(random_shift(tf.constant(images), 0, tf.constant([4, 5])), images)
+
+
+def test_about_half_of_the_images_are_mirrored_left_to_right_and_the_others_left_alone():
+    images = np.random.default_rng(0).random((400, 5, 4, 2), dtype=np.float32)
+    got = random_flip(tf.constant(images), tf.constant([4, 5])).numpy()
+    mirrored = [np.array_equal(now, image[:, ::-1]) for image, now in zip(images, got, strict=True)]
+    alone = [np.array_equal(now, image) for image, now in zip(images, got, strict=True)]
+    assert all(first != second for first, second in zip(mirrored, alone, strict=True))
+    # Binomial(400, 1/2) leaves this interval once in ten million draws.
+    assert 147 <= sum(mirrored) <= 253
+    other = random_flip(tf.constant(images), tf.constant([4, 6])).numpy()
+    assert not np.array_equal(got, other)
 
 
 # On two logical devices and on one: the same weights and statistics, although every batch's halves are unlike.
