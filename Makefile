@@ -5,6 +5,10 @@
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
 #   make test                                   lint, types and tests, in two processes
+#   make demo                                   one purifier from nothing in about three minutes: a first picture
+#   make notebook                               executes docs/tutorial.ipynb
+#   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
+#   make docs                                   docs/api from the docstrings; a warning is an error
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
@@ -20,6 +24,7 @@ BIN := $(VENV)/bin
 CREATED := $(VENV)/.created
 INSTALLED_RUN := $(VENV)/.installed-run-$(EXTRAS)
 INSTALLED_TEST := $(VENV)/.installed-test-$(EXTRAS)
+INSTALLED_DOCS := $(VENV)/.installed-docs-$(EXTRAS)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 # A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
@@ -36,14 +41,31 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run test lint lock clean force
+.PHONY: run demo test test-wheel docs notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
 
+demo: $(INSTALLED_RUN)
+	$(BIN)/python -m pipeline.run --stage=all --config=configs/demo.py --workdir=runs/demo $(ARGS)
+	@echo "Open runs/demo/report/index.html; a strip of attacked and purified images is runs/demo/report/figures/figure11_combined.png."
+
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-wheel:
+	@$(find_python); bash .ci/test_wheel "$$found"
+
+$(INSTALLED_DOCS): $(INSTALLED_RUN)
+	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS),docs]'
+	@touch $@
+
+notebook: $(INSTALLED_DOCS)
+	$(BIN)/python docs/make_notebook.py --run
+
+docs: $(INSTALLED_DOCS)
+	$(BIN)/python -W error::UserWarning docs/make_api.py docs/api
 
 lint: $(INSTALLED_TEST)
 	$(BIN)/python -m ruff check .
@@ -85,4 +107,4 @@ lock: setup.py
 	mv constraints.txt.new constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist madvae_tf.egg-info .pytest_cache .ruff_cache constraints.txt.new
+	rm -rf $(VENV) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new

@@ -21,12 +21,20 @@ def read_version() -> str:
 # installed beside it, the two overwrite each other's files and neither works.
 TENSORFLOW = "tensorflow>=2.21,<2.22"
 
+# `pipeline` and `configs` are names that others may have in site-packages: an installation holds them inside `madvae_tf`,
+# where `madvae_tf.commands` finds them. {package: folder}.
+SHIPPED = {
+    f"madvae_tf._shipped.{name}": name.replace(".", "/")
+    for name in find_packages(include=["pipeline*", "configs*"])
+}
+
 setup(
     name="madvae_tf",
     version=read_version(),
     description="MAD-VAE: purify adversarial images with a variational autoencoder, on TensorFlow and Keras",
     license="Apache-2.0",
-    packages=find_packages(include=["madvae_tf*", "pipeline*", "configs*"]),
+    packages=[*find_packages(include=["madvae_tf*"]), *SHIPPED],
+    package_dir=SHIPPED,
     package_data={"madvae_tf": ["py.typed"]},
     python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.
     install_requires=[
@@ -47,11 +55,16 @@ setup(
     ],
     entry_points={
         "console_scripts": [
+            "madvae-run = madvae_tf.commands:run",
+            "madvae-train = madvae_tf.commands:train",
             "madvae-purify = madvae_tf.cli.purify:run",
             "madvae-attack = madvae_tf.cli.attack:run",
+            "madvae-tflite = madvae_tf.cli.tflite:run",
         ]
     },
     extras_require={
+        # The API page; the tutorial and what executes it.
+        "docs": ["pdoc>=15", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"],
         "cpu": [TENSORFLOW],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.

@@ -7,14 +7,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.foreign import ForeignClassifier
 
 
-def export_purifier(folder: Path, purifier: keras.Model, classifier: keras.Model | ForeignClassifier) -> None:
+def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | ForeignClassifier) -> None:
     """Writes a purifier with its classifier to `folder` as one SavedModel, and `purifier.keras` beside it.
 
-    Signatures, batch size free:
+    Signatures, batch size free, for images of the purifier's shape, the paper's here:
         purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1] -> purified, the same.
         classify: images -> probabilities float32 (batch, 10), the softmax of classifier(purifier(images)).
         purify_uint8, classify_uint8: the same for uint8 images in [0, 255].
@@ -26,7 +26,7 @@ def export_purifier(folder: Path, purifier: keras.Model, classifier: keras.Model
     def classify(images):
         return {"probabilities": tf.nn.softmax(classifier(purifier(images), training=False))}
 
-    _write(folder, {"purify": purify, "classify": classify}, [purifier, classifier])
+    _write(folder, {"purify": purify, "classify": classify}, [purifier, classifier], purifier.image_shape)
     purifier.save(folder / "purifier.keras")
 
 
@@ -39,7 +39,7 @@ def export_classifier(folder: Path, classifier: keras.Model | ForeignClassifier)
     def classify(images):
         return {"probabilities": tf.nn.softmax(classifier(images, training=False))}
 
-    _write(folder, {"classify": classify}, [classifier])
+    _write(folder, {"classify": classify}, [classifier], getattr(classifier, "image_shape", IMAGE_SHAPE))
     source = classifier.source if isinstance(classifier, ForeignClassifier) else classifier
     if isinstance(source, keras.Model):
         source.save(folder / "classifier.keras")
@@ -47,14 +47,14 @@ def export_classifier(folder: Path, classifier: keras.Model | ForeignClassifier)
         shutil.copytree(classifier.saved_model, folder / "original")
 
 
-def _write(folder: Path, endpoints: dict, models: list[Any]) -> None:
+def _write(folder: Path, endpoints: dict, models: list[Any], shape: Shape) -> None:
     archive = keras.export.ExportArchive()
     for model in models:
         resource = model.resource if isinstance(model, ForeignClassifier) else model
         if resource is not None:
             archive.track(resource)
-    floats = [tf.TensorSpec((None, *IMAGE_SHAPE), tf.float32, name="images")]
-    bytes_ = [tf.TensorSpec((None, *IMAGE_SHAPE), tf.uint8, name="images")]
+    floats = [tf.TensorSpec((None, *shape), tf.float32, name="images")]
+    bytes_ = [tf.TensorSpec((None, *shape), tf.uint8, name="images")]
     for name, function in endpoints.items():
         archive.add_endpoint(name, function, input_signature=floats)
         archive.add_endpoint(f"{name}_uint8", _from_uint8(function), input_signature=bytes_)

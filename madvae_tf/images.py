@@ -1,19 +1,56 @@
-"""What every public door asks of a batch: images of one shape, finite, in [0, 1], and labels that fit them."""
+"""What every public door asks of a batch: images of one shape, finite, in [0, 1], and labels that fit them.
+
+The paper's images are 28 x 28 grey. Whatever takes images takes other small squares, too: an even side from 28 pixels, below which
+one of Table 7's networks has nothing left to convolve, to 64, in one channel (grey) or three (red, green, blue).
+"""
+
+from typing import Any
 
 import numpy as np
 
 from madvae_tf.errors import UserError
 
-IMAGE_SHAPE = (28, 28, 1)
+Shape = tuple[int, int, int]
+
+# The paper's.
+IMAGE_SHAPE: Shape = (28, 28, 1)
 NUM_CLASSES = 10
+SIDES = range(28, 65, 2)
+CHANNELS = (1, 3)
+SHAPES = f"square images with an even side from {SIDES[0]} to {SIDES[-1]} and 1 or 3 channels"
 
 
-def check_images(images: np.ndarray, what: str = "images") -> np.ndarray:
-    """Returns `images` as a float32 array (batch, 28, 28, 1), or says what is wrong with it.
+def is_image_shape(shape: Any) -> bool:
+    """Whether (height, width, channels) is one that this project takes; see the module's docstring."""
+    return len(shape) == 3 and shape[0] == shape[1] and shape[0] in SIDES and shape[2] in CHANNELS
+
+
+def shape_of(images: Any) -> Shape:
+    """(height, width, channels) of a batch of images, whose static shape is known."""
+    height, width, channels = (int(size) for size in images.shape[1:])
+    return height, width, channels
+
+
+def shape_entry(shape: Shape) -> dict[str, list[int]]:
+    """The entry of a model's configuration that says its images' shape; none for the paper's, as files always had it."""
+    return {} if tuple(shape) == IMAGE_SHAPE else {"image_shape": list(shape)}
+
+
+def as_shape(shape: Any) -> Shape:
+    """`shape`, a list in a file, as a tuple. Raises `UserError` where it is none that this project takes."""
+    if not is_image_shape(shape):
+        raise UserError(f"Invalid image_shape: received {tuple(shape)}, expected {SHAPES}, like (28, 28, 1).")
+    height, width, channels = shape
+    return height, width, channels
+
+
+def check_images(images: np.ndarray, what: str = "images", shape: Shape | None = None) -> np.ndarray:
+    """Returns `images` as a float32 array (batch, height, width, channels), or says what is wrong with it.
 
     Args:
-        images: floating point, (batch, 28, 28, 1), finite, in [0, 1].
+        images: floating point, (batch, height, width, channels), finite, in [0, 1].
         what: what the images are, for the message.
+        shape: (height, width, channels) that they must have; None: any that this project takes.
 
     Raises:
         UserError: wrong dtype or shape, NaN or infinity, or a value outside [0, 1].
@@ -23,8 +60,10 @@ def check_images(images: np.ndarray, what: str = "images") -> np.ndarray:
         raise UserError(
             f"Invalid {what}: received dtype {images.dtype}, expected float32 in [0, 1]; divide uint8 images by 255."
         )
-    if images.ndim != 4 or images.shape[1:] != IMAGE_SHAPE:
-        raise UserError(f"Invalid {what}: received shape {images.shape}, expected (batch, 28, 28, 1).")
+    if not _fits(images.shape[1:], shape):
+        raise UserError(
+            f"Invalid {what}: received shape {images.shape}, expected {_expected('batch', shape)}."
+        )
     images = images.astype(np.float32, copy=False)
     bad = ~np.isfinite(images)
     if bad.any():
@@ -39,14 +78,25 @@ def check_images(images: np.ndarray, what: str = "images") -> np.ndarray:
     return images
 
 
-def check_any_images(images: object, what: str = "images") -> np.ndarray:
+def _fits(received: tuple[int, ...], wanted: Shape | None) -> bool:
+    return is_image_shape(received) if wanted is None else received == tuple(wanted)
+
+
+def _expected(batch: str, shape: Shape | None) -> str:
+    if shape is None:
+        return f"({batch}, 28, 28, 1) or other {SHAPES}"
+    return f"({', '.join(map(str, (batch, *shape)))})"
+
+
+def check_any_images(images: object, what: str = "images", shape: Shape | None = None) -> np.ndarray:
     """Images as a caller may have them, checked all at once without a copy of them.
 
     Args:
-        images: uint8 in [0, 255] or floating point in [0, 1]; (n, 28, 28, 1) or (n, 28, 28).
+        images: uint8 in [0, 255] or floating point in [0, 1]; (n, height, width, channels), or (n, height, width) if grey.
+        shape: see `check_images`.
 
     Returns:
-        the same array, or a view of it, (n, 28, 28, 1).
+        the same array, or a view of it, (n, height, width, channels).
 
     Raises:
         UserError: no image, another dtype or shape, NaN or infinity, or a value outside [0, 1].
@@ -54,14 +104,18 @@ def check_any_images(images: object, what: str = "images") -> np.ndarray:
     try:
         array = np.asarray(images)
     except (TypeError, ValueError) as error:
-        raise UserError(f"Invalid {what}: {error}; expected an array (n, 28, 28, 1).") from error
+        raise UserError(f"Invalid {what}: {error}; expected an array {_expected('n', shape)}.") from error
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise UserError(
             f"Invalid {what}: received dtype {array.dtype}, expected uint8 in [0, 255] or floating point in [0, 1]."
         )
-    if array.shape[1:] not in (IMAGE_SHAPE, IMAGE_SHAPE[:2]):
+    received = array.shape
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if not _fits(array.shape[1:], shape):
+        grey = "" if shape is not None and shape[2] != 1 else ", grey ones also without the channel"
         raise UserError(
-            f"Invalid {what}: received shape {array.shape}, expected (n, 28, 28, 1) or (n, 28, 28); "
+            f"Invalid {what}: received shape {received}, expected {_expected('n', shape)}{grey}; "
             "a single image is images[None]."
         )
     if not len(array):
@@ -75,7 +129,7 @@ def check_any_images(images: object, what: str = "images") -> np.ndarray:
                 f"Invalid {what}: received values in [{low:g}, {high:g}], expected [0, 1]; divide by 255, or pass "
                 "uint8 images as they are."
             )
-    return array.reshape(len(array), *IMAGE_SHAPE)
+    return array
 
 
 def as_float(images: np.ndarray) -> np.ndarray:

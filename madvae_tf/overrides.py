@@ -68,13 +68,24 @@ def _parse(text: str, annotation: Any, key: str) -> Any:
     return value
 
 
+def _shipped(path: Path) -> Path:
+    """`path`; where there is no such file, the one of the same name among the configurations that come with the project."""
+    spec = importlib.util.find_spec("configs")
+    if path.exists() or spec is None or not spec.origin or path.parent.name not in ("", "configs"):
+        return path
+    known = Path(spec.origin).parent / path.with_suffix(".py").name
+    return known if known.is_file() else path
+
+
 def load_config(path: str | Path) -> Config:
     """The `Config` that `get_config()` in the Python file `path` returns.
+
+    "quick", or "configs/quick.py" where there is no such file, is the configuration of that name that comes with the project.
 
     Raises:
         UserError: no such file, no `get_config` in it, or something else than a `Config` from it.
     """
-    path = Path(path)
+    path = _shipped(Path(path))
     if not path.is_file():
         beside = (
             sorted(str(p) for p in path.parent.glob("*.py") if p.stem != "__init__")

@@ -1,4 +1,4 @@
-"""Image files in and out: which ones are meant, how they become 28 x 28 grey images, how results are written.
+"""Image files in and out: which ones are meant, how they become small square images, 28 x 28 grey by default, how results are written.
 
 Pixels keep their polarity: nothing is inverted, centred or stretched in brightness. MNIST's digits are light on dark; a dark digit
 on white paper is another image, and the classifier's answer to it says little.
@@ -14,10 +14,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, Shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-_HEIGHT, _WIDTH, _ = IMAGE_SHAPE
+# The EXIF tag that says how the camera was held, and its values that swap width and height.
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -28,7 +29,7 @@ class Picture:
     Attributes:
         path: where it is.
         name: what its result is called, relative to the output folder, with suffix .png.
-        pixels: uint8 (28, 28, 1).
+        pixels: uint8 (height, width, channels).
         notes: what was done to it, for people.
     """
 
@@ -75,8 +76,11 @@ def _expand(argument: str) -> list[tuple[Path, str]]:
     return [(file, file.name) for file in files]
 
 
-def read(path: Path, name: str) -> Picture:
-    """The picture as 28 x 28 grey: turned as its EXIF data say, transparent parts on white, resized with antialiasing.
+def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
+    """The picture as an image: turned as its EXIF data say, transparent parts on white, resized with antialiasing.
+
+    Args:
+        shape: (height, width, channels) that it gets; one channel is grey, three are red, green and blue.
 
     Raises:
         UserError: no PNG or JPEG, a damaged or an enormous one.
@@ -96,20 +100,23 @@ def read(path: Path, name: str) -> Picture:
                     white = Image.new("RGBA", layer.size, "white")
                     layer = Image.alpha_composite(white, layer)
                 image = layer.convert("RGB")
-            if image.mode != "L":
+            if shape[2] == 3:
+                image = image.convert("RGB")
+            elif image.mode != "L":
                 colours = image.convert("RGB")
                 channels = np.asarray(colours)
                 # A grey picture that is stored in colour is converted without a loss, so without a note.
                 if (channels != channels[..., :1]).any():
                     notes.append("colours to grey")
                 image = colours.convert("L")
-            if image.size != (_WIDTH, _HEIGHT):
+            wanted = (shape[1], shape[0])
+            if image.size != wanted:
                 width, height = image.size
-                notes.append(f"{width} x {height} to {_WIDTH} x {_HEIGHT}")
+                notes.append(f"{width} x {height} to {wanted[0]} x {wanted[1]}")
                 if width != height:
                     notes.append("its proportions changed")
-                image = image.resize((_WIDTH, _HEIGHT), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, np.uint8).reshape(IMAGE_SHAPE)
+                image = image.resize(wanted, Image.Resampling.BILINEAR)
+            pixels = np.asarray(image, np.uint8).reshape(shape)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         cause = " ".join(str(error).split())[:200]
         raise UserError(
@@ -118,19 +125,48 @@ def read(path: Path, name: str) -> Picture:
     return Picture(path, name, pixels, tuple(notes))
 
 
-def destinations(pictures: Sequence[Picture], folder: str, overwrite: bool) -> list[Path]:
-    """Where the results go.
+def size_of(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture as it is to be looked at, from its head alone. Raises `UserError` for no PNG or JPEG."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as file:
+            turned = file.getexif().get(_ORIENTATION, 1) in _TURNED
+            width, height = file.size
+            return (height, width) if turned else (width, height)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
+        ) from error
+
+
+def has_colours(path: Path) -> bool:
+    """Whether any pixel of a PNG or JPEG is not grey. Raises `UserError` for another or a damaged file."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as file:
+            if file.mode in ("L", "1", "LA", *_SIXTEEN_BITS):
+                return False
+            channels = np.asarray(file.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
+        ) from error
+    return bool((channels != channels[..., :1]).any())
+
+
+def destinations(files: Sequence[tuple[Path, str]], folder: str, overwrite: bool) -> list[Path]:
+    """Where the results of what `find` gave go.
 
     Raises:
         UserError: two have one name, one is an input, or is there already and `overwrite` is off.
     """
-    inputs = {picture.path.resolve() for picture in pictures}
+    inputs = {path.resolve() for path, _ in files}
     sources: dict[Path, Path] = {}
-    for picture in pictures:
-        target = Path(folder) / picture.name
+    for path, name in files:
+        target = Path(folder) / name
         if target in sources:
             raise UserError(
-                f"{sources[target]} and {picture.path} would both be written as {target}; give the folder above them, "
+                f"{sources[target]} and {path} would both be written as {target}; give the folder above them, "
                 "or rename one."
             )
         if target.resolve() in inputs:
@@ -139,17 +175,17 @@ def destinations(pictures: Sequence[Picture], folder: str, overwrite: bool) -> l
             raise UserError(
                 f"{target} is there already; choose another folder with --out, or pass --overwrite."
             )
-        sources[target] = picture.path
+        sources[target] = path
     return list(sources)
 
 
 def write(pixels: np.ndarray, target: Path) -> None:
-    """Writes uint8 (28, 28, 1) as a PNG, whole or not at all. Raises `UserError` where that is not possible."""
+    """Writes uint8 (height, width, 1 or 3) as a PNG, whole or not at all. Raises `UserError` where that is not possible."""
     partial = target.with_name(f".{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            Image.fromarray(pixels[..., 0]).save(partial, "PNG")
+            Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(partial, "PNG")
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
@@ -160,5 +196,5 @@ def write(pixels: np.ndarray, target: Path) -> None:
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """float (..., 28, 28, 1) in [0, 1] -> uint8, rounded."""
+    """float in [0, 1], of any shape -> uint8, rounded."""
     return np.clip(np.round(images * 255), 0, 255).astype(np.uint8)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
+import madvae_tf
 from madvae_tf.config import Config
 from madvae_tf.errors import UserError, as_one_line, unknown_name
 from madvae_tf.overrides import load_config, override
@@ -19,7 +20,7 @@ from pipeline.stages import STAGES, build_stages
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 FLAGS = flags.FLAGS
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOMS = (Path(madvae_tf.__file__).resolve().parent, Path(__file__).resolve().parent)
 _CONFIG = flags.DEFINE_string("config", "configs/quick.py", "Python file with get_config() -> Config.")
 _WORKDIR = flags.DEFINE_string(
     "workdir", "runs/quick", "Folder of all artifacts, the report and the exports."
@@ -78,12 +79,25 @@ def command_line() -> str:
 
 def _is_ours(record: LogRecord) -> bool:
     """Lets the project's own messages through, and of the libraries' what is at least a warning."""
-    rooms = (_ROOT / "madvae_tf", _ROOT / "pipeline")
-    return record.levelno >= WARNING or any(Path(record.pathname).is_relative_to(room) for room in rooms)
+    return record.levelno >= WARNING or any(Path(record.pathname).is_relative_to(room) for room in _ROOMS)
 
 
-def run(main_function=main) -> None:
-    """Entry point: a `UserError` becomes one line on standard error and exit status 2."""
+def define_stage() -> None:
+    """The flag of this door alone; `madvae_tf.train` has --loss in its place."""
+    flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}; what it needs is made first.")
+
+
+def run(main_function=main, document: str = "") -> None:
+    """Entry point: a `UserError` becomes one line on standard error and exit status 2.
+
+    Args:
+        document: what --help says before the flags, where the program is a script that pip wrote.
+    """
+    if document:
+        sys.modules["__main__"].__doc__ = document
+        for name in ("config", "workdir", "set", "classifier", "dry_run", "stage", "loss"):
+            if name in FLAGS:
+                FLAGS.register_key_flag_for_module(sys.argv[0], FLAGS[name])
     logging.set_verbosity(logging.INFO)
     logging.set_stderrthreshold("info")
     logging.get_absl_handler().addFilter(_is_ours)
@@ -96,5 +110,5 @@ def run(main_function=main) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}; what it needs is made first.")
+    define_stage()
     run()

@@ -11,13 +11,13 @@ import dataclasses
 from typing import Any
 
 from madvae_tf.config import Config, to_dict
-from madvae_tf.data.sources import DATASETS
 from madvae_tf.errors import lookup
 from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
 from pipeline import costs, experiments, robustness, steps
 from pipeline.adopted import adopted_stage
 from pipeline.core import Core, own_fields, train_stage
+from pipeline.datasets import available, data_stage, dataset_name
 from pipeline.defenses import purifier_parameters, robust_parameters
 from pipeline.runner import Stage
 from pipeline.settings import SetSetting, test_settings, train_settings, validation_settings
@@ -26,8 +26,6 @@ STAGES = (
     *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),
     *("evaluate", "clusters", "time", "robustness", "report", "export"),
 )
-# Images of MNIST and of Fashion-MNIST.
-_TRAIN, _TEST = 60_000, 10_000
 
 
 def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
@@ -59,7 +57,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     report = Stage(
         "report",
         "",
-        1,
+        2,
         {"config": to_dict(config), "command": command, "precision": resolve_precision(config.vae.precision)},
         {
             **core.both,
@@ -93,27 +91,20 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
 
 
 def _core(config: Config) -> Core:
-    lookup(DATASETS, config.data.name, "dataset")
+    data = data_stage(config)
     lookup({"table6": None}, config.classifier.name, "classifier")
     for name in config.vae.variants:
         lookup(VARIANTS, name, "variant")
-    data = Stage(
-        "data", config.data.name, 1, own_fields(config.data, "name", "path"), {}, steps.prepare_data, cost=20
-    )
     common = {
-        "dataset": config.data.name,
+        "dataset": dataset_name(config),
         "validation_images": config.data.validation_images,
         "seed": config.seed,
     }
-    available = {
-        "train": _TRAIN - config.data.validation_images,
-        "validation": config.data.validation_images,
-        "test": _TEST,
-    }
+    there = available(config)
     classifier = (
         adopted_stage(config, common, data)
         if config.classifier.path
-        else _trained_classifier(config, common, data, available["train"])
+        else _trained_classifier(config, common, data, there["train"])
     )
     both = {"data": data, "classifier": classifier}
 
@@ -132,7 +123,7 @@ def _core(config: Config) -> Core:
             | own_fields(config.attack, "batch_size", "shard_size")
             | {"draw": draw, "precision": precision}
         )
-        images = min(setting.images or available[setting.split], available[setting.split])
+        images = min(setting.images or there[setting.split], there[setting.split])
         cost = costs.attack_seconds(setting.attack, setting.parameters, images, precision)
         return Stage(
             "attack", setting.instance, 1, common | own, both, steps.generate_adversarial_set, cost=cost
@@ -140,9 +131,7 @@ def _core(config: Config) -> Core:
 
     train = {f"train:{s.instance}": adversarial(s) for s in train_settings(config.attack)}
     validation = {f"validation:{s.instance}": adversarial(s) for s in validation_settings(config.attack)}
-    pairs = sum(
-        min(s.images or available["train"], available["train"]) for s in train_settings(config.attack)
-    )
+    pairs = sum(min(s.images or there["train"], there["train"]) for s in train_settings(config.attack))
     core = Core(
         config=config,
         common=common,
@@ -150,7 +139,7 @@ def _core(config: Config) -> Core:
         learned=train | validation,
         tests={f"set:{s.attack}": adversarial(s) for s in test_settings(config.attack)},
         pairs=pairs,
-        train_images=available["train"],
+        train_images=there["train"],
     )
     for seed in config.seeds or (config.seed,):
         _add_variants(core, seed)

@@ -48,8 +48,14 @@ ALLOWED: dict[str, set[str]] = {
         *(GROUND_FLOOR - {"madvae_tf.report"}),
         *("madvae_tf.data", "madvae_tf.training", "madvae_tf.defenses", "madvae_tf.export"),
     },
-    "madvae_tf.cli": {"madvae_tf.attacks", "madvae_tf.models", "madvae_tf.pictures"},
+    "madvae_tf.export_tflite": {"madvae_tf.models"},
+    "madvae_tf.cli": {
+        *("madvae_tf.attacks", "madvae_tf.models", "madvae_tf.pictures"),
+        *("madvae_tf.data", "madvae_tf.export_tflite"),
+    },
     "madvae_tf.train": {"madvae_tf.config", "pipeline"},
+    # The installed commands: what `python -m` does in a checkout.
+    "madvae_tf.commands": {"madvae_tf.train", "pipeline"},
     "configs": {"madvae_tf.config"},
     "pipeline": {
         *GROUND_FLOOR,
@@ -77,7 +83,7 @@ WITHOUT_TENSORFLOW = {
     "configs",
 }
 # These only inside functions, so that a run that has nothing to do is quick.
-LAZY_TENSORFLOW = {"pipeline", "madvae_tf.cli"}
+LAZY_TENSORFLOW = {"pipeline", "madvae_tf.cli", "madvae_tf.commands"}
 TENSORFLOW = {"tensorflow", "keras", "tensorflow_datasets", "cleverhans", "keras_tuner"}
 
 

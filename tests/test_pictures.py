@@ -87,14 +87,13 @@ def test_files_folders_and_patterns(tmp_path):
     assert [name for _, name in pictures.find([f"{folder}/**/*.png"])] == ["a.png"]
     # One that is named twice is meant once.
     assert len(pictures.find([f"{folder}/c.jpg", f"{folder}/*.jpg"])) == 1
-    both = [pictures.read(path, name) for path, name in found]
     with pytest.raises(UserError, match=r"a\.jpeg and .*a\.png would both be written as"):
-        pictures.destinations(both, str(tmp_path / "out"), False)
+        pictures.destinations(found, str(tmp_path / "out"), False)
 
 
 def test_nothing_is_overwritten_by_mistake(tmp_path):
     path = save(tmp_path / "a.png", np.zeros((28, 28), np.uint8))
-    picture = pictures.read(path, "a.png")
+    picture = (path, "a.png")
     with pytest.raises(UserError, match="one of the images given"):
         pictures.destinations([picture], str(tmp_path), True)
     out = str(tmp_path / "out")
@@ -131,3 +130,30 @@ def test_what_is_no_image_is_refused(tmp_path):
 
 def test_bytes_are_rounded():
     assert pictures.to_bytes(np.array([0, 0.4 / 255, 0.6 / 255, 1])).tolist() == [0, 0, 1, 255]
+
+
+def test_a_picture_in_colours(tmp_path):
+    """Of three channels: the colours stay; a grey one has three equal channels; no note tells of colours."""
+    pixels = RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "colour.png")
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png")
+    colour = pictures.read(tmp_path / "colour.png", "c.png", (32, 32, 3))
+    np.testing.assert_array_equal(colour.pixels, pixels)
+    assert colour.notes == ()
+    grey = pictures.read(tmp_path / "grey.png", "g.png", (32, 32, 3))
+    np.testing.assert_array_equal(grey.pixels, np.repeat(pixels[..., :1], 3, axis=2))
+    assert pictures.has_colours(tmp_path / "colour.png") and not pictures.has_colours(tmp_path / "grey.png")
+    pictures.write(pixels, tmp_path / "out" / "again.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "again.png")), pixels)
+
+
+def test_the_size_is_as_it_is_looked_at(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held upright
+    Image.fromarray(np.zeros((28, 40), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    assert pictures.size_of(tmp_path / "a.jpg") == (28, 40)
+    assert pictures.read(tmp_path / "a.jpg", "a", (40, 40, 1)).notes[0] == "28 x 40 to 40 x 40"
+    (tmp_path / "b.png").write_text("no picture")
+    for function in (pictures.size_of, pictures.has_colours):
+        with pytest.raises(UserError, match="Cannot read image .*b.png"):
+            function(tmp_path / "b.png")

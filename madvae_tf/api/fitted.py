@@ -20,7 +20,7 @@ import tensorflow as tf
 import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved classifier may be
 from madvae_tf.errors import UserError
 from madvae_tf.export import export_purifier
-from madvae_tf.images import IMAGE_SHAPE, as_float, check_any_images
+from madvae_tf.images import as_float, check_any_images
 from madvae_tf.models.foreign import ForeignClassifier, adapt
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.progress import progress_bar, silent
@@ -34,12 +34,13 @@ _PROBES = 8
 class FittedDefense:
     """What `madvae_tf.fit` and `madvae_tf.load` give.
 
-    Images are uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28); they go through in batches,
+    Images are uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28), or of whatever shape `fit` had; they go through in batches,
     so that besides the result memory does not grow with their number.
 
     Attributes:
         purifier: the `DefenseVAE`, frozen.
         classifier: the `ForeignClassifier` behind it, or None.
+        image_shape: (height, width, channels) of the images that it takes.
         info: how it was made, values that JSON can hold.
     """
 
@@ -50,7 +51,8 @@ class FittedDefense:
         self.purifier = purifier
         self.classifier = classifier
         self.info: dict[str, Any] = dict(info)
-        spec = [tf.TensorSpec((None, *IMAGE_SHAPE), tf.float32)]
+        self.image_shape = purifier.image_shape
+        spec = [tf.TensorSpec((None, *self.image_shape), tf.float32)]
         self._purify = tf.function(purifier.purify, input_signature=spec)
         self._probabilities = tf.function(
             lambda images: tf.nn.softmax(self._classifier()(purifier.purify(images))), input_signature=spec
@@ -62,14 +64,15 @@ class FittedDefense:
         Raises:
             UserError: images of another dtype or shape, not finite or out of range; a batch size below 1.
         """
-        checked = check_any_images(images)
+        checked = check_any_images(images, shape=self.image_shape)
         shape = np.shape(images)
-        return self._batched(self._purify, checked, IMAGE_SHAPE, batch_size, verbose).reshape(shape)
+        return self._batched(self._purify, checked, self.image_shape, batch_size, verbose).reshape(shape)
 
     def predict_proba(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
         """Probabilities of the ten classes for the purified images, float32 (n, 10). Errors: see `purify`; no classifier."""
         self._classifier()
-        return self._batched(self._probabilities, check_any_images(images), (10,), batch_size, verbose)
+        checked = check_any_images(images, shape=self.image_shape)
+        return self._batched(self._probabilities, checked, (10,), batch_size, verbose)
 
     def predict(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
         """The classes predicted for the purified images, int64 (n,). Errors: see `purify`; there is no classifier."""
@@ -187,13 +190,14 @@ def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = N
         file = folder / name
         if not file.is_file() or _sha256(file) != expected:
             raise UserError(f"{file} is missing or has changed since it was saved; restore it, or fit again.")
-    probe = np.random.default_rng(0).random((_PROBES, *IMAGE_SHAPE), np.float32)
+    purifier = _load_keras(folder / _PURIFIER)
+    probe = np.random.default_rng(0).random((_PROBES, *purifier.image_shape), np.float32)
     adapted = None
     if classifier is not None:
         adapted = adapt(classifier, probe)
     elif _CLASSIFIER in hashes:
         adapted = adapt(_load_keras(folder / _CLASSIFIER), probe, outputs)
-    return FittedDefense(_load_keras(folder / _PURIFIER), adapted, record["info"])
+    return FittedDefense(purifier, adapted, record["info"])
 
 
 def _load_keras(path: Path) -> Any:

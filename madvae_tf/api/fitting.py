@@ -18,7 +18,7 @@ from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.purifier import ATTACKED_ONLY
 from madvae_tf.defenses.purifier import variant as purifier_of
 from madvae_tf.errors import UserError
-from madvae_tf.images import as_float, check_any_images, check_labels
+from madvae_tf.images import Shape, as_float, check_any_images, check_labels, shape_of
 from madvae_tf.models.foreign import ForeignClassifier, adapt
 from madvae_tf.precision import resolve_precision
 from madvae_tf.progress import silent
@@ -67,7 +67,8 @@ def fit(
     Args:
         classifier: a Keras model, or a callable of TensorFlow operations through which gradients flow: float32
             (batch, 28, 28, 1) in [0, 1] -> logits or probabilities (batch, 10).
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28).
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28); or other square images, with an
+            even side from 28 to 64 pixels, grey or with three channels: the classifier's images are then of that shape.
         labels: integers (n,) or (n, 1) in [0, 10), the true classes.
         variant: a name of `madvae_tf.variants.VARIANTS`: vanilla, cls, pd, combined, ...
         epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
@@ -152,8 +153,10 @@ def fit(
     return FittedDefense(purifier, adapted, info)
 
 
-def _labelled(images: Any, labels: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
-    x, y = check_any_images(images, what), np.asarray(labels)
+def _labelled(
+    images: Any, labels: Any, what: str, shape: Shape | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    x, y = check_any_images(images, what, shape), np.asarray(labels)
     if y.shape == (len(x), 1):
         y = y[:, 0]
     return x, check_labels(y, len(x))
@@ -166,7 +169,7 @@ def _validation(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[
     if data is not None:
         if not isinstance(data, tuple | list) or len(data) != 2:
             raise UserError("Invalid validation_data: expected a pair (images, labels).")
-        return (x, y), _labelled(data[0], data[1], "validation images")
+        return (x, y), _labelled(data[0], data[1], "validation images", shape_of(x))
     held = math.ceil(split * len(x)) if isinstance(split, int | float) and 0 < split < 1 else 0
     if not 0 < held < len(x):
         raise UserError(

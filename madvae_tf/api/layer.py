@@ -5,8 +5,11 @@ from typing import Any
 import keras
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, Shape
+from madvae_tf.models.copies import in_precision
 from madvae_tf.models.vae import DefenseVAE
+
+_OF_THE_PURIFIER = ("latent_size", "latent_scale", "squash_scale", "squash_center", "image_shape")
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
@@ -19,7 +22,7 @@ class Purifier(keras.layers.Layer):
     Args:
         defense: what `madvae_tf.fit` or `madvae_tf.load` gave, or a purifier of the pipeline (a `DefenseVAE`).
             None makes an untrained one, for weights that are loaded later.
-        latent_size, latent_scale: of the untrained one.
+        latent_size, latent_scale, squash_scale, squash_center, image_shape: of the untrained one.
 
     Raises:
         UserError: `defense` is something else.
@@ -31,19 +34,27 @@ class Purifier(keras.layers.Layer):
         *,
         latent_size: int = 128,
         latent_scale: str = "log_variance",
+        squash_scale: float = 0.0,
+        squash_center: float = 0.5,
+        image_shape: Shape = IMAGE_SHAPE,
         **options: Any,
     ):
         super().__init__(**{"trainable": False, "dtype": "float32", **options})
         purifier = getattr(defense, "purifier", defense)
         if purifier is None:
-            purifier = DefenseVAE(latent_size, latent_scale, dtype="float32")
+            purifier = DefenseVAE(
+                latent_size,
+                latent_scale,
+                squash_scale=squash_scale,
+                squash_center=squash_center,
+                image_shape=image_shape,
+            )
         if not isinstance(purifier, DefenseVAE):
             raise UserError(
                 f"Invalid defense: received {type(defense).__name__}, expected what madvae_tf.fit or madvae_tf.load gives."
             )
         # A copy: what one of them is later trained or frozen to does not reach the other.
-        self.purifier = DefenseVAE(purifier.latent_size, purifier.latent_scale, dtype="float32")
-        self.purifier.set_weights(purifier.get_weights())
+        self.purifier = in_precision(purifier, "float32", name="purifier")
         self.purifier.trainable = self.trainable
         self.built = True
 
@@ -51,8 +62,9 @@ class Purifier(keras.layers.Layer):
         return self.purifier.purify(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        return (input_shape[0], *IMAGE_SHAPE)
+        return (input_shape[0], *self.purifier.image_shape)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"latent_size": self.purifier.latent_size, "latent_scale": self.purifier.latent_scale}
+        known = self.purifier.get_config()
+        own = {name: known[name] for name in _OF_THE_PURIFIER if name in known}
         return {**super().get_config(), **own}

@@ -22,7 +22,7 @@ from madvae_tf.attacks import (
 )
 from madvae_tf.config import AttackConfig
 from madvae_tf.data.generate import draw_rows
-from madvae_tf.images import IMAGE_SHAPE, as_float
+from madvae_tf.images import Shape, as_float, shape_of
 from madvae_tf.progress import progress_bar
 
 _PAPER = AttackConfig()
@@ -44,6 +44,11 @@ class AttackedPairs:
     images: np.ndarray
     labels: np.ndarray
     fields: tuple[str, ...] = ("x_adv", "x", "label")
+
+    @property
+    def image_shape(self) -> Shape:
+        """(height, width, channels) of the images."""
+        return shape_of(self.x_adv)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -117,7 +122,8 @@ def make_pairs(
     ]
     index = np.concatenate(draws)
     # Made on disk at once: a disk that is too small is found before the work.
-    x_adv = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(index), *IMAGE_SHAPE))
+    shape = (len(index), *shape_of(images))
+    x_adv = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
     done = 0
     with progress_bar(len(index), f"{file.stem} pairs", "image") as bar:
         for attack, rows in zip(attacks, draws, strict=True):

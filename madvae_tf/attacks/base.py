@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE, check_images, check_labels
+from madvae_tf.images import IMAGE_SHAPE, Shape, check_images, check_labels
 from madvae_tf.parameters import Parameters
 
 BUDGET_TOLERANCE = 1e-6  # one float32 rounding of x + epsilon is at most 6e-8
@@ -86,10 +86,10 @@ class AttackResult:
     l2: np.ndarray
 
     @classmethod
-    def concatenate(cls, results: "list[AttackResult]") -> "AttackResult":
-        """One result of many, in their order; no results give one of zero images."""
+    def concatenate(cls, results: "list[AttackResult]", shape: Shape = IMAGE_SHAPE) -> "AttackResult":
+        """One result of many, in their order; no results give one of zero images of that shape."""
         none = np.zeros(0, np.float32)
-        results = [cls(np.zeros((0, *IMAGE_SHAPE), np.float32), none.astype(bool), none, none), *results]
+        results = results or [cls(np.zeros((0, *shape), np.float32), none.astype(bool), none, none)]
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(*(np.concatenate([getattr(result, name) for result in results]) for name in names))
 
@@ -121,7 +121,8 @@ def run_attack(
 ) -> AttackResult:
     """Attacks all images and returns one result; arguments and errors as in `attack_batches`."""
     return AttackResult.concatenate(
-        list(attack_batches(attack, target, x, y, seed, batch_size=batch_size, progress=progress))
+        list(attack_batches(attack, target, x, y, seed, batch_size=batch_size, progress=progress)),
+        np.shape(x)[1:],
     )
 
 

@@ -4,14 +4,14 @@ All projections here have one core. With amounts a_i, limits b_i and a level t, 
 is linear between the b_i / a_i; sorting these finds the level at which it reaches a given amount.
 """
 
+import functools
+import math
 from typing import Any
 
 import tensorflow as tf
 
 from madvae_tf.errors import lookup
-from madvae_tf.images import IMAGE_SHAPE
 
-PIXELS = IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
 NORMS = {"linf": "L-infinity", "l2": "L2"}
 _FAR = 1e30
 _TINY = 1e-12
@@ -22,9 +22,14 @@ def check_norm(norm: str) -> None:
     lookup(NORMS, norm, "norm")
 
 
+def values_of(images: tf.Tensor) -> int:
+    """How many numbers an image of the batch is: 784 of (batch, 28, 28, 1)."""
+    return math.prod(size for size in images.shape[1:] if size is not None)
+
+
 def flat(images: tf.Tensor) -> tf.Tensor:
     """(batch, 28, 28, 1) -> (batch, 784)."""
-    return tf.reshape(images, (-1, PIXELS))
+    return tf.reshape(images, (-1, values_of(images)))
 
 
 def spread(values: tf.Tensor) -> tf.Tensor:
@@ -122,14 +127,18 @@ def random_start(x: tf.Tensor, epsilon: Any, norm: str, seeds: tf.Tensor) -> tf.
         seeds: of `image_seeds`.
     """
     radius = tf.reshape(epsilon, (-1, 1))
-    noise = draws(seeds, [PIXELS], normal=norm == "l2")
+    noise = draws(seeds, [values_of(x)], normal=norm == "l2")
     noise = noise / (distance(noise, "l2")[:, None] if norm == "l2" else 1.0)
     return tf.clip_by_value(x + tf.reshape(radius * noise, tf.shape(x)), 0.0, 1.0)
 
 
 # Powers of two primitive roots: two polynomial hashes.
 _PRIME = 2**31 - 1
-_MULTIPLIERS = [[pow(root, index + 1, _PRIME) for index in range(PIXELS)] for root in (48271, 69621)]
+
+
+@functools.cache
+def _multipliers(count: int) -> list[list[int]]:
+    return [[pow(root, index + 1, _PRIME) for index in range(count)] for root in (48271, 69621)]
 
 
 def image_seeds(x: tf.Tensor, seed: Any) -> tf.Tensor:
@@ -141,7 +150,7 @@ def image_seeds(x: tf.Tensor, seed: Any) -> tf.Tensor:
     """
     bits = tf.cast(tf.bitcast(flat(x), tf.int32), tf.int64)[:, None]
     # Each product is reduced before the sum, which so stays below 2**63.
-    mixed = tf.math.floormod(bits * tf.constant(_MULTIPLIERS, tf.int64), _PRIME)
+    mixed = tf.math.floormod(bits * tf.constant(_multipliers(values_of(x)), tf.int64), _PRIME)
     return tf.cast(tf.math.floormod(tf.reduce_sum(mixed, axis=2) + tf.cast(seed, tf.int64), _PRIME), tf.int32)
 
 

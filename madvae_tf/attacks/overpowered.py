@@ -19,7 +19,7 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
-from madvae_tf.attacks.geometry import PIXELS, distance, draws, image_seeds, spread
+from madvae_tf.attacks.geometry import distance, draws, image_seeds, spread, values_of
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import UserError
@@ -56,12 +56,12 @@ def _search(
 ) -> tf.Tensor:
     def step(old: _State) -> tuple[_State]:
         # Another stream at each step, the same for an image whatever its batch.
-        noise = draws(seeds + old.index, [len(RADII), PIXELS], normal=True)
+        noise = draws(seeds + old.index, [len(RADII), values_of(x)], normal=True)
         noise = noise / tf.norm(noise, axis=2, keepdims=True)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(old.z)
             image = decode(old.z)
-            excess = tf.reduce_mean(tf.square(image - x), [1, 2, 3]) - tf.square(epsilon) / PIXELS
+            excess = tf.reduce_mean(tf.square(image - x), [1, 2, 3]) - tf.square(epsilon) / values_of(x)
             margins = []
             for number, radius in enumerate(RADII):
                 near = tf.clip_by_value(

@@ -2,7 +2,8 @@
 
 Up to `max_pixels` pixels of an image are drawn at random; each, in the order drawn, is set to 0 and then to 1, the others
 staying as they are. The first image that is misclassified wins; where none is, the original comes back. The exhaustive
-mode tries all 784 pixels in scan order, row by row: the attack's strongest form.
+mode tries all 784 pixels in scan order, row by row: the attack's strongest form. A pixel of a colour image is its three channels,
+which become 0 or 1 together: black or white.
 """
 
 import dataclasses
@@ -12,10 +13,10 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target, predict
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import SIDES, shape_of
 from madvae_tf.parameters import parameter
 
-PIXELS = IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
+_MOST = SIDES[-1] ** 2
 
 
 @tf.function
@@ -27,10 +28,14 @@ def _first_misclassified(
     A candidate equal to the original cannot win, so each image's list is closed up over these: on MNIST that leaves
     three fifths of the candidates.
     """
-    flat = tf.reshape(x, (-1, PIXELS))
+    height, width, channels = shape_of(x)
+    count = height * width
+    flat = tf.reshape(x, (-1, count, channels))
     candidates = tf.repeat(pixels, 2, axis=1)
     values = tf.tile(tf.constant([[0.0, 1.0]]), tf.shape(pixels))
-    changes = tf.not_equal(tf.gather(flat, candidates, batch_dims=1), values)
+    changes = tf.reduce_any(
+        tf.not_equal(tf.gather(flat, candidates, batch_dims=1), values[:, :, None]), axis=2
+    )
     order = tf.argsort(tf.cast(changes, tf.int32), axis=1, direction="DESCENDING", stable=True)
     candidates, values, changes = (
         tf.gather(part, order, batch_dims=1) for part in (candidates, values, changes)
@@ -38,11 +43,11 @@ def _first_misclassified(
     longest = tf.reduce_max(tf.reduce_sum(tf.cast(changes, tf.int32), axis=1))
 
     def step(index: tf.Tensor, best: tf.Tensor, done: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        here = tf.one_hot(candidates[:, index], PIXELS, on_value=True, off_value=False)
-        candidate = tf.where(here, values[:, index, None], flat)
+        here = tf.one_hot(candidates[:, index], count, on_value=True, off_value=False)
+        candidate = tf.where(here[..., None], values[:, index, None, None], flat)
         misclassified = tf.not_equal(tf.argmax(logits(tf.reshape(candidate, tf.shape(x))), axis=1), y)
         wins = misclassified & changes[:, index] & tf.logical_not(done)
-        return index + 1, tf.where(wins[:, None], candidate, best), done | wins
+        return index + 1, tf.where(wins[:, None, None], candidate, best), done | wins
 
     _, best, _ = tf.while_loop(
         lambda index, best, done: (index < longest) & tf.logical_not(tf.reduce_all(done)),
@@ -57,21 +62,22 @@ class SinglePixel(Attack):
     """Changes at most one pixel, to 0 or 1; see the module's docstring.
 
     Attributes:
-        max_pixels: how many distinct pixels of each image are tried, unless `exhaustive`.
+        max_pixels: how many distinct pixels of each image are tried, unless `exhaustive`; all, where it has no more.
         exhaustive: try them all, in scan order; nothing is then drawn.
     """
 
     name: ClassVar[str] = "single_pixel"
-    max_pixels: int = parameter(100, minimum=1, maximum=PIXELS)
+    max_pixels: int = parameter(100, minimum=1, maximum=_MOST)
     exhaustive: bool = parameter(False)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         """The first misclassified candidate, or the original; one that is misclassified as it is stays as it is."""
-        batch = len(x)
+        height, width, _ = shape_of(x)
+        batch, count = len(x), height * width
         if self.exhaustive:
-            pixels = tf.tile(tf.range(PIXELS)[None], [batch, 1])
+            pixels = tf.tile(tf.range(count)[None], [batch, 1])
         else:
-            keys = tf.random.stateless_uniform([batch, PIXELS], seed, alg="philox")
-            pixels = tf.math.top_k(keys, self.max_pixels).indices
+            keys = tf.random.stateless_uniform([batch, count], seed, alg="philox")
+            pixels = tf.math.top_k(keys, min(self.max_pixels, count)).indices
         done = tf.not_equal(predict(target.logits, x), y)
         return _first_misclassified(target.logits, x, y, pixels, done)

@@ -7,7 +7,8 @@ bump e(h) (Algorithm 3):
     c_W1 <- u / ||u|| sqrt(||c_{W1 u W2}||^2 + epsilon^2 - ||c||^2),   u = +-e + c_W1 / ||c_W1||,   c_W2 <- 0
 
 A query's image is kept where it lowers the margin z_y - max z_j. h^2 is the share p of the pixels, which starts at 0.8 and is halved at
-10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 of 10,000 queries, scaled to the number there are.
+10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 of 10,000 queries, scaled to the number there are. The windows of a colour image's
+channels are the same; each channel draws its own sign.
 """
 
 import dataclasses
@@ -22,21 +23,20 @@ from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, spread
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import Shape, shape_of
 from madvae_tf.parameters import parameter
 
-SIDE = IMAGE_SHAPE[0]
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 _GRID = 5
 _TINY = 1e-10
 
 
-def sides(queries: int, share: float, norm: str) -> np.ndarray:
-    """The window's side at every query, int32 (queries,): the nearest integer, for L2 odd and at least 3."""
+def sides(queries: int, share: float, norm: str, whole: int = 28) -> np.ndarray:
+    """The window's side at every query, int32 (queries,): the nearest integer, for L2 odd and at least 3; `whole` is the image's."""
     found = []
     for query in range(queries):
         p = share / 2 ** sum(10_000 * query // queries > halving for halving in _HALVINGS)
-        side = max(round(math.sqrt(p) * SIDE), 1 if norm == "linf" else 3)
+        side = max(round(math.sqrt(p) * whole), 1 if norm == "linf" else 3)
         found.append(side + (norm == "l2" and side % 2 == 0))
     return np.array(found, np.int32)
 
@@ -56,27 +56,28 @@ def double_bump(side: int) -> np.ndarray:
     return both / np.linalg.norm(both)
 
 
-def _patterns(wanted: np.ndarray) -> np.ndarray:
-    """double_bump of each side at the upper left of an empty image, float32 (28, 28, 28); only those `wanted`."""
-    table = np.zeros((SIDE, SIDE, SIDE), np.float32)
+def _patterns(wanted: np.ndarray, whole: int) -> np.ndarray:
+    """double_bump of each side at the upper left of an empty image, float32 (whole, whole, whole); only those `wanted`."""
+    table = np.zeros((whole, whole, whole), np.float32)
     for side in np.unique(wanted):
         table[side, :side, :side] = double_bump(side)
     return table
 
 
-def _inside(corner: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
-    """The windows from their corners, int32 (batch, 2) -> bool (batch, 28, 28, 1)."""
-    place = tf.range(SIDE)[None, :] - corner[:, :, None][:, 0]
-    across = tf.range(SIDE)[None, :] - corner[:, :, None][:, 1]
+def _inside(corner: tf.Tensor, side: tf.Tensor, whole: int) -> tf.Tensor:
+    """The windows from their corners, int32 (batch, 2) -> bool (batch, whole, whole, 1)."""
+    place = tf.range(whole)[None, :] - corner[:, :, None][:, 0]
+    across = tf.range(whole)[None, :] - corner[:, :, None][:, 1]
     row, column = ((part >= 0) & (part < side) for part in (place, across))
     return (row[:, :, None] & column[:, None, :])[..., None]
 
 
 def _placed(pattern: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
     """The (28, 28) pattern moved to each image's corner, transposed where `turned`: float32 (batch, 28, 28, 1)."""
+    (whole, _) = pattern.shape
     shape = tf.where(turned[:, None, None], tf.transpose(pattern)[None], pattern[None])
     # A negative index gives a row of zeros.
-    rows, columns = (tf.one_hot(tf.range(SIDE)[None, :] - corner[:, axis, None], SIDE) for axis in (0, 1))
+    rows, columns = (tf.one_hot(tf.range(whole)[None, :] - corner[:, axis, None], whole) for axis in (0, 1))
     return tf.einsum("bri,bij,bcj->brc", rows, shape, columns)[..., None]
 
 
@@ -97,22 +98,27 @@ def _moved_mass(
     return tf.where(first, placed, change * (1 - two))
 
 
-def _stripes(seeds: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
-    return epsilon * tf.sign(draws(seeds, [1, SIDE, 1]))
+def _of_channels(chance: tf.Tensor, first: int, others: int) -> tf.Tensor:
+    """Draws (batch, k) -> one of each channel, (batch, 1, 1, channels): the first is column `first`, the rest begin at `others`."""
+    return tf.concat([chance[:, first : first + 1], chance[:, others:]], axis=1)[:, None, None, :]
 
 
-def _grid(seeds: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
-    side = SIDE // _GRID
-    pattern = np.zeros((SIDE, SIDE), np.float32)
+def _stripes(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
+    return epsilon * tf.sign(draws(seeds, [1, shape[1], shape[2]]))
+
+
+def _grid(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
+    side = shape[0] // _GRID
+    pattern = np.zeros(shape[:2], np.float32)
     pattern[:side, :side] = double_bump(side)
-    chance = draws(seeds, [_GRID * _GRID, 2])
-    start = (SIDE - side * _GRID) // 2
-    change = tf.zeros([tf.shape(seeds)[0], *IMAGE_SHAPE])
+    chance = draws(seeds, [_GRID * _GRID, 1 + shape[2]])
+    start = (shape[0] - side * _GRID) // 2
+    change = tf.zeros([tf.shape(seeds)[0], *shape])
     for tile in range(_GRID * _GRID):
         corner = [start + side * (tile // _GRID), start + side * (tile % _GRID)]
         corners = tf.tile(tf.constant([corner]), tf.stack([tf.shape(seeds)[0], 1]))
-        shape = _placed(tf.constant(pattern), corners, chance[:, tile, 1] > 0)
-        change += spread(tf.sign(chance[:, tile, 0])) * shape
+        bumps = _placed(tf.constant(pattern), corners, chance[:, tile, 1] > 0)
+        change += tf.sign(_of_channels(chance[:, tile], 0, 2)) * bumps
     return epsilon * change / _norm(change)
 
 
@@ -130,25 +136,26 @@ def _search(
     """The image of the lowest margin found; an image that is fooled asks no more."""
     queries = int(sizes.shape[0])  # pyright: ignore[reportArgumentType]
     seeds = image_seeds(x, seed)
-    chance = draws(seeds, [queries, 6])
+    side, _, channels = shape = shape_of(x)
+    chance = draws(seeds, [queries, 5 + channels])
     # The stream of the starting image is another one.
-    start = (_stripes if norm == "linf" else _grid)(tf.bitwise.bitwise_xor(seeds, 1), epsilon)
+    start = (_stripes if norm == "linf" else _grid)(tf.bitwise.bitwise_xor(seeds, 1), epsilon, shape)
     image = tf.clip_by_value(x + start, 0.0, 1.0)
 
     def step(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         size = sizes[query]
         here = chance[:, query]
         # Uniform in [-1, 1) to the integers 0..28 - side.
-        corners = tf.cast(tf.floor((here[:, :4] + 1) / 2 * tf.cast(SIDE - size + 1, tf.float32)), tf.int32)
-        corners = tf.minimum(corners, SIDE - size)
-        sign = spread(tf.where(here[:, 4] < 0, -1.0, 1.0))
-        first = _inside(corners[:, :2], size)
+        corners = tf.cast(tf.floor((here[:, :4] + 1) / 2 * tf.cast(side - size + 1, tf.float32)), tf.int32)
+        corners = tf.minimum(corners, side - size)
+        sign = tf.where(_of_channels(here, 4, 6) < 0, -1.0, 1.0)
+        first = _inside(corners[:, :2], size, side)
         if norm == "linf":
             change = image - x + 2 * epsilon * sign * tf.cast(first, tf.float32)
             change = tf.clip_by_value(change, -epsilon, epsilon)
         else:
-            shape = sign * _placed(patterns[size], corners[:, :2], here[:, 5] > 0)
-            change = _moved_mass(image - x, epsilon, first, _inside(corners[:, 2:], size), shape)
+            bumps = sign * _placed(patterns[size], corners[:, :2], here[:, 5] > 0)
+            change = _moved_mass(image - x, epsilon, first, _inside(corners[:, 2:], size, side), bumps)
             change *= tf.minimum(1.0, epsilon / tf.maximum(_norm(change), _TINY))
         candidate = tf.clip_by_value(x + change, 0.0, 1.0)
         found = -margin(logits(candidate), y, y)
@@ -191,7 +198,8 @@ class Square(RepeatedAttack):
         return self.restarts
 
     def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
-        sizes = sides(self.queries, self.share, self.norm)
+        whole = shape_of(x)[0]
+        sizes = sides(self.queries, self.share, self.norm, whole)
         return _search(
             target.logits,
             self.norm,
@@ -200,5 +208,5 @@ class Square(RepeatedAttack):
             tf.constant(seed, tf.int64),
             tf.constant(self.epsilon),
             tf.constant(sizes),
-            tf.constant(_patterns(sizes)),
+            tf.constant(_patterns(sizes, whole)),
         )

@@ -2,8 +2,8 @@
 
     madvae-attack digit.png --classifier=runs/quick/export/classifier --attack=pgd --set=epsilon=0.2 --out=attacked
 
-Images are PNG or JPEG files, folders of them, or patterns; they become 28 x 28 grey as with madvae-purify. --classifier may be an
-exported purifier, too: the attack then goes through purifier and classifier. What is reported is measured on the 8-bit
+Images are PNG or JPEG files, folders of them, or patterns; they become the classifier's size and colours as with madvae-purify. --classifier
+may be an exported purifier, too: the attack then goes through purifier and classifier. What is reported is measured on the 8-bit
 image that a PNG file holds, whose pixels are up to 1/510 from the attack's own.
 """
 
@@ -18,7 +18,7 @@ from absl import flags
 from madvae_tf import pictures
 from madvae_tf.cli import door
 from madvae_tf.errors import UserError, lookup, unknown_name
-from madvae_tf.images import as_float
+from madvae_tf.images import IMAGE_SHAPE, as_float
 
 
 def define() -> None:
@@ -43,19 +43,24 @@ def define() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Reads all images, attacks them, then writes."""
     options = flags.FLAGS
-    found = [pictures.read(path, name) for path, name in pictures.find(arguments)]
-    targets = pictures.destinations(found, options.out, options.overwrite) if options.out else None
+    files = pictures.find(arguments)
+    targets = pictures.destinations(files, options.out, options.overwrite) if options.out else None
     folder = Path(options.classifier)
     if not (folder / "saved_model.pb").is_file():
         raise UserError(
             f"No SavedModel in --classifier={folder}; expected what the stage export wrote, like runs/quick/export/classifier."
         )
+    door.check(files)
     import tensorflow as tf
 
     from madvae_tf.attacks import ATTACKS, Target, run_attack
-    from madvae_tf.models.foreign import load_saved_model
+    from madvae_tf.models.foreign import load_saved_model, open_saved_model, shape_of_signature
 
     attack = build(lookup(ATTACKS, options.attack, "attack"), options.set)
+    available = open_saved_model(folder).signatures
+    named = next((available[name] for name in ("classify", "serving_default") if name in available), None)
+    shape = IMAGE_SHAPE if named is None else shape_of_signature(named, folder)
+    found = [pictures.read(path, name, shape) for path, name in files]
     images = as_float(np.stack([picture.pixels for picture in found]))
     classifier = load_saved_model(folder, images[:8])
 

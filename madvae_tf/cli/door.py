@@ -47,6 +47,12 @@ def run(main: Callable[[Sequence[str]], None], define: Callable[[], None], docum
     app.run(guarded)
 
 
+def check(files: Sequence[tuple[Path, str]]) -> None:
+    """Reads the pictures once, so that one that is damaged is told at once. Raises `UserError` for it."""
+    for path, name in files:
+        pictures.read(path, name)
+
+
 def verdict(probabilities: Any) -> dict[str, Any]:
     """{"label", "confidence"} of one row of probabilities."""
     return {"label": int(probabilities.argmax()), "confidence": round(float(probabilities.max()), 6)}
@@ -58,7 +64,7 @@ def words(found: dict[str, Any] | None) -> str:
 
 
 def written(pixels: np.ndarray, target: Path | None, record: dict[str, Any]) -> str:
-    """Writes uint8 (28, 28, 1) to `target`, if there is one, and says so: in `record`, and in what it returns for the line."""
+    """Writes uint8 (height, width, channels) to `target`, if there is one, and says so: in `record`, and in what it returns for the line."""
     if target is None:
         return ""
     pictures.write(pixels, target)

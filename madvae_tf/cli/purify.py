@@ -2,8 +2,8 @@
 
     madvae-purify digit.png scans/ 'more/*.jpg' --export=runs/quick/export/combined --out=purified
 
-Images are PNG or JPEG files, folders of them, or patterns. Any size and colour is converted to 28 x 28 grey, with a note; light
-and dark stay as they are (MNIST's digits are light on dark). The purified images are 28 x 28 PNG files in --out.
+Images are PNG or JPEG files, folders of them, or patterns. Any size and colour is converted to the purifier's, 28 x 28 grey for MNIST's, with a
+note; light and dark stay as they are (MNIST's digits are light on dark). The purified images are PNG files of that size in --out.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from absl import flags
 from madvae_tf import pictures
 from madvae_tf.cli import door
 from madvae_tf.errors import UserError
-from madvae_tf.images import as_float
+from madvae_tf.images import Shape, as_float
 
 
 def define() -> None:
@@ -37,8 +37,8 @@ def define() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Reads all images, then classifies and purifies them, then writes."""
     options = flags.FLAGS
-    found = [pictures.read(path, name) for path, name in pictures.find(arguments)]
-    targets = pictures.destinations(found, options.out, options.overwrite) if options.out else None
+    files = pictures.find(arguments)
+    targets = pictures.destinations(files, options.out, options.overwrite) if options.out else None
     if not (Path(options.export) / "saved_model.pb").is_file():
         raise UserError(
             f"No SavedModel in --export={options.export}; expected what the stage export or defense.export wrote, like "
@@ -48,11 +48,20 @@ def main(arguments: Sequence[str]) -> None:
     if options.classifier and not (beside / "saved_model.pb").is_file():
         raise UserError(f"No SavedModel in --classifier={beside}; expected an exported classifier.")
     alone = beside if (beside / "saved_model.pb").is_file() else None
+    # A picture that cannot be read is told before TensorFlow is loaded.
+    door.check(files)
+    shape, defended = signatures(Path(options.export), ("purify", "classify"))
+    found = [pictures.read(path, name, shape) for path, name in files]
     images = np.stack([picture.pixels for picture in found])
-    defended = signatures(Path(options.export), ("purify", "classify"))
     before = None
     if alone is not None:
-        before = in_batches(signatures(alone, ("classify",))["classify"], images, options.batch_size)
+        its, functions = signatures(alone, ("classify",))
+        if its != shape:
+            raise UserError(
+                f"The classifier {alone} takes images {its}, the purifier {options.export} {shape}; expected one shape: "
+                "name the classifier that belongs to the purifier with --classifier."
+            )
+        before = in_batches(functions["classify"], images, options.batch_size)
     purified = in_batches(defended["purify"], images, options.batch_size)
     after = in_batches(defended["classify"], images, options.batch_size)
     records, lines = [], []
@@ -78,15 +87,20 @@ def main(arguments: Sequence[str]) -> None:
     door.show(document, lines)
 
 
-def signatures(folder: Path, names: Sequence[str]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """Functions of a SavedModel's signatures: float32 (n, 28, 28, 1) in [0, 1] -> the array that the signature gives.
+def signatures(
+    folder: Path, names: Sequence[str]
+) -> tuple[Shape, dict[str, Callable[[np.ndarray], np.ndarray]]]:
+    """What images a SavedModel takes, and functions of its signatures.
+
+    Returns:
+        (height, width, channels); name -> float32 (n, height, width, channels) in [0, 1] -> the array that the signature gives.
 
     Raises:
         UserError: it cannot be read, or lacks one of them.
     """
     import tensorflow as tf
 
-    from madvae_tf.models.foreign import open_saved_model
+    from madvae_tf.models.foreign import open_saved_model, shape_of_signature
 
     loaded = open_saved_model(folder)
     if missing := [name for name in names if name not in loaded.signatures]:
@@ -102,11 +116,11 @@ def signatures(folder: Path, names: Sequence[str]) -> dict[str, Callable[[np.nda
 
         return call
 
-    return {name: bind(name) for name in names}
+    return shape_of_signature(loaded.signatures[names[0]], folder), {name: bind(name) for name in names}
 
 
 def in_batches(function: Callable[[np.ndarray], np.ndarray], images: np.ndarray, size: int) -> np.ndarray:
-    """`function` of uint8 (n, 28, 28, 1), `size` at a time, as float32 in [0, 1]; n is at least 1."""
+    """`function` of uint8 (n, height, width, channels), `size` at a time, as float32 in [0, 1]; n is at least 1."""
     parts = [function(as_float(images[start : start + size])) for start in range(0, len(images), size)]
     return np.concatenate(parts)
 

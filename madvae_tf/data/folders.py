@@ -10,7 +10,16 @@ import numpy as np
 from madvae_tf import pictures
 from madvae_tf.data import idx
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, check_any_images, check_labels
+from madvae_tf.images import (
+    CHANNELS,
+    IMAGE_SHAPE,
+    NUM_CLASSES,
+    SIDES,
+    Shape,
+    as_shape,
+    check_any_images,
+    check_labels,
+)
 from madvae_tf.progress import progress_bar
 
 SPLITS = ("train", "test")
@@ -21,7 +30,7 @@ class Labelled:
     """Images with their labels; it unpacks as the pair (images, labels).
 
     Attributes:
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1).
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), or of another shape (`images.is_image_shape`).
         labels: int64 (n,), in [0, 10).
         names: what the classes are, in the order of the labels.
     """
@@ -34,8 +43,8 @@ class Labelled:
         return iter((self.images, self.labels))
 
 
-def read_dataset(path: str | Path, split: str = "train") -> Labelled:
-    """Reads labelled images.
+def read_dataset(path: str | Path, split: str = "train", image_shape: Shape | None = IMAGE_SHAPE) -> Labelled:
+    """Reads labelled images. Arrays and IDX files are taken in the shape that they have.
 
     Args:
         path: one of
@@ -43,8 +52,9 @@ def read_dataset(path: str | Path, split: str = "train") -> Labelled:
             a folder of IDX files (plain or .gz), named as MNIST's;
             a folder with one folder of PNG or JPEG files per class, or with folders train and test of that kind. Classes are
             numbered in the order of their names, where whole numbers count as such; pictures of any size and colour
-            become 28 x 28 grey (`madvae_tf.pictures`).
+            become images of `image_shape` (`madvae_tf.pictures`).
         split: "train" or "test"; where the data have no splits, either is all of them.
+        image_shape: (height, width, channels) that pictures get; None: as they are, see `natural_shape`.
 
     Raises:
         UserError: none of these is there, a file is damaged, or images and labels do not fit each other.
@@ -59,20 +69,57 @@ def read_dataset(path: str | Path, split: str = "train") -> Labelled:
             f"No data set in {path}; expected an .npz file, a folder of IDX files, or a folder with a folder for each class."
         )
     prefix = "train" if split == "train" else "t10k"
-    if any(path.glob(f"{prefix}-images-idx3-ubyte*")):
+    if idx.holds_idx(path):
         return _checked(*idx.read_pair(path, prefix), tuple(map(str, range(NUM_CLASSES))), path)
-    return _from_tree(path / split if (path / split).is_dir() else path)
+    folder = path / split if (path / split).is_dir() else path
+    shape = natural_shape(path) if image_shape is None else as_shape(image_shape)
+    return _from_tree(folder, shape)
+
+
+def has_splits(path: str | Path) -> bool:
+    """Whether the data at `path`, which `read_dataset` reads, are in two parts, for training and for testing."""
+    path = Path(path).expanduser()
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as arrays:
+            return _pair_of(arrays.files, "train") == ("x_train", "y_train") and "x_test" in arrays.files
+    return (path / "test").is_dir() or idx.holds_idx(path)
+
+
+def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
+    """The shape of the pictures in a tree.
+
+    Args:
+        side: what it is to be; 0: the one that all pictures have.
+        channels: 1, 3, or 0: three where any picture has colours.
+
+    Raises:
+        UserError: the pictures are of several sizes, or of one that this project does not take.
+    """
+    path = Path(path).expanduser()
+    files = [file for file, _ in pictures.find([str(path)])]
+    if not side:
+        sizes = sorted({pictures.size_of(file) for file in files})
+        if len(sizes) != 1 or sizes[0][0] != sizes[0][1] or sizes[0][0] not in SIDES:
+            named = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
+            raise UserError(
+                f"The pictures in {path} are of {len(sizes)} sizes ({named}{', ...' if len(sizes) > 3 else ''}); expected one, "
+                f"square, an even number from {SIDES[0]} to {SIDES[-1]}; say which one they get: --set=data.image_size=32, or "
+                "read_dataset(..., image_shape=(32, 32, 3))."
+            )
+        side = sizes[0][0]
+    if not channels:
+        channels = CHANNELS[any(pictures.has_colours(file) for file in files)]
+    return as_shape((side, side, channels))
 
 
 def _from_npz(path: Path, split: str) -> Labelled:
-    pairs = (("images", "labels"), ("x", "y"), (f"x_{split}", f"y_{split}"))
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            names = next((pair for pair in pairs if set(pair) <= set(arrays.files)), None)
+            names = _pair_of(arrays.files, split)
             if names is None:
                 raise UserError(
                     f"{path} holds {', '.join(arrays.files) or 'nothing'}; expected "
-                    f"{', or '.join(' and '.join(pair) for pair in pairs)}."
+                    f"{', or '.join(' and '.join(pair) for pair in _pairs(split))}."
                 )
             images, labels = (arrays[name] for name in names)
     except UserError:
@@ -83,7 +130,15 @@ def _from_npz(path: Path, split: str) -> Labelled:
     return _checked(images, labels, tuple(map(str, range(NUM_CLASSES))), path)
 
 
-def _from_tree(folder: Path) -> Labelled:
+def _pairs(split: str) -> tuple[tuple[str, str], ...]:
+    return (("images", "labels"), ("x", "y"), (f"x_{split}", f"y_{split}"))
+
+
+def _pair_of(names: list[str], split: str) -> tuple[str, str] | None:
+    return next((pair for pair in _pairs(split) if set(pair) <= set(names)), None)
+
+
+def _from_tree(folder: Path, shape: Shape) -> Labelled:
     classes = sorted((each for each in folder.iterdir() if each.is_dir()), key=_order)
     if len(classes) != NUM_CLASSES:
         named = ", ".join(each.name for each in classes[:12]) or "none"
@@ -91,10 +146,10 @@ def _from_tree(folder: Path) -> Labelled:
             f"{folder} has {len(classes)} folders ({named}); expected {NUM_CLASSES}, one for each class, or IDX files."
         )
     files = [(file, label) for label, each in enumerate(classes) for file, _ in pictures.find([str(each)])]
-    images = np.empty((len(files), *IMAGE_SHAPE), np.uint8)
+    images = np.empty((len(files), *shape), np.uint8)
     with progress_bar(len(files), f"reading {folder.name}", "image") as bar:
         for place, (file, _) in enumerate(files):
-            images[place] = pictures.read(file, file.name).pixels
+            images[place] = pictures.read(file, file.name, shape).pixels
             bar.update()
     labels = np.array([label for _, label in files], np.int64)
     # Held-out images are the last ones: in the order of the classes they would all be of one.

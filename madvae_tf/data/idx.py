@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import SHAPES, is_image_shape
 
 FILE_NAMES = (
     "train-images-idx3-ubyte",
@@ -39,6 +39,11 @@ def locate(folder: Path, name: str) -> Path:
         if (folder / candidate).is_file():
             return folder / candidate
     raise UserError(f"Missing IDX file in {folder}: received none of {', '.join(candidates)}; {_WAY_OUT}")
+
+
+def holds_idx(folder: Path) -> bool:
+    """Whether `folder` has IDX files in it, by their names."""
+    return any(folder.glob("*-idx?-ubyte*")) or any(folder.glob("*.idx?-ubyte*"))
 
 
 def decompress(content: bytes) -> bytes:
@@ -98,14 +103,14 @@ def parse(content: bytes, path: Path, dimensions: int) -> np.ndarray:
 
 
 def parse_file(content: bytes, path: Path, name: str) -> np.ndarray:
-    """`parse` for one of FILE_NAMES: images uint8 (n, 28, 28), or labels uint8 (n,) in 0-9; n > 0."""
+    """`parse` for one of FILE_NAMES: images uint8 (n, side, side), or labels uint8 (n,) in 0-9; n > 0."""
     images = "images" in name
     values = parse(content, path, dimensions=3 if images else 1)
     if not len(values):
         raise UserError(f"Invalid IDX file {path}: received no examples, expected at least one; {_WAY_OUT}")
-    if images and values.shape[1:] != IMAGE_SHAPE[:2]:
+    if images and not is_image_shape((*values.shape[1:], 1)):
         raise UserError(
-            f"Invalid IDX file {path}: received images of {values.shape[1:]}, expected (28, 28); {_WAY_OUT}"
+            f"Invalid IDX file {path}: received images of {values.shape[1:]}, expected (28, 28) or other {SHAPES}; {_WAY_OUT}"
         )
     if not images and values.max() > 9:
         raise UserError(
@@ -122,7 +127,7 @@ def read_pair(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
         prefix: "train" or "t10k".
 
     Returns:
-        images uint8 (n, 28, 28, 1) and labels int64 (n,), in the order of the file.
+        images uint8 (n, side, side, 1) and labels int64 (n,), in the order of the file.
 
     Raises:
         UserError: a file is missing or damaged, or there are more labels than images or fewer.

@@ -21,8 +21,9 @@ from absl import logging
 from tensorflow_datasets.core import registered
 
 from madvae_tf.data import idx
-from madvae_tf.data.sources import DATASETS, Dataset, Source
-from madvae_tf.errors import UserError, lookup
+from madvae_tf.data.catalogue import tfds_name
+from madvae_tf.data.sources import Dataset, Source
+from madvae_tf.errors import UserError
 
 Pair = tuple[np.ndarray, np.ndarray]  # images and labels
 
@@ -32,7 +33,7 @@ class Split:
     """Images and labels in TFDS order.
 
     Attributes:
-        images: uint8 (n, 28, 28, 1).
+        images: uint8 (n, 28, 28, 1), or of another shape that this project takes.
         labels: int64 (n,).
     """
 
@@ -107,22 +108,22 @@ def load_split(name: str, split: str, data_dir: str | Path) -> Split:
     """One TFDS split as arrays, in the order in which a plain `tfds.load` gives it.
 
     Args:
-        name: a key of DATASETS.
+        name: of `catalogue.tfds_name`.
         split: "train" or "test".
         data_dir: what `prepare_tfds` wrote.
 
     Raises:
         UserError: an unknown name, or the dataset is not there or is damaged.
     """
-    dataset = lookup(DATASETS, name, "dataset")
+    stock = tfds_name(name)
     try:
         arrays = tfds.as_numpy(
-            tfds.load(dataset.tfds_name, split=split, data_dir=str(data_dir), download=False, batch_size=-1)
+            tfds.load(stock, split=split, data_dir=str(data_dir), download=False, batch_size=-1)
         )
     except (OSError, ValueError, AssertionError, tf.errors.OpError, tfds.core.DatasetNotFoundError) as error:
         raise UserError(
             f"Cannot read the {split} split of {name} in {data_dir}: {_one_line(error)}; expected a TFDS dataset "
-            f"that is prepared and whole; delete {Path(data_dir) / dataset.tfds_name} and prepare it again."
+            f"that is prepared and whole; delete {Path(data_dir) / stock} and prepare it again."
         ) from error
     return Split(arrays["image"], arrays["label"].astype(np.int64, copy=False))
 
@@ -131,21 +132,27 @@ def load_splits(name: str, data_dir: str | Path, validation_images: int = 5000) 
     """The project's splits: "train", "validation" (held out of the end of TFDS's train) and "test".
 
     Args:
-        name: a key of DATASETS.
-        data_dir: what `prepare_tfds` wrote.
+        name: of `catalogue.tfds_name`.
+        data_dir: what `prepare_tfds` or `prepare_from_tfds` wrote.
         validation_images: how many images to hold out; more than 0, fewer than TFDS's train has.
 
     Raises:
         UserError: see `load_split`; `validation_images` out of range.
     """
-    whole = load_split(name, "train", data_dir)
+    read = {split: load_split(name, split, data_dir) for split in ("train", "test")}
+    return with_validation(name, read, validation_images)
+
+
+def with_validation(name: str, read: dict[str, Split], validation_images: int) -> dict[str, Split]:
+    """ "train" and "test" as they were read -> "train", "validation" and "test"; see `load_splits`."""
+    whole = read["train"]
     if not 0 < validation_images < len(whole):
         raise UserError(
             f"Invalid validation_images: received {validation_images}, expected 1 to {len(whole) - 1} "
-            f"({name} has {len(whole)} training images)."
+            f"({name} has {len(whole)} training images); --set=data.validation_images=N."
         )
     kept = len(whole) - validation_images
-    return {"train": whole[:kept], "validation": whole[kept:], "test": load_split(name, "test", data_dir)}
+    return {"train": whole[:kept], "validation": whole[kept:], "test": read["test"]}
 
 
 def _one_line(error: Exception) -> str:

@@ -6,14 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import SHAPES, is_image_shape
 
-# Field -> dtype, shape of one row. Little-endian by name, so that the bytes are the same on every machine.
-FIELDS = {
-    "x_adv": (np.dtype("<f4"), IMAGE_SHAPE),
-    "index": (np.dtype("<i8"), ()),
-    "label": (np.dtype("<i8"), ()),
-}
+# Field -> dtype. Little-endian by name, so that the bytes are the same on every machine.
+FIELDS = {"x_adv": np.dtype("<f4"), "index": np.dtype("<i8"), "label": np.dtype("<i8")}
 
 
 def shard_path(folder: Path, k: int, field: str) -> Path:
@@ -56,7 +52,7 @@ def publish(path: Path, content: bytes | np.ndarray) -> None:
 
 def write_shard(folder: Path, k: int, values: dict[str, np.ndarray]) -> None:
     """Writes the three files of shard `k`, in row-major order and the dtypes of FIELDS."""
-    for field, (dtype, _) in FIELDS.items():
+    for field, dtype in FIELDS.items():
         publish(shard_path(folder, k, field), np.ascontiguousarray(values[field], dtype))
 
 
@@ -67,7 +63,8 @@ def open_shard(folder: Path, k: int) -> dict[str, np.ndarray]:
         UserError: a file is missing, truncated, too long, of another dtype or shape; the lengths differ.
     """
     shard = {
-        field: _open_array(shard_path(folder, k, field), *expected) for field, expected in FIELDS.items()
+        field: _open_array(shard_path(folder, k, field), dtype, field == "x_adv")
+        for field, dtype in FIELDS.items()
     }
     lengths = {field: len(values) for field, values in shard.items()}
     if len(set(lengths.values())) != 1:
@@ -75,7 +72,7 @@ def open_shard(folder: Path, k: int) -> dict[str, np.ndarray]:
     return shard
 
 
-def _open_array(path: Path, dtype: np.dtype, row_shape: tuple[int, ...]) -> np.ndarray:
+def _open_array(path: Path, dtype: np.dtype, images: bool) -> np.ndarray:
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
         received = path.stat().st_size
@@ -85,8 +82,10 @@ def _open_array(path: Path, dtype: np.dtype, row_shape: tuple[int, ...]) -> np.n
         raise damaged(path, f"not a whole .npy file ({error})") from error
     if not isinstance(values, np.memmap):
         raise damaged(path, "not a .npy file")
-    if values.dtype != dtype or not values.ndim or values.shape[1:] != row_shape:
-        fault = f"received {values.dtype} {values.shape}, expected {dtype} rows of shape {row_shape}"
+    fits = is_image_shape(values.shape[1:]) if images else values.ndim == 1
+    if values.dtype != dtype or not fits:
+        rows = SHAPES if images else "numbers"
+        fault = f"received {values.dtype} {values.shape}, expected {dtype} rows of {rows}"
         raise damaged(path, fault)
     if received != values.offset + values.nbytes:
         raise damaged(path, f"received {received} bytes, expected {values.offset + values.nbytes}")

@@ -172,7 +172,8 @@ def _verify(dataset: Dataset, name: str, content: bytes, where: str) -> None:
     if received != expected:
         raise UserError(
             f"Wrong checksum of {where}: received SHA-256 {received}, expected {expected} ({dataset.name}, {name}, "
-            "uncompressed); put the original file there, or leave data.path empty to have it fetched."
+            "uncompressed); put the original file there, leave data.path empty to have it fetched, or name data of your own: "
+            "--set=data.name=own."
         )
 
 
@@ -227,7 +228,7 @@ def _fetch(dataset: Dataset, target: Path) -> Source:
 
 def _download(dataset: Dataset, scratch: Path) -> tuple[str, dict[str, bytes]]:
     del scratch
-    if not _reachable(dataset.url):
+    if not reachable(dataset.url):
         raise mirrors.Unavailable(f"no connection to {urllib.parse.urlsplit(dataset.url).netloc}")
     files = {}
     for name in idx.FILE_NAMES:
@@ -249,7 +250,7 @@ def _from_mirror(dataset: Dataset, scratch: Path) -> tuple[str, dict[str, bytes]
     return mirrors.fetch(dataset.mirror, scratch)
 
 
-def _reachable(url: str) -> bool:
+def reachable(url: str) -> bool:
     """Whether the host of `url`, or the proxy in front of it, accepts a connection within three seconds."""
     parts = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)

@@ -68,7 +68,9 @@ class AdversarialTraining(Defense, abc.ABC):
         strategy = default_strategy()
         keras.utils.set_random_seed(material.seed)
         with strategy.scope():
-            classifier = build_classifier(material.classifier_name, self.dropout, material.precision)
+            classifier = build_classifier(
+                material.classifier_name, self.dropout, material.precision, images.image_shape
+            )
             trainer = AdversarialTrainer(
                 classifier,
                 self.epsilon,

@@ -65,7 +65,8 @@ class DefenseGan(Defense):
         adam = functools.partial(keras.optimizers.Adam, self.learning_rate, beta_1=0.5, beta_2=0.9)
         with strategy.scope():
             # The gradient penalty is a second derivative: float32 throughout.
-            generator, critic = Generator(self.latent_size, self.width), Critic(self.width)
+            generator = Generator(self.latent_size, self.width, images.image_shape)
+            critic = Critic(self.width, images.image_shape)
             trainer = GanTrainer(
                 generator,
                 critic,

@@ -104,7 +104,9 @@ class MagNet(Defense):
         keras.utils.set_random_seed(material.seed)
         with strategy.scope():
             trainer = AutoencoderTrainer(
-                [MagNetAutoencoder(pooling) for pooling in (True, False)], self.noise, material.seed
+                [MagNetAutoencoder(pooling, images.image_shape) for pooling in (True, False)],
+                self.noise,
+                material.seed,
             )
             trainer.compile(optimizer=keras.optimizers.Adam(self.learning_rate))
         validation = in_order(CleanImages(material.validation), _BATCH)

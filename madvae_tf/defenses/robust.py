@@ -76,6 +76,7 @@ class Robust(Defense):
                 self.latent_size,
                 squash_scale=self.scale,
                 squash_center=self.center,
+                image_shape=images.image_shape,
                 dtype=material.precision,
             )
             trainer = self._trainer(purifier, frozen, seed, total)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 from madvae_tf.models.substitutes import ARCHITECTURES, SubstituteClassifier
 
 
@@ -14,16 +14,19 @@ from madvae_tf.models.substitutes import ARCHITECTURES, SubstituteClassifier
 class Table6Classifier(keras.Model):
     """The MagNet classifier of Table 6: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch, 10).
 
-    Convolutions are unpadded, as in the model that MagNet took; dropout follows the first dense layer.
+    Convolutions are unpadded, as in the model that MagNet took; dropout follows the first dense layer. Images of another side have the
+    same layers: of 28 pixels 4 are left before the first dense layer, of 32 there are 5.
 
     Args:
         dropout: rate in [0, 1), active in training only.
+        image_shape: (height, width, channels) of the images.
         dtype: a Keras dtype policy; the logits are float32 under "mixed_bfloat16" too.
     """
 
-    def __init__(self, dropout: float = 0.5, **kwargs):
+    def __init__(self, dropout: float = 0.5, image_shape: Shape = IMAGE_SHAPE, **kwargs):
         super().__init__(**kwargs)
         self.dropout = dropout
+        self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
 
         def convolution(channels):
@@ -31,7 +34,7 @@ class Table6Classifier(keras.Model):
 
         self.layers_in_order = keras.Sequential(
             [
-                keras.Input(IMAGE_SHAPE),
+                keras.Input(self.image_shape),
                 *(convolution(32), convolution(32), keras.layers.MaxPooling2D(2, dtype=policy)),
                 *(convolution(64), convolution(64), keras.layers.MaxPooling2D(2, dtype=policy)),
                 keras.layers.Flatten(dtype=policy),
@@ -58,10 +61,10 @@ class Table6Classifier(keras.Model):
         return tf.cast(self.output_layer(self.hidden(features)), tf.float32)
 
     def get_config(self):
-        return {**super().get_config(), "dropout": self.dropout}
+        return {**super().get_config(), "dropout": self.dropout, **shape_entry(self.image_shape)}
 
 
-# Name -> what makes a new one, called with dropout= and dtype=.
+# Name -> what makes a new one, called with dropout=, image_shape= and dtype=.
 CLASSIFIERS: dict[str, Callable[..., keras.Model]] = {
     "table6": Table6Classifier,
     **{

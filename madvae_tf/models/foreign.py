@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES
+from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, SHAPES, Shape, as_shape, is_image_shape, shape_of
 
 OUTPUTS = ("auto", "logits", "probabilities")
 
@@ -32,6 +32,7 @@ class ForeignClassifier:
         outputs: what it gives, "logits" or "probabilities".
         resource: what TensorFlow must track to save a function that calls it, or None.
         saved_model: the folder that it was loaded from, or None.
+        image_shape: (height, width, channels) of the images that it was tried with.
         trainable: assigned to by the trainers, as to a Keras model; without effect.
     """
 
@@ -41,11 +42,13 @@ class ForeignClassifier:
         outputs: str,
         resource: Any = None,
         saved_model: Path | None = None,
+        image_shape: Shape = IMAGE_SHAPE,
     ):
         self.source = source
         self.outputs = outputs
         self.resource = source if isinstance(source, keras.layers.Layer | tf.Module) else resource
         self.saved_model = saved_model
+        self.image_shape = image_shape
         self.trainable = False
 
     def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
@@ -85,8 +88,8 @@ def adapt(
         values = np.asarray(_call(classifier, x), np.float64)
     except Exception as error:  # Whatever a foreign function raises.
         raise UserError(
-            f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape {IMAGE_SHAPE} "
-            f"({_one_line(error)}); expected float32 (batch, 28, 28, 1) -> (batch, {NUM_CLASSES})."
+            f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape {shape_of(probe)} "
+            f"({_one_line(error)}); expected float32 (batch, {', '.join(map(str, shape_of(probe)))}) -> (batch, {NUM_CLASSES})."
         ) from error
     if values.shape != (len(probe), NUM_CLASSES):
         raise UserError(
@@ -104,6 +107,7 @@ def adapt(
             f"Invalid classifier: values in [{values.min():g}, {values.max():g}] with sums in [{sums.min():g}, "
             f"{sums.max():g}], expected probabilities that sum to 1; pass outputs='logits' if they are logits."
         )
+    more["image_shape"] = shape_of(probe)
     adapted = ForeignClassifier(classifier, found if outputs == "auto" else outputs, **more)
     _check_gradient(adapted, x)
     return adapted
@@ -117,6 +121,21 @@ def open_saved_model(folder: Path) -> Any:
         raise UserError(
             f"Cannot read the SavedModel {folder}: {_one_line(error)}; expected a folder with saved_model.pb."
         ) from error
+
+
+def shape_of_signature(function: Any, folder: Path) -> Shape:
+    """(height, width, channels) of the images that a SavedModel's signature takes; the paper's where it leaves them open.
+
+    Raises:
+        UserError: it takes something else than images of a shape that this project takes.
+    """
+    (spec, *more) = function.structured_input_signature[1].values()
+    shape = spec.shape.as_list()[1:] if spec.shape.rank is not None else [None] * 3
+    if all(size is None for size in shape) and len(shape) == 3:
+        return IMAGE_SHAPE
+    if more or not is_image_shape(tuple(shape)):
+        raise UserError(f"The SavedModel {folder} takes {spec.shape}, expected images: {SHAPES}.")
+    return as_shape(tuple(shape))
 
 
 def load_saved_model(

@@ -3,6 +3,8 @@
     generator  z -> FC(4 x 4 x 4w) -> ConvT(2w, 5, 2) -> ConvT(w, 5, 2) -> ConvT(1, 5, 2) -> sigmoid      4, 7, 14, 28
     critic     x -> Conv(w, 5, 2) -> Conv(2w, 5, 2) -> Conv(4w, 5, 2) -> FC(1)                            28, 14, 7, 4
 
+Images of another side are halved in the same way, rounded up: 32, 16, 8, 4.
+
 Neither holds batch normalisation: in the critic the gradient penalty, which is each image's own, forbids it, and a
 generator without it is the same function in training and in projection.
 """
@@ -12,7 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 # The logit of the mean grey of MNIST, 0.13: the generator starts from dark images rather than from grey ones.
 _DARK = -2.0
@@ -33,22 +35,26 @@ class Generator(keras.Model):
     Args:
         latent_size: dimensions of z, at least 1.
         width: channels of the last hidden layer; the first ones have 4 and 2 times as many.
+        image_shape: (height, width, channels) of the images.
         dtype: a Keras dtype policy; images are float32 under "mixed_bfloat16" too.
     """
 
-    def __init__(self, latent_size: int = 128, width: int = 64, **kwargs):
+    def __init__(self, latent_size: int = 128, width: int = 64, image_shape: Shape = IMAGE_SHAPE, **kwargs):
         super().__init__(**kwargs)
         self.latent_size = latent_size
         self.width = width
+        self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
+        sides = [-(-self.image_shape[0] // factor) for factor in (8, 4, 2, 1)]
 
-        def up(channels: int, activation: Any = "relu", output_padding: Any = None, bias: Any = "zeros"):
+        def up(place: int, channels: int, activation: Any = "relu", bias: Any = "zeros"):
             return keras.layers.Conv2DTranspose(
                 channels,
                 5,
                 strides=2,
                 padding="same",
-                output_padding=output_padding,
+                # 4 x 4 to 7 x 7 at once, rather than to 8 x 8 and a crop.
+                output_padding=None if sides[place + 1] == 2 * sides[place] else 0,
                 activation=activation,
                 kernel_initializer="he_uniform",
                 bias_initializer=bias,
@@ -59,12 +65,15 @@ class Generator(keras.Model):
             [
                 keras.Input((latent_size,)),
                 keras.layers.Dense(
-                    16 * 4 * width, activation="relu", kernel_initializer="he_uniform", dtype=policy
+                    sides[0] ** 2 * 4 * width,
+                    activation="relu",
+                    kernel_initializer="he_uniform",
+                    dtype=policy,
                 ),
-                keras.layers.Reshape((4, 4, 4 * width), dtype=policy),
-                up(2 * width, output_padding=0),  # 7 x 7 at once, rather than 8 x 8 and a crop
-                up(width),
-                up(1, activation=None, bias=keras.initializers.Constant(_DARK)),
+                keras.layers.Reshape((sides[0], sides[0], 4 * width), dtype=policy),
+                up(0, 2 * width),
+                up(1, width),
+                up(2, self.image_shape[2], activation=None, bias=keras.initializers.Constant(_DARK)),
             ],
             name="layers",
         )
@@ -74,7 +83,8 @@ class Generator(keras.Model):
         return tf.sigmoid(tf.cast(self.layers_in_order(inputs), tf.float32))
 
     def get_config(self):
-        return {**super().get_config(), "latent_size": self.latent_size, "width": self.width}
+        own = {"latent_size": self.latent_size, "width": self.width}
+        return {**super().get_config(), **own, **shape_entry(self.image_shape)}
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
@@ -83,12 +93,14 @@ class Critic(keras.Model):
 
     Args:
         width: channels of the first layer; the following have 2 and 4 times as many.
+        image_shape: (height, width, channels) of the images.
         dtype: a Keras dtype policy; scores are float32 under "mixed_bfloat16" too.
     """
 
-    def __init__(self, width: int = 64, **kwargs):
+    def __init__(self, width: int = 64, image_shape: Shape = IMAGE_SHAPE, **kwargs):
         super().__init__(**kwargs)
         self.width = width
+        self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
         convolutions = [
             layer
@@ -102,7 +114,7 @@ class Critic(keras.Model):
         ]
         self.layers_in_order = keras.Sequential(
             [
-                keras.Input(IMAGE_SHAPE),
+                keras.Input(self.image_shape),
                 *convolutions,
                 keras.layers.Flatten(dtype=policy),
                 keras.layers.Dense(1, dtype=policy),
@@ -115,4 +127,4 @@ class Critic(keras.Model):
         return tf.cast(self.layers_in_order(inputs), tf.float32)[:, 0]
 
     def get_config(self):
-        return {**super().get_config(), "width": self.width}
+        return {**super().get_config(), "width": self.width, **shape_entry(self.image_shape)}

@@ -7,7 +7,7 @@ without           conv 3 | conv 3 | conv 1                                      
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 _FILTERS = 3
 
@@ -18,12 +18,14 @@ class MagNetAutoencoder(keras.Model):
 
     Args:
         pooling: whether the code has half the resolution.
+        image_shape: (height, width, channels) of the images; three channels are reconstructed as three.
         dtype: a Keras dtype policy; the output is float32 under "mixed_bfloat16" too.
     """
 
-    def __init__(self, pooling: bool, **kwargs):
+    def __init__(self, pooling: bool, image_shape: Shape = IMAGE_SHAPE, **kwargs):
         super().__init__(**kwargs)
         self.pooling = pooling
+        self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
 
         def convolution(filters=_FILTERS):
@@ -33,11 +35,12 @@ class MagNetAutoencoder(keras.Model):
         if pooling:
             down += [keras.layers.AveragePooling2D(2, dtype=policy), convolution()]
             up += [keras.layers.UpSampling2D(2, dtype=policy), convolution()]
-        self.layers_in_order = keras.Sequential([keras.Input(IMAGE_SHAPE), *down, *up, convolution(1)])
+        last = convolution(self.image_shape[2])
+        self.layers_in_order = keras.Sequential([keras.Input(self.image_shape), *down, *up, last])
         self.built = True
 
     def call(self, inputs):
         return tf.cast(self.layers_in_order(inputs), tf.float32)
 
     def get_config(self):
-        return {**super().get_config(), "pooling": self.pooling}
+        return {**super().get_config(), "pooling": self.pooling, **shape_entry(self.image_shape)}

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from madvae_tf.errors import lookup
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 
 class Convolution(NamedTuple):
@@ -65,14 +65,16 @@ class SubstituteClassifier(keras.Model):
     Args:
         architecture: a key of `ARCHITECTURES`, "A" to "E".
         dropout: a switch. Above 0 the architecture's own rates are used, whatever its size; with 0 there is none.
+        image_shape: (height, width, channels) of the images.
         dtype: a Keras dtype policy; the logits are float32 under "mixed_bfloat16" too.
 
     Raises:
         UserError: an unknown architecture.
     """
 
-    def __init__(self, architecture: str, dropout: float = 0.5, **kwargs):
+    def __init__(self, architecture: str, dropout: float = 0.5, image_shape: Shape = IMAGE_SHAPE, **kwargs):
         super().__init__(**kwargs)
+        self.image_shape = as_shape(image_shape)
         self.architecture = architecture
         self.dropout = dropout
         computing: list[keras.layers.Layer] = []
@@ -86,7 +88,7 @@ class SubstituteClassifier(keras.Model):
         self.layers_in_order = computing
         # The rate at which what comes to the layer of that number is dropped.
         self.rates = tuple(rates.get(number, 0.0) for number in range(len(computing)))
-        shape = (None, *IMAGE_SHAPE)
+        shape = (None, *self.image_shape)
         for layer in computing:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
@@ -117,4 +119,5 @@ class SubstituteClassifier(keras.Model):
         return tf.cast(values, tf.float32)
 
     def get_config(self):
-        return {**super().get_config(), "architecture": self.architecture, "dropout": self.dropout}
+        own = {"architecture": self.architecture, "dropout": self.dropout}
+        return {**super().get_config(), **own, **shape_entry(self.image_shape)}

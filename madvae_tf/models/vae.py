@@ -1,12 +1,20 @@
-"""The purifier, a variational autoencoder from adversarial to clean images (Table 5, section A.4)."""
+"""The purifier, a variational autoencoder from adversarial to clean images (Table 5, section A.4).
 
+Table 5 halves an image three times, and pads 28 pixels by 2 on each side so that this comes out: 32, 16, 8, 4. The decoder
+doubles the 4 x 4 map three times, and crops the 2 again. Images of another side s follow the same rule: the map has the
+least side m with 8 m >= s, and (8 m - s) / 2 pixels are padded and cropped on each side (`halvings`). So 32 x 32 images have
+the same 4 x 4 map and no margin, 64 x 64 ones an 8 x 8 map. Widths, kernels and the 128 latent dimensions stay; the first and the
+last convolution have the image's channels.
+"""
+
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 from madvae_tf.models.layers import BatchNormalization, Crop2D
 from madvae_tf.models.squash import Squash
 
@@ -14,6 +22,12 @@ LATENT_SCALES = ("log_variance", "linear")
 
 # A deviation of exactly 0 has no logarithm.
 _VARIANCE_FLOOR = 1e-8
+
+
+def halvings(side: int) -> tuple[int, int]:
+    """The side of the innermost map, and the pixels padded and cropped on each side of the image; `side` is even."""
+    inner = math.ceil(side / 8)
+    return inner, (8 * inner - side) // 2
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
@@ -29,6 +43,7 @@ class DefenseVAE(keras.Model):
             sign (a sample's distribution does not depend on it), and `encode` gives the logarithm of its square.
         initial_deviation: standard deviation of the convolutions' initial weights; 0 for Glorot's (Defense-VAE: 0.02).
         squash_scale, squash_center: of a `Squash` before the encoder, at the start; a scale of 0 for none.
+        image_shape: (height, width, channels) of the images, see the module's docstring.
         dtype: a Keras dtype policy; variables are float32 under "mixed_bfloat16" too.
     """
 
@@ -39,6 +54,7 @@ class DefenseVAE(keras.Model):
         initial_deviation: float = 0.0,
         squash_scale: float = 0.0,
         squash_center: float = 0.5,
+        image_shape: Shape = IMAGE_SHAPE,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -51,6 +67,10 @@ class DefenseVAE(keras.Model):
         self.initial_deviation = initial_deviation
         self.squash_scale = squash_scale
         self.squash_center = squash_center
+        self.image_shape = as_shape(image_shape)
+        inner, margin = halvings(self.image_shape[0])
+        channels_of_image = self.image_shape[2]
+        features = inner * inner * 256
 
         def kernel() -> Any:
             # One initializer for several layers would give them the same numbers.
@@ -90,10 +110,10 @@ class DefenseVAE(keras.Model):
 
         self.encoder = keras.Sequential(
             [
-                keras.Input(IMAGE_SHAPE),
+                keras.Input(self.image_shape),
                 *(down(64, 5, 1), norm(), relu()),
-                # Padding 3 of a 4 x 4 stride-2 convolution: 2 here and 1 that "same" adds.
-                keras.layers.ZeroPadding2D(2, dtype=policy),
+                # Of 28 pixels: padding 3 of a 4 x 4 stride-2 convolution is 2 here and 1 that "same" adds.
+                *([keras.layers.ZeroPadding2D(margin, dtype=policy)] if margin else []),
                 *(down(64, 4, 2), norm(), relu()),
                 *(down(128, 4, 2), norm(), relu()),
                 *(down(256, 4, 2, dtype=small), norm(), relu()),
@@ -106,20 +126,20 @@ class DefenseVAE(keras.Model):
         self.decoder = keras.Sequential(
             [
                 keras.Input((latent_size,)),
-                keras.layers.Dense(4096, activation="relu", dtype=policy),
-                keras.layers.Reshape((4, 4, 256), dtype=policy),
+                keras.layers.Dense(features, activation="relu", dtype=policy),
+                keras.layers.Reshape((inner, inner, 256), dtype=policy),
                 *(up(128, 4, 2, dtype=small), norm(), relu()),
                 *(up(64, 4, 2), norm(), relu()),
-                *(up(64, 4, 2), Crop2D(2, dtype=policy), norm(), relu()),
-                up(1, 5, 1, bias=True),
+                *(up(64, 4, 2), *([Crop2D(margin, dtype=policy)] if margin else []), norm(), relu()),
+                up(channels_of_image, 5, 1, bias=True),
             ],
             name="decoder",
         )
         # In float32: in bfloat16 s (1 - s) is 0 long before s is 1.
         self.squash = Squash(squash_scale, squash_center, dtype="float32") if squash_scale else None
         # Sub-models alone may be called, so nothing else would build them before saving.
-        self.mean_head.build((None, 4096))
-        self.log_variance_head.build((None, 4096))
+        self.mean_head.build((None, features))
+        self.log_variance_head.build((None, features))
         self.built = True
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
@@ -152,4 +172,5 @@ class DefenseVAE(keras.Model):
     def get_config(self):
         own = ("latent_size", "latent_scale", "initial_deviation")
         squash = ("squash_scale", "squash_center") if self.squash_scale else ()
-        return {**super().get_config(), **{name: getattr(self, name) for name in (*own, *squash)}}
+        values = {name: getattr(self, name) for name in (*own, *squash)}
+        return {**super().get_config(), **values, **shape_entry(self.image_shape)}

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.errors import UserError
+from madvae_tf.report.card import model_card
 from madvae_tf.report.clusters import check_embeddings
-from madvae_tf.report.names import FIELDS, SCHEMA_VERSION, Row
+from madvae_tf.report.names import FIELDS, SCHEMA_VERSION, VARIANTS, Row
 from madvae_tf.report.page import build_page
 from madvae_tf.report.paper import paper_value
 from madvae_tf.report.schema import validate_rows
@@ -28,7 +29,7 @@ def write_report(
     images: dict[str, np.ndarray],
     clusters: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Writes `folder/index.html`, `folder/figures/` and `folder/results.json`.
+    """Writes `folder/index.html`, `folder/figures/`, `folder/results.json`, and `folder/cards/`, a model card for each variant.
 
     The same input gives the same bytes. Nothing is written before everything is checked and drawn.
 
@@ -51,10 +52,15 @@ def write_report(
     run = _plain(run)
     page, figures = build_page(run, rows, images, clusters or {})
     results = _results_json(run, rows)
+    measured = {row["defense"] for row in rows if row["table"] == "table1"}
+    cards = {name: model_card(run, rows, name) for name in (*VARIANTS, "robust") if name in measured}
     folder = Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, content in figures.items():
         (folder / "figures" / name).write_bytes(content)
+    for name, card in cards.items():
+        (folder / "cards").mkdir(exist_ok=True)
+        (folder / "cards" / f"{name}.md").write_text(card, encoding="utf-8")
     (folder / "results.json").write_text(results, encoding="utf-8")
     (folder / "index.html").write_text(page, encoding="utf-8")
 

@@ -112,7 +112,7 @@ def _figure(
         f"<b>Figure {number_of}.</b> {title}, laid out by UMAP. {side}{guess}. n = {len(points)}, "
         f"seed {text(run.get('seed', '–'))}{model}."
     )
-    alt = f"Figure {number_of}: scatter plot of {len(points)} points, ten colours for the digits 0 to 9"
+    alt = f"Figure {number_of}: scatter plot of {len(points)} points, ten colours for the classes 0 to 9"
     picture = scatter_panels(points, label, None if predicted is None else np.asarray(predicted))
     name = f"figure{number_of:02d}_{what}" + ("" if defense == "none" else f"_{defense}") + ".png"
     return gallery.captioned(files, name, picture, alt, caption)

@@ -8,6 +8,7 @@ from typing import Any
 
 from madvae_tf.report import markup, words
 from madvae_tf.report.markup import number, text
+from madvae_tf.report.names import classifier_words
 from madvae_tf.report.tables import Line, flatten
 
 
@@ -23,6 +24,7 @@ def run_facts(run: Mapping[str, Any], lines: Sequence[Line]) -> str:
     facts = {
         "Config": text(run.get("name", "")),
         "Dataset": text(run.get("dataset", "")),
+        "Classifier": text(classifier_words(run)[4:]) if run.get("config") else "",
         "Data source": f"{text(source.get('kind', ''))}: {text(source.get('detail', ''))}" if source else "",
         "Sample": words.sample(lines),
         "Run seed": text(run.get("seed", "")),

@@ -6,11 +6,11 @@ A cell holds the accuracy (or what the table's line says); intervals are in resu
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from madvae_tf.report.names import ATTACKS, BLACK_BOX_TABLES, DEFENSES, Row
+from madvae_tf.report.names import ATTACKS, BLACK_BOX_TABLES, DEFENSES, Row, classifier_words
 
 _PROTOCOLS = {
     "table3a": "(a) the released code's: FGSM on each substitute, evaluated on it and on it behind the purifiers; agreement (paper's figure)",
-    "table3b": "(b) transfer: the same images on the Table 6 classifier; accuracy",
+    "table3b": "(b) transfer: the same images on {classifier}; accuracy",
     "table3c": "(c) extraction (Papernot et al.): a substitute trained on the defended classifier's labels; accuracy",
 }
 
@@ -18,7 +18,9 @@ _PROTOCOLS = {
 def further_markdown(results: dict[str, Any]) -> str:
     """A Markdown table for each experiment that has rows, each with a line that says what it is; "" without any."""
     rows: Sequence[Row] = results["rows"]
-    parts = [*(_black_box(rows, table) for table in BLACK_BOX_TABLES), _baselines(rows), _time(rows)]
+    classifier = classifier_words(results.get("run") or {})
+    parts = [*(_black_box(rows, table, classifier) for table in BLACK_BOX_TABLES)]
+    parts += [_baselines(rows), _time(rows)]
     parts += [_clusters(rows), _reference(rows)]
     return "\n\n".join(part for part in parts if part)
 
@@ -45,7 +47,7 @@ def _with_paper(row: Row) -> str:
     return f"{row['value']:.4f}" + ("" if row["paper"] is None else f" ({row['paper']:.4f})")
 
 
-def _black_box(rows: Sequence[Row], table: str) -> str:
+def _black_box(rows: Sequence[Row], table: str, classifier: str) -> str:
     metric = "agreement" if table == "table3a" else "accuracy"
     own = [r for r in rows if r["table"] == table and r["metric"] == metric and r["attack"] == "fgsm"]
     if not own:
@@ -53,9 +55,8 @@ def _black_box(rows: Sequence[Row], table: str) -> str:
     names = [name for name in DEFENSES if any(row["defense"] == name for row in own)]
     grid = _grid(own, lambda row: row["parameters"]["substitute"], lambda row: row["defense"], _with_paper)
     lines = [[letter, *(grid[letter].get(name, "–") for name in names)] for letter in sorted(grid)]
-    return _table(
-        f"**Table 3 {_PROTOCOLS[table]}**", own, ["substitute", *(DEFENSES[name] for name in names)], lines
-    )
+    title = f"**Table 3 {_PROTOCOLS[table].format(classifier=classifier)}**"
+    return _table(title, own, ["substitute", *(DEFENSES[name] for name in names)], lines)
 
 
 def _baselines(rows: Sequence[Row]) -> str:

@@ -5,6 +5,7 @@ defended, what the attacker knew (`threat_model`), the 95% interval, n and the s
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 Row = dict[str, Any]
@@ -138,3 +139,9 @@ CLUSTER_PARAMETERS = {
     "labels": ("label", "predicted"),
     "space": ("features", "umap"),
 }
+
+
+def classifier_words(run: Mapping[str, Any]) -> str:
+    """What a run's classifier is called: Table 6's, or the user's own with its path."""
+    own = ((run.get("config") or {}).get("classifier") or {}).get("path")
+    return f"the classifier {own}" if own else "the Table 6 classifier"

@@ -52,7 +52,7 @@ def build_page(
         _section("baselines", "Table 4 and baselines", baselines.section(rows, run)),
         _section("robustness", "Attackers who know of the defence", robustness.section(rows, warnings)),
         _section("reference", "Why the paper’s figures are lower", reference.section(rows)),
-        _section("confusion", "Tables 2, 8, 9 and 10: which digits are confused", _confusions(rows)),
+        _section("confusion", "Tables 2, 8, 9 and 10: which classes are confused", _confusions(rows)),
         _section(
             "images",
             "Figures 7 to 11: what the purifiers see and draw",

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import shape_of
 from madvae_tf.training.classifier import CLIP_NORM, correct
 from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
 
@@ -51,7 +51,7 @@ def attack_within(
     lowest, highest = tf.maximum(images - epsilon, 0.0), tf.minimum(images + epsilon, 1.0)
     noise = replica_part(
         lambda size: tf.random.stateless_uniform(
-            tf.stack([size, *IMAGE_SHAPE]), seed, -1.0, 1.0, alg="philox"
+            tf.stack([size, *shape_of(images)]), seed, -1.0, 1.0, alg="philox"
         ),
         tf.shape(images)[0],
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.images import shape_of
 from madvae_tf.training.replicas import global_size, replica_part
 
 
@@ -36,7 +36,7 @@ class AutoencoderTrainer(keras.Model):
         """The images as they are given to the autoencoders at `step`."""
         noise = replica_part(
             lambda size: tf.random.stateless_normal(
-                tf.stack([size, *IMAGE_SHAPE]), tf.stack([self.seed, step]), alg="philox"
+                tf.stack([size, *shape_of(images)]), tf.stack([self.seed, step]), alg="philox"
             ),
             tf.shape(images)[0],
         )

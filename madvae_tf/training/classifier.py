@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from madvae_tf.errors import lookup
+from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.classifiers import CLASSIFIERS
 from madvae_tf.training.augment import random_flip, random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size
@@ -70,9 +71,12 @@ def correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=1), label), tf.float32))
 
 
-def build_classifier(name: str, dropout: float, precision: str) -> keras.Model:
+def build_classifier(
+    name: str, dropout: float, precision: str, image_shape: Shape = IMAGE_SHAPE
+) -> keras.Model:
     """A new classifier of the registry `CLASSIFIERS`. Raises `UserError` for an unknown name."""
-    return lookup(CLASSIFIERS, name, "classifier")(dropout=dropout, dtype=precision)
+    made = lookup(CLASSIFIERS, name, "classifier")
+    return made(dropout=dropout, dtype=precision, image_shape=image_shape)
 
 
 def classifier_in(precision: str, classifier: Any, name: str) -> Any:
@@ -83,6 +87,6 @@ def classifier_in(precision: str, classifier: Any, name: str) -> Any:
     """
     if not name:
         return classifier
-    copy = build_classifier(name, 0.0, precision)
+    copy = build_classifier(name, 0.0, precision, classifier.image_shape)
     copy.set_weights(classifier.get_weights())
     return copy

@@ -9,7 +9,6 @@ import keras
 import tensorflow as tf
 
 from madvae_tf import losses
-from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.augment import random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
@@ -56,7 +55,7 @@ class DefenseTrainer(keras.Model):
         self.seed = seed
         self.clip_norm = clip_norm
         self.max_shift = max_shift
-        self._divide = losses.divisors(reduction, math.prod(IMAGE_SHAPE), purifier.latent_size)
+        self._divide = losses.divisors(reduction, math.prod(purifier.image_shape), purifier.latent_size)
         self.centers = None
         if losses.CENTERED & self.term_weights.keys():
             self.centers = self.add_weight(

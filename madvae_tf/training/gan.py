@@ -28,7 +28,6 @@ import keras
 import tensorflow as tf
 
 from madvae_tf import losses
-from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.training.replicas import global_size, replica_part
 
 CLASSES = 10
@@ -94,7 +93,7 @@ class GanTrainer(keras.Model):
         self.penalty = penalty
         self.seed = seed
         self.term_weights = dict(weights or {})
-        self._divide = losses.divisors("elbo", math.prod(IMAGE_SHAPE), generator.latent_size)
+        self._divide = losses.divisors("elbo", math.prod(generator.image_shape), generator.latent_size)
         # Held in a partial, the frozen classifier joins neither the weights nor the checkpoints.
         self._classify = None if classifier is None else functools.partial(classifier, training=False)
         self.centers = self.log_spreads = None

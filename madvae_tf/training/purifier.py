@@ -82,9 +82,10 @@ def fit_purifier(
     strategy = default_strategy()
     keras.utils.set_random_seed(settings.seed)
     shape = (settings.latent_size, settings.latent_scale, settings.initial_deviation)
+    images = pairs.image_shape
     with strategy.scope():
         frozen = classifier_in(settings.precision, classifier, classifier_name)
-        purifier = DefenseVAE(*shape, dtype=settings.precision)
+        purifier = DefenseVAE(*shape, image_shape=images, dtype=settings.precision)
         if start_from is not None:
             purifier.set_weights(start_from.get_weights())
         trainer = DefenseTrainer(
@@ -125,7 +126,7 @@ def fit_purifier(
         ],
         validate,
     )
-    final = DefenseVAE(*shape)
+    final = DefenseVAE(*shape, image_shape=images)
     final.set_weights(purifier.get_weights())
     final.save(folder / "purifier.keras")
     if trainer.centers is not None:

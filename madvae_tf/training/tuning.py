@@ -106,6 +106,7 @@ class _Some:
 
     def __init__(self, source: Rows, picked: np.ndarray):
         self.fields = source.fields
+        self.image_shape = source.image_shape
         self._source, self._picked = source, picked
 
     def __len__(self) -> int:

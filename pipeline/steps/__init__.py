@@ -6,7 +6,7 @@ The library is imported inside them: TensorFlow is loaded only by a stage that r
 from pipeline.steps.adopt import adopt_classifier
 from pipeline.steps.black_box import attack_substitute, extract_and_attack
 from pipeline.steps.clusters import measure_clusters
-from pipeline.steps.data import generate_adversarial_set, prepare_data
+from pipeline.steps.data import adopt_data, fetch_data, generate_adversarial_set, prepare_data
 from pipeline.steps.outcome import evaluate_defense, export_defense, write_report
 from pipeline.steps.robustness import attack_system, check_sanity, take_worst
 from pipeline.steps.timing import time_defenses
@@ -15,12 +15,14 @@ from pipeline.steps.tune import tune_weights
 
 __all__ = [
     "adopt_classifier",
+    "adopt_data",
     "attack_substitute",
     "attack_system",
     "check_sanity",
     "evaluate_defense",
     "export_defense",
     "extract_and_attack",
+    "fetch_data",
     "generate_adversarial_set",
     "measure_clusters",
     "prepare_data",

@@ -23,6 +23,7 @@ def adopt_classifier(path: Path, context: Context) -> None:
         UserError: it is no classifier of these images, or has changed since the plan was made.
     """
     from madvae_tf.data.prepare import to_float
+    from madvae_tf.images import shape_entry
     from madvae_tf.models.foreign import load_classifier_file
 
     start_anew(context)
@@ -51,4 +52,5 @@ def adopt_classifier(path: Path, context: Context) -> None:
             context.config["dataset"],
         )
     artifacts.write_json(context.folder / "metrics.json", metrics)
-    artifacts.write_json(context.folder / ADOPTED, {"outputs": classifier.outputs, "file": copy.name})
+    record = {"outputs": classifier.outputs, "file": copy.name, **shape_entry(classifier.image_shape)}
+    artifacts.write_json(context.folder / ADOPTED, record)

@@ -65,6 +65,7 @@ def extract_and_attack(context: Context) -> None:
     """A substitute from the labels of one defence (or none), and its FGSM images on that defence: `rows.json`."""
     from madvae_tf.black_box import extract
     from madvae_tf.evaluate import defense_rows, rate_row
+    from madvae_tf.images import shape_of
     from madvae_tf.progress import progress_bar
     from madvae_tf.training.classifier import build_classifier
 
@@ -82,7 +83,11 @@ def extract_and_attack(context: Context) -> None:
         extraction = extract(
             lambda images: target(images)[:, 0],
             functools.partial(
-                build_classifier, f"substitute_{settings['substitute'].lower()}", 0.5, "float32"
+                build_classifier,
+                f"substitute_{settings['substitute'].lower()}",
+                0.5,
+                "float32",
+                shape_of(splits["train"].images),
             ),
             held_out,
             settings["rounds"],

@@ -8,19 +8,26 @@ from typing import Any
 from pipeline import artifacts
 from pipeline.runner import Context
 
+# Of an artifact that holds data of the user's own.
+ARRAYS = "arrays"
+
 
 def splits_of(context: Context) -> dict[str, Any]:
     """The splits "train", "validation" and "test" of the stage's data set."""
     settings = context.config
-    return _load_splits(settings["dataset"], context.inputs["data"] / "tfds", settings["validation_images"])
+    return _load_splits(settings["dataset"], context.inputs["data"], settings["validation_images"])
 
 
 @functools.lru_cache(maxsize=1)
-def _load_splits(dataset: str, data_dir: Path, validation_images: int) -> dict[str, Any]:
+def _load_splits(dataset: str, folder: Path, validation_images: int) -> dict[str, Any]:
     """Kept for the stages that follow in this process: decoding takes seconds."""
-    from madvae_tf.data.prepare import load_splits
+    from madvae_tf.data.prepare import load_splits, with_validation
 
-    return load_splits(dataset, data_dir, validation_images)
+    if (folder / ARRAYS).is_dir():
+        from madvae_tf.data.own import load_arrays
+
+        return with_validation(dataset, load_arrays(folder / ARRAYS), validation_images)
+    return load_splits(dataset, folder / "tfds", validation_images)
 
 
 def paired_sets(context: Context, split: Any, name: str) -> Any:
@@ -53,7 +60,7 @@ def load_classifier(folder: Path) -> Any:
     from madvae_tf.models.foreign import load_classifier_file
 
     record = read_json(folder / ADOPTED)
-    probe = np.full((2, *IMAGE_SHAPE), 0.5, np.float32)
+    probe = np.full((2, *record.get("image_shape", IMAGE_SHAPE)), 0.5, np.float32)
     return load_classifier_file(folder / record["file"], probe, record["outputs"])
 
 

@@ -1,10 +1,11 @@
 """The stages that make data: the data set itself, and adversarial sets."""
 
 import zlib
+from pathlib import Path
 
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import attack_target, splits_of
+from pipeline.steps.common import ARRAYS, attack_target, splits_of, start_anew
 
 
 def prepare_data(context: Context) -> None:
@@ -18,6 +19,32 @@ def prepare_data(context: Context) -> None:
 
     prepare_tfds(dataset, source, context.folder / "tfds")
     stamp = {"kind": source.kind, "detail": source.detail, "sha256": source.sha256}
+    artifacts.write_json(context.folder / "source.json", stamp)
+
+
+def fetch_data(context: Context) -> None:
+    """Has TFDS fetch and prepare one of its data sets, and writes `source.json`."""
+    from madvae_tf.data.catalogue import prepare_from_tfds
+
+    stamp = prepare_from_tfds(context.config["name"], context.folder / "tfds")
+    artifacts.write_json(context.folder / "source.json", stamp)
+
+
+def adopt_data(path: Path, context: Context) -> None:
+    """Takes over the user's own data at `path`, as arrays, and writes `source.json`."""
+    from madvae_tf.data.own import read_own, write_arrays
+
+    start_anew(context)
+    settings = context.config
+    splits = read_own(path, settings["image_size"], settings["channels"])
+    write_arrays(context.folder / ARRAYS, splits)
+    shape = " x ".join(map(str, splits["train"].images.shape[1:]))
+    counts = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
+    stamp = {
+        "kind": "own",
+        "detail": f"{path.name}: {counts}, {shape}",
+        "sha256": {path.name: settings["content"]},
+    }
     artifacts.write_json(context.folder / "source.json", stamp)
 
 

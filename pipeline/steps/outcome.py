@@ -102,6 +102,7 @@ def write_report(context: Context) -> None:
     from madvae_tf.config import from_dict
     from madvae_tf.evaluate import sanity_warnings
     from madvae_tf.report import write_report as write
+    from pipeline.datasets import dataset_name
     from pipeline.notes import baseline_notes
 
     start_anew(context)
@@ -126,7 +127,7 @@ def write_report(context: Context) -> None:
         "name": context.config["config"]["name"],
         "project_version": artifacts.library_versions()["madvae_tf"],
         "commit": _commit(),
-        "dataset": context.config["config"]["data"]["name"],
+        "dataset": dataset_name(from_dict(context.config["config"])),
         "seed": context.config["config"]["seed"],
         "command": context.config["command"],
         "config": context.config["config"],
@@ -183,6 +184,9 @@ def _training_log(path: Path) -> dict[str, list[float | None]]:
 def _commit() -> str | None:
     """The commit of the code that runs, with "+" where files differ from it; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
+    # An installation may lie inside somebody else's checkout.
+    if not (root / ".git").exists():
+        return None
     try:
         described = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],

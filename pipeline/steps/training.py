@@ -30,7 +30,9 @@ def train_classifier(context: Context) -> None:
     strategy = default_strategy()
     keras.utils.set_random_seed(settings["seed"])
     with strategy.scope():
-        classifier = build_classifier(settings["name"], settings["dropout"], settings["precision"])
+        classifier = build_classifier(
+            settings["name"], settings["dropout"], settings["precision"], images.image_shape
+        )
         trainer = ClassifierTrainer(
             classifier, settings["max_shift"], settings["seed"], settings.get("flip", False)
         )
@@ -50,7 +52,7 @@ def train_classifier(context: Context) -> None:
         [Progress("classifier", steps * epochs), MeanLog(context.folder, _log_steps(settings))],
         lambda: evaluate_steps(trainer, validation),
     )
-    final = build_classifier(settings["name"], settings["dropout"], "float32")
+    final = build_classifier(settings["name"], settings["dropout"], "float32", images.image_shape)
     final.set_weights(classifier.get_weights())
     final.save(context.folder / "classifier.keras")
     artifacts.write_json(context.folder / "metrics.json", classifier_metrics(final, splits, settings["seed"]))

@@ -71,7 +71,7 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     np.savez(tmp_path / "short.npz", images=IMAGES, labels=LABELS[:3])
     np.savez(tmp_path / "eleven.npz", images=IMAGES, labels=LABELS + 1)
     np.savez(tmp_path / "objects.npz", images=IMAGES, labels=np.array(LABELS, object))
-    np.savez(tmp_path / "wide.npz", images=np.zeros((2, 32, 32, 3), np.uint8), labels=LABELS[:2])
+    np.savez(tmp_path / "wide.npz", images=np.zeros((2, 32, 40, 3), np.uint8), labels=LABELS[:2])
     (tmp_path / "text.npz").write_text("no archive")
     tree(tmp_path / "nine", ["a"] * 2 + list("bcdefghi"))
     tree(tmp_path / "empty", list("abcdefghij"))
@@ -82,7 +82,7 @@ def test_what_is_no_data_set_is_refused(tmp_path):
         ("short.npz", r"received int64 of shape \(3,\), expected integers of shape \(25,\)"),
         ("eleven.npz", r"received values in \[1, 10\], expected \[0, 9\]"),
         ("objects.npz", "Cannot read .*objects.npz"),
-        ("wide.npz", r"received shape \(2, 32, 32, 3\)"),
+        ("wide.npz", r"received shape \(2, 32, 40, 3\)"),
         ("text.npz", "Cannot read .*text.npz"),
         ("nine", "has 9 folders"),
         ("empty", "No PNG or JPEG file in folder"),

@@ -44,6 +44,7 @@ class TinyPairs:
     """A split's images with noise on them, each beside itself."""
 
     fields = ("x_adv", "x", "label")
+    image_shape = (28, 28, 1)
 
     def __init__(self, split):
         self.x, self.label = to_float(split.images), split.labels

@@ -17,6 +17,7 @@ WEIGHTS = {"alpha": 0.3, "gamma": 0.2, "beta": 0.1, "proximity": 0.02, "sigma": 
 
 class Pairs:
     fields = ("x_adv", "x", "label")
+    image_shape = (28, 28, 1)
 
     def __init__(self, n):
         self.n = n

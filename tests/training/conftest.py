@@ -26,6 +26,7 @@ class TinyPairs:
     """Forty blurred squares, one place a class, and noisy copies of them."""
 
     fields = ("x_adv", "x", "label")
+    image_shape = (28, 28, 1)
 
     def __init__(self, n=40):
         rng = np.random.default_rng(5)

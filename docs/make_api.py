@@ -1,0 +1,67 @@
+"""The API page from the docstrings: `make docs` writes HTML into the folder that is named, docs/api by default.
+
+pdoc reads the modules that users import. Anything that it warns of (a docstring that names what is not there, an annotation that
+does not resolve, a module that does not import) ends with status 1.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pdoc
+
+# What a user of the library imports; the pipeline's inside is for those who change it.
+MODULES = (
+    "madvae_tf",
+    "madvae_tf.api",
+    "madvae_tf.attacks",
+    "madvae_tf.config",
+    "madvae_tf.data.folders",
+    "madvae_tf.defenses",
+    "madvae_tf.errors",
+    "madvae_tf.evaluate",
+    "madvae_tf.export",
+    "madvae_tf.images",
+    "madvae_tf.losses",
+    "madvae_tf.models.classifiers",
+    "madvae_tf.models.foreign",
+    "madvae_tf.models.vae",
+    "madvae_tf.robustness",
+    "madvae_tf.variants",
+)
+
+
+def _members() -> Iterator[pdoc.doc.Doc]:
+    for name in MODULES:
+        for member in pdoc.doc.Module.from_name(name).members.values():
+            own = (member.modulename or "").startswith("madvae_tf")
+            if own and member.kind in ("class", "function") and not member.name.startswith("_"):
+                yield member
+
+
+def public() -> list[str]:
+    """The classes and functions of the page, as "module.name"."""
+    return [member.fullname for member in _members()]
+
+
+def undocumented() -> list[str]:
+    """Those without a docstring."""
+    return [member.fullname for member in _members() if not member.docstring]
+
+
+def main(folder: Path) -> list[str]:
+    """Writes the page; returns what is wrong with it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        pdoc.render.configure(docformat="google", show_source=True)
+        pdoc.pdoc(*MODULES, output_directory=folder)
+        missing = undocumented()
+    said = [str(item.message) for item in caught if issubclass(item.category, UserWarning)]
+    return [*said, *(f"{name} has no docstring" for name in missing)]
+
+
+if __name__ == "__main__":
+    faults = main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/api"))
+    sys.stderr.writelines(f"make docs: {fault}\n" for fault in faults)
+    sys.exit(bool(faults))

@@ -1,0 +1,119 @@
+"""Writes docs/tutorial.ipynb from its cells below, and with --run executes it first: `make notebook`.
+
+The cells are kept here, as text that can be reviewed; the notebook is made from them without outputs, so that it does not change by
+being run.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+
+CELLS = (
+    """# A purifier in ten minutes
+
+An attack changes an image by a little, and the classifier errs. A purifier, here MAD-VAE (Wang and Morlock), restores the image before
+the classifier sees it. This notebook makes a data set of ten classes of small colour pictures, trains a classifier, fools it, trains a
+purifier, and ends with what the purifier is no protection against. Everything is small: the figures mean nothing, the steps do.""",
+    """>import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+import madvae_tf
+from madvae_tf.attacks import FGSM, PGD, Target, run_attack
+
+keras.utils.set_random_seed(0)""",
+    """## Data
+
+Ten classes: a square, a disc or a bar in red or blue, in two places. Any array of square images with an even side from 28 to 64 pixels will do, grey or in
+colours; `madvae_tf.read_dataset` reads NPZ and IDX files and folders of pictures.""",
+    """>def pictures(n, seed):
+    generator = np.random.default_rng(seed)
+    row, column = np.mgrid[:28, :28] - 13.5
+    labels = np.arange(n) % 10
+    images = generator.uniform(0, 0.2, (n, 28, 28, 3))
+    for image, label in zip(images, labels):
+        y, x = row - generator.integers(-2, 3), column - generator.integers(-2, 3)
+        shapes = [np.maximum(abs(y), abs(x)) < 8, np.hypot(y, x) < 8, abs(y) < 3, abs(x) < 3, abs(y - x) < 4]
+        image[shapes[label % 5], 0 if label < 5 else 2] += 0.7
+    return images.astype(np.float32), labels
+
+images, labels = pictures(600, seed=1)
+test_images, test_labels = pictures(100, seed=2)""",
+    """## A classifier to attack
+
+Any Keras model, or TensorFlow function, that gives logits or probabilities.""",
+    """>classifier = keras.Sequential([
+    keras.Input((28, 28, 3)),
+    keras.layers.Conv2D(16, 5, 2, activation="relu"),
+    keras.layers.Conv2D(32, 3, 2, activation="relu"),
+    keras.layers.Flatten(),
+    keras.layers.Dense(10),
+])
+classifier.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+classifier.fit(images, labels, epochs=5, verbose=0)
+clean = classifier.evaluate(test_images, test_labels, verbose=0)[1]
+clean""",
+    """## An attack
+
+Threat model *oblivious*: the attacker knows the classifier and nothing of a purifier.""",
+    """>target = Target(logits=classifier)
+attack = PGD(epsilon=0.15, iterations=10, step_size=0.03)
+attacked = run_attack(attack, target, test_images, test_labels, seed=(0, 0), batch_size=100)
+fooled = 1 - attacked.success.mean()
+fooled""",
+    """## A purifier
+
+`fit` attacks the training images itself, and learns from the pairs of attacked and clean ones. Real runs use the paper's attacks (the default), many
+thousand pairs and several epochs.""",
+    """>defense = madvae_tf.fit(
+    classifier, images, labels, variant="combined",
+    attacks=[FGSM(epsilon=0.15), PGD(epsilon=0.15, iterations=5, step_size=0.05)],
+    images_per_attack=240, cw_iterations=2, epochs=2, latent_size=16, attack_batch_size=120, verbose=0,
+)
+purified = defense.purify(attacked.x_adv)
+behind = (defense.predict(attacked.x_adv) == test_labels).mean()
+behind""",
+    """>figure, rows = plt.subplots(3, 8, figsize=(8, 3.2))
+for row, (title, batch) in zip(rows, [("clean", test_images), ("attacked", attacked.x_adv), ("purified", purified)]):
+    for axes, image in zip(row, batch):
+        axes.imshow(image)
+        axes.set_axis_off()
+    row[0].set_title(title, loc="left")""",
+    """## What it is no protection against
+
+An attacker who *knows* of the purifier differentiates through both. This is the threat model by which a defence is judged, and the
+paper's four variants fall to it (README, "Is a defence robust?").""",
+    """>end_to_end = Target(logits=lambda x: classifier(defense.purifier.purify(x)))
+stronger = run_attack(attack, end_to_end, test_images, test_labels, seed=(0, 0), batch_size=100)
+knowing = 1 - stronger.success.mean()
+print(f"classifier alone: clean {clean:.2f}, attacked {fooled:.2f}")
+print(f"with the purifier: attacked without knowing of it {behind:.2f}, knowing of it {knowing:.2f}")""",
+    """## On from here
+
+`defense.save("my-defense")` and `madvae_tf.load("my-defense")`; `defense.export("folder")` writes a SavedModel ([clients.md](clients.md)). The whole study,
+with reports: `madvae-run --config=demo`. From equations to code: [equations.md](equations.md). New attacks, variants, defences:
+[extending.md](extending.md).""",
+)
+
+
+def notebook() -> nbformat.NotebookNode:
+    """The notebook without outputs; a cell that begins with ">" is code."""
+    made = nbformat.v4.new_notebook()
+    for number, text in enumerate(CELLS):
+        code = text.startswith(">")
+        cell = nbformat.v4.new_code_cell(text[1:]) if code else nbformat.v4.new_markdown_cell(text)
+        cell.id = f"cell-{number}"
+        made.cells.append(cell)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return made
+
+
+if __name__ == "__main__":
+    made = notebook()
+    if "--run" in sys.argv[1:]:
+        from nbclient import NotebookClient
+
+        NotebookClient(notebook(), timeout=600).execute()
+    Path(__file__).with_name("tutorial.ipynb").write_text(nbformat.writes(made) + "\n", encoding="utf-8")

@@ -1,0 +1,108 @@
+"""A model card for each exported variant, in Markdown: what it is, what it learnt from, what was measured, what it is no protection against.
+
+Every figure comes from a measured row; what was not measured is said to be so.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from madvae_tf.report.names import ATTACKS, DEFENSES, THREAT_MODELS, Row, classifier_words
+
+
+def model_card(run: Mapping[str, Any], rows: Sequence[Row], variant: str) -> str:
+    """The card of `variant`.
+
+    Args:
+        run, rows: of results.json; every key of `run` is optional.
+        variant: a name of `names.DEFENSES`.
+    """
+    source = run.get("source") or {}
+    config = run.get("config") or {}
+    attack = config.get("attack") or {}
+    seen = sorted(
+        {row["parameters"].get("epsilon") for row in rows if row["table"] == "table1"} - {None},
+        key=float,
+    )
+    learnt = (
+        "attacks on purifier and classifier together, made while it was trained"
+        if variant == "robust"
+        else f"FGSM and Rand-FGSM images with epsilon {_listed(attack.get('train_epsilons'))}, CW-L2 images with confidence "
+        f"{_listed(attack.get('train_confidences'))}"
+        + (", and clean images" if attack.get("train_clean", True) else "")
+    )
+    parts = [
+        f"# Model card: {DEFENSES.get(variant, variant)}",
+        f"A purifier, the variant `{variant}` of MAD-VAE, to stand before {classifier_words(run)}; "
+        f"madvae_tf {run.get('project_version') or 'of unknown version'}"
+        + (f", commit {run['commit']}" if run.get("commit") else "")
+        + f", seed {run.get('seed', 'unknown')}, configuration {run.get('name', 'unknown')}.",
+        "## Data",
+        f"Data set: {run.get('dataset', 'unknown')}; source: {source.get('kind', 'unknown')}, {source.get('detail', 'unknown')}. "
+        f"It learnt from training images of that set and {learnt}. Test images were used to measure, never to train or to choose.",
+        "## Intended use",
+        "Study of purification as a defence: it takes images of that data set, clean or attacked, and gives what the classifier "
+        "is to see. Images of another kind come out as something that looks like this data set's.",
+        "## Measured",
+        _table(rows, variant, "table1", ("oblivious", "transfer")) or "Nothing was measured in this run.",
+        "## An attacker who knows of the purifier",
+        _table(rows, variant, "robustness", ("end_to_end",))
+        or "**Not measured in this run** (`--stage=robustness` with `configs/robustness.py` does). Take it that such an attacker wins.",
+        "## Limits",
+        "* **Robustness against an oblivious attacker is not security.** The attacks of the first table know of the classifier only. An "
+        "attacker who differentiates through the purifier has been seen to fool the paper's four variants on every image.\n"
+        f"* The attacks were those above, at the strengths above{f' (epsilon {_listed(seen)})' if seen else ''}: others, and "
+        "stronger ones, may do more.\n"
+        "* A purifier changes clean images, too, and costs accuracy on them: the row without an attack.\n"
+        "* Not tested on data from elsewhere, on cameras or scanners, or on people's own handwriting.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(f"{value:g}" for value in values) if values else "not recorded"
+
+
+def _table(rows: Sequence[Row], variant: str, table: str, models: Sequence[str]) -> str:
+    own = [
+        row
+        for row in rows
+        if (row["table"], row["defense"], row["metric"]) == (table, variant, "accuracy")
+        and row["threat_model"] in models
+    ]
+    if not own:
+        return ""
+    alone = {
+        _place(row): row
+        for row in rows
+        if (row["table"], row["defense"], row["metric"]) == (table, "none", "accuracy")
+    }
+    lines = [
+        "| attack | n | threat model | seed | accuracy, 95% interval | without it |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in sorted(
+        own, key=lambda row: list(ATTACKS).index(row["attack"]) if row["attack"] in ATTACKS else 99
+    ):
+        setting = row["parameters"]
+        strength = (
+            f", {setting['norm']} {setting['epsilon']:g}" if {"norm", "epsilon"} <= setting.keys() else ""
+        )
+        beside = alone.get(_place(row))
+        lines.append(
+            f"| {ATTACKS.get(row['attack'], row['attack'])}{strength} | {row['n']} | {row['threat_model']} | {row['seed']} | "
+            f"{_figure(row)} | {_figure(beside) if beside else '–'} |"
+        )
+    said = "; ".join(
+        f"{name}: {THREAT_MODELS[name]}" for name in models if any(r["threat_model"] == name for r in own)
+    )
+    return "\n".join(lines) + f"\n\n{said[0].upper()}{said[1:]}."
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    return row["attack"], row["n"], str(sorted(row["parameters"].items(), key=str))
+
+
+def _figure(row: Row) -> str:
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return f"{row['value']:.4f}"
+    return f"{row['value']:.4f} ({row['ci_low']:.4f}–{row['ci_high']:.4f})"

@@ -1,0 +1,91 @@
+"""The stage of the data set: the paper's from IDX files, any other of TFDS, or the user's own.
+
+What the user's own data are is in the key by content, not by path: the same files elsewhere are the same data.
+"""
+
+import functools
+import hashlib
+import re
+from pathlib import Path
+
+from madvae_tf.config import Config, DataConfig
+from madvae_tf.data.catalogue import sizes, tfds_name
+from madvae_tf.data.idx import holds_idx
+from madvae_tf.data.sources import DATASETS
+from madvae_tf.errors import UserError
+from pipeline import artifacts, steps
+from pipeline.core import own_fields
+from pipeline.runner import Stage
+
+OWN = "own"
+
+
+def is_own(data: DataConfig) -> bool:
+    """Whether `data.path` holds data of the user's own: any under a name of theirs, and what is no IDX folder under any name."""
+    if not data.path:
+        return False
+    path = Path(data.path).expanduser()
+    return data.name not in DATASETS or path.is_file() or (path.is_dir() and _is_tree(path))
+
+
+def dataset_name(config: Config) -> str:
+    """What rows and the report call the data set."""
+    return OWN if is_own(config.data) and config.data.name in DATASETS else config.data.name
+
+
+def data_stage(config: Config) -> Stage:
+    """The stage "data".
+
+    Raises:
+        UserError: an unknown name, or nothing at `data.path`.
+    """
+    data, name = config.data, dataset_name(config)
+    instance = re.sub(r"[^A-Za-z0-9._-]", "-", name)
+    if not is_own(data):
+        tfds_name(name)
+        ours = name in DATASETS
+        run = steps.prepare_data if ours else steps.fetch_data
+        return Stage("data", instance, 1, own_fields(data, "name", "path"), {}, run, cost=20 if ours else 120)
+    path = Path(data.path).expanduser()
+    own = {
+        "name": name,
+        "content": content_of(path),
+        "image_size": data.image_size,
+        "channels": data.channels,
+    }
+    return Stage("data", instance, 1, own, {}, functools.partial(steps.adopt_data, path), cost=10)
+
+
+def available(config: Config) -> dict[str, int]:
+    """About how many images each split has: for what a run may cost, and to say "all" as a number."""
+    known = sizes(config.data.name)
+    held = config.data.validation_images
+    return {"train": max(known.train - held, 1), "validation": held, "test": known.test}
+
+
+def content_of(path: Path) -> str:
+    """SHA-256 over the names and the contents of the file, or of all files below the folder.
+
+    Raises:
+        UserError: it is not there, is empty or cannot be read.
+    """
+    try:
+        names = [""] if path.is_file() else artifacts.content_files(path) if path.is_dir() else []
+        whole = hashlib.sha256()
+        for name in names:
+            digest = artifacts.hash_file(path / name if name else path)
+            whole.update(f"{name}\0{digest}\n".encode())
+    except OSError as error:
+        raise UserError(
+            f"Cannot read {error.filename}: {error.strerror}; expected files that can be read."
+        ) from error
+    if not names:
+        raise UserError(
+            f"Invalid data.path: received {str(path)!r}, where there is nothing; expected an .npz file, a folder of IDX files, "
+            "or a folder with a folder of pictures for each class."
+        )
+    return whole.hexdigest()
+
+
+def _is_tree(path: Path) -> bool:
+    return not holds_idx(path) and any(each.is_dir() for each in path.iterdir())

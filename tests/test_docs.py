@@ -1,0 +1,178 @@
+"""The pages of docs/: every symbol exists, every listing runs, every error is one that the code raises."""
+
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import madvae_tf
+from madvae_tf.attacks import ATTACKS, Target, run_attack
+from madvae_tf.config import Config
+from madvae_tf.data import catalogue
+from madvae_tf.data.folders import read_dataset
+from madvae_tf.data.idx import FILE_NAMES
+from madvae_tf.data.sources import DATASETS, fetch_idx
+from madvae_tf.defenses import DEFENSES
+from madvae_tf.errors import UserError
+from madvae_tf.images import check_any_images, check_images
+from madvae_tf.models.foreign import adapt
+from madvae_tf.overrides import override
+from madvae_tf.variants import VARIANTS
+
+DOCS = Path(__file__).parents[1] / "docs"
+IMAGES = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
+
+
+def page(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+SYMBOLS = re.findall(r"\| `(madvae_tf[\w.]+)` \|", page("equations.md"))
+
+
+def test_the_table_of_equations_has_the_losses_and_the_attacks():
+    assert len(SYMBOLS) >= 25 and len(set(SYMBOLS)) == len(SYMBOLS)
+    assert {f"madvae_tf.losses.{name}" for name in ("reconstruction", "kl_divergence", "proximity")} <= set(
+        SYMBOLS
+    )
+
+
+def _is_module(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # its parent is no package
+        return False
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_every_symbol_of_the_table_exists_where_it_is_said_to_be(symbol):
+    parts, depth = symbol.split("."), 1
+    while depth < len(parts) and _is_module(".".join(parts[: depth + 1])):
+        depth += 1
+    value = importlib.import_module(".".join(parts[:depth]))
+    for name in parts[depth:]:
+        value = getattr(value, name)
+    # Where it is defined, not where it was imported.
+    home = getattr(value, "__module__", ".".join(parts[:depth]))
+    assert home == ".".join(parts[:depth])
+
+
+LISTINGS = re.findall(r"```python\n(.*?)```", page("extending.md"), re.DOTALL)
+
+
+@pytest.fixture
+def listings():
+    """Runs the page's code; the registries are as before afterwards."""
+    registries = (ATTACKS, VARIANTS, DEFENSES, catalogue.CATALOGUE)
+    kept = [dict(registry) for registry in registries]
+    found = {}
+    for number, code in enumerate(LISTINGS):
+        assert len(code.splitlines()) < 30
+        name = f"listing_{number}"
+        module = type(sys)(name)
+        sys.modules[name] = module
+        exec(compile(code, name, "exec"), module.__dict__)
+        found |= vars(module)
+    yield found
+    for registry, before in zip(registries, kept, strict=True):
+        registry.clear()
+        registry.update(before)
+
+
+def test_the_listings_add_what_they_say(listings, tmp_path):
+    assert len(LISTINGS) == 4
+
+    def logits(x):
+        return tf.reshape(x, (-1, 784))[:, :10]
+
+    labels = np.asarray(logits(IMAGES)).argmax(axis=1)
+    result = run_attack(ATTACKS["noise"](epsilon=0.2), Target(logits), IMAGES, labels, (1, 2), batch_size=4)
+    assert 0.15 < result.linf.max() <= 0.2 + 1e-6
+    with pytest.raises(UserError, match="epsilon"):
+        ATTACKS["noise"](epsilon=1.5)
+    assert listings["weights"] == {"kl": 0.1, "classification": 0.1, "proximity": 0.01}
+    defense = DEFENSES["steps"](levels=3)
+    defense.train(None, tmp_path)
+    system = DEFENSES["steps"]().load(tmp_path, logits)
+    assert set(np.unique(system.purify(tf.constant(IMAGES)))) == {0.0, 0.5, 1.0}
+    assert catalogue.sizes("mnist_corrupted/identity").test == 10_000
+
+
+def nine_folders(folder):
+    for name in "abcdefghi":
+        (folder / name).mkdir()
+    return folder
+
+
+def other_checksum(folder):
+    for name in FILE_NAMES:
+        images = "images" in name
+        head = bytes([0, 0, 8, 3 if images else 1, 0, 0, 0, 1]) + (
+            bytes([0, 0, 0, 28] * 2) if images else b""
+        )
+        (folder / name).write_bytes(head + bytes(784 if images else 1))
+    return str(folder)
+
+
+def saved_twice(folder):
+    import keras
+
+    from madvae_tf.api import FittedDefense
+    from madvae_tf.models.vae import DefenseVAE
+
+    keras.utils.set_random_seed(0)
+    defense = FittedDefense(DefenseVAE(2), None, {})
+    for _ in range(2):
+        defense.save(folder / "defense")
+
+
+def unreachable(folder):
+    kept, catalogue.reachable = catalogue.reachable, lambda url: False
+    try:
+        catalogue.prepare_from_tfds("cifar10", folder)
+    finally:
+        catalogue.reachable = kept
+
+
+# What raises each error of the page, in its order; `folder` is empty.
+MISTAKES = [
+    lambda folder: read_dataset("my-data"),
+    lambda folder: read_dataset(nine_folders(folder)),
+    lambda folder: check_images(np.zeros((5, 30, 28, 1), np.float32)),
+    lambda folder: check_images(np.zeros((5, 28, 28, 1), np.uint8)),
+    lambda folder: check_any_images(IMAGES * 255 / IMAGES.max()),
+    lambda folder: adapt(lambda x: tf.stop_gradient(tf.reshape(x, (-1, 784))[:, :10]), IMAGES),
+    lambda folder: adapt(lambda x: tf.reshape(x, (-1, 784)), IMAGES),
+    lambda folder: adapt(lambda x: tf.reshape(x, (-1, 784))[:, :10], IMAGES, "probabilities"),
+    lambda folder: override(Config(), ["vae.gama=0.2"]),
+    unreachable,
+    lambda folder: fetch_idx(DATASETS["mnist"], other_checksum(folder)),
+    saved_twice,
+]
+ERRORS = re.findall(r"^\*\*`(.+?)`", page("faq.md"), re.MULTILINE)
+
+
+def test_every_error_of_the_faq_is_tried():
+    assert len(ERRORS) == len(MISTAKES)
+
+
+@pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: ERRORS[number][:40])
+def test_the_errors_of_the_faq_are_those_of_the_code(number, tmp_path):
+    with pytest.raises(UserError) as caught:
+        MISTAKES[number](tmp_path)
+    assert ERRORS[number] in str(caught.value)
+
+
+def test_the_api_page_has_no_fault(tmp_path):
+    pytest.importorskip("pdoc")
+    spec = importlib.util.spec_from_file_location("make_api", DOCS / "make_api.py")
+    assert spec is not None and spec.loader is not None
+    make_api = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_api)
+    assert make_api.undocumented() == []
+    assert set(madvae_tf.__all__) <= {name.rsplit(".", 1)[-1] for name in make_api.public()}
