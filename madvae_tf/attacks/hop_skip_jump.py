@@ -104,7 +104,9 @@ def _search(
         return tf.clip_by_value(x + spread(share) * (far - x), 0.0, 1.0)
 
     def boundary(far: tf.Tensor) -> tf.Tensor:
-        def halve(index: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def halve(
+            index: tf.Tensor, low: tf.Tensor, high: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             middle = (low + high) / 2
             beyond = fools(between(far, middle))
             return index + 1, tf.where(beyond, low, middle), tf.where(beyond, middle, high)

@@ -87,9 +87,7 @@ def _descend(
 
     zeros = tf.zeros_like(x)
     _, image, *_ = tf.while_loop(
-        lambda index, image, first, second, done: (
-            (index < iterations) & tf.logical_not(tf.reduce_all(done))
-        ),
+        lambda index, image, first, second, done: (index < iterations) & tf.logical_not(tf.reduce_all(done)),
         step,
         (tf.constant(0), x, zeros, zeros, tf.not_equal(tf.argmax(logits(x), axis=1), y)),
     )

@@ -27,12 +27,14 @@ class Outcome:
         suite, trial: which.
         right: bool (n,), classified right after it; in a sequential suite after it and all before it.
         left: for each of its runs (restarts, targets), how many were right after it.
+        attacked: bool (n,), the images that it was tried on; None: all.
     """
 
     suite: Suite
     trial: Trial
     right: np.ndarray
     left: tuple[int, ...]
+    attacked: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,8 +177,9 @@ def _run_trial(
         bar.update(n - len(waiting) - int(state.visited.sum()))
         for start in range(0, len(waiting), batch_size):
             rows = waiting[start : start + batch_size]
+            size = _padded(len(rows), batch_size)
             # A run of a repeated attack folds its own number in; an attack without runs has one.
-            found = run_attack(runs[number], attacked, images[rows], labels[rows], drawn, batch_size)
+            found = run_attack(runs[number], attacked, images[rows], labels[rows], drawn, size)
             state.right[rows] = batched(system, found.x_adv, batch_size).argmax(axis=1) == labels[rows]
             state.visited[rows] = True
             file.save(state)
@@ -185,6 +188,15 @@ def _run_trial(
         state.visited[:] = False
         file.save(state)
     return state
+
+
+def _padded(count: int, batch_size: int) -> int:
+    """What a chunk is padded to: the batch size, or a quarter or a sixteenth of it where that is enough.
+
+    Few images are left of a defence that falls; a full batch of their copies would cost as much as a full batch. The sizes are few, since
+    each is compiled for itself.
+    """
+    return next(size for size in (-(-batch_size // 16), -(-batch_size // 4), batch_size) if size >= count)
 
 
 def _checked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

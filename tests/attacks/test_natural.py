@@ -48,22 +48,28 @@ def test_the_grid_is_engstroms_and_every_place_of_it_is_tried():
     def only(row, column):
         here = tf.constant(np.eye(784)[28 * row + column], tf.float32)
         return Target(
-            lambda x: tf.stack([tf.fill([tf.shape(x)[0]], 0.5), tf.linalg.matvec(tf.reshape(x, (-1, 784)), here)], 1)
+            lambda x: tf.stack(
+                [tf.fill([tf.shape(x)[0]], 0.5), tf.linalg.matvec(tf.reshape(x, (-1, 784)), here)], 1
+            )
         )
 
     attack = RotationTranslation(angles=1, max_shift=3.0, shifts=7)
     for row, column, fooled in ((16, 10, True), (12, 13, True), (17, 13, False)):
         found = run_attack(attack, only(row, column), image, ZEROS[:1], (0, 0), 1)
         assert found.success[0] == fooled
-        assert found.x_adv[0, row if fooled else 13, column if fooled else 13, 0] == pytest.approx(1, abs=1e-5)
+        assert found.x_adv[0, row if fooled else 13, column if fooled else 13, 0] == pytest.approx(
+            1, abs=1e-5
+        )
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 def test_corruptions_grow_and_repeat(kind, images):
     target = Target(lambda x: tf.zeros([tf.shape(x)[0], 10]))
-    run = lambda severity, x, seed=0: run_attack(  # noqa: E731
-        Corruption(kind=kind, severity=severity), target, x, np.zeros(len(x), int), (seed, 0), 4
-    ).x_adv
+
+    def run(severity, x, seed=0):
+        attack = Corruption(kind=kind, severity=severity)
+        return run_attack(attack, target, x, np.zeros(len(x), int), (seed, 0), 4).x_adv
+
     mild, severe = (run(severity, images) for severity in (1, 5))
     assert 0.001 < np.abs(mild - images).mean() < np.abs(severe - images).mean()
     # An image's corruption is its own, whatever comes with it; another seed draws anew where anything is drawn.

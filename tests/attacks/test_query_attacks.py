@@ -12,10 +12,10 @@ from madvae_tf.attacks.spsa import SPSA, estimate
 from madvae_tf.errors import UserError
 
 ATTACKS = [
-    HopSkipJump(epsilon=0.06, queries=1000),
-    HopSkipJump(norm="l2", epsilon=0.9, queries=1000),
-    SPSA(epsilon=0.05, queries=300, samples=32, learning_rate=0.02),
-    SPSA(norm="l2", epsilon=0.8, queries=300, samples=32, learning_rate=0.02),
+    HopSkipJump(epsilon=0.06, queries=700),
+    HopSkipJump(norm="l2", epsilon=0.9, queries=700),
+    SPSA(epsilon=0.05, queries=150, samples=16, learning_rate=0.02),
+    SPSA(norm="l2", epsilon=0.8, queries=150, samples=16, learning_rate=0.02),
     SimBA(epsilon=0.2, step=0.2, queries=400),
     SimBA(norm="l2", epsilon=0.8, step=0.2, queries=400),
 ]
@@ -39,7 +39,15 @@ def test_box_budget_success_and_independence_of_the_batch(attack, prey):
     np.testing.assert_array_equal(again.x_adv, result.x_adv[order])
 
 
-@pytest.mark.parametrize("attack", [ALL[0], ALL[2], ALL[4]])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        HopSkipJump(epsilon=0.06, queries=400),
+        SPSA(epsilon=0.05, queries=40, samples=16, learning_rate=0.02),
+        SimBA(epsilon=0.2, step=0.2, queries=50),
+    ],
+    ids=lambda attack: attack.name,
+)
 def test_nothing_retraces_and_another_seed_draws_anew(attack, prey, assert_nothing_retraces):
     assert_nothing_retraces(attack)
     one, other = (
@@ -66,14 +74,14 @@ def test_labels_alone_lead_hop_skip_jump_near_the_nearest_boundary(norm, linear)
     target, images = labels_only(linear(weights, bias)), x.reshape(-1, 28, 28, 1)
     near, far = (
         run_attack(
-            HopSkipJump(norm=norm, queries=6_000, epsilon=share * nearest),
+            HopSkipJump(norm=norm, queries=4_000, epsilon=share * nearest),
             target,
             images,
             np.zeros(4, int),
             (0, 0),
             batch_size=4,
         )
-        for share in (0.99, 1.5)
+        for share in (0.99, 1.7)
     )
     assert not near.success.any() and not near.l2.any()
     assert far.success.all() and (getattr(far, norm) >= nearest * (1 - 1e-4)).all()
@@ -86,12 +94,12 @@ def test_hop_skip_jump_keeps_its_budget_of_labels(prey):
         asked.assign_add(1)
         return prey.target.logits(x)
 
-    for norm, queries in (("linf", 3_000), ("l2", 1_500)):
+    for norm, queries in (("linf", 1_500), ("l2", 900)):
         asked.assign(0)
         attack = HopSkipJump(norm=norm, epsilon=0.0, queries=queries)
         # Alone in its batch, an image that holds out costs all its iterations; the driver's look and the base's two are no queries.
         run_attack(attack, Target(logits), prey.x[:1], prey.y[:1], (0, 0), batch_size=1)
-        assert 0.6 * queries < asked.numpy() - 3 <= queries
+        assert 0.5 * queries < asked.numpy() - 3 <= queries
     assert [chunks_at(t) * 25 for t in (1, 2, 4, 9)] == [100, 150, 200, 300]
     assert iterations_within(50, "l2") == 0 < iterations_within(500, "l2") < iterations_within(20_000, "l2")
 
