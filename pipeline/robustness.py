@@ -100,7 +100,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
             stages.append(
                 Stage("robustness", f"{name}-natural", 1, given, system, steps.attack_naturally, cost=cost)
             )
-        if own.detection_images and name in _PURIFIERS and own.linf:
+        if own.detection_images and name in _PURIFIERS and (own.linf or own.l2):
             stages.append(_detection(config, core, name, settings, system))
         if own.sanity_images:
             given = {**settings, "images": own.sanity_images}
@@ -125,8 +125,8 @@ def _detection(
     given = {
         **settings,
         "images": own.detection_images,
-        "norm": "linf",
-        "epsilon": own.linf[0],
+        "norm": "linf" if own.linf else "l2",
+        "epsilon": [*own.linf, *own.l2][0],
         "iterations": own.iterations,
         "weights": [weight for weight in own.joint_weights if weight < 0],
     }

@@ -18,6 +18,8 @@ from madvae_tf.progress import progress_bar, silent
 from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
 from madvae_tf.robustness.suites import Suite, Trial, auto_attack
 
+_WORTH_CUTTING = 32
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
@@ -191,12 +193,13 @@ def _run_trial(
 
 
 def _padded(count: int, batch_size: int) -> int:
-    """What a chunk is padded to: the batch size, or a quarter or a sixteenth of it where that is enough.
+    """What a chunk is padded to: the batch size, or a quarter of it where that is enough.
 
-    Few images are left of a defence that falls; a full batch of their copies would cost as much as a full batch. The sizes are few, since
-    each is compiled for itself.
+    Few images are left of a defence that falls; a full batch of their copies would cost what a full batch costs. Small batches are not worth
+    compiling once more.
     """
-    return next(size for size in (-(-batch_size // 16), -(-batch_size // 4), batch_size) if size >= count)
+    quarter = -(-batch_size // 4)
+    return quarter if count <= quarter and batch_size >= _WORTH_CUTTING else batch_size
 
 
 def _checked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

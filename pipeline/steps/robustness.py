@@ -231,15 +231,15 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
 
 
 def _suite(settings: dict[str, Any]) -> Any:
-    from madvae_tf.robustness import SUITES, auto_attack, gradient_suite, one_pixel, overpowered
+    from madvae_tf.robustness import SUITES, auto_attack, gradient_suite, joint, one_pixel, overpowered
 
     if settings["suite"] == "one_pixel":
         return one_pixel()
     ball = _ball(settings)
-    if settings["suite"] in ("decision", "score", "joint"):
-        numbers = ("iterations", "restarts", "weights", "queries")
-        given = {name: settings[name] for name in numbers if name in settings}
-        return SUITES[settings["suite"]](**ball, **given)
+    if settings["suite"] in ("decision", "score"):
+        return SUITES[settings["suite"]](**ball, queries=settings["queries"])
+    if settings["suite"] == "joint":
+        return joint(**ball, **{name: settings[name] for name in ("iterations", "restarts", "weights")})
     if settings["suite"] == "autoattack":
         numbers = {name: settings[name] for name in ("iterations", "targets", "queries")}
         return auto_attack(**ball, **numbers)
