@@ -18,7 +18,7 @@ from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.parameters import parameter
 
 Corrupt = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
-SHAPE = list(IMAGE_SHAPE)
+SHAPE: list[int] = list(IMAGE_SHAPE)
 # Edges of the grids whose noise makes a fog, coarse ones weighing most.
 _OCTAVES = (2, 4, 7, 14)
 
@@ -87,7 +87,8 @@ def scale(x: tf.Tensor, seeds: tf.Tensor, factor: float) -> tf.Tensor:
 def translate(x: tf.Tensor, seeds: tf.Tensor, pixels: float) -> tf.Tensor:
     """So many pixels up or down and as many left or right."""
     ways = tf.where(draws(seeds, [2]) < 0, -1.0, 1.0)
-    return placed(x, tf.eye(2, batch_shape=[tf.shape(x)[0]]), pixels * ways)
+    upright = tf.tile(tf.eye(2)[None], [tf.shape(x)[0], 1, 1])
+    return placed(x, upright, pixels * ways)
 
 
 def fog(x: tf.Tensor, seeds: tf.Tensor, weight: float) -> tf.Tensor:

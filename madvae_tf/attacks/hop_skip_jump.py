@@ -31,7 +31,7 @@ _STARTS, _HALVINGS = 96, 20
 _BISECTIONS = {"l2": math.ceil(1.5 * math.log2(PIXELS)), "linf": math.ceil(2 * math.log2(PIXELS))}
 # The starting noise: the edge of its blocks, and whether these are black and white alone.
 _NOISES = [(block, binary) for block in (1, 4, 7) for binary in (False, True)]
-# Of each image 100,000 seeds in a row are its own streams.
+# Of each image so many seeds in a row are an iteration's streams.
 _STREAMS = 1000
 
 

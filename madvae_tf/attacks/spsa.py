@@ -22,7 +22,7 @@ from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.parameters import parameter
 
 _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
-# Of each image as many seeds in a row are its own streams.
+# Of each image so many seeds in a row are a step's streams.
 _STREAMS = 10_000
 # Directions of one draw: all at once would need too much memory.
 _CHUNK = 32

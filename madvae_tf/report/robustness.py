@@ -66,6 +66,7 @@ def _ball(rows: Sequence[Row], norm: str, epsilon: float) -> str:
     caption = (
         f"<b>{NORMS[norm]} budget {epsilon:g}.</b> Accuracy against the label with its 95% Wilson interval. “then” columns: AutoAttack’s "
         "sequence, each attack on what the former left. Worst case: an image counts as right only if no attack of the line fooled it; "
+        "an attack with a smaller n met so many of the images only, and the others count as right under it; "
         f"“of all” takes every threat model’s attacks together.{words.several_seeds(found)} {words.evidence(found)}."
     )
     return table(name, caption, ["Defence", *map(attack_title, columns)], body, attributes=GRID)

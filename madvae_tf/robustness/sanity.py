@@ -21,7 +21,7 @@ STEPS = (1, 5, 10, 20, 50, 100)
 CHANCE = 0.1
 # Shares of the images from which on a sanity figure is a warning.
 _VANISHED, _GAP = 0.05, 0.02
-_QUERY_TITLES = dict(
+_QUERY_TITLES: dict[str, str] = dict(
     zip(QUERY_ATTACKS, ("Square", "HopSkipJump", "SPSA", "SimBA", "Single Pixel"), strict=True)
 )
 

@@ -136,7 +136,8 @@ def attack_naturally(context: Context) -> None:
         batch_size=settings["batch_size"],
         folder=context.scratch / "trials",
     )
-    right = {"clean": found.clean, **{outcome.trial.label: outcome.right for outcome in found.outcomes}}
+    right: dict[str, Any] = {"clean": found.clean}
+    right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
     np.savez(context.folder / "right.npz", **right)
     artifacts.write_json(context.folder / "warnings.json", [])
     common = {name: settings[name] for name in ("dataset", "defense", "seed")}

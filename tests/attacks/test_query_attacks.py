@@ -56,6 +56,19 @@ def test_nothing_retraces_and_another_seed_draws_anew(attack, prey, assert_nothi
     assert not np.array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    "attack",
+    [
+        HopSkipJump(epsilon=0.3, queries=700),
+        SPSA(epsilon=0.3, queries=600, samples=16, learning_rate=0.02),
+        SimBA(epsilon=0.3, step=0.3),
+    ],
+    ids=lambda attack: attack.name,
+)
+def test_an_undefended_classifier_falls_altogether(attack, prey):
+    assert run_attack(attack, prey.target, prey.x, prey.y, (0, 0), batch_size=24).success.all()
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_labels_alone_lead_hop_skip_jump_near_the_nearest_boundary(norm, linear):
     """z_0 - z_1 = <w, x> + b: the nearest misclassified image is at |<w, x> + b| / ||w||_1, or over ||w||_2."""
