@@ -21,7 +21,11 @@ def get_config() -> Config:
         robustness=RobustnessConfig(
             defenses=("none", "vanilla", "cls", "pd", "combined", "binarization", "blur"),
             l2=(1.5, 2.0, 4.0),
-            suites=("gradient", "bpda", "eot", "latent", "overpowered", "autoattack"),
+            suites=(
+                *("gradient", "bpda", "eot", "latent", "overpowered", "autoattack"),
+                *("joint", "score", "decision", "one_pixel", "natural"),
+            ),
+            detection_images=500,
             # Two in place of twenty: the search takes five looks at the system at each step.
             overpowered_restarts=2,
         ),
