@@ -27,7 +27,7 @@ setup(
     description="MAD-VAE: purify adversarial images with a variational autoencoder, on TensorFlow and Keras",
     license="Apache-2.0",
     packages=find_packages(include=["madvae_tf*", "pipeline*", "configs*"]),
-    package_data={"madvae_tf": ["py.typed"]},
+    package_data={"madvae_tf": ["py.typed"], "madvae_tf.report": ["scripts/*.js"]},
     python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.
     install_requires=[
         TENSORFLOW,

@@ -13,6 +13,7 @@ def evaluate_defense(context: Context) -> None:
     """One defence (or none) on every test set: `rows.json`, `predictions.npz`, `images.npz`."""
     import numpy as np
     import tensorflow as tf
+    from scipy.special import softmax
 
     from madvae_tf import evaluate
     from madvae_tf.data.adversarial_sets import AdversarialSet
@@ -51,7 +52,8 @@ def evaluate_defense(context: Context) -> None:
             picked = evenly_spaced(len(test), settings["images"])
             x_adv, index = test.gather(picked)
             clean, label = to_float(split.images[index]), test.labels[picked]
-            predicted = evaluate.batched(logits, x_adv, size).argmax(axis=1)
+            found = evaluate.batched(logits, x_adv, size)
+            predicted = found.argmax(axis=1)
             clean_predicted = evaluate.batched(undefended, clean, size).argmax(axis=1)
             parameters = {**test.metadata["parameters"], **settings["note"]}
             named = {**common, "attack": name, "parameters": parameters}
@@ -69,6 +71,7 @@ def evaluate_defense(context: Context) -> None:
             if len(places) and len(places) == len(shown):
                 images |= {"clean": clean[places], "label": label[places]}
                 images[f"prediction/{settings['defense']}/{name}"] = predicted[places]
+                images[f"probabilities/{settings['defense']}/{name}"] = softmax(found[places], axis=1)
                 if system.purify is None:
                     images[f"adversarial/{name}"] = x_adv[places]
                 else:
