@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ PATH = next((path for path in map(shutil.which, NAMES) if path), None)
 needed = pytest.mark.skipif(PATH is None, reason=f"no Chromium is installed (looked for: {', '.join(NAMES)})")
 # What the page itself holds is no request to anybody.
 _LOCAL = ("data:", "about:", "blob:")
+# The browser listens on descriptor 3 and speaks on 4.
+_LAUNCH = (
+    "import fcntl, os, sys\n"
+    "high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]\n"
+    "for number, place in zip(high, (3, 4)): os.dup2(number, place)\n"
+    "os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 class Chromium:
@@ -33,9 +41,9 @@ class Chromium:
         self._read, from_browser = os.pipe()
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"]
         flags += ["--disable-dev-shm-usage", "--disable-background-networking", f"--user-data-dir={profile}"]
-        # The browser speaks through descriptors 3 and 4; the shell puts ours there.
+        ours = [str(to_browser), str(from_browser)]
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}', PATH, *flags, "about:blank"],
+            [sys.executable, "-c", _LAUNCH, *ours, PATH, *flags, "about:blank"],
             pass_fds=(to_browser, from_browser),
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
