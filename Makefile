@@ -5,6 +5,7 @@
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
 #   make test                                   lint, types and tests, in two processes
+#   make playground                             attack and purify digits in the browser, from a run's exports
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
@@ -20,6 +21,7 @@ BIN := $(VENV)/bin
 CREATED := $(VENV)/.created
 INSTALLED_RUN := $(VENV)/.installed-run-$(EXTRAS)
 INSTALLED_TEST := $(VENV)/.installed-test-$(EXTRAS)
+INSTALLED_PLAYGROUND := $(VENV)/.installed-playground-$(EXTRAS)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 # A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
@@ -36,11 +38,14 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run test lint lock clean force
+.PHONY: run playground test lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
+
+playground: $(INSTALLED_PLAYGROUND)
+	$(BIN)/python -m madvae_tf.playground --workdir=$(WORKDIR) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -69,6 +74,12 @@ $(INSTALLED_RUN): setup.py constraints.txt $(CREATED)
 
 $(INSTALLED_TEST): $(INSTALLED_RUN)
 	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS),test]'
+	@touch $@
+
+# gradio has no release yet for the Pillow that is pinned.
+$(INSTALLED_PLAYGROUND): $(INSTALLED_RUN)
+	grep -vi '^pillow==' constraints.txt > $(VENV)/constraints-playground.txt
+	$(PIP_INSTALL) -c $(VENV)/constraints-playground.txt -e '.[$(EXTRAS),playground]'
 	@touch $@
 
 lock: setup.py

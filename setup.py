@@ -53,6 +53,8 @@ setup(
     },
     extras_require={
         "cpu": [TENSORFLOW],
+        # gradio 6 asks for Pillow below 13, so `make playground` leaves that pin of constraints.txt out.
+        "playground": ["gradio>=6.31,<7"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
         "test": [

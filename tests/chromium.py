@@ -39,7 +39,13 @@ class Chromium:
         assert PATH is not None
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"]
+        flags = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            "--no-first-run",
+        ]
         flags += ["--disable-dev-shm-usage", "--disable-background-networking", f"--user-data-dir={profile}"]
         ours = [str(to_browser), str(from_browser)]
         self._process = subprocess.Popen(
@@ -134,7 +140,11 @@ class Chromium:
     def size(self, width: int, height: int, dark: bool = False) -> None:
         """The window, and whether the user asks for dark pages."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])

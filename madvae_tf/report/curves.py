@@ -24,9 +24,7 @@ def curve(name: str, rows: Sequence[Row], axis: str, caption: str) -> str:
         caption: HTML.
     """
     series: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(
-        rows, key=lambda row: (list(DEFENSES).index(row["defense"]), row["parameters"]["at"])
-    ):
+    for row in sorted(rows, key=lambda row: (list(DEFENSES).index(row["defense"]), row["parameters"]["at"])):
         series.setdefault((row["defense"], row["threat_model"]), []).append(row)
     places = sorted({row["parameters"]["at"] for row in rows})
     xs = _positions(places)
@@ -55,13 +53,7 @@ def _positions(places: Sequence[float]) -> Mapping[float, float]:
     return {
         place: _LEFT
         + width
-        * (
-            0.5
-            if low == high
-            else rank / (len(places) - 1)
-            if ranked
-            else (place - low) / (high - low)
-        )
+        * (0.5 if low == high else rank / (len(places) - 1) if ranked else (place - low) / (high - low))
         for rank, place in enumerate(places)
     }
 
@@ -102,9 +94,7 @@ def _line(rows: Sequence[Row], xs: Mapping[float, float], axis: str, dashes: str
 
 def _point(row: Row, x: float, axis: str) -> str:
     between = (
-        ""
-        if row["ci_low"] is None
-        else f", 95% interval {number(row['ci_low'])} to {number(row['ci_high'])}"
+        "" if row["ci_low"] is None else f", 95% interval {number(row['ci_low'])} to {number(row['ci_high'])}"
     )
     said = text(
         f"{DEFENSES[row['defense']]}, {row['threat_model']}, {axis} {row['parameters']['at']:g}: accuracy "

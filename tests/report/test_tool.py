@@ -66,9 +66,7 @@ def test_gallery_holds_the_pixels_and_probabilities_that_it_was_given(report):
         tile = sprite[row * 28 : row * 28 + 28, 4 * 28 : 5 * 28]
         np.testing.assert_allclose(tile / 255, report.images[name][4, ..., 0], atol=0.5 / 255 + 1e-6)
     shares = report.images["probabilities/cls/fgsm"]
-    np.testing.assert_allclose(
-        np.array(data["probabilities"]["cls/fgsm"]) / 1e4, shares, atol=0.5e-4 + 1e-9
-    )
+    np.testing.assert_allclose(np.array(data["probabilities"]["cls/fgsm"]) / 1e4, shares, atol=0.5e-4 + 1e-9)
     assert len(data["pictures"]) == 1 + 6 + 4 * 7
 
 
@@ -118,7 +116,8 @@ def test_page_in_a_browser(tool, images, tmp_path):
     with chromium.Chromium(tmp_path / "profile") as page:
         page.size(1280, 900)
         page.open(
-            (tool.folder / "index.html").as_uri(), "document.querySelector('#explorer')?.dataset.ready === 'yes'"
+            (tool.folder / "index.html").as_uri(),
+            "document.querySelector('#explorer')?.dataset.ready === 'yes'",
         )
         before = page.evaluate(_COLUMN)
         ordered = sorted(before, key=float)
