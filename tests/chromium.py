@@ -158,3 +158,10 @@ class Chromium:
         """The page as it would be printed, A4."""
         printed = self.call("Page.printToPDF", printBackground=False, preferCSSPageSize=True)
         path.write_bytes(base64.b64decode(printed["data"]))
+
+    def drag(self, places: list[tuple[float, float]]) -> None:
+        """The left button goes down at the first place, over the others, and up at the last."""
+        kinds = ["mousePressed", *["mouseMoved"] * (len(places) - 1), "mouseReleased"]
+        for kind, (x, y) in zip(kinds, [*places, places[-1]], strict=True):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+            time.sleep(0.05)

@@ -22,7 +22,9 @@ def main(argv: Sequence[str]) -> None:
     """Serves the page until it is interrupted."""
     with as_one_line("The playground ends."):
         if len(argv) > 1:
-            raise UserError(f"Unknown argument {argv[1]!r}. Expected flags only, like --workdir=runs/quick; see --help.")
+            raise UserError(
+                f"Unknown argument {argv[1]!r}. Expected flags only, like --workdir=runs/quick; see --help."
+            )
         workdir = Path(_WORKDIR.value)
         session = Session(workdir / "export")
         try:

@@ -8,7 +8,15 @@ import numpy as np
 from PIL import Image
 
 from madvae_tf.errors import UserError
-from madvae_tf.playground.session import ATTACKS, LIMITS, THREAT_MODELS, Session, View, from_drawing, sample_images
+from madvae_tf.playground.session import (
+    ATTACKS,
+    LIMITS,
+    THREAT_MODELS,
+    Session,
+    View,
+    from_drawing,
+    sample_images,
+)
 
 _SCALE = 8
 _CANVAS = 280
@@ -49,7 +57,9 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                     value="oblivious",
                     label="Threat model: what the attacker knows",
                 )
-                attack = gradio.Dropdown([(title, name) for name, title in ATTACKS.items()], value="pgd", label="Attack")
+                attack = gradio.Dropdown(
+                    [(title, name) for name, title in ATTACKS.items()], value="pgd", label="Attack"
+                )
                 epsilon = gradio.Slider(0.0, 0.5, 0.3, step=0.02, label="Epsilon (L-infinity budget)")
                 variant = gradio.Dropdown(
                     session.variants,
@@ -91,10 +101,11 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
     return page
 
 
-def serve(session: Session, workdir: Path, port: int, block: bool = True) -> Any:
-    """Shows the page on the loopback address alone; returns at once with `block` off."""
+def serve(session: Session, workdir: Path, port: int, block: bool = True) -> gradio.Blocks:
+    """Shows the page on the loopback address alone; with `block` off it returns at once, and the page is to be closed."""
     theme = gradio.themes.Default(font=_FONTS, font_mono=["ui-monospace", "monospace"])
-    return build(session, workdir).launch(
+    page = build(session, workdir)
+    page.launch(
         server_name="127.0.0.1",
         server_port=port,
         share=False,
@@ -102,6 +113,7 @@ def serve(session: Session, workdir: Path, port: int, block: bool = True) -> Any
         footer_links=[],
         prevent_thread_lock=not block,
     )
+    return page
 
 
 def _ink(drawn: Any) -> np.ndarray:
@@ -119,7 +131,9 @@ def _ink(drawn: Any) -> np.ndarray:
 def _shown(image: np.ndarray, scale: int) -> Image.Image:
     """float (28, 28, 1) in [0, 1] as a picture with every pixel a square."""
     pixels = np.clip(np.round(image[..., 0] * 255), 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels).resize((pixels.shape[1] * scale, pixels.shape[0] * scale), Image.Resampling.NEAREST)
+    return Image.fromarray(pixels).resize(
+        (pixels.shape[1] * scale, pixels.shape[0] * scale), Image.Resampling.NEAREST
+    )
 
 
 def _named(view: View) -> dict[str, float]:

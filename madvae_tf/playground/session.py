@@ -132,7 +132,9 @@ class Session:
         # Aimed away from what the attacked system says of the clean image.
         attacked = self._system(_CLASSIFIER if threat_model == "oblivious" else variant)
         label = np.asarray(attacked(clean)).argmax(axis=1)
-        result = run_attack(KINDS[attack](**own), Target(logits=attacked), clean, label, (seed, 0), batch_size=1)
+        result = run_attack(
+            KINDS[attack](**own), Target(logits=attacked), clean, label, (seed, 0), batch_size=1
+        )
         difference = result.x_adv - clean
         return Outcome(
             clean=self._view(clean),
@@ -149,7 +151,9 @@ class Session:
         if name not in self._loaded:
             from madvae_tf.models.foreign import load_saved_model
 
-            self._loaded[name] = load_saved_model(self.exports / name, np.zeros((2, *IMAGE_SHAPE), np.float32))
+            self._loaded[name] = load_saved_model(
+                self.exports / name, np.zeros((2, *IMAGE_SHAPE), np.float32)
+            )
         return self._loaded[name]
 
     def _view(self, images: np.ndarray) -> View:
