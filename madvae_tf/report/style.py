@@ -82,10 +82,10 @@ figcaption b{color:var(--ink)}
 a:focus-visible,button:focus-visible,select:focus-visible,.scroll:focus-visible{outline:3px solid var(--accent);
 outline-offset:2px}
 .sort{font:inherit;font-weight:inherit;color:inherit;background:none;border:0;padding:0;text-align:inherit;cursor:pointer}
-.sort::after{content:" ↕";color:var(--soft);font-size:.8em}
+.sort::after{content:"\\a0↕";color:var(--soft);font-size:.8em}
 .sort:hover{color:var(--accent)}
-[aria-sort=ascending] .sort::after{content:" ↑";color:var(--accent)}
-[aria-sort=descending] .sort::after{content:" ↓";color:var(--accent)}
+[aria-sort=ascending] .sort::after{content:"\\a0↑";color:var(--accent)}
+[aria-sort=descending] .sort::after{content:"\\a0↓";color:var(--accent)}
 .sort-list{display:none}
 .unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);margin:0}
 select{font:inherit;color:inherit;background:var(--card);border:1px solid var(--soft);border-radius:6px;padding:.3rem .4rem;
@@ -98,7 +98,8 @@ border-radius:6px}
 .trio .wrong canvas{border-color:rgb(var(--miss))}
 .trio .answer{display:block}
 .trio .wrong .answer{color:var(--warn);font-weight:600}
-#explorer-probabilities{max-width:38rem;margin-top:.8rem}
+#explorer-probabilities{max-width:38rem;margin-top:.8rem;table-layout:fixed}
+#explorer-probabilities th:first-child{width:4.5rem}
 #explorer-probabilities caption{caption-side:bottom;text-align:left;color:var(--soft);padding-top:.4rem}
 #explorer-probabilities th,#explorer-probabilities td{padding:.12rem .5rem}
 #explorer-probabilities td{background:linear-gradient(to right,rgb(var(--hit)/.35) calc(100%*var(--p,0)),transparent 0)}
