@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import gradio
+import gradio  # pyright: ignore[reportMissingImports]
 import numpy as np
 from PIL import Image
 

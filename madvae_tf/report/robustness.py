@@ -110,7 +110,8 @@ def _curves(rows: Sequence[Row]) -> str:
             f"right{', and at 0.5, where any image can be made grey, to chance' if axis == 'epsilon' else ''}. {words.evidence(own)}."
         )
         head = ["Defence", *(f"{title} {place:g}" for place in places)]
-        drawn = f"<b>The same as a curve.</b> Bands: 95% Wilson intervals. {words.evidence(own)}."
+        title = "budget (L<sub>∞</sub>)" if axis == "epsilon" else f"steps{budget}"
+        drawn = f"<b>Curve of the accuracy under PGD by {title}.</b> Bands: 95% Wilson intervals. {words.evidence(own)}."
         places_of = {"epsilon": "budget ε (L∞)", "steps": "steps"}
         parts.append(curve(f"curve-by-{axis}", own, places_of[axis], drawn))
         parts.append(table(f"robustness-by-{axis}", caption, head, body, attributes=GRID))

@@ -106,7 +106,7 @@ border-radius:6px}
 #explorer-probabilities .top{font-weight:700}
 .truth th::after{content:" ●";color:var(--accent)}
 .curve svg{display:block;width:100%;height:auto}
-.curve text{font-size:12px;fill:var(--ink)}
+.curve text{font-size:14px;fill:var(--ink)}
 .curve .rule{stroke:var(--line)}
 .curve-line{fill:none;stroke:var(--c);stroke-width:2.2}
 .curve .band{fill:var(--c);opacity:.16}
