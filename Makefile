@@ -9,6 +9,7 @@
 #   make notebook                               executes docs/tutorial.ipynb
 #   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
 #   make docs                                   docs/api from the docstrings; a warning is an error
+#   make playground                             attack and purify digits in the browser, from a run's exports
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
@@ -25,6 +26,7 @@ CREATED := $(VENV)/.created
 INSTALLED_RUN := $(VENV)/.installed-run-$(EXTRAS)
 INSTALLED_TEST := $(VENV)/.installed-test-$(EXTRAS)
 INSTALLED_DOCS := $(VENV)/.installed-docs-$(EXTRAS)
+INSTALLED_PLAYGROUND := $(VENV)/.installed-playground-$(EXTRAS)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 # A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
@@ -41,7 +43,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run demo test test-wheel docs notebook lint lock clean force
+.PHONY: run demo playground test test-wheel docs notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -50,6 +52,8 @@ run: $(INSTALLED_RUN)
 demo: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=configs/demo.py --workdir=runs/demo $(ARGS)
 	@echo "Open runs/demo/report/index.html; a strip of attacked and purified images is runs/demo/report/figures/figure11_combined.png."
+playground: $(INSTALLED_PLAYGROUND)
+	$(BIN)/python -m madvae_tf.playground --workdir=$(WORKDIR) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -91,6 +95,12 @@ $(INSTALLED_RUN): setup.py constraints.txt $(CREATED)
 
 $(INSTALLED_TEST): $(INSTALLED_RUN)
 	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS),test]'
+	@touch $@
+
+# gradio has no release yet for the Pillow that is pinned.
+$(INSTALLED_PLAYGROUND): $(INSTALLED_RUN)
+	grep -vi '^pillow==' constraints.txt > $(VENV)/constraints-playground.txt
+	$(PIP_INSTALL) -c $(VENV)/constraints-playground.txt -e '.[$(EXTRAS),playground]'
 	@touch $@
 
 lock: setup.py

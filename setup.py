@@ -35,7 +35,7 @@ setup(
     license="Apache-2.0",
     packages=[*find_packages(include=["madvae_tf*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"madvae_tf": ["py.typed"]},
+    package_data={"madvae_tf": ["py.typed"], "madvae_tf.report": ["scripts/*.js"]},
     python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.
     install_requires=[
         TENSORFLOW,
@@ -66,6 +66,8 @@ setup(
         # The API page; the tutorial and what executes it.
         "docs": ["pdoc>=15", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"],
         "cpu": [TENSORFLOW],
+        # gradio 6 asks for Pillow below 13, so `make playground` leaves that pin of constraints.txt out.
+        "playground": ["gradio>=6.31,<7"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
         "test": [

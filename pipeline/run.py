@@ -31,6 +31,11 @@ _CLASSIFIER = flags.DEFINE_string(
     "",
     "A .keras file or a SavedModel of your own in the place of Table 6; as --set=classifier.path=...",
 )
+_PROFILE = flags.DEFINE_bool(
+    "profile", False, "Profile one step of each training that runs, into <workdir>/profile, for TensorBoard."
+)
+# The stages with a training loop.
+_TRAININGS = ("classifier", "vae", "tune", "baseline", "reference", "substitute", "black_box")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and run nothing.")
 
 
@@ -49,9 +54,24 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")
         return
+    if _PROFILE.value:
+        profile_trainings(Path(_WORKDIR.value) / "profile", wanted)
     summary = run_stages(wanted, _WORKDIR.value)
     done = f"{len(summary.executed)} of {len(summary.steps)} stages executed"
     logging.info("%s; results in %s.", done, _WORKDIR.value)
+
+
+def profile_trainings(folder: Path, wanted: Sequence[Stage]) -> None:
+    """Asks every training for a profile. A run without one says so: artifacts that are there are not trained again."""
+    steps = plan(wanted, _WORKDIR.value)
+    if not any(step.stage.stage in _TRAININGS and step.state != "done" for step in steps):
+        logging.warning(
+            "Nothing is left to train, so --profile has nothing to profile; choose another --workdir."
+        )
+        return
+    from madvae_tf.training import profiling
+
+    profiling.request(folder)
 
 
 def wanted_stages(config: Config, target: str, command: str) -> list[Stage]:

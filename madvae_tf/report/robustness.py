@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from madvae_tf.report import checklist, detection, natural, words
+from madvae_tf.report.curves import curve
 from madvae_tf.report.grids import GRID, Block, cell, head_of
 from madvae_tf.report.markup import DASH, attack_title, figure, kept, number, table, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, Row
@@ -109,6 +110,10 @@ def _curves(rows: Sequence[Row]) -> str:
             f"right{', and at 0.5, where any image can be made grey, to chance' if axis == 'epsilon' else ''}. {words.evidence(own)}."
         )
         head = ["Defence", *(f"{title} {place:g}" for place in places)]
+        title = "budget (L<sub>∞</sub>)" if axis == "epsilon" else f"steps{budget}"
+        drawn = f"<b>Curve of the accuracy under PGD by {title}.</b> Bands: 95% Wilson intervals. {words.evidence(own)}."
+        places_of = {"epsilon": "budget ε (L∞)", "steps": "steps"}
+        parts.append(curve(f"curve-by-{axis}", own, places_of[axis], drawn))
         parts.append(table(f"robustness-by-{axis}", caption, head, body, attributes=GRID))
     return "".join(parts)
 

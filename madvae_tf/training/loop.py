@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from madvae_tf.training import profiling
+
 Logs = dict[str, float]
 
 
@@ -65,7 +67,7 @@ def train(
         values = strategy.run(trainer.train_step, args=(batch,))
         return {name: strategy.reduce("SUM", value, axis=None) for name, value in values.items()}
 
-    watchers = keras.callbacks.CallbackList(list(callbacks), model=trainer)
+    watchers = keras.callbacks.CallbackList([*callbacks, *profiling.callbacks()], model=trainer)
     watchers.set_params({"steps": steps_per_epoch, "epochs": epochs, "verbose": 0})
     watchers.on_train_begin({"step": start})
     batches = iter(strategy.experimental_distribute_dataset(dataset(start))) if start < total else iter(())
