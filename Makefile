@@ -5,12 +5,15 @@
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
 #   make test                                   lint, types and tests, in two processes
+#   make test-faults                            kills, full disks, damages, ...: at most 20 minutes; FAULTS=short: five
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
 CONFIG ?= configs/quick.py
 WORKDIR ?= runs/quick
 ARGS ?=
+FAULTS ?= long
+FAULT_RESULTS ?= runs/faults/results-$(FAULTS).json
 EXTRAS ?= cpu
 VENV ?= .venv
 # Any Python from 3.11 to 3.13; empty: the first one found.
@@ -36,7 +39,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run test lint lock clean force
+.PHONY: run test test-faults lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -44,6 +47,9 @@ run: $(INSTALLED_RUN)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-faults: $(INSTALLED_TEST)
+	$(BIN)/python -m tests.faults.run --form=$(FAULTS) --results=$(FAULT_RESULTS) $(ARGS)
 
 lint: $(INSTALLED_TEST)
 	$(BIN)/python -m ruff check .

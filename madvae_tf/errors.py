@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 from typing import TypeVar
 
+from madvae_tf.progress import close_bars
+
 Entry = TypeVar("Entry")
 
 
@@ -58,9 +60,11 @@ def as_one_line(interrupted: str) -> Iterator[None]:
         with _sigterm_raises():
             yield
     except UserError as error:
+        close_bars()
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt as error:
+        close_bars()
         sys.stderr.write(f"{interrupted}\n")
         sys.exit(143 if isinstance(error, Terminated) else 130)
 

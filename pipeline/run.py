@@ -14,6 +14,7 @@ from madvae_tf.errors import UserError, as_one_line, unknown_name
 from madvae_tf.overrides import load_config, override
 from pipeline.runner import Stage, plan, plan_lines, run_stages, with_inputs
 from pipeline.stages import STAGES, build_stages
+from pipeline.watch import last_words
 
 # TensorFlow's own start-up messages; set before anything loads it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -48,7 +49,8 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")
         return
-    summary = run_stages(wanted, _WORKDIR.value)
+    with last_words() as started:
+        summary = run_stages(wanted, _WORKDIR.value, started)
     done = f"{len(summary.executed)} of {len(summary.steps)} stages executed"
     logging.info("%s; results in %s.", done, _WORKDIR.value)
 

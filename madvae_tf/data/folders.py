@@ -2,7 +2,10 @@
 
 import dataclasses
 import re
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,11 @@ from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, check_any_images, check_l
 from madvae_tf.progress import progress_bar
 
 SPLITS = ("train", "test")
+# What a damaged or malicious archive makes zipfile, zlib and NumPy raise; the memory is what its header claims to need.
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, OverflowError, MemoryError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +75,9 @@ def read_dataset(path: str | Path, split: str = "train") -> Labelled:
 def _from_npz(path: Path, split: str) -> Labelled:
     pairs = (("images", "labels"), ("x", "y"), (f"x_{split}", f"y_{split}"))
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise UserError(f"{path} is one array; expected an NPZ file of images and labels.")
             names = next((pair for pair in pairs if set(pair) <= set(arrays.files)), None)
             if names is None:
                 raise UserError(
@@ -77,7 +87,7 @@ def _from_npz(path: Path, split: str) -> Labelled:
             images, labels = (arrays[name] for name in names)
     except UserError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except _UNREADABLE as error:
         cause = " ".join(str(error).split())[:200]
         raise UserError(f"Cannot read {path}: {cause}; expected an NPZ file of plain arrays.") from error
     return _checked(images, labels, tuple(map(str, range(NUM_CLASSES))), path)

@@ -54,8 +54,7 @@ def train(
     trainer.optimizer.build(trainer.trainable_variables)
     checkpoint = tf.train.Checkpoint(trainer=trainer, optimizer=trainer.optimizer)
     manager = tf.train.CheckpointManager(checkpoint, str(checkpoint_folder), max_to_keep=2)
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+    restore_newest(checkpoint, manager, [*trainer.variables, *trainer.optimizer.variables])
     start = int(trainer.optimizer.iterations.numpy())
     if start:
         logging.info("Resuming at step %d of %d.", start, total)
@@ -82,6 +81,26 @@ def train(
             manager.save(checkpoint_number=done)
     watchers.on_train_end()
     return start
+
+
+def restore_newest(
+    checkpoint: tf.train.Checkpoint, manager: tf.train.CheckpointManager, variables: Sequence[keras.Variable]
+) -> None:
+    """Restores the newest checkpoint that is whole; without one, `variables` keep the values that they have.
+
+    A damaged one is passed over with a warning: what was trained since the one before is trained again.
+    """
+    # A restore that fails half-way has assigned some of them.
+    initial = [variable.numpy() for variable in variables] if manager.checkpoints else []
+    for path in reversed(manager.checkpoints):
+        try:
+            checkpoint.restore(path).assert_existing_objects_matched()
+            return
+        except (tf.errors.OpError, ValueError, AssertionError) as error:
+            cause = " ".join(str(error).split())[:200]
+            logging.warning("The checkpoint %s is damaged (%s); it is passed over.", path, cause)
+            for variable, value in zip(variables, initial, strict=True):
+                variable.assign(value)
 
 
 def evaluate_steps(trainer: keras.Model, dataset: tf.data.Dataset) -> Logs:

@@ -23,7 +23,9 @@ def finished(workdir: Path) -> dict[str, Path]:
     """Name below `artifacts/` -> folder, of everything that has its final name."""
     folders = sorted((workdir / "artifacts").glob("*/*"))
     return {
-        str(path.relative_to(workdir / "artifacts")): path for path in folders if not path.name.endswith(".partial")
+        str(path.relative_to(workdir / "artifacts")): path
+        for path in folders
+        if not path.name.endswith(".partial")
     }
 
 
@@ -51,9 +53,25 @@ def fingerprint(folder: Path, name: str) -> Any:
     if name.endswith(".npz"):
         with np.load(path) as arrays:
             return {each: hashlib.sha256(arrays[each].tobytes()).hexdigest() for each in arrays.files}
-    if name.startswith("shard-") or "tfrecord" in name or name in _EXACT or name.endswith(".npy"):
+    if "tfrecord" in name:
+        return _examples(path)
+    if name.startswith("shard-") or name in _EXACT or name.endswith(".npy"):
         return path.read_bytes()
     return None
+
+
+def _examples(path: Path) -> list[Any]:
+    """The examples of a TFRecord file: the order of the fields within one differs from process to process."""
+    from tensorflow.core.example.example_pb2 import Example
+
+    content, place, found = path.read_bytes(), 0, []
+    while place < len(content):
+        length = int.from_bytes(content[place : place + 8], "little")
+        example = Example.FromString(content[place + 12 : place + 12 + length])
+        fields = sorted(example.features.feature.items())
+        found.append([(name, value.SerializeToString(deterministic=True)) for name, value in fields])
+        place += 16 + length
+    return found
 
 
 def _weights(path: Path) -> dict[str, str]:
@@ -73,7 +91,8 @@ def differences(one: Path, other: Path, kind: str) -> list[str]:
     """What differs between the finished artifacts of `kind` in two workdirs, one line each."""
     lines = []
     left, right = (
-        {name: folder for name, folder in finished(w).items() if name.startswith(f"{kind}/")} for w in (one, other)
+        {name: folder for name, folder in finished(w).items() if name.startswith(f"{kind}/")}
+        for w in (one, other)
     )
     if not left or left.keys() != right.keys():
         lines.append(f"{kind}: artifacts {sorted(left)} and {sorted(right)}")

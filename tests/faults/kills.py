@@ -18,7 +18,16 @@ from tests.faults.compare import broken, differences, finished
 from tests.faults.score import LostData, Score
 from tests.faults.world import Attempt, World
 
-_OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree", "shutil.copyfile")
+_OPERATIONS = (
+    "open",
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.truncate",
+    "shutil.rmtree",
+    "shutil.copyfile",
+)
 _ENDS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 143}
 _TRIES = 4
 
@@ -72,7 +81,9 @@ def stop_at_operation(kind: str, number: int, weapon: int) -> Callable[[], None]
 class Kills:
     """A workdir that is interrupted again and again, beside one that never was."""
 
-    def __init__(self, world: World, score: Score, unbroken: Path, operations: dict[str, int], seed: int) -> None:
+    def __init__(
+        self, world: World, score: Score, unbroken: Path, operations: dict[str, int], seed: int
+    ) -> None:
         self.world, self.score, self.unbroken, self.operations = world, score, unbroken, operations
         self.workdir = world.folder / "killed"
         self.random = random.Random(seed)
@@ -86,7 +97,9 @@ class Kills:
         """Interrupts the stages of `kind` once for each of `weapons`, (signal, "operation" or "moment"), then lets them end."""
         for weapon, where in weapons:
             name = f"{signal.Signals(weapon).name} at a {where}"
-            self.score.case(name, kind, lambda weapon=weapon, where=where: self._interrupt(kind, weapon, where))
+            self.score.case(
+                name, kind, lambda weapon=weapon, where=where: self._interrupt(kind, weapon, where)
+            )
         self.score.case("end after interruptions", kind, lambda: self._end(kind))
 
     def _interrupt(self, kind: str, weapon: int, where: str) -> str:
@@ -119,7 +132,9 @@ class Kills:
         attempt = self.world.start(self.workdir, kind)
         folder = self.workdir / "artifacts" / kind
         known = set(folder.glob("*")) if folder.is_dir() else set()
-        while attempt.poll() is None and not (set(folder.glob("*")) - known or list(folder.glob("*.partial"))):
+        while attempt.poll() is None and not (
+            set(folder.glob("*")) - known or list(folder.glob("*.partial"))
+        ):
             time.sleep(0.005)
         time.sleep(moment)
         if attempt.poll() is None:
@@ -130,10 +145,14 @@ class Kills:
         before = self._done()
         self.world.start(self.workdir, kind).finish()
         self._check(before)
-        assert not list((self.workdir / "artifacts" / kind).glob("*.partial")), "an unfinished artifact is left"
+        assert not list((self.workdir / "artifacts" / kind).glob("*.partial")), (
+            "an unfinished artifact is left"
+        )
         if lines := differences(self.unbroken, self.workdir, kind):
             raise LostData("; ".join(lines))
-        return f"{len([name for name in finished(self.workdir) if name.startswith(kind + '/')])} artifacts equal"
+        return (
+            f"{len([name for name in finished(self.workdir) if name.startswith(kind + '/')])} artifacts equal"
+        )
 
     def _done(self) -> dict[Path, int]:
         """Finished artifacts' manifests and whole shards, with the time each was written at."""

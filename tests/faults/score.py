@@ -69,7 +69,9 @@ class Score:
         """The counts for people."""
         lines = [f"{'fault':26}{'tried':>7}{'survived':>10}{'lost data':>11}{'skipped':>9}"]
         for name, row in self.counts().items():
-            lines.append(f"{name:26}" + f"{row['tried']:7}{row['survived']:10}{row['lost_data']:11}{row['skipped']:9}")
+            lines.append(
+                f"{name:26}" + f"{row['tried']:7}{row['survived']:10}{row['lost_data']:11}{row['skipped']:9}"
+            )
         return "\n".join(lines) + "\n"
 
     def write(self, path: Path, facts: dict[str, Any]) -> None:

@@ -46,7 +46,12 @@ def get_config() -> Config:
             shard_size=10,
         ),
         vae=VaeConfig(
-            variants=("combined",), latent_size=16, epochs=2, batch_size=10, checkpoint_steps=4, image_steps=10
+            variants=("combined",),
+            latent_size=16,
+            epochs=2,
+            batch_size=10,
+            checkpoint_steps=4,
+            image_steps=10,
         ),
         baselines=BaselinesConfig(names=("identity",), identity_epochs=1, time=True),
         black_box=BlackBoxConfig(substitutes=("D",), epochs=(1, 1, 1, 1, 1), extract=False),

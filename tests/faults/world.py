@@ -27,7 +27,13 @@ CONFIG = "tests/faults/tiny_all.py"
 SECONDS = 300.0
 _HEAVY = (
     *("keras", "tensorflow", "tensorflow_datasets", "cleverhans", "umap", "matplotlib.figure", "keras_tuner"),
-    *("madvae_tf.defenses", "madvae_tf.robustness", "madvae_tf.report", "madvae_tf.evaluate", "madvae_tf.export"),
+    *(
+        "madvae_tf.defenses",
+        "madvae_tf.robustness",
+        "madvae_tf.report",
+        "madvae_tf.evaluate",
+        "madvae_tf.export",
+    ),
     *("madvae_tf.data.prepare", "madvae_tf.training.tuning", "madvae_tf.black_box", "madvae_tf.clusters"),
 )
 
@@ -87,8 +93,9 @@ class Attempt:
 class World:
     """Data, a folder for workdirs and logs, and `start`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, arguments: tuple[str, ...] = ()) -> None:
+        """`arguments` join the flags of every run."""
+        self.folder, self.arguments = folder, arguments
         self.runs = 0
         for name in _HEAVY:
             importlib.import_module(name)
@@ -104,7 +111,10 @@ class World:
             images = generator.integers(0, 60, (n, 28, 28))
             for image, label in zip(images, labels, strict=True):
                 image[2 * label : 2 * label + 8, 2 * label : 2 * label + 8] += 190
-            for name, values in ((f"{prefix}-images-idx3-ubyte", images), (f"{prefix}-labels-idx1-ubyte", labels)):
+            for name, values in (
+                (f"{prefix}-images-idx3-ubyte", images),
+                (f"{prefix}-labels-idx1-ubyte", labels),
+            ):
                 header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
                 content = header + values.astype(np.uint8).tobytes()
                 (folder / name).write_bytes(content)
@@ -135,7 +145,7 @@ class World:
             flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}")
             sys.argv = [
                 *("pipeline.run", f"--config={CONFIG}", f"--workdir={workdir}", f"--stage={stage}"),
-                *(f"--set=data.path={self.folder / 'idx'}", *arguments),
+                *(f"--set=data.path={self.folder / 'idx'}", *self.arguments, *arguments),
             ]
             if before is not None:
                 before()
