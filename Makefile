@@ -10,12 +10,15 @@
 #   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
 #   make docs                                   docs/api from the docstrings; a warning is an error
 #   make playground                             attack and purify digits in the browser, from a run's exports
+#   make test-faults                            kills, full disks, damages, ...: at most 20 minutes; FAULTS=short: five
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
 CONFIG ?= configs/quick.py
 WORKDIR ?= runs/quick
 ARGS ?=
+FAULTS ?= long
+FAULT_RESULTS ?= runs/faults/results-$(FAULTS).json
 EXTRAS ?= cpu
 VENV ?= .venv
 # Any Python from 3.11 to 3.13; empty: the first one found.
@@ -43,7 +46,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run demo playground test test-wheel docs notebook lint lock clean force
+.PHONY: run demo playground test test-faults test-wheel docs notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -70,6 +73,8 @@ notebook: $(INSTALLED_DOCS)
 
 docs: $(INSTALLED_DOCS)
 	$(BIN)/python -W error::UserWarning docs/make_api.py docs/api
+test-faults: $(INSTALLED_TEST)
+	$(BIN)/python -m tests.faults.run --form=$(FAULTS) --results=$(FAULT_RESULTS) $(ARGS)
 
 lint: $(INSTALLED_TEST)
 	$(BIN)/python -m ruff check .

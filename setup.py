@@ -69,8 +69,11 @@ setup(
         # gradio 6 asks for Pillow below 13, so `make playground` leaves that pin of constraints.txt out.
         "playground": ["gradio>=6.31,<7"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        # It caps protobuf below 7, so it replaces the one that constraints.txt names.
+        "beam": ["apache-beam>=2.77,<3"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
         "test": [
+            "hypothesis>=6.100",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -141,12 +141,12 @@ def write_report(context: Context) -> None:
         if name.startswith(("evaluate:", "black_box:", "clusters:", "robustness:")) or name == "time":
             rows += read_json(folder / "rows.json")
         if name.startswith("evaluate:"):
-            with np.load(folder / "images.npz") as pictures:
+            with np.load(folder / "images.npz", allow_pickle=False) as pictures:
                 images |= dict(pictures)
         if name.startswith("robustness:"):
             doubts += read_json(folder / "warnings.json")
         if name.startswith("clusters:"):
-            with np.load(folder / "clusters.npz") as points:
+            with np.load(folder / "clusters.npz", allow_pickle=False) as points:
                 clusters |= dict(points)
     metrics = read_json(context.inputs["classifier"] / "metrics.json")
     manifests = artifacts.lineage(context.inputs.values())
