@@ -5,6 +5,7 @@
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
 #   make test                                   lint, types and tests, in two processes
+#   make bench                                  speed against other libraries, in an environment of their own
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
@@ -20,6 +21,10 @@ BIN := $(VENV)/bin
 CREATED := $(VENV)/.created
 INSTALLED_RUN := $(VENV)/.installed-run-$(EXTRAS)
 INSTALLED_TEST := $(VENV)/.installed-test-$(EXTRAS)
+PEERS := .venv-peers
+INSTALLED_PEERS := $(PEERS)/.installed
+# Further options of pip for the peers: where CPU-only wheels of PyTorch are, for instance.
+PEERS_PIP ?=
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 # A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
@@ -36,7 +41,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run test lint lock clean force
+.PHONY: run test lint bench lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -49,6 +54,15 @@ lint: $(INSTALLED_TEST)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
+
+bench: $(INSTALLED_RUN) $(INSTALLED_PEERS)
+	$(BIN)/python -m benchmarks.run --peers=$(PEERS)/bin/python --workdir=$(WORKDIR) $(ARGS)
+
+$(INSTALLED_PEERS): benchmarks/peers.txt benchmarks/peers-constraints.txt
+	@$(find_python); rm -rf $(PEERS) && "$$found" -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check $(PEERS_PIP) \
+	  -c benchmarks/peers-constraints.txt -r benchmarks/peers.txt
+	@touch $@
 
 # An environment whose Python has gone (an upgrade of the system, say) is made anew.
 ifneq ($(wildcard $(CREATED)),)
@@ -85,4 +99,4 @@ lock: setup.py
 	mv constraints.txt.new constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist madvae_tf.egg-info .pytest_cache .ruff_cache constraints.txt.new
+	rm -rf $(VENV) $(PEERS) build dist madvae_tf.egg-info .pytest_cache .ruff_cache constraints.txt.new
