@@ -11,6 +11,7 @@
 #   make docs                                   docs/api from the docstrings; a warning is an error
 #   make playground                             attack and purify digits in the browser, from a run's exports
 #   make test-faults                            kills, full disks, damages, ...: at most 20 minutes; FAULTS=short: five
+#   make bench                                  speed against other libraries, in an environment of their own
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
@@ -30,6 +31,10 @@ INSTALLED_RUN := $(VENV)/.installed-run-$(EXTRAS)
 INSTALLED_TEST := $(VENV)/.installed-test-$(EXTRAS)
 INSTALLED_DOCS := $(VENV)/.installed-docs-$(EXTRAS)
 INSTALLED_PLAYGROUND := $(VENV)/.installed-playground-$(EXTRAS)
+PEERS := .venv-peers
+INSTALLED_PEERS := $(PEERS)/.installed
+# Further options of pip for the peers: where CPU-only wheels of PyTorch are, for instance.
+PEERS_PIP ?=
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 # A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
@@ -46,7 +51,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run demo playground test test-faults test-wheel docs notebook lint lock clean force
+.PHONY: run demo playground test bench test-faults test-wheel docs notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -80,6 +85,15 @@ lint: $(INSTALLED_TEST)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
+
+bench: $(INSTALLED_RUN) $(INSTALLED_PEERS)
+	$(BIN)/python -m benchmarks.run --peers=$(PEERS)/bin/python --workdir=$(WORKDIR) $(ARGS)
+
+$(INSTALLED_PEERS): benchmarks/peers.txt benchmarks/peers-constraints.txt
+	@$(find_python); rm -rf $(PEERS) && "$$found" -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check $(PEERS_PIP) \
+	  -c benchmarks/peers-constraints.txt -r benchmarks/peers.txt
+	@touch $@
 
 # An environment whose Python has gone (an upgrade of the system, say) is made anew.
 ifneq ($(wildcard $(CREATED)),)
@@ -122,4 +136,4 @@ lock: setup.py
 	mv constraints.txt.new constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new
+	rm -rf $(VENV) $(PEERS) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new

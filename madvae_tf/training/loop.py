@@ -5,7 +5,7 @@
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -70,11 +70,7 @@ def train(
     if start:
         logging.info("Resuming at step %d of %d.", start, total)
 
-    @tf.function
-    def replicated_step(batch):
-        values = strategy.run(trainer.train_step, args=(batch,))
-        return {name: strategy.reduce("SUM", value, axis=None) for name, value in values.items()}
-
+    replicated_step = compiled_step(trainer, strategy)
     watchers = keras.callbacks.CallbackList([*callbacks, *profiling.callbacks()], model=trainer)
     watchers.set_params({"steps": steps_per_epoch, "epochs": epochs, "verbose": 0})
     watchers.on_train_begin({"step": start})
@@ -131,6 +127,19 @@ def restore_newest(
             logging.warning("The checkpoint %s is damaged (%s); it is passed over.", path, cause)
             for variable, value in zip(variables, initial, strict=True):
                 variable.assign(value)
+
+
+def compiled_step(
+    trainer: keras.Model, strategy: tf.distribute.Strategy
+) -> Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]:
+    """One training step on every replica of `strategy`: a batch of the global size -> the logged values, summed over replicas."""
+
+    @tf.function
+    def step(batch):
+        values = strategy.run(trainer.train_step, args=(batch,))
+        return {name: strategy.reduce("SUM", value, axis=None) for name, value in values.items()}
+
+    return step
 
 
 def evaluate_steps(trainer: keras.Model, dataset: tf.data.Dataset) -> Logs:
