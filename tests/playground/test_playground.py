@@ -178,6 +178,7 @@ def test_page_in_a_browser(session, world, tmp_path):
             page.evaluate("document.querySelector('#go').click()")
             page.wait("document.querySelector('#said')?.innerText.includes('The classifier says')")
             assert "(oblivious)" in page.evaluate("document.querySelector('#said').innerText")
+            page.screenshot(tmp_path / "page.png")
             assert all(
                 request.startswith(("http://127.0.0.1", "http://localhost")) for request in page.requests
             )
