@@ -50,7 +50,6 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                     visible=bool(picked),
                     elem_id="gallery",
                 )
-                # Not in a tab: one that was hidden at first took no strokes.
                 sketch = gradio.Sketchpad(
                     label="Draw one digit",
                     canvas_size=(_CANVAS, _CANVAS),
