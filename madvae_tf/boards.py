@@ -79,7 +79,7 @@ def _drawn(name: str, counts: np.ndarray) -> np.ndarray:
 
 
 def write_projector(
-    folder: Path, latents: np.ndarray, columns: Mapping[str, Sequence[Any]], images: np.ndarray
+    folder: Path, latents: np.ndarray, columns: Mapping[str, Any], images: np.ndarray
 ) -> None:
     """The embedding projector's files in `folder`: codes, what is known of each, and the images as a sprite.
 

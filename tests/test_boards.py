@@ -124,6 +124,6 @@ def test_profile_holds_the_operations_of_the_step(tmp_path):
         callback.on_train_batch_end(step)
     callback.on_train_end()
     (file,) = tmp_path.glob("plugins/profile/*/*.xplane.pb")
-    space = xplane_pb2.XSpace.FromString(file.read_bytes())
+    space = vars(xplane_pb2)["XSpace"].FromString(file.read_bytes())
     names = {metadata.name for plane in space.planes for metadata in plane.event_metadata.values()}
     assert any("MatMul" in name for name in names)

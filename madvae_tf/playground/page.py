@@ -32,25 +32,33 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
         chosen = gradio.State(0 if picked else None)
         with gradio.Row():
             with gradio.Column(min_width=300):
-                with gradio.Tab("Test image", visible=bool(picked)) as tab:
-                    gallery = gradio.Gallery(
-                        [(_shown(image, 2), str(label)) for image, label in picked],
-                        label="Clean test images with their labels",
-                        columns=5,
-                        height=260,
-                        selected_index=0 if picked else None,
-                        allow_preview=False,
-                        elem_id="gallery",
-                    )
-                with gradio.Tab("Draw") as drawing:
-                    sketch = gradio.Sketchpad(
-                        label="Draw one digit",
-                        canvas_size=(_CANVAS, _CANVAS),
-                        fixed_canvas=True,
-                        layers=False,
-                        brush=gradio.Brush(default_size=20, colors=["#000000"], color_mode="fixed"),
-                        elem_id="sketch",
-                    )
+                source = gradio.Radio(
+                    [("Test image", "test"), ("Drawing", "drawing")],
+                    value="test" if picked else "drawing",
+                    label="Image",
+                    visible=bool(picked),
+                )
+                gallery = gradio.Gallery(
+                    [(_shown(image, 2), str(label)) for image, label in picked],
+                    label="Clean test images with their labels",
+                    columns=5,
+                    height=230,
+                    selected_index=0 if picked else None,
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],  # One of the usual ones sends pictures to another machine.
+                    visible=bool(picked),
+                    elem_id="gallery",
+                )
+                sketch = gradio.Sketchpad(
+                    label="Draw one digit",
+                    canvas_size=(_CANVAS, _CANVAS),
+                    fixed_canvas=True,
+                    layers=False,
+                    buttons=[],
+                    brush=gradio.Brush(default_size=20, colors=["#000000"], color_mode="fixed"),
+                    elem_id="sketch",
+                )
             with gradio.Column(min_width=300):
                 model = gradio.Radio(
                     [(title, name) for name, title in THREAT_MODELS.items()],
@@ -77,12 +85,14 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                     )
                     outputs.append(gradio.Label(label=f"{title}: the classifier says", num_top_classes=3))
 
-        def choose(event: gradio.SelectData) -> int:
-            return event.index
+        def choose(event: gradio.SelectData) -> tuple[int, str]:
+            return event.index, "test"
 
-        def go(place: int | None, drawn: Any, drawing: bool, *controls: Any) -> list[Any]:
+        def go(place: int | None, drawn: Any, source: str, *controls: Any) -> list[Any]:
             try:
-                image = from_drawing(_ink(drawn)) if drawing or place is None else picked[place][0]
+                image = (
+                    from_drawing(_ink(drawn)) if source == "drawing" or place is None else picked[place][0]
+                )
                 model, attack, epsilon, variant = controls
                 outcome = session.run(image, attack, epsilon, model, variant)
             except UserError as error:
@@ -93,11 +103,11 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
             views = (outcome.clean, outcome.adversarial, outcome.purified)
             return [lines, *(each for view in views for each in (_shown(view.image, _SCALE), _named(view)))]
 
-        draws = gradio.State(not picked)
-        gallery.select(choose, None, chosen)
-        tab.select(lambda: False, None, draws)
-        drawing.select(lambda: True, None, draws)
-        button.click(go, [chosen, sketch, draws, model, attack, epsilon, variant], outputs, api_name="attack")
+        gallery.select(choose, None, [chosen, source])
+        sketch.input(lambda: "drawing", None, source)
+        button.click(
+            go, [chosen, sketch, source, model, attack, epsilon, variant], outputs, api_name="attack"
+        )
     return page
 
 

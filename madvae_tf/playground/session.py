@@ -17,8 +17,8 @@ THREAT_MODELS = {
     "end_to_end": "End to end: the attacker knows of the purifier and attacks purifier and classifier together",
 }
 LIMITS = (
-    "Oblivious robustness is not security: an attacker who knows of the purifier attacks end to end, and then little or nothing of the "
-    "protection is left. Try both."
+    "Oblivious robustness is not security: an attacker who knows of the purifier attacks end to end, and then little or nothing is "
+    "left of what the paper's variants protect. Try both."
 )
 # MNIST's own layout: the digit fits a box of this side, its centre of mass in the middle of the image.
 _BOX = 20

@@ -21,7 +21,7 @@ def request(folder: Path | None) -> None:
     _requested[:] = [] if folder is None else [folder]
 
 
-def callbacks() -> Sequence[keras.callbacks.Callback]:
+def callbacks() -> "Sequence[StepProfile]":
     """What a training loop adds to its callbacks."""
     return [StepProfile(folder) for folder in _requested]
 
