@@ -14,6 +14,7 @@ from madvae_tf.attacks.base import Attack, Seed, Target
 from madvae_tf.attacks.geometry import draws, image_seeds
 from madvae_tf.attacks.spatial import placed, turn
 from madvae_tf.errors import lookup
+from madvae_tf.images import shape_of
 from madvae_tf.parameters import parameter
 
 Corrupt = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
@@ -27,12 +28,12 @@ def _sign(seeds: tf.Tensor) -> tf.Tensor:
 
 
 def gaussian_noise(x: tf.Tensor, seeds: tf.Tensor, deviation: float) -> tf.Tensor:
-    return x + deviation * draws(seeds, list(x.shape[1:]), normal=True)
+    return x + deviation * draws(seeds, list(shape_of(x)), normal=True)
 
 
 def shot_noise(x: tf.Tensor, seeds: tf.Tensor, photons: float) -> tf.Tensor:
     """As if white were `photons` photons: Poisson(x photons) / photons."""
-    shape = list(x.shape[1:])
+    shape = list(shape_of(x))
 
     def one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         return tf.random.stateless_poisson(shape, pair[0], pair[1] * photons, tf.float32)
@@ -42,7 +43,7 @@ def shot_noise(x: tf.Tensor, seeds: tf.Tensor, photons: float) -> tf.Tensor:
 
 def impulse_noise(x: tf.Tensor, seeds: tf.Tensor, share: float) -> tf.Tensor:
     """A share of the pixels black or white."""
-    chance = (draws(seeds, list(x.shape[1:])) + 1) / 2
+    chance = (draws(seeds, list(shape_of(x))) + 1) / 2
     return tf.where(chance < share / 2, 0.0, tf.where(chance > 1 - share / 2, 1.0, x))
 
 
@@ -52,7 +53,7 @@ def gaussian_blur(x: tf.Tensor, seeds: tf.Tensor, sigma: float) -> tf.Tensor:
     weights /= tf.reduce_sum(weights)
     for shape in ((-1, 1, 1, 1), (1, -1, 1, 1)):
         # Zeros beyond the rim: the background of a digit. Each channel by itself.
-        kernel = tf.tile(tf.reshape(weights, shape), [1, 1, x.shape[3], 1])
+        kernel = tf.tile(tf.reshape(weights, shape), [1, 1, shape_of(x)[2], 1])
         x = tf.nn.depthwise_conv2d(x, kernel, strides=[1, 1, 1, 1], padding="SAME")
     return x
 
@@ -87,7 +88,7 @@ def scale(x: tf.Tensor, seeds: tf.Tensor, factor: float) -> tf.Tensor:
 def translate(x: tf.Tensor, seeds: tf.Tensor, pixels: float) -> tf.Tensor:
     """So many pixels up or down and as many left or right."""
     ways = tf.where(draws(seeds, [2]) < 0, -1.0, 1.0)
-    upright = tf.tile(tf.eye(2)[None], [tf.shape(x)[0], 1, 1])
+    upright = tf.tile(tf.eye(2)[None], tf.stack([tf.shape(x)[0], 1, 1]))
     return placed(x, upright, pixels * ways)
 
 

@@ -30,6 +30,7 @@ from madvae_tf.attacks.geometry import (
     values_of,
 )
 from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.images import shape_of
 from madvae_tf.parameters import parameter
 
 # Labels around a point in the first iteration; they come in chunks, each of one draw.
@@ -67,7 +68,7 @@ def iterations_within(queries: int, norm: str, values: int = 784) -> int:
 
 def _noise(x: tf.Tensor, seeds: tf.Tensor, block: int, binary: bool) -> tf.Tensor:
     """Squares of one value each, uniform or 0 and 1, of the shape of x, float32."""
-    side, channels = x.shape[1], x.shape[3]
+    side, _, channels = shape_of(x)
     squares = math.ceil(side / block)
     value = (draws(seeds, [squares, squares, channels]) + 1) / 2
     value = tf.round(value) if binary else value
@@ -141,7 +142,7 @@ def _search(
             index: tf.Tensor, wrong: tf.Tensor, every: tf.Tensor, count: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
             stream = seeds + _STARTS + _STREAMS * iteration + index
-            ways = draws(stream, [CHUNK, *x.shape[1:]], normal=True)
+            ways = draws(stream, [CHUNK, *shape_of(x)], normal=True)
             ways /= tf.sqrt(tf.reduce_sum(tf.square(ways), axis=[2, 3, 4], keepdims=True))
 
             def one(

@@ -25,7 +25,7 @@ def random_shift(images: tf.Tensor, max_shift: int, seed: tf.Tensor) -> tf.Tenso
 def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Each image, with probability 1/2, mirrored left to right; the same shape."""
     chosen = replica_part(
-        lambda size: tf.random.stateless_uniform([size], seed, 0, 2, tf.int32, alg="philox"),
+        lambda size: tf.random.stateless_uniform(tf.stack([size]), seed, 0, 2, tf.int32, alg="philox"),
         tf.shape(images)[0],
     )
     return tf.where(tf.reshape(chosen == 1, (-1, 1, 1, 1)), tf.reverse(images, [2]), images)

@@ -71,7 +71,8 @@ def share(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
                 size = values.shape[0] // total
                 return tf.reshape(values, (total, size, *values.shape[1:]))[first : first + here]
 
-            return tf.data.Dataset.from_tensor_slices({name: part(values) for name, values in batch.items()})
+            parts: Any = {name: part(values) for name, values in batch.items()}
+            return tf.data.Dataset.from_tensor_slices(parts)
 
         return batches.flat_map(cut)
 
