@@ -98,7 +98,7 @@ lock: setup.py
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	"$$found" -m venv "$$folder" && \
 	"$$folder/bin/python" -m pip install -q --disable-pip-version-check --upgrade setuptools && \
-	"$$folder/bin/python" -m pip install -q --disable-pip-version-check '.[test]' && \
+	"$$folder/bin/python" -m pip install -q --disable-pip-version-check '.[test,docs]' && \
 	{ printf '%s\n' \
 	    '# Every package, pinned, that a run and the tests install; setup.py has the ranges. Written by `make lock`' \
 	    "# on $$("$$folder/bin/python" -c 'import platform as p; print(p.system(), p.machine(), "with Python", p.python_version())')." \
