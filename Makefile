@@ -9,12 +9,17 @@
 #   make notebook                               executes docs/tutorial.ipynb
 #   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
 #   make docs                                   docs/api from the docstrings; a warning is an error
+#   make playground                             attack and purify digits in the browser, from a run's exports
+#   make test-faults                            kills, full disks, damages, ...: at most 20 minutes; FAULTS=short: five
+#   make bench                                  speed against other libraries, in an environment of their own
 #   make lock                                   write constraints.txt anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
 CONFIG ?= configs/quick.py
 WORKDIR ?= runs/quick
 ARGS ?=
+FAULTS ?= long
+FAULT_RESULTS ?= runs/faults/results-$(FAULTS).json
 EXTRAS ?= cpu
 VENV ?= .venv
 # Any Python from 3.11 to 3.13; empty: the first one found.
@@ -25,6 +30,11 @@ CREATED := $(VENV)/.created
 INSTALLED_RUN := $(VENV)/.installed-run-$(EXTRAS)
 INSTALLED_TEST := $(VENV)/.installed-test-$(EXTRAS)
 INSTALLED_DOCS := $(VENV)/.installed-docs-$(EXTRAS)
+INSTALLED_PLAYGROUND := $(VENV)/.installed-playground-$(EXTRAS)
+PEERS := .venv-peers
+INSTALLED_PEERS := $(PEERS)/.installed
+# Further options of pip for the peers: where CPU-only wheels of PyTorch are, for instance.
+PEERS_PIP ?=
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
 
 # A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
@@ -41,7 +51,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run demo test test-wheel docs notebook lint lock clean force
+.PHONY: run demo playground test bench test-faults test-wheel docs notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -50,6 +60,8 @@ run: $(INSTALLED_RUN)
 demo: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=configs/demo.py --workdir=runs/demo $(ARGS)
 	@echo "Open runs/demo/report/index.html; a strip of attacked and purified images is runs/demo/report/figures/figure11_combined.png."
+playground: $(INSTALLED_PLAYGROUND)
+	$(BIN)/python -m madvae_tf.playground --workdir=$(WORKDIR) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -66,11 +78,22 @@ notebook: $(INSTALLED_DOCS)
 
 docs: $(INSTALLED_DOCS)
 	$(BIN)/python -W error::UserWarning docs/make_api.py docs/api
+test-faults: $(INSTALLED_TEST)
+	$(BIN)/python -m tests.faults.run --form=$(FAULTS) --results=$(FAULT_RESULTS) $(ARGS)
 
 lint: $(INSTALLED_TEST)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
+
+bench: $(INSTALLED_RUN) $(INSTALLED_PEERS)
+	$(BIN)/python -m benchmarks.run --peers=$(PEERS)/bin/python --workdir=$(WORKDIR) $(ARGS)
+
+$(INSTALLED_PEERS): benchmarks/peers.txt benchmarks/peers-constraints.txt
+	@$(find_python); rm -rf $(PEERS) && "$$found" -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check $(PEERS_PIP) \
+	  -c benchmarks/peers-constraints.txt -r benchmarks/peers.txt
+	@touch $@
 
 # An environment whose Python has gone (an upgrade of the system, say) is made anew.
 ifneq ($(wildcard $(CREATED)),)
@@ -93,6 +116,12 @@ $(INSTALLED_TEST): $(INSTALLED_RUN)
 	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS),test]'
 	@touch $@
 
+# gradio has no release yet for the Pillow that is pinned.
+$(INSTALLED_PLAYGROUND): $(INSTALLED_RUN)
+	grep -vi '^pillow==' constraints.txt > $(VENV)/constraints-playground.txt
+	$(PIP_INSTALL) -c $(VENV)/constraints-playground.txt -e '.[$(EXTRAS),playground]'
+	@touch $@
+
 lock: setup.py
 	@$(find_python); \
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
@@ -107,4 +136,4 @@ lock: setup.py
 	mv constraints.txt.new constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new
+	rm -rf $(VENV) $(PEERS) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new

@@ -35,7 +35,7 @@ setup(
     license="Apache-2.0",
     packages=[*find_packages(include=["madvae_tf*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"madvae_tf": ["py.typed"]},
+    package_data={"madvae_tf": ["py.typed"], "madvae_tf.report": ["scripts/*.js"]},
     python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.
     install_requires=[
         TENSORFLOW,
@@ -66,9 +66,14 @@ setup(
         # The API page; the tutorial and what executes it.
         "docs": ["pdoc>=15", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"],
         "cpu": [TENSORFLOW],
+        # gradio 6 asks for Pillow below 13, so `make playground` leaves that pin of constraints.txt out.
+        "playground": ["gradio>=6.31,<7"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        # It caps protobuf below 7, so it replaces the one that constraints.txt names.
+        "beam": ["apache-beam>=2.77,<3"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
         "test": [
+            "hypothesis>=6.100",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -6,9 +6,14 @@ line prints it without a traceback.
 
 import contextlib
 import difflib
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
 from typing import TypeVar
+
+from madvae_tf.progress import close_bars
 
 Entry = TypeVar("Entry")
 
@@ -38,18 +43,45 @@ def lookup(registry: Mapping[str, Entry], name: str, kind: str) -> Entry:
     return registry[name]
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what a service manager, a scheduler or `kill` asks a process to end with."""
+
+
 @contextlib.contextmanager
 def as_one_line(interrupted: str) -> Iterator[None]:
-    """For a command: a `UserError` within becomes one line on standard error and exit status 2, Ctrl-C status 130.
+    """For a command: a `UserError` within becomes one line on standard error and exit status 2.
+
+    Ctrl-C ends it with status 130 and SIGTERM with 143, as shells have them, after what is open has been closed.
 
     Args:
-        interrupted: the line that Ctrl-C gets.
+        interrupted: the line that those two get.
     """
     try:
-        yield
+        with _sigterm_raises():
+            yield
     except UserError as error:
+        close_bars()
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        close_bars()
         sys.stderr.write(f"{interrupted}\n")
-        sys.exit(130)
+        sys.exit(143 if isinstance(error, Terminated) else 130)
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM raises `Terminated` in the main thread, unless the program around has a handler of its own."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

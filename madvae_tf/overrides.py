@@ -48,7 +48,8 @@ def _replace(section: Any, path: list[str], value: Any) -> Any:
 def _parse(text: str, annotation: Any, key: str) -> Any:
     if annotation is str:
         return text
-    wrong = UserError(f"Invalid {key}: received {text!r}, expected a value of type {type_name(annotation)}.")
+    shown = text if len(text) <= 80 else f"{text[:80]}..."
+    wrong = UserError(f"Invalid {key}: received {shown!r}, expected a value of type {type_name(annotation)}.")
     if typing.get_origin(annotation) is tuple:
         inner = text[1:-1] if text[:1] + text[-1:] in ("[]", "()") else text
         parts = [part.strip().strip("'\"") for part in inner.split(",") if part.strip()]
@@ -59,10 +60,16 @@ def _parse(text: str, annotation: Any, key: str) -> Any:
         return text.lower() == "true"
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        if annotation is float and matches(value, int):
+            value = float(value)
+    except (
+        ValueError,
+        SyntaxError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ):  # the last two: too many brackets
         raise wrong from None
-    if annotation is float and matches(value, int):
-        value = float(value)
     if not matches(value, annotation):
         raise wrong
     return value
@@ -104,8 +111,9 @@ def load_config(path: str | Path) -> Config:
         config = module.get_config()
     except UserError:
         raise
-    except Exception as error:
-        raise UserError(f"Invalid config file {str(path)!r}: {type(error).__name__}: {error}.") from error
+    except (Exception, SystemExit) as error:
+        cause = " ".join(str(error).split())
+        raise UserError(f"Invalid config file {str(path)!r}: {type(error).__name__}: {cause}.") from error
     if not isinstance(config, Config):
         kind = type(config).__name__
         raise UserError(

@@ -31,3 +31,9 @@ def progress_bar(total: int, description: str, unit: str, done: int = 0) -> tqdm
     return tqdm(
         total=total, initial=done, desc=description, unit=unit, mininterval=seconds, disable=_SILENT.get()
     )
+
+
+def close_bars() -> None:
+    """Ends the lines of bars that an exception has left open, so that what is said next begins on a line of its own."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.close()

@@ -91,7 +91,9 @@ class Core:
             "note": note or {},
         }
         inputs = {**self.both, **self.tests, **({} if trained is None else {"defense": trained})}
-        return Stage("evaluate", instance, 2, own, inputs, steps.evaluate_defense, cost=cost)
+        # The third version has the probabilities of the pictures and TensorBoard's files, which only detailed ones make.
+        version = 3 if own["details"] else 2
+        return Stage("evaluate", instance, version, own, inputs, steps.evaluate_defense, cost=cost)
 
 
 def train_stage(

@@ -1,4 +1,4 @@
-"""What the disk can refuse: the lock of a workdir, and full or unwritable disks as one clear line."""
+"""What a machine can refuse: the lock of a workdir; full or unwritable disks and too little memory as one clear line."""
 
 import contextlib
 import errno
@@ -16,6 +16,11 @@ _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 # TensorFlow, HDF5 and NumPy report a failed write without an errno; NumPy's short write is the last of these.
 _FULL_TEXT = re.compile(r"No space left on device|Disk quota exceeded|\d+ requested and \d+ written")
 _REFUSED_TEXT = re.compile(r"Permission denied|Read-only file system|Operation not permitted")
+# TensorFlow's allocator, its C++ libraries, oneDNN.
+_MEMORY_TEXT = re.compile(
+    r"OOM when allocating|failed to allocate memory|Out of memory|std::bad_alloc|Cannot allocate memory"
+    r"|could not create a memory|can't start new thread|Unable to allocate"
+)
 
 
 def check_workdir(workdir: Path) -> None:
@@ -61,7 +66,9 @@ def lock_workdir(workdir: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def disk_errors(what: str, folder: Path) -> Iterator[None]:
-    """Turns a full or unwritable disk, however a library reports it, into a `UserError`; the rest propagates.
+    """Turns a full or unwritable disk and too little memory, however a library reports it, into a `UserError`.
+
+    The rest propagates.
 
     Args:
         what: what was being done, for the message ("Stage attack train-fgsm-0.25").
@@ -81,6 +88,11 @@ def disk_errors(what: str, folder: Path) -> Iterator[None]:
         if _is(error, _REFUSED, _REFUSED_TEXT):
             raise UserError(
                 f"{what} stopped: no permission for {where}; make it accessible, or choose another --workdir, and "
+                "run again: it goes on from what is done."
+            ) from error
+        if isinstance(error, MemoryError) or _is(error, {errno.ENOMEM}, _MEMORY_TEXT):
+            raise UserError(
+                f"{what} stopped: out of memory; free some or raise its limit (ulimit -v), or set smaller batches, and "
                 "run again: it goes on from what is done."
             ) from error
         raise

@@ -3,6 +3,8 @@
 robustness vanilla-linf-0.3-end_to_end-autoattack     one suite
 robustness vanilla-linf-0.3-worst                     the worst case of all of them
 robustness vanilla-sanity                             curves and gradients
+robustness vanilla-natural                            rotations, translations, corruptions
+robustness vanilla-detection                          whether the purifier's doubts tell attacked images from clean ones
 """
 
 from typing import Any
@@ -18,6 +20,8 @@ _SAMPLED = ("vanilla", "cls", "pd", "combined", "robust", "identity", "defense_v
 _PURIFIERS = (*_SAMPLED, "binarization", "blur", "defense_gan", "mad_gan")
 _SANITY_STEPS = 6 * 40 + 186
 _NONE = "none"
+# A grid of 775 places and some dozens of corruptions; three fifths of MNIST's pixels changed to black or white.
+_NATURAL_QUERIES, _ONE_PIXEL_QUERIES = 830, 940
 # Images fall early, so that a suite takes this share of the time that it would take if none did; a defence that holds takes all of it.
 _LEFT = 0.2
 
@@ -60,7 +64,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
             "images": own.images,
             "batch_size": own.batch_size,
         }
-        for norm, epsilon in (*(("linf", e) for e in own.linf), *(("l2", e) for e in own.l2)):
+        for norm, epsilon in _balls(config):
             ball = {"norm": norm, "epsilon": epsilon}
             place = f"{name}-{norm}-{epsilon:g}"
             parts: dict[str, Stage] = {}
@@ -90,6 +94,14 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
                 }
                 stages += parts.values()
                 stages.append(Stage("robustness", f"{place}-worst", 1, given, inputs, steps.take_worst))
+        if "natural" in own.suites:
+            given = {**settings, "severities": own.severities}
+            cost = costs.robustness_seconds(name != _NONE, own.images, 0, _NATURAL_QUERIES)
+            stages.append(
+                Stage("robustness", f"{name}-natural", 1, given, system, steps.attack_naturally, cost=cost)
+            )
+        if own.detection_images and name in _PURIFIERS and (own.linf or own.l2):
+            stages.append(_detection(config, core, name, settings, system))
         if own.sanity_images:
             given = {**settings, "images": own.sanity_images}
             cost = costs.robustness_seconds(name != _NONE, own.sanity_images, _SANITY_STEPS, 0)
@@ -97,6 +109,31 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
                 Stage("robustness", f"{name}-sanity", 1, given, system, steps.check_sanity, cost=cost)
             )
     return stages
+
+
+def _balls(config: Config) -> list[tuple[str, float]]:
+    """Norms and budgets; one pixel is a ball of its own."""
+    own = config.robustness
+    found = [("linf", epsilon) for epsilon in own.linf] + [("l2", epsilon) for epsilon in own.l2]
+    return [*found, ("l0", 1.0)] if "one_pixel" in own.suites else found
+
+
+def _detection(
+    config: Config, core: Core, name: str, settings: dict[str, Any], system: dict[str, Stage]
+) -> Stage:
+    own = config.robustness
+    given = {
+        **settings,
+        "images": own.detection_images,
+        "norm": "linf" if own.linf else "l2",
+        "epsilon": [*own.linf, *own.l2][0],
+        "iterations": own.iterations,
+        "weights": [weight for weight in own.joint_weights if weight < 0],
+    }
+    gradients = own.iterations * (1 + 2 * len(given["weights"]))
+    cost = costs.robustness_seconds(True, own.detection_images, gradients, 0)
+    inputs = {**system, **core.tests}
+    return Stage("robustness", f"{name}-detection", 1, given, inputs, steps.measure_detection, cost=cost)
 
 
 def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple[str, str]]:
@@ -114,8 +151,10 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
                 "eot": name in _SAMPLED,
                 "latent": name in _SAMPLED,
                 "overpowered": name in _SAMPLED and norm == "l2",
+                "joint": name in _PURIFIERS,
+                "natural": False,
             }.get(suite, True)
-            if known and has:
+            if known and has and (suite == "one_pixel") == (norm == "l0"):
                 found.append((threat_model, suite))
     return found
 
@@ -126,13 +165,24 @@ def _numbers(config: Config, suite: str) -> dict[str, Any]:
         return {"iterations": own.iterations, "targets": own.targets, "queries": own.queries}
     if suite == "overpowered":
         return {"iterations": own.overpowered_iterations, "restarts": own.overpowered_restarts}
+    if suite in ("decision", "score"):
+        images, queries = (getattr(own, f"{suite}_{what}") for what in ("images", "queries"))
+        return {"subset": images, "queries": queries}
+    if suite == "one_pixel":
+        return {}
     numbers = {"iterations": own.iterations, "restarts": own.restarts}
+    if suite == "joint":
+        return {**numbers, "weights": own.joint_weights}
     return {**numbers, "draws": own.draws} if suite == "eot" else numbers
 
 
 def _cost(config: Config, name: str, threat_model: str, suite: str) -> float:
     own = config.robustness
     defended = name != _NONE and threat_model != "oblivious"
+    if suite in ("decision", "score", "one_pixel"):
+        numbers = _numbers(config, suite)
+        images, queries = numbers.get("subset") or own.images, numbers.get("queries", _ONE_PIXEL_QUERIES)
+        return costs.robustness_seconds(defended, min(images, own.images), 0, queries)
     if suite == "autoattack":
         # FAB looks once more at each step.
         gradients, queries = own.iterations * (1 + 2.5 * own.targets), own.queries
@@ -140,5 +190,7 @@ def _cost(config: Config, name: str, threat_model: str, suite: str) -> float:
         # Five looks at each step.
         gradients, queries = own.overpowered_iterations * own.overpowered_restarts * 5, 0
     else:
-        gradients, queries = own.iterations * 4 * own.restarts * (own.draws if suite == "eot" else 1), 0
+        attacks = 1 + len(own.joint_weights) if suite == "joint" else 4
+        gradients = own.iterations * attacks * own.restarts * (own.draws if suite == "eot" else 1)
+        queries = 0
     return costs.robustness_seconds(defended, own.images, gradients, queries) * _LEFT

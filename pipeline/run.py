@@ -13,8 +13,10 @@ import madvae_tf
 from madvae_tf.config import Config
 from madvae_tf.errors import UserError, as_one_line, unknown_name
 from madvae_tf.overrides import load_config, override
+from pipeline import engines
 from pipeline.runner import Stage, plan, plan_lines, run_stages, with_inputs
 from pipeline.stages import STAGES, build_stages
+from pipeline.watch import last_words
 
 # TensorFlow's own start-up messages; set before anything loads it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -31,6 +33,21 @@ _CLASSIFIER = flags.DEFINE_string(
     "",
     "A .keras file or a SavedModel of your own in the place of Table 6; as --set=classifier.path=...",
 )
+_PROFILE = flags.DEFINE_bool(
+    "profile", False, "Profile one step of each training that runs, into <workdir>/profile, for TensorBoard."
+)
+# The stages with a training loop.
+_TRAININGS = ("classifier", "vae", "tune", "baseline", "reference", "substitute", "black_box")
+_ENGINE = flags.DEFINE_string(
+    "engine", "local", "What makes adversarial sets: local, or beam (the extra of that name)."
+)
+_RUNNER = flags.DEFINE_string(
+    "runner", "DirectRunner", "Beam's runner: DirectRunner, FlinkRunner, SparkRunner, ..."
+)
+_WORKERS = flags.DEFINE_integer("workers", 1, "Processes of Beam's DirectRunner.")
+_BEAM = flags.DEFINE_multi_string(
+    "beam", [], "A further option of Beam's: --beam=flink_master=host:8081; may be repeated."
+)
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and run nothing.")
 
 
@@ -45,13 +62,34 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
         raise UserError(f"Unknown argument {argv[1]!r}. Expected flags only, like --stage=all; see --help.")
     own = [f"classifier.path={_CLASSIFIER.value}"] if _CLASSIFIER.value else []
     config = override(load_config(_CONFIG.value), [*_SET.value, *own, *overrides])
+    engine = engines.named(_ENGINE.value, _RUNNER.value, _WORKERS.value, _BEAM.value)
     wanted = wanted_stages(config, target or FLAGS.stage, command_line())
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")
         return
-    summary = run_stages(wanted, _WORKDIR.value)
+    if "TF_CONFIG" in os.environ:  # The workers find each other before any of them uses TensorFlow.
+        from madvae_tf.training.cluster import join
+
+        join()
+    if _PROFILE.value:
+        profile_trainings(Path(_WORKDIR.value) / "profile", wanted)
+    with last_words() as started, engines.using(engine):
+        summary = run_stages(wanted, _WORKDIR.value, started)
     done = f"{len(summary.executed)} of {len(summary.steps)} stages executed"
     logging.info("%s; results in %s.", done, _WORKDIR.value)
+
+
+def profile_trainings(folder: Path, wanted: Sequence[Stage]) -> None:
+    """Asks every training for a profile. A run without one says so: artifacts that are there are not trained again."""
+    steps = plan(wanted, _WORKDIR.value)
+    if not any(step.stage.stage in _TRAININGS and step.state != "done" for step in steps):
+        logging.warning(
+            "Nothing is left to train, so --profile has nothing to profile; choose another --workdir."
+        )
+        return
+    from madvae_tf.training import profiling
+
+    profiling.request(folder)
 
 
 def wanted_stages(config: Config, target: str, command: str) -> list[Stage]:

@@ -206,7 +206,9 @@ def _cost(seconds: float) -> str:
     return f", about {seconds:.0f} s" if seconds < 120 else f", about {seconds / 60:.0f} min"
 
 
-def run_stages(stages: Sequence[Stage], workdir: Path | str) -> RunSummary:
+def run_stages(
+    stages: Sequence[Stage], workdir: Path | str, started: Callable[[str], object] | None = None
+) -> RunSummary:
     """Makes every artifact that is missing and publishes those that have a fixed place.
 
     Everything that is reused is checked, and every fixed place looked at, before the first stage runs.
@@ -214,6 +216,7 @@ def run_stages(stages: Sequence[Stage], workdir: Path | str) -> RunSummary:
     Args:
         stages: inputs before what reads them, as `with_inputs` returns them.
         workdir: created if it is not there; held by this process until the end.
+        started: told the label of each stage that is about to run.
 
     Raises:
         UserError: the workdir is unusable or in use, an artifact is damaged, the disk is full or refuses, a
@@ -240,6 +243,8 @@ def run_stages(stages: Sequence[Stage], workdir: Path | str) -> RunSummary:
                 else:
                     verb = "resuming" if step.state == "resume" else "running"
                     logging.info("%s: %s%s", head, verb, _cost(stage.cost))
+                    if started is not None:
+                        started(stage.label)
                     if _execute(stage, workdir):
                         executed.append(stage.label)
                 manifest = artifacts.read_manifest(step.folder)

@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "madvae_tf.black_box": {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"} - {"madvae_tf.report"},
     "madvae_tf.robustness": {"madvae_tf.attacks", "madvae_tf.evaluate"},
     "madvae_tf.clusters": set(),
+    "madvae_tf.boards": set(),
     "madvae_tf.evaluate": {*GROUND_FLOOR, "madvae_tf.data"},
     "madvae_tf.export": {"madvae_tf.config", "madvae_tf.losses", "madvae_tf.models"},
     "madvae_tf.api": {
@@ -53,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
         *("madvae_tf.attacks", "madvae_tf.models", "madvae_tf.pictures"),
         *("madvae_tf.data", "madvae_tf.export_tflite"),
     },
+    "madvae_tf.playground": {"madvae_tf.attacks", "madvae_tf.data", "madvae_tf.models"},
     "madvae_tf.train": {"madvae_tf.config", "pipeline"},
     # The installed commands: what `python -m` does in a checkout.
     "madvae_tf.commands": {"madvae_tf.train", "pipeline"},
@@ -63,6 +65,7 @@ ALLOWED: dict[str, set[str]] = {
         "madvae_tf.training",
         "madvae_tf.defenses",
         "madvae_tf.black_box",
+        "madvae_tf.boards",
         "madvae_tf.clusters",
         "madvae_tf.robustness",
         "madvae_tf.evaluate",
@@ -83,7 +86,7 @@ WITHOUT_TENSORFLOW = {
     "configs",
 }
 # These only inside functions, so that a run that has nothing to do is quick.
-LAZY_TENSORFLOW = {"pipeline", "madvae_tf.cli", "madvae_tf.commands"}
+LAZY_TENSORFLOW = {"pipeline", "madvae_tf.cli", "madvae_tf.commands", "madvae_tf.playground"}
 TENSORFLOW = {"tensorflow", "keras", "tensorflow_datasets", "cleverhans", "keras_tuner"}
 
 

@@ -6,9 +6,13 @@ from madvae_tf.attacks.carlini_wagner import CarliniWagner
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
 from madvae_tf.attacks.gradient import FGSM, MIFGSM, PGD, NoAttack, RandFGSM
+from madvae_tf.attacks.hop_skip_jump import HopSkipJump
+from madvae_tf.attacks.joint import JointAPGD, JointPGD
 from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.attacks.simba import SimBA
 from madvae_tf.attacks.single_pixel import SinglePixel
+from madvae_tf.attacks.spsa import SPSA
 from madvae_tf.attacks.square import Square
 
 # What adversarial sets are made with.
@@ -17,7 +21,11 @@ ATTACKS: dict[str, type[Attack]] = {
 }
 # What a defence as a whole is tested with (`madvae_tf.robustness`): several runs, each on what is left.
 STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {
-    attack.name: attack for attack in (RestartedPGD, APGD, FAB, Square, Overpowered)
+    attack.name: attack
+    for attack in (
+        *(RestartedPGD, APGD, FAB, Square, Overpowered),
+        *(HopSkipJump, SPSA, SimBA, JointPGD, JointAPGD),
+    )
 }
 
 __all__ = [

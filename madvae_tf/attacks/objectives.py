@@ -6,6 +6,9 @@
     dlr_targeted    (z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2)                             eq. 7
     margin_targeted z_t - z_y
 
+and, of a system with a purifier, any of them plus weight ||purify(x) - x||_2: the joint loss. A positive weight drives the purifier away from
+what it is given, a negative one evades a detector that watches that distance.
+
 z_(k) is the k-th largest logit. The difference-of-logits ratio does not change when the logits are shifted or scaled, so that no
 defence can hide its gradient by making the logits large.
 """
@@ -15,6 +18,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 _TINY = 1e-12
+# The purifier and the weight of the joint loss; without a purifier there is none.
+Joint = tuple[Callable[[tf.Tensor], tf.Tensor] | None, float]
 
 
 def _at(z: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -59,10 +64,24 @@ def goal_class(z: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
     return tf.cast(ranked[:, rank], tf.int64)
 
 
+def reconstruction(purify: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """||purify(x) - x||_2 of each image, (batch,); its gradient is finite where it is 0."""
+    return tf.sqrt(tf.reduce_sum(tf.square(purify(x) - x), axis=[1, 2, 3]) + _TINY)
+
+
 def ascent(
-    logits: Callable[[tf.Tensor], tf.Tensor], loss: str, x: tf.Tensor, y: tf.Tensor, goal: tf.Tensor
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    loss: str,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    goal: tf.Tensor,
+    purify: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    weight: tf.Tensor | float = 0.0,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One look at the target.
+
+    Args:
+        purify, weight: of the joint loss; without `purify` the objective is `loss` alone.
 
     Returns:
         the objective (batch,), its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
@@ -71,5 +90,7 @@ def ascent(
         tape.watch(x)
         z = logits(x)
         value = OBJECTIVES[loss](z, y, goal)
+        if purify is not None:
+            value += weight * reconstruction(purify, x)
     gradient = tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return value, tf.convert_to_tensor(gradient), tf.not_equal(tf.argmax(z, axis=1), y)

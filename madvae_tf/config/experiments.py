@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from madvae_tf.config.fields import check, require
+from madvae_tf.config.fields import added, check, require
 
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 THREAT_MODELS = ("oblivious", "transfer", "end_to_end")
 ROBUSTNESS_SUITES = ("gradient", "bpda", "eot", "latent", "overpowered", "autoattack")
+ROBUSTNESS_SUITES += ("joint", "score", "decision", "one_pixel", "natural")
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,9 @@ class RobustnessConfig:
     of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.robustness`; oblivious and transfer are for
     defences, transfer for variants, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
     standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none).
+    `decision_images` and `score_images` of them, evenly spaced, meet the suites that ask for labels or values only, with so many `*_queries`
+    for an image. `joint_weights` are those of the reconstruction distance in the joint loss. `severities` are those of suite natural's
+    corruptions, 1 to 5. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
     """
 
     defenses: tuple[str, ...] = ()
@@ -151,14 +155,29 @@ class RobustnessConfig:
     surrogate_seed: int = 1
     sanity_images: int = 200
     batch_size: int = 100
+    decision_images: int = added(100)
+    decision_queries: int = added(20_000)
+    score_images: int = added(100)
+    score_queries: int = added(12_800)
+    joint_weights: tuple[float, ...] = added((0.1, 1.0, -0.1))
+    severities: tuple[int, ...] = added((1, 3, 5))
+    detection_images: int = added(0)
 
     def __post_init__(self) -> None:
         check(
             self,
             "robustness",
-            positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2",
-            not_negative="linf surrogate_seed sanity_images",
+            positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2 "
+            "decision_queries score_queries severities",
+            not_negative="linf surrogate_seed sanity_images decision_images score_images detection_images",
         )
+        require(
+            all(severity <= 5 for severity in self.severities),
+            "robustness.severities",
+            self.severities,
+            "of 1 to 5",
+        )
+        require(self.score_queries >= 4, "robustness.score_queries", self.score_queries, "at least 4")
         require(self.targets <= 9, "robustness.targets", self.targets, "at most 9, the wrong classes")
         require(
             all(epsilon <= 1 for epsilon in self.linf),
@@ -166,7 +185,7 @@ class RobustnessConfig:
             self.linf,
             "at most 1, the range of a pixel",
         )
-        for field in ("defenses", "linf", "l2", "threat_models", "suites"):
+        for field in ("defenses", "linf", "l2", "threat_models", "suites", "joint_weights", "severities"):
             values = getattr(self, field)
             require(len(set(values)) == len(values), f"robustness.{field}", values, "each one once")
         for field, known in (("threat_models", THREAT_MODELS), ("suites", ROBUSTNESS_SUITES)):

@@ -135,7 +135,7 @@ class AdversarialSet:
             sizes = [int(size) for size in metadata["shard_sizes"]]
             if metadata["schema"] != SCHEMA or metadata["images"] != sum(sizes) or not sizes:
                 raise ValueError(f"schema {metadata['schema']} with {metadata['images']} images")
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise shards.damaged(
                 path, f"received {error}, expected the description of a set, schema {SCHEMA}"
             ) from error

@@ -2,7 +2,10 @@
 
 import dataclasses
 import re
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,11 @@ from madvae_tf.images import (
 from madvae_tf.progress import progress_bar
 
 SPLITS = ("train", "test")
+# What a damaged or malicious archive makes zipfile, zlib and NumPy raise; the memory is what its header claims to need.
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, OverflowError, MemoryError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,7 +122,9 @@ def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
 
 def _from_npz(path: Path, split: str) -> Labelled:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise UserError(f"{path} is one array; expected an NPZ file of images and labels.")
             names = _pair_of(arrays.files, split)
             if names is None:
                 raise UserError(
@@ -124,7 +134,7 @@ def _from_npz(path: Path, split: str) -> Labelled:
             images, labels = (arrays[name] for name in names)
     except UserError:
         raise
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except _UNREADABLE as error:
         cause = " ".join(str(error).split())[:200]
         raise UserError(f"Cannot read {path}: {cause}; expected an NPZ file of plain arrays.") from error
     return _checked(images, labels, tuple(map(str, range(NUM_CLASSES))), path)

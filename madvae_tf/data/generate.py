@@ -1,7 +1,8 @@
 """Generation of an adversarial set: clean images stream in by tf.data, finished shards go to disk."""
 
+import dataclasses
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,64 @@ def draw_rows(available: int, wanted: int, seed: int, *purpose: int) -> np.ndarr
     return np.sort(generator.permutation(available)[:wanted]).astype(np.int64)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class SetWork:
+    """One adversarial set to be made, shard by shard, in any order and by any number of processes.
+
+    A shard is the unit of work: its content depends on (seed, its number) alone, and it appears whole or not at all, so that
+    two that make the same one do no harm.
+
+    Attributes:
+        folder: where the set is written.
+        split: the images; `rows` int64 (n,) says which of them.
+        batch_size: images per call of the attack; divides `shard_size`.
+        metadata: dataset and split, for `set.json`; attack, parameters and seed are added there.
+    """
+
+    folder: Path
+    attack: Attack
+    target: Target
+    split: Split
+    rows: np.ndarray
+    seed: int
+    batch_size: int
+    shard_size: int
+    metadata: dict[str, Any]
+
+    def missing(self) -> list[int]:
+        """The numbers of the shards that are not there, in order."""
+        writer = ShardWriter(self.folder, self.shard_size)
+        return [shard for shard in range(-(-len(self.rows) // self.shard_size)) if not writer.done(shard)]
+
+    def images_in(self, shards: Iterable[int]) -> int:
+        """How many images those shards hold, or will hold."""
+        return sum(len(self.rows[s * self.shard_size : (s + 1) * self.shard_size]) for s in shards)
+
+    def make(self, shards: list[int], progress: Callable[[int], object] | None = None) -> None:
+        """Makes those shards; memory holds one at a time beside the split. `progress`: called with images done."""
+        writer = ShardWriter(self.folder, self.shard_size)
+        # Settings of one attack draw apart, though they share the configuration's seed.
+        purpose = zlib.crc32(repr((self.metadata["split"], self.attack)).encode())
+        folded = fold_seed((self.seed, purpose))
+        for shard, index, images, label in _clean_shards(self.split, self.rows, self.shard_size, shards):
+            results = attack_batches(
+                self.attack,
+                self.target,
+                images,
+                label,
+                folded,
+                batch_size=self.batch_size,
+                start_batch=shard * (self.shard_size // self.batch_size),
+                progress=progress,
+            )
+            writer.write(shard, AttackResult.concatenate(list(results)).x_adv, index, label)
+
+    def finish(self) -> None:
+        """Writes `set.json`, the last file of a set. Raises `UserError` where a shard is missing."""
+        own = {"attack": self.attack.name, "parameters": self.attack.parameters, "seed": self.seed}
+        ShardWriter(self.folder, self.shard_size).finish({**self.metadata, **own})
+
+
 def generate_set(
     folder: Path,
     attack: Attack,
@@ -39,37 +98,15 @@ def generate_set(
 ) -> None:
     """Attacks `rows` of `split` and writes the set to `folder`; shards that are there already are kept.
 
-    Memory holds one shard at a time beside the split. A shard's content depends on (seed, its number) and not on what
-    was made before it.
-
-    Args:
-        rows: int64 (n,), which images of the split.
-        batch_size: images per call of the attack; divides `shard_size`.
-        metadata: dataset and split, for `set.json`; attack, parameters and seed are added here.
-        progress: called with the number of images done, those of finished shards at once.
+    The arguments are those of `SetWork`; `progress` is called with the number of images done, those of finished shards at once.
     """
-    writer = ShardWriter(folder, shard_size)
-    # Settings of one attack draw apart, though they share the configuration's seed.
-    folded = fold_seed((seed, zlib.crc32(repr((metadata["split"], attack)).encode())))
-    shards = -(-len(rows) // shard_size)
-    missing = [shard for shard in range(shards) if not writer.done(shard)]
-    if progress is not None and len(missing) < shards:
-        progress(
-            sum(len(rows[s * shard_size : (s + 1) * shard_size]) for s in set(range(shards)) - set(missing))
-        )
-    for shard, index, images, label in _clean_shards(split, rows, shard_size, missing):
-        results = attack_batches(
-            attack,
-            target,
-            images,
-            label,
-            folded,
-            batch_size=batch_size,
-            start_batch=shard * (shard_size // batch_size),
-            progress=progress,
-        )
-        writer.write(shard, AttackResult.concatenate(list(results)).x_adv, index, label)
-    writer.finish({**metadata, "attack": attack.name, "parameters": attack.parameters, "seed": seed})
+    work = SetWork(folder, attack, target, split, rows, seed, batch_size, shard_size, metadata)
+    missing = work.missing()
+    done = len(rows) - work.images_in(missing)
+    if progress is not None and done:
+        progress(done)
+    work.make(missing, progress)
+    work.finish()
 
 
 def _clean_shards(split: Split, rows: np.ndarray, shard_size: int, wanted: list[int]) -> Iterator[Any]:

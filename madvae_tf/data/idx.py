@@ -6,6 +6,7 @@ big-endian 32-bit integer, then the values in row-major order (http://yann.lecun
 
 import gzip
 import hashlib
+import io
 import math
 import zlib
 from pathlib import Path
@@ -22,6 +23,7 @@ FILE_NAMES = (
     "t10k-labels-idx1-ubyte",
 )
 DAMAGED = (OSError, EOFError, zlib.error)  # what `decompress` raises on a damaged gzip stream
+_LARGEST = 2**30  # MNIST's largest file has 47,040,016 bytes.
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 8
 _WAY_OUT = "copy the original file again, or leave data.path empty to have it fetched."
@@ -47,8 +49,18 @@ def holds_idx(folder: Path) -> bool:
 
 
 def decompress(content: bytes) -> bytes:
-    """`content` without gzip, which is told by its first bytes: browsers unpack a .gz and keep its name."""
-    return gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
+    """`content` without gzip, which is told by its first bytes: browsers unpack a .gz and keep its name.
+
+    Raises:
+        DAMAGED: the stream is damaged, or would fill the memory with more than `_LARGEST` bytes.
+    """
+    if not content.startswith(_GZIP_MAGIC):
+        return content
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+        unpacked = stream.read(_LARGEST + 1)
+    if len(unpacked) > _LARGEST:
+        raise OSError(f"it unpacks to more than {_LARGEST} bytes")
+    return unpacked
 
 
 def read_content(path: Path) -> bytes:

@@ -1,6 +1,8 @@
 """The files of one shard of an adversarial set: written whole or not at all, checked when they are opened."""
 
 import os
+import tokenize
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +80,9 @@ def _open_array(path: Path, dtype: np.dtype, images: bool) -> np.ndarray:
         received = path.stat().st_size
     except FileNotFoundError as error:
         raise damaged(path, "the file is missing") from error
-    except (OSError, EOFError, ValueError) as error:
-        raise damaged(path, f"not a whole .npy file ({error})") from error
+    except (OSError, EOFError, ValueError, OverflowError, zipfile.BadZipFile, tokenize.TokenError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise damaged(path, f"not a whole .npy file ({cause})") from error
     if not isinstance(values, np.memmap):
         raise damaged(path, "not a .npy file")
     fits = is_image_shape(values.shape[1:]) if images else values.ndim == 1

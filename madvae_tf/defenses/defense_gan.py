@@ -100,7 +100,7 @@ class DefenseGan(Defense):
         """Projects, then classifies; deterministic: the starts are drawn from a fixed seed."""
         generator = load_keras(folder / "generator.keras")
         centers, spreads = (
-            tf.constant(np.load(folder / name)) if (folder / name).exists() else None
+            tf.constant(np.load(folder / name, allow_pickle=False)) if (folder / name).exists() else None
             for name in ("centers.npy", "spreads.npy")
         )
         first = starts(self.latent_size, self.restarts, 0, centers, spreads)

@@ -21,7 +21,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def load_keras(path: Path) -> Any:
     """The frozen model of a `.keras` file of this project."""
-    model: Any = keras.saving.load_model(path, compile=False)
+    model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
     model.trainable = False
     return model
 

@@ -38,7 +38,8 @@ def write_report(
         run: facts about the run; every key is optional. See BUILD.md.
         rows: see `schema`.
         images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k, height, width,
-            channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels. Absent ones are left out.
+            channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels; "probabilities/<defense>/<attack>" (k, 10) in
+            [0, 1]. Absent ones are left out.
         clusters: an embedding in the plane for each figure in `clusters.FIGURES`, "<what>/<defense>" such as
             "output/pd": ".../xy" float (n, 2), ".../label" int (n,) and ".../predicted" int (n,), labels in 0..9.
             Absent ones are left out, and "predicted" may be absent.
@@ -92,9 +93,12 @@ def _plain(value: Any) -> Any:
 def _check_pictures(images: Mapping[str, np.ndarray]) -> None:
     sizes = {key: len(array) for key, array in images.items() if np.ndim(array) > 0}
     for key, array in images.items():
-        flat = key == "label" or key.startswith("prediction/")
-        if np.ndim(array) != (1 if flat else 4):
-            expected = "(k,)" if flat else "(k, height, width, channels)"
+        expected = "(k, height, width, channels)"
+        if key == "label" or key.startswith("prediction/"):
+            expected = "(k,)"
+        elif key.startswith("probabilities/"):
+            expected = "(k, 10)"
+        if np.ndim(array) != expected.count(",") + (expected != "(k,)"):
             raise UserError(
                 f"Invalid report image {key!r}: received shape {np.shape(array)}, expected {expected}."
             )

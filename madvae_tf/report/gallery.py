@@ -10,7 +10,8 @@ from madvae_tf.report import figures, strips
 from madvae_tf.report.markup import text
 from madvae_tf.report.names import ATTACKS, DEFENSES
 
-IMAGE_FIGURES = {"none": 7, "vanilla": 8, "cls": 9, "pd": 10, "combined": 11}
+# The paper's figures; a variant of this project's own has no number.
+IMAGE_FIGURES = {"none": 7, "vanilla": 8, "cls": 9, "pd": 10, "combined": 11, "robust": None}
 
 
 def data_uri(png: bytes) -> str:
@@ -48,17 +49,19 @@ def strips_section(images: Mapping[str, np.ndarray], run: Mapping[str, Any], fil
         else:
             what = f"Output of the purifier {DEFENSES[defense]} for the images of Figure 7"
             who = "the classifier predicts for the purified image"
+        title = "Beside the paper’s figures" if figure_number is None else f"Figure {figure_number}"
         caption = (
-            f"<b>Figure {figure_number}.</b> {what}. A strip is an attack, a column is a test image; in the corner what "
+            f"<b>{title}.</b> {what}. A strip is an attack, a column is a test image; in the corner what "
             f"{who}, a red frame where that is wrong. n = {columns} images, seed {text(run.get('seed', '–'))}, "
             "threat model: oblivious."
         )
-        alt = f"Figure {figure_number}: {columns} images in each of {len(rows)} strips: " + ", ".join(
+        alt = f"{title}: {columns} images in each of {len(rows)} strips: " + ", ".join(
             f"{name}{_wrong(label, predictions)}" for name, _, predictions in rows
         )
         name = "adversarial" if defense == "none" else defense
         png = strips.image_grid(rows, label, columns)
-        parts.append(captioned(files, f"figure{figure_number:02d}_{name}.png", png, alt, caption))
+        stem = "strips" if figure_number is None else f"figure{figure_number:02d}"
+        parts.append(captioned(files, f"{stem}_{name}.png", png, alt, caption))
     return f'<div class="gallery">{"".join(parts)}</div>'
 
 

@@ -4,6 +4,7 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from madvae_tf.report.downloads import links
 from madvae_tf.report.names import ATTACKS, CONFUSION_TABLES, DEFENSES, Row
 from madvae_tf.report.seeds import seeds_of
 from madvae_tf.report.tables import CLASSES, Confusion, Line, best_defense, defenses_of
@@ -69,11 +70,15 @@ def table(
 
 
 def captioned(name: str, caption: str, inner: str, attributes: str = "") -> str:
-    """A table whose inside is `inner`, its caption above; a narrow screen scrolls the table, not page or caption."""
+    """A table whose inside is `inner`, its caption and downloads above; a narrow screen scrolls the table, not page or caption.
+
+    Its lines can be sorted unless it is a matrix, whose order says something.
+    """
+    sortable = "" if 'class="confusion"' in attributes else " data-sortable"
     return (
-        f'<div class="captioned"><p class="caption" id="{name}-caption">{caption}</p>'
+        f'<div class="captioned"><p class="caption" id="{name}-caption">{caption}</p>{links(name, caption, inner)}'
         f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{name}-caption">'
-        f'<table id="{name}" aria-labelledby="{name}-caption"{attributes}>{inner}</table></div></div>'
+        f'<table id="{name}" aria-labelledby="{name}-caption"{sortable}{attributes}>{inner}</table></div></div>'
     )
 
 
@@ -133,7 +138,8 @@ def figure(row: Row, tag: str = "span") -> str:
     paper = ""
     if row["paper"] is not None:
         paper = f' <span class="paper"><i>paper</i> <span class="figure">{number(row["paper"])}</span></span>'
-    value = f'<{tag} class="value">{number(row["value"])}</{tag}>'
+    said = f"{row['value']!r}, n = {row['n']}, {row['threat_model']}, seed {row['seed']}"
+    value = f'<{tag} class="value" title="{text(said)}">{number(row["value"])}</{tag}>'
     return f"{value} {interval(row['ci_low'], row['ci_high'])}{several(row)}{paper}"
 
 
@@ -164,7 +170,8 @@ def confusion(matrix: Confusion, caption: str, name: str) -> str:
             # Errors are rare, so their shade rises with the square root or no error would be seen.
             shade = 0.5 * share if predicted == true else min(0.75, 1.5 * share**0.5)
             kind = "hit" if predicted == true else "miss"
-            cells.append(f'<td class="{kind}" style="--s:{shade:.3f}">{count}</td>')
+            said = f"predicted {predicted}, true {true}: {count} of {int(totals[true])} ({share:.2%})"
+            cells.append(f'<td class="{kind}" style="--s:{shade:.3f}" title="{said}">{count}</td>')
         body.append(f'<tr><th scope="row">{predicted}</th>{"".join(cells)}</tr>')
     foot = _per_class("Accuracy, ours", "ours", matrix.per_class, 4)
     if matrix.paper_per_class is not None:

@@ -55,7 +55,13 @@ ATTACKS = {
     "latent_apgd_ce_restarts": "Latent matching: APGD, cross-entropy",
     "latent_apgd_margin": "Latent matching: APGD, margin",
     "latent_apgd_dlr": "Latent matching: APGD, DLR",
+    "joint_pgd": "Joint loss: PGD",
+    "joint_apgd": "Joint loss: APGD",
     "overpowered": "Overpowered",
+    "spsa": "SPSA (values only)",
+    "simba": "SimBA (values only)",
+    "hop_skip_jump": "HopSkipJump (labels only)",
+    "one_pixel": "One pixel, exhaustive",
     "apgd_ce": "APGD-CE",
     "apgd_t": "then APGD-T",
     "fab_t": "then FAB-T",
@@ -63,6 +69,8 @@ ATTACKS = {
     "autoattack_standard": "AutoAttack standard",
     "autoattack_smaller": "AutoAttack’s sequence, fewer steps",
     "pgd_curve": "PGD",
+    "rotation_translation": "Rotation and translation, worst of a grid",
+    "corruption": "Common corruption",
     "worst_case": "Worst case over all attacks",
     POOLED_ATTACK: "FGSM + Rand-FGSM + CW-L2",
 }
@@ -99,7 +107,7 @@ BLACK_BOX_TABLES = ("table3a", "table3b", "table3c")
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 
 _RATES = ("accuracy", "agreement", "success_rate", "substitute_agreement", "detection_rate", "safe_rate")
-_RATES += ("restart_share", "zero_gradient_share")
+_RATES += ("restart_share", "zero_gradient_share", "tpr", "auc")
 # Metric -> the least and the greatest value that it can have. The metrics that a table must explain:
 # substitute_agreement: the share of images on which the substitute predicts what the attacked model predicts.
 # success_rate of table3c: the share of images on which the attack fools the substitute that it was made on.
@@ -107,6 +115,8 @@ _RATES += ("restart_share", "zero_gradient_share")
 # safe_rate: on attacked images, refused or classified right; on clean images, accepted and classified right.
 # restart_share: of an attack's successes, the share that its first run did not have.
 # zero_gradient_share: the share of clean images at which the loss's gradient is exactly 0.
+# auc: the chance that an attacked image gets a higher score than a clean one; equal scores count half.
+# tpr: the share of attacked images above the threshold that at most the share parameters["fpr"] of the clean ones is above.
 # ms_per_image: wall time of the whole system, defence and classifier, in milliseconds for one image.
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(_RATES, (0.0, 1.0)),
@@ -127,12 +137,21 @@ TABLES: dict[str, tuple[str, ...]] = {
     "clusters": ("silhouette", "knn_purity"),
     "reference": _KEPT,
     "robustness": ("accuracy", "restart_share", "zero_gradient_share"),
+    "natural": ("accuracy",),
+    "detection": ("auc", "tpr"),
     "time": ("ms_per_image",),
     "validation": ("accuracy", "agreement", "success_rate", "mean_l2", "mean_linf"),
     "attacks": ("success_rate", "mean_l2", "mean_linf"),
 }
 # The norms of table "robustness", whose rows say norm and epsilon.
-NORMS = {"linf": "L<sub>∞</sub>", "l2": "L<sub>2</sub>"}
+NORMS = {"linf": "L<sub>∞</sub>", "l2": "L<sub>2</sub>", "l0": "L<sub>0</sub>"}
+# Those of table "detection", and the images that a row is about.
+DETECTORS = {
+    "l1": "‖x − purify(x)‖<sub>1</sub>",
+    "l2": "‖x − purify(x)‖<sub>2</sub>",
+    "latent": "distance of the code from the nearest class’s mean",
+}
+AMONG = ("all", "fooling")
 # What the rows of table "clusters" say of themselves, key -> its values.
 CLUSTER_PARAMETERS = {
     "of": ("test", "adversarial", "output", "latent"),

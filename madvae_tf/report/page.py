@@ -10,12 +10,14 @@ from madvae_tf.report import (
     black_box,
     clusters,
     diagram,
+    explorer,
     facts,
     figures,
     gallery,
     markup,
     reference,
     robustness,
+    scripting,
     strips,
     timing,
     tuning,
@@ -50,9 +52,12 @@ def build_page(
         _section("attack-settings", "The attacks", _attacks(rows, run)),
         _section("black-box", "Table 3: black-box attacks", black_box.section(rows)),
         _section("baselines", "Table 4 and baselines", baselines.section(rows, run)),
-        _section("robustness", "Attackers who know of the defence", robustness.section(rows, warnings)),
+        _section(
+            "robustness", "Attackers who know of the defence", robustness.section(rows, warnings, files)
+        ),
         _section("reference", "Why the paper’s figures are lower", reference.section(rows)),
         _section("confusion", "Tables 2, 8, 9 and 10: which classes are confused", _confusions(rows)),
+        _section("explorer", "Gallery: one digit, one attack, one variant", explorer.section(images, run)),
         _section(
             "images",
             "Figures 7 to 11: what the purifiers see and draw",
@@ -71,12 +76,13 @@ def build_page(
         _section("warnings", "Warnings", facts.warning_list(warnings)),
         _section("reproduce", "How to reproduce this page", facts.reproduce(run)),
     ]
+    script = scripting.source()
     page = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{scripting.policy(script)}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{CSS}</style></head>\n<body><main>\n"
         + "\n".join(part for part in sections if part)
-        + "\n</main></body></html>\n"
+        + f"\n</main><script>{script}</script></body></html>\n"
     )
     return page, files
 

@@ -1,12 +1,10 @@
-"""Attacks on whole systems: a table for each budget, the curves that must fall, restarts and gradients, and the checklist.
+"""Attacks on whole systems: a table for each budget, the curves that must fall, restarts and gradients, and what comes without an attacker."""
 
-The checklist is Carlini et al. 2019, "On Evaluating Adversarial Robustness", filled from the rows alone: what was not measured is said so.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from madvae_tf.report import words
+from madvae_tf.report import checklist, detection, natural, words
+from madvae_tf.report.curves import curve
 from madvae_tf.report.grids import GRID, Block, cell, head_of
 from madvae_tf.report.markup import DASH, attack_title, figure, kept, number, table, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, Row
@@ -16,17 +14,19 @@ from madvae_tf.report.seeds import mean_rows
 _WORST, _CURVE = "worst_case", "pgd_curve"
 
 
-def section(rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    """Everything of table "robustness"; nothing without rows."""
+def section(rows: Sequence[Row], warnings: Sequence[Any], files: dict[str, bytes]) -> str:
+    """Everything of tables "robustness", "natural" and "detection"; nothing without rows. Figures go to `files`."""
     found = mean_rows([row for row in rows if row["table"] == "robustness"])
+    beside = natural.section(rows) + detection.section(rows, files)
     if not found:
-        return ""
+        return beside
     balls = sorted(
         {(row["parameters"]["norm"], row["parameters"]["epsilon"]) for row in found},
         key=lambda ball: (list(NORMS).index(ball[0]), ball[1]),
     )
     tables = [_ball(found, norm, epsilon) for norm, epsilon in balls]
-    return "".join([*tables, _curves(found), _sanity(found), _checklist(found, warnings)])
+    listed = checklist.section(rows, warnings)
+    return "".join([*tables, _curves(found), _sanity(found), beside, listed])
 
 
 def _of_ball(rows: Sequence[Row], norm: str, epsilon: float) -> list[Row]:
@@ -67,6 +67,7 @@ def _ball(rows: Sequence[Row], norm: str, epsilon: float) -> str:
     caption = (
         f"<b>{NORMS[norm]} budget {epsilon:g}.</b> Accuracy against the label with its 95% Wilson interval. “then” columns: AutoAttack’s "
         "sequence, each attack on what the former left. Worst case: an image counts as right only if no attack of the line fooled it; "
+        "an attack with a smaller n met so many of the images only, and the others count as right under it; "
         f"“of all” takes every threat model’s attacks together.{words.several_seeds(found)} {words.evidence(found)}."
     )
     return table(name, caption, ["Defence", *map(attack_title, columns)], body, attributes=GRID)
@@ -109,6 +110,10 @@ def _curves(rows: Sequence[Row]) -> str:
             f"right{', and at 0.5, where any image can be made grey, to chance' if axis == 'epsilon' else ''}. {words.evidence(own)}."
         )
         head = ["Defence", *(f"{title} {place:g}" for place in places)]
+        title = "budget (L<sub>∞</sub>)" if axis == "epsilon" else f"steps{budget}"
+        drawn = f"<b>Curve of the accuracy under PGD by {title}.</b> Bands: 95% Wilson intervals. {words.evidence(own)}."
+        places_of = {"epsilon": "budget ε (L∞)", "steps": "steps"}
+        parts.append(curve(f"curve-by-{axis}", own, places_of[axis], drawn))
         parts.append(table(f"robustness-by-{axis}", caption, head, body, attributes=GRID))
     return "".join(parts)
 
@@ -140,51 +145,3 @@ def _sanity(rows: Sequence[Row]) -> str:
     return table(
         "robustness-sanity", caption, ["Defence", "Where", "What", "Share", "n"], body, attributes=GRID
     )
-
-
-def _checklist(rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    """Questions of the checklist and what the rows answer."""
-    accuracy = [row for row in rows if row["metric"] == "accuracy"]
-    attacks = {row["attack"] for row in accuracy}
-    models = {row["threat_model"] for row in accuracy if row["defense"] != "none"}
-    alone = [row for row in accuracy if (row["defense"], row["attack"]) == ("none", _WORST)]
-    highest = max((row["value"] for row in alone), default=None)
-    said = " ".join(map(str, warnings))
-
-    def measured(names: Iterable[str]) -> str:
-        wanted = attacks & set(names)
-        return _listed([attack_title(name).removeprefix("then ") for name in ATTACKS if name in wanted])
-
-    answers = {
-        "Is the attacker’s knowledge stated, and has one who knows everything been tried?": (
-            f"Measured for defences: {_listed([name for name in THREAT_MODELS if name in models])}."
-        ),
-        "Do the attacks break the undefended classifier?": (
-            "Not measured."
-            if highest is None
-            else f"It keeps at most {number(highest)} in the worst case of a budget."
-        ),
-        "Adaptive attacks around gradients that mislead?": measured(
-            name for name in ATTACKS if name.startswith(("bpda", "eot", "latent", "overpowered"))
-        ),
-        "Attacks without gradients?": measured(("square",)),
-        "Several losses, iterations to convergence, restarts?": measured(
-            ("pgd_restarts", "apgd_ce_restarts", "apgd_margin", "apgd_dlr", "apgd_ce", "apgd_t")
-        ),
-        "The AutoAttack standard set?": measured(("autoattack_standard",)),
-        "Accuracy against budget, up to chance?": measured((_CURVE,)),
-        "Does white-box beat black-box, more knowledge less, more steps fewer?": (
-            "Warnings of this page say where not."
-            if any(sign in said for sign in ("beats", "mislead", "more attack", "above chance", "vanish"))
-            else "No check found otherwise."
-        ),
-        "Per-image worst case over all attacks?": measured((_WORST,)),
-    }
-    items = "".join(
-        f"<div><dt>{question}</dt><dd>{answer}</dd></div>" for question, answer in answers.items()
-    )
-    return f'<h3>Checklist</h3><dl class="notes">{items}</dl>'
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "Not measured"

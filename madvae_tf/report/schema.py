@@ -7,11 +7,13 @@ from typing import Any
 
 from madvae_tf.errors import UserError, lookup
 from madvae_tf.report.names import (
+    AMONG,
     ATTACKS,
     BLACK_BOX_TABLES,
     CLUSTER_PARAMETERS,
     CONFUSION_TABLES,
     DEFENSES,
+    DETECTORS,
     FIELDS,
     IDENTITY,
     NORMS,
@@ -134,6 +136,17 @@ def _required_parameters(row: Mapping[str, Any]) -> list[tuple[str, Callable[[An
             ("norm", NORMS.__contains__, f"one of: {', '.join(NORMS)}"),
             ("epsilon", _is_distance, "a number >= 0"),
         ]
+    if table == "detection":
+        needed = [
+            ("detector", DETECTORS.__contains__, f"one of: {', '.join(DETECTORS)}"),
+            ("among", AMONG.__contains__, f"one of: {', '.join(AMONG)}"),
+        ]
+        return needed + ([("fpr", _is_share, "a number in [0, 1]")] if row["metric"] == "tpr" else [])
+    if table == "natural" and row["attack"] == "corruption":
+        return [
+            ("kind", _is_name, "a non-empty string"),
+            ("severity", _is_positive, "an integer >= 1"),
+        ]
     if table == "time":
         return [("batch", _is_positive, "an integer >= 1")]
     return []
@@ -179,6 +192,10 @@ def _is_positive(value: Any) -> bool:
 
 def _is_distance(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _is_share(value: Any) -> bool:
+    return _is_distance(value) and value <= 1
 
 
 def _is_name(value: Any) -> bool:

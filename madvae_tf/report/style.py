@@ -77,7 +77,51 @@ figcaption b{color:var(--ink)}
 #verdict{max-width:46rem}
 .bar{display:block;height:.75rem;min-width:2px;background:var(--accent);border-radius:2px;margin-top:.25rem}
 #stages td:nth-child(4){width:32%;min-width:5rem}
+.downloads{margin:.15rem 0 0;font-size:.8rem}
+.downloads a{margin-right:.6rem}
+a:focus-visible,button:focus-visible,select:focus-visible,.scroll:focus-visible{outline:3px solid var(--accent);
+outline-offset:2px}
+.sort{font:inherit;font-weight:inherit;color:inherit;background:none;border:0;padding:0;text-align:inherit;cursor:pointer}
+.sort::after{content:"\\a0↕";color:var(--soft);font-size:.8em}
+.sort:hover{color:var(--accent)}
+[aria-sort=ascending] .sort::after{content:"\\a0↑";color:var(--accent)}
+[aria-sort=descending] .sort::after{content:"\\a0↓";color:var(--accent)}
+.sort-list{display:none}
+.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);margin:0}
+select{font:inherit;color:inherit;background:var(--card);border:1px solid var(--soft);border-radius:6px;padding:.3rem .4rem;
+max-width:100%}
+.picks{display:flex;flex-wrap:wrap;gap:.5rem 1.2rem;margin:.6rem 0}
+.trio{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:.8rem;max-width:38rem}
+.trio figure{margin:0}
+.trio canvas{display:block;width:100%;height:auto;image-rendering:pixelated;background:#000;border:3px solid var(--line);
+border-radius:6px}
+.trio .wrong canvas{border-color:rgb(var(--miss))}
+.trio .answer{display:block}
+.trio .wrong .answer{color:var(--warn);font-weight:600}
+#explorer-probabilities{max-width:38rem;margin-top:.8rem;table-layout:fixed}
+#explorer-probabilities th:first-child{width:4.5rem}
+#explorer-probabilities caption{caption-side:bottom;text-align:left;color:var(--soft);padding-top:.4rem}
+#explorer-probabilities th,#explorer-probabilities td{padding:.12rem .5rem}
+#explorer-probabilities td{background:linear-gradient(to right,rgb(var(--hit)/.35) calc(100%*var(--p,0)),transparent 0)}
+#explorer-probabilities .top{font-weight:700}
+.truth th::after{content:" ●";color:var(--accent)}
+.curve svg{display:block;width:100%;height:auto}
+.curve text{font-size:14px;fill:var(--ink)}
+.curve .rule{stroke:var(--line)}
+.curve-line{fill:none;stroke:var(--c);stroke-width:2.2}
+.curve .band{fill:var(--c);opacity:.16}
+.curve .point circle{fill:var(--c)}
+.curve .point .target{fill:transparent}
+.curve .point:focus{outline:none}
+.curve .point.shown circle:not(.target),.curve .point:focus circle:not(.target){stroke:var(--ink);stroke-width:3}
+.curve .keys{list-style:none;padding:0;margin:.3rem 0;font-size:.82rem;display:flex;flex-wrap:wrap;gap:.2rem 1rem}
+.curve .keys svg{display:inline-block;width:34px;vertical-align:middle}
+.curve output{display:block;min-height:1.6em;font-size:.86rem}
 @media screen and (max-width:640px){
+.sort-list{display:block;font-size:.86rem;margin:.4rem 0}
+.cards thead .sort{display:none}
+.downloads a{display:inline-block;padding:.35rem .6rem .35rem 0}
+.trio{gap:.4rem}
 h1{font-size:1.4rem}
 .pipeline{grid-template-columns:minmax(0,1fr)}
 .cards,.cards tbody,.cards tr,.cards th,.cards td{display:block;max-width:none!important}
@@ -131,7 +175,8 @@ figure{max-width:84mm;margin:.6rem 0}
 .gallery{grid-template-columns:1fr 1fr;gap:0 5mm}
 .pipeline{grid-template-columns:58mm 1fr;font-size:8.5pt}
 .pipeline dt{margin-top:.35rem}
-.hit,.miss,.bar,.note,.warn{-webkit-print-color-adjust:exact;print-color-adjust:exact}
+.downloads,.sort-list,.sort::after,.picks,.curve output{display:none}
+.hit,.miss,.bar,.note,.warn,#explorer-probabilities td{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 a{color:inherit;text-decoration:none}
 }
 """

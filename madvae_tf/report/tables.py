@@ -24,6 +24,7 @@ from madvae_tf.report.seeds import mean_rows, seeds_of
 CLASSES = 10
 # The tables with a section of their own.
 SHOWN_TABLES = {"table1", "table4", "attacks", "baselines", "clusters", "reference", "robustness", "time"}
+SHOWN_TABLES |= {"natural", "detection"}
 SHOWN_TABLES |= {*CONFUSION_TABLES, *BLACK_BOX_TABLES}
 
 

@@ -5,7 +5,19 @@ print(evaluate(logits_fn, images, labels, suites=[auto_attack("linf", 0.3)]).sum
 """
 
 from madvae_tf.robustness.evaluation import Evaluation, evaluate
-from madvae_tf.robustness.suites import SUITES, Suite, Trial, auto_attack, gradient_suite, overpowered
+from madvae_tf.robustness.suites import (
+    SUITES,
+    Suite,
+    Trial,
+    auto_attack,
+    decision,
+    gradient_suite,
+    joint,
+    natural,
+    one_pixel,
+    overpowered,
+    score,
+)
 from madvae_tf.robustness.threat_models import (
     THREAT_MODELS,
     expectation,
@@ -21,11 +33,16 @@ __all__ = [
     "Suite",
     "Trial",
     "auto_attack",
+    "decision",
     "evaluate",
     "expectation",
     "gradient_suite",
+    "joint",
     "latent_matching",
+    "natural",
+    "one_pixel",
     "overpowered",
+    "score",
     "straight_through",
     "target_of",
 ]

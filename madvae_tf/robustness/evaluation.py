@@ -18,6 +18,8 @@ from madvae_tf.progress import progress_bar, silent
 from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
 from madvae_tf.robustness.suites import Suite, Trial, auto_attack
 
+_WORTH_CUTTING = 32
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
@@ -27,12 +29,14 @@ class Outcome:
         suite, trial: which.
         right: bool (n,), classified right after it; in a sequential suite after it and all before it.
         left: for each of its runs (restarts, targets), how many were right after it.
+        attacked: bool (n,), the images that it was tried on; None: all.
     """
 
     suite: Suite
     trial: Trial
     right: np.ndarray
     left: tuple[int, ...]
+    attacked: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,8 +179,9 @@ def _run_trial(
         bar.update(n - len(waiting) - int(state.visited.sum()))
         for start in range(0, len(waiting), batch_size):
             rows = waiting[start : start + batch_size]
+            size = _padded(len(rows), batch_size)
             # A run of a repeated attack folds its own number in; an attack without runs has one.
-            found = run_attack(runs[number], attacked, images[rows], labels[rows], drawn, batch_size)
+            found = run_attack(runs[number], attacked, images[rows], labels[rows], drawn, size)
             state.right[rows] = batched(system, found.x_adv, batch_size).argmax(axis=1) == labels[rows]
             state.visited[rows] = True
             file.save(state)
@@ -185,6 +190,16 @@ def _run_trial(
         state.visited[:] = False
         file.save(state)
     return state
+
+
+def _padded(count: int, batch_size: int) -> int:
+    """What a chunk is padded to: the batch size, or a quarter of it where that is enough.
+
+    Few images are left of a defence that falls; a full batch of their copies would cost what a full batch costs. Small batches are not worth
+    compiling once more.
+    """
+    quarter = -(-batch_size // 4)
+    return quarter if count <= quarter and batch_size >= _WORTH_CUTTING else batch_size
 
 
 def _checked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

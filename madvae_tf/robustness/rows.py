@@ -10,6 +10,7 @@ from madvae_tf.robustness.evaluation import Evaluation
 from madvae_tf.robustness.sanity import restart_share
 
 TABLE = "robustness"
+NATURAL = "natural"
 WORST = "worst_case"
 
 
@@ -29,7 +30,7 @@ def evaluation_rows(
         parameters = {**ball, **outcome.trial.attack.parameters, "gradient": outcome.trial.gradient}
         if outcome.suite.sequential:
             parameters |= {"after": outcome.suite.name}
-        row = accuracy_row(outcome.right, outcome.trial.label, common, parameters)
+        row = accuracy_row(outcome.right, outcome.trial.title, common, parameters)
         rows.append(row)
         share = restart_share(outcome, before)
         if share is not None and len(outcome.left) > 1:
@@ -56,6 +57,25 @@ def accuracy_row(
 ) -> Row:
     """One row of table "robustness" from who was right."""
     return rate_row(TABLE, "accuracy", right, {**common, "attack": attack, "parameters": dict(parameters)})
+
+
+def natural_rows(found: Evaluation, common: Mapping[str, Any]) -> list[Row]:
+    """Accuracy without an attack and after every trial, table "natural": what asks the system is end-to-end, a corruption asks nobody.
+
+    Args:
+        common: dataset, defense, seed.
+    """
+    rows = []
+    for attack, parameters, right in [
+        ("none", {}, found.clean),
+        *((o.trial.title, o.trial.attack.parameters, o.right) for o in found.outcomes),
+    ]:
+        asks = attack == "rotation_translation"
+        named = {**common, "threat_model": "end_to_end" if asks else "oblivious"}
+        rows.append(
+            rate_row(NATURAL, "accuracy", right, {**named, "attack": attack, "parameters": parameters})
+        )
+    return rows
 
 
 def curve_rows(

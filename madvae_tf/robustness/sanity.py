@@ -14,13 +14,16 @@ from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.objectives import ascent
 from madvae_tf.evaluate import batched, wilson_interval
 from madvae_tf.robustness.evaluation import Evaluation, Outcome, evaluate
-from madvae_tf.robustness.suites import Suite, Trial
+from madvae_tf.robustness.suites import QUERY_ATTACKS, Suite, Trial
 
 EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 STEPS = (1, 5, 10, 20, 50, 100)
 CHANCE = 0.1
 # Shares of the images from which on a sanity figure is a warning.
 _VANISHED, _GAP = 0.05, 0.02
+_QUERY_TITLES: dict[str, str] = dict(
+    zip(QUERY_ATTACKS, ("Square", "HopSkipJump", "SPSA", "SimBA", "Single Pixel"), strict=True)
+)
 
 
 def _pgd(epsilon: float, iterations: int) -> RestartedPGD:
@@ -148,17 +151,23 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
     if end is None:
         return warnings
     # In a sequence a query-only attack comes last: what it still finds, no gradient attack found.
-    queries = [o for o in end.outcomes if o.trial.attack.name == "square"]
-    others = [o.right for o in end.outcomes if o.trial.attack.name != "square"]
-    if queries and others:
+    queries = [o for o in end.outcomes if o.trial.attack.name in QUERY_ATTACKS]
+    others = [o.right for o in end.outcomes if o.trial.attack.name not in QUERY_ATTACKS]
+    for query in queries if others else ():
         stood = np.logical_and.reduce(others)
-        lost = float((stood & ~np.logical_and.reduce([o.right for o in queries])).mean())
+        tried = np.ones_like(stood) if query.attacked is None else query.attacked
+        lost = float((stood & ~query.right)[tried].mean())
         if lost > _GAP:
+            name = _QUERY_TITLES[query.trial.attack.name]
             warnings.append(
-                f"black-box beats white-box: Square fools {lost:.4f} of the images that no gradient attack fooled."
+                f"black-box beats white-box: {name} fools {lost:.4f} of the images that no gradient attack fooled."
             )
     bpda = [o.right for o in end.outcomes if o.trial.gradient == "identity"]
-    exact = [o.right for o in end.outcomes if o.trial.gradient == "exact" and o.trial.attack.name != "square"]
+    exact = [
+        o.right
+        for o in end.outcomes
+        if o.trial.gradient == "exact" and o.trial.attack.name not in QUERY_ATTACKS
+    ]
     if bpda and exact:
         stood = np.logical_and.reduce(exact)
         lost = float((stood & ~np.logical_and.reduce(bpda)).mean())

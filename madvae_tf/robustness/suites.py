@@ -6,13 +6,20 @@ one run each, each on what the former left. Its name is carried with these numbe
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from madvae_tf.attacks import Attack
 from madvae_tf.attacks.apgd import APGD
+from madvae_tf.attacks.corruptions import CORRUPTIONS, SEVERITIES, Corruption
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
+from madvae_tf.attacks.hop_skip_jump import HopSkipJump
+from madvae_tf.attacks.joint import JointAPGD, JointPGD
 from madvae_tf.attacks.overpowered import Overpowered
+from madvae_tf.attacks.simba import MOST, SimBA
+from madvae_tf.attacks.single_pixel import SinglePixel
+from madvae_tf.attacks.spatial import RotationTranslation
+from madvae_tf.attacks.spsa import SPSA
 from madvae_tf.attacks.square import Square
 from madvae_tf.errors import UserError
 
@@ -20,6 +27,9 @@ STANDARD = "autoattack_standard"
 SMALLER = "autoattack_smaller"
 _STANDARD_NUMBERS = {"iterations": 100, "restarts": 1, "targets": 9, "queries": 5000}
 GRADIENTS = ("exact", "identity", "expectation", "latent")
+# What asks for labels or values only.
+QUERY_ATTACKS = ("square", "hop_skip_jump", "spsa", "simba", "single_pixel")
+_SIMBA_STEP = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Trial:
     """One attack of a suite.
 
     Attributes:
-        label: its name in rows and files.
+        label: its name in rows and files; what follows an "@" sets trials of one name apart and is not in rows.
         attack: with its parameters.
         gradient: exact, identity (BPDA), expectation (EOT) or latent (latent matching): which of the targets it is given.
     """
@@ -41,6 +51,11 @@ class Trial:
             raise UserError(
                 f"Invalid gradient of {self.label}: received {self.gradient!r}, expected one of {', '.join(GRADIENTS)}."
             )
+
+    @property
+    def title(self) -> str:
+        """The label without what follows an "@"."""
+        return self.label.partition("@")[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +140,66 @@ def overpowered(epsilon: float = 4.0, iterations: int = 200, restarts: int = 20)
     return Suite("overpowered", (Trial("overpowered", attack),))
 
 
+def decision(norm: str = "linf", epsilon: float = 0.3, queries: int = 20_000) -> Suite:
+    """HopSkipJump: labels only, at most `queries` of them for an image."""
+    return Suite(
+        "decision", (Trial("hop_skip_jump", HopSkipJump(norm=norm, epsilon=epsilon, queries=queries)),)
+    )
+
+
+def score(norm: str = "linf", epsilon: float = 0.3, queries: int = 12_800) -> Suite:
+    """SPSA and SimBA: logits only, at most `queries` of them for an image, each on all images."""
+    own = {"norm": norm, "epsilon": epsilon}
+    # A pixel is changed once, so that in L-infinity the whole budget is allowed to each; in L2 the authors' step.
+    step = epsilon if norm == "linf" else min(_SIMBA_STEP, epsilon)
+    return Suite(
+        "score",
+        (
+            Trial("spsa", SPSA(**own, queries=queries, samples=min(128, 2 * ((queries - 2) // 2)))),
+            Trial("simba", SimBA(**own, step=step, queries=min(queries, MOST))),
+        ),
+    )
+
+
+def joint(
+    norm: str = "linf",
+    epsilon: float = 0.3,
+    iterations: int = 100,
+    restarts: int = 2,
+    weights: Sequence[float] = (0.1, 1.0, -0.1),
+) -> Suite:
+    """The joint loss with each weight: APGD, and PGD with the first one. The system needs `purify`."""
+    own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts}
+    step_size = max(epsilon * 4 / 3 / min(iterations, 40), 1e-6)
+    trials = [Trial(f"joint_apgd@{weight:g}", JointAPGD(**own, weight=weight)) for weight in weights]
+    first = [
+        Trial("joint_pgd", JointPGD(**own, step_size=step_size, weight=weight)) for weight in weights[:1]
+    ]
+    return Suite("joint", (*first, *trials))
+
+
+def one_pixel() -> Suite:
+    """Every pixel of an image black and white, one at a time."""
+    return Suite("one_pixel", (Trial("one_pixel", SinglePixel(exhaustive=True)),))
+
+
+def natural(severities: Sequence[int] = SEVERITIES) -> Suite:
+    """The worst rotation and translation of a grid, and every common corruption in each severity."""
+    corrupted = [
+        Trial(f"corruption@{kind}-{severity}", Corruption(kind=kind, severity=severity))
+        for kind in CORRUPTIONS
+        for severity in severities
+    ]
+    return Suite("natural", (Trial("rotation_translation", RotationTranslation()), *corrupted))
+
+
 SUITES: dict[str, Callable[..., Suite]] = {
     "gradient": gradient_suite,
     "autoattack": auto_attack,
     "overpowered": overpowered,
+    "decision": decision,
+    "score": score,
+    "joint": joint,
+    "one_pixel": one_pixel,
+    "natural": natural,
 }

@@ -4,18 +4,28 @@
 `train_step` and the same Keras callbacks.
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 from absl import logging
 
+from madvae_tf.errors import UserError
+from madvae_tf.training import profiling
+from madvae_tf.training.cluster import LOST, join, newest_common, share
+
 Logs = dict[str, float]
 
 
 def default_strategy() -> tf.distribute.Strategy:
-    """MirroredStrategy over the accelerators (or logical CPUs) when more than one is visible, else one device."""
+    """MirroredStrategy over the accelerators (or logical CPUs) when more than one is visible, else one device.
+
+    Where TF_CONFIG names several workers, the strategy over all of them (`cluster`).
+    """
+    if (joined := join()) is not None:
+        return joined
     for kind in ("GPU", "CPU"):
         devices = tf.config.list_logical_devices(kind)
         if len(devices) > 1:
@@ -54,23 +64,28 @@ def train(
     trainer.optimizer.build(trainer.trainable_variables)
     checkpoint = tf.train.Checkpoint(trainer=trainer, optimizer=trainer.optimizer)
     manager = tf.train.CheckpointManager(checkpoint, str(checkpoint_folder), max_to_keep=2)
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
+    together = join() is strategy
+    restore_newest(checkpoint, manager, [*trainer.variables, *trainer.optimizer.variables])
     start = int(trainer.optimizer.iterations.numpy())
     if start:
         logging.info("Resuming at step %d of %d.", start, total)
 
-    @tf.function
-    def replicated_step(batch):
-        values = strategy.run(trainer.train_step, args=(batch,))
-        return {name: strategy.reduce("SUM", value, axis=None) for name, value in values.items()}
-
-    watchers = keras.callbacks.CallbackList(list(callbacks), model=trainer)
+    replicated_step = compiled_step(trainer, strategy)
+    watchers = keras.callbacks.CallbackList([*callbacks, *profiling.callbacks()], model=trainer)
     watchers.set_params({"steps": steps_per_epoch, "epochs": epochs, "verbose": 0})
     watchers.on_train_begin({"step": start})
-    batches = iter(strategy.experimental_distribute_dataset(dataset(start))) if start < total else iter(())
+    distribute = functools.partial(share, strategy) if together else strategy.experimental_distribute_dataset
+    batches = iter(distribute(dataset(start))) if start < total else iter(())
     for step in range(start, total):
-        logs = {name: float(value) for name, value in replicated_step(next(batches)).items()}
+        try:
+            logs = {name: float(value) for name, value in replicated_step(next(batches)).items()}
+        except LOST as error:
+            if not together:
+                raise
+            raise UserError(
+                f"Training stopped at step {step} of {total}: a worker was lost ({type(error).__name__}); start all workers "
+                "again: they go on from the last checkpoint."
+            ) from error
         watchers.on_train_batch_end(step, logs)
         done = step + 1
         if done % steps_per_epoch == 0:
@@ -82,6 +97,49 @@ def train(
             manager.save(checkpoint_number=done)
     watchers.on_train_end()
     return start
+
+
+def restore_newest(
+    checkpoint: tf.train.Checkpoint, manager: tf.train.CheckpointManager, variables: Sequence[keras.Variable]
+) -> None:
+    """Restores the newest checkpoint that is whole; without one, `variables` keep the values that they have.
+
+    Of several workers, the newest that all of them have.
+
+    A damaged one is passed over with a warning: what was trained since the one before is trained again.
+    """
+    # A restore that fails half-way has assigned some of them.
+    initial = [variable.numpy() for variable in variables] if manager.checkpoints else []
+    paths = list(reversed(manager.checkpoints))
+    if (joined := join()) is not None:
+        common = newest_common(joined, int(paths[0].rpartition("-")[2]) if paths else 0)
+        paths = [path for path in paths if int(path.rpartition("-")[2]) == common]
+        if common and not paths:
+            raise UserError(
+                f"Checkpoint {common} of another worker is not here; remove the checkpoints of all workers."
+            )
+    for path in paths:
+        try:
+            checkpoint.restore(path).assert_existing_objects_matched()
+            return
+        except (tf.errors.OpError, ValueError, AssertionError) as error:
+            cause = " ".join(str(error).split())[:200]
+            logging.warning("The checkpoint %s is damaged (%s); it is passed over.", path, cause)
+            for variable, value in zip(variables, initial, strict=True):
+                variable.assign(value)
+
+
+def compiled_step(
+    trainer: keras.Model, strategy: tf.distribute.Strategy
+) -> Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]:
+    """One training step on every replica of `strategy`: a batch of the global size -> the logged values, summed over replicas."""
+
+    @tf.function
+    def step(batch):
+        values = strategy.run(trainer.train_step, args=(batch,))
+        return {name: strategy.reduce("SUM", value, axis=None) for name, value in values.items()}
+
+    return step
 
 
 def evaluate_steps(trainer: keras.Model, dataset: tf.data.Dataset) -> Logs:

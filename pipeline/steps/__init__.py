@@ -7,8 +7,9 @@ from pipeline.steps.adopt import adopt_classifier
 from pipeline.steps.black_box import attack_substitute, extract_and_attack
 from pipeline.steps.clusters import measure_clusters
 from pipeline.steps.data import adopt_data, fetch_data, generate_adversarial_set, prepare_data
+from pipeline.steps.detection import measure_detection
 from pipeline.steps.outcome import evaluate_defense, export_defense, write_report
-from pipeline.steps.robustness import attack_system, check_sanity, take_worst
+from pipeline.steps.robustness import attack_naturally, attack_system, check_sanity, take_worst
 from pipeline.steps.timing import time_defenses
 from pipeline.steps.training import train_classifier, train_defense
 from pipeline.steps.tune import tune_weights
@@ -16,6 +17,7 @@ from pipeline.steps.tune import tune_weights
 __all__ = [
     "adopt_classifier",
     "adopt_data",
+    "attack_naturally",
     "attack_substitute",
     "attack_system",
     "check_sanity",
@@ -25,6 +27,7 @@ __all__ = [
     "fetch_data",
     "generate_adversarial_set",
     "measure_clusters",
+    "measure_detection",
     "prepare_data",
     "take_worst",
     "time_defenses",

@@ -2,8 +2,9 @@
 
 import zlib
 from pathlib import Path
+from typing import Any
 
-from pipeline import artifacts
+from pipeline import artifacts, engines
 from pipeline.runner import Context
 from pipeline.steps.common import ARRAYS, attack_target, splits_of, start_anew
 
@@ -49,27 +50,33 @@ def adopt_data(path: Path, context: Context) -> None:
 
 
 def generate_adversarial_set(context: Context) -> None:
-    """Attacks one split with one setting: a set of shards in the artifact's folder."""
-    from madvae_tf.attacks import ATTACKS
-    from madvae_tf.data.generate import draw_rows, generate_set
+    """Attacks one split with one setting: a set of shards in the artifact's folder, made by the engine of this run."""
     from madvae_tf.progress import progress_bar
+
+    work = set_work(context)
+    missing = work.missing()
+    title = f"{context.config['split']} {context.config['attack']}"
+    with progress_bar(len(work.rows), title, "image", done=len(work.rows) - work.images_in(missing)) as bar:
+        engines.current().make(context, work, missing, bar.update)
+    work.finish()
+
+
+def set_work(context: Context) -> Any:
+    """The `SetWork` of a stage "attack": what the stage itself makes, and any worker of an engine."""
+    from madvae_tf.attacks import ATTACKS
+    from madvae_tf.data.generate import SetWork, draw_rows
 
     settings = context.config
     split = splits_of(context)[settings["split"]]
     purpose = [zlib.crc32(name.encode()) for name in settings["draw"]]
-    rows = draw_rows(len(split), settings["images"], settings["seed"], *purpose)
-    attack = ATTACKS[settings["attack"]](**settings["parameters"])
-    title = f"{settings['split']} {settings['attack']}"
-    with progress_bar(len(rows), title, "image") as bar:
-        generate_set(
-            context.folder,
-            attack,
-            attack_target(context.inputs["classifier"], settings["precision"]),
-            split,
-            rows,
-            settings["seed"],
-            settings["batch_size"],
-            settings["shard_size"],
-            {"dataset": settings["dataset"], "split": settings["split"]},
-            bar.update,
-        )
+    return SetWork(
+        folder=context.folder,
+        attack=ATTACKS[settings["attack"]](**settings["parameters"]),
+        target=attack_target(context.inputs["classifier"], settings["precision"]),
+        split=split,
+        rows=draw_rows(len(split), settings["images"], settings["seed"], *purpose),
+        seed=settings["seed"],
+        batch_size=settings["batch_size"],
+        shard_size=settings["shard_size"],
+        metadata={"dataset": settings["dataset"], "split": settings["split"]},
+    )

@@ -8,13 +8,20 @@ from pipeline import artifacts
 from pipeline.runner import Context
 from pipeline.steps.common import defended, load_classifier, load_model, read_json, splits_of, start_anew
 
+# Images of each test set whose latent codes TensorBoard's projector shows.
+_POINTS = 100
+
 
 def evaluate_defense(context: Context) -> None:
-    """One defence (or none) on every test set: `rows.json`, `predictions.npz`, `images.npz`."""
+    """One defence (or none) on every test set: `rows.json`, `predictions.npz`, `images.npz`.
+
+    With details also `tensorboard/`: confusion matrices, and the latent codes of a defence that has them.
+    """
     import numpy as np
     import tensorflow as tf
+    from scipy.special import softmax
 
-    from madvae_tf import evaluate
+    from madvae_tf import boards, evaluate
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import to_float
@@ -46,12 +53,14 @@ def evaluate_defense(context: Context) -> None:
     rows: list[dict[str, Any]] = []
     predictions: dict[str, Any] = {}
     images: dict[str, Any] = {}
+    points: dict[str, list[Any]] = {"image": [], "label": [], "predicted": [], "attack": []}
     with progress_bar(len(tests), f"evaluate {settings['defense']}", "set") as bar:
         for name, test in tests.items():
             picked = evenly_spaced(len(test), settings["images"])
             x_adv, index = test.gather(picked)
             clean, label = to_float(split.images[index]), test.labels[picked]
-            predicted = evaluate.batched(logits, x_adv, size).argmax(axis=1)
+            found = evaluate.batched(logits, x_adv, size)
+            predicted = found.argmax(axis=1)
             clean_predicted = evaluate.batched(undefended, clean, size).argmax(axis=1)
             parameters = {**test.metadata["parameters"], **settings["note"]}
             named = {**common, "attack": name, "parameters": parameters}
@@ -64,11 +73,16 @@ def evaluate_defense(context: Context) -> None:
             if settings["defense"] == "none" and name != "none":
                 rows += evaluate.attack_rows(x_adv, clean, predicted, label, named)
             predictions |= {f"{name}/predicted": predicted, f"{name}/label": label, f"{name}/index": index}
+            some = evenly_spaced(len(label), _POINTS)
+            values = (x_adv[some], label[some], predicted[some], np.full(len(some), name))
+            for column, value in zip(points.values(), values, strict=True):
+                column.append(value)
             places = np.flatnonzero(np.isin(index, shown))
             places = places[np.argsort(label[places])]
             if len(places) and len(places) == len(shown):
                 images |= {"clean": clean[places], "label": label[places]}
                 images[f"prediction/{settings['defense']}/{name}"] = predicted[places]
+                images[f"probabilities/{settings['defense']}/{name}"] = softmax(found[places], axis=1)
                 if system.purify is None:
                     images[f"adversarial/{name}"] = x_adv[places]
                 else:
@@ -83,6 +97,19 @@ def evaluate_defense(context: Context) -> None:
             for field in ("predicted", "label")
         )
         rows += evaluate.confusion_rows(predicted, label, common)
+    if settings["details"]:
+        board = context.folder / "tensorboard"
+        matrices = {
+            name: boards.confusion_matrix(predictions[f"{name}/predicted"], predictions[f"{name}/label"])
+            for name in tests
+        }
+        boards.write_confusions(board, matrices)
+        if system.encode is not None:
+            columns = {name: np.concatenate(values) for name, values in points.items()}
+            seen = columns.pop("image")
+            boards.write_projector(
+                board, evaluate.batched(tf.function(system.encode), seen, size), columns, seen
+            )
     np.savez(context.folder / "predictions.npz", **predictions)
     np.savez(context.folder / "images.npz", **images)
     artifacts.write_json(context.folder / "rows.json", rows)
@@ -114,12 +141,12 @@ def write_report(context: Context) -> None:
         if name.startswith(("evaluate:", "black_box:", "clusters:", "robustness:")) or name == "time":
             rows += read_json(folder / "rows.json")
         if name.startswith("evaluate:"):
-            with np.load(folder / "images.npz") as pictures:
+            with np.load(folder / "images.npz", allow_pickle=False) as pictures:
                 images |= dict(pictures)
         if name.startswith("robustness:"):
             doubts += read_json(folder / "warnings.json")
         if name.startswith("clusters:"):
-            with np.load(folder / "clusters.npz") as points:
+            with np.load(folder / "clusters.npz", allow_pickle=False) as points:
                 clusters |= dict(points)
     metrics = read_json(context.inputs["classifier"] / "metrics.json")
     manifests = artifacts.lineage(context.inputs.values())

@@ -15,15 +15,18 @@ def attack_system(context: Context) -> None:
     """One suite under one threat model: `rows.json`, `right.npz` (who was right after each trial), `warnings.json` (none)."""
     import numpy as np
 
+    from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.robustness import evaluate, expectation, latent_matching, straight_through, target_of
     from madvae_tf.robustness.rows import evaluation_rows
 
     start_anew(context)
     settings = context.config
-    images, labels = _drawn(context, settings["images"])
+    images, labels = drawn(context, settings["images"])
+    # A costly suite meets some of them only.
+    subset = evenly_spaced(len(images), settings.get("subset", 0))
     classifier = load_classifier(context.inputs["classifier"])
     frozen = functools.partial(classifier, training=False)
-    system = _system(context, classifier)
+    system = load_system(context, classifier)
     target = target_of(settings["threat_model"], system, frozen, _surrogate(context, classifier))
     suite = _suite(settings)
     others = {}
@@ -31,13 +34,13 @@ def attack_system(context: Context) -> None:
         others["identity"] = straight_through(system, frozen)
         _check_composition(system, others["identity"], images[: settings["batch_size"]])
     if settings["suite"] == "latent":
-        others["latent"] = latent_matching(system, _prototypes(context, system))
+        others["latent"] = latent_matching(system, prototypes(context, system))
     if settings["suite"] == "eot":
         others["expectation"] = expectation(system, frozen, settings["draws"], (settings["seed"], 0))
     found = evaluate(
         system.logits,
-        images,
-        labels,
+        images[subset],
+        labels[subset],
         [suite],
         target=target,
         targets=others,
@@ -48,9 +51,33 @@ def attack_system(context: Context) -> None:
     rows = evaluation_rows(found, _common(settings), _ball(settings), totals=False)
     right: dict[str, Any] = {"clean": found.clean}
     right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
+    if len(subset) < len(images):
+        right = _spread(right, subset, _clean(system, images, labels, settings["batch_size"]))
     np.savez(context.folder / "right.npz", **right)
     artifacts.write_json(context.folder / "warnings.json", [])
     artifacts.write_json(context.folder / "rows.json", rows)
+
+
+def _clean(system: Any, images: Any, labels: Any, batch_size: int) -> Any:
+    import tensorflow as tf
+
+    from madvae_tf.evaluate import batched
+
+    return batched(tf.function(system.logits), images, batch_size).argmax(axis=1) == labels
+
+
+def _spread(right: dict[str, Any], subset: Any, clean: Any) -> dict[str, Any]:
+    """Who of all images was right, where only those of `subset` were attacked; "attacked" says which."""
+    import numpy as np
+
+    full = {"clean": clean}
+    for label, values in right.items():
+        if label != "clean":
+            full[label] = clean.copy()
+            full[label][subset] = values
+    full["attacked"] = np.zeros(len(clean), bool)
+    full["attacked"][subset] = True
+    return full
 
 
 def take_worst(context: Context) -> None:
@@ -70,8 +97,9 @@ def take_worst(context: Context) -> None:
         suite = _suite(part)
         with np.load(context.inputs[f"part:{label}"] / "right.npz", allow_pickle=False) as file:
             clean = file["clean"]
+            attacked = file.get("attacked")
             found.setdefault(part["threat_model"], []).extend(
-                Outcome(suite, trial, file[trial.label], ()) for trial in suite.trials
+                Outcome(suite, trial, file[trial.label], (), attacked) for trial in suite.trials
             )
     evaluations = {name: Evaluation(clean, tuple(found[name])) for name in THREAT_MODELS if name in found}
     ball = _ball(settings)
@@ -89,6 +117,33 @@ def take_worst(context: Context) -> None:
     artifacts.write_json(context.folder / "rows.json", rows)
 
 
+def attack_naturally(context: Context) -> None:
+    """The worst of a grid of rotations and translations, and common corruptions: `rows.json`, `right.npz`, `warnings.json` (none)."""
+    import numpy as np
+
+    from madvae_tf.robustness import evaluate, natural
+    from madvae_tf.robustness.rows import natural_rows
+
+    start_anew(context)
+    settings = context.config
+    images, labels = drawn(context, settings["images"])
+    found = evaluate(
+        load_system(context, load_classifier(context.inputs["classifier"])).logits,
+        images,
+        labels,
+        [natural(settings["severities"])],
+        seed=settings["seed"],
+        batch_size=settings["batch_size"],
+        folder=context.scratch / "trials",
+    )
+    right: dict[str, Any] = {"clean": found.clean}
+    right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
+    np.savez(context.folder / "right.npz", **right)
+    artifacts.write_json(context.folder / "warnings.json", [])
+    common = {name: settings[name] for name in ("dataset", "defense", "seed")}
+    artifacts.write_json(context.folder / "rows.json", natural_rows(found, common))
+
+
 def check_sanity(context: Context) -> None:
     """Accuracy against budget and steps of PGD, and the gradient norms: `rows.json`, `gradients.npy`, `warnings.json`."""
     import numpy as np
@@ -98,8 +153,8 @@ def check_sanity(context: Context) -> None:
 
     start_anew(context)
     settings = context.config
-    images, labels = _drawn(context, settings["images"])
-    system = _system(context, load_classifier(context.inputs["classifier"]))
+    images, labels = drawn(context, settings["images"])
+    system = load_system(context, load_classifier(context.inputs["classifier"]))
     ball = {"norm": "linf", "epsilon": 0.3}
     curves = sanity.curves(
         system,
@@ -120,7 +175,7 @@ def check_sanity(context: Context) -> None:
     )
 
 
-def _drawn(context: Context, wanted: int) -> tuple[Any, Any]:
+def drawn(context: Context, wanted: int) -> tuple[Any, Any]:
     """Images and labels of `wanted` test images, drawn from all of them."""
     from madvae_tf.data.generate import draw_rows
     from madvae_tf.data.prepare import to_float
@@ -130,7 +185,7 @@ def _drawn(context: Context, wanted: int) -> tuple[Any, Any]:
     return to_float(split.images[rows]), split.labels[rows]
 
 
-def _system(context: Context, classifier: Any) -> Any:
+def load_system(context: Context, classifier: Any) -> Any:
     """The defended system as a `Target`."""
     return _target(defended(context, classifier))
 
@@ -150,7 +205,7 @@ def _target(system: Any) -> Any:
     return Target(system.logits, system.purify, system.encode, system.decode, system.sample)
 
 
-def _prototypes(context: Context, system: Any) -> Any:
+def prototypes(context: Context, system: Any) -> Any:
     """The mean code of each class of the validation images, float32 (10, latent)."""
     import numpy as np
     import tensorflow as tf
@@ -177,9 +232,15 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
 
 
 def _suite(settings: dict[str, Any]) -> Any:
-    from madvae_tf.robustness import auto_attack, gradient_suite, overpowered
+    from madvae_tf.robustness import SUITES, auto_attack, gradient_suite, joint, one_pixel, overpowered
 
+    if settings["suite"] == "one_pixel":
+        return one_pixel()
     ball = _ball(settings)
+    if settings["suite"] in ("decision", "score"):
+        return SUITES[settings["suite"]](**ball, queries=settings["queries"])
+    if settings["suite"] == "joint":
+        return joint(**ball, **{name: settings[name] for name in ("iterations", "restarts", "weights")})
     if settings["suite"] == "autoattack":
         numbers = {name: settings[name] for name in ("iterations", "targets", "queries")}
         return auto_attack(**ball, **numbers)

@@ -6,11 +6,12 @@ from pipeline.steps.common import load_classifier, load_model, paired_sets, spli
 
 
 def tune_weights(context: Context) -> None:
-    """Writes `tuned.json`, what was tried and how it did, and `tuned.py`, a configuration for `--config`.
+    """Writes `tuned.json`, what was tried and how it did, `tuned.py`, a configuration for `--config`, and `tensorboard/`, the trials.
 
     The setting `config` is the whole configuration; what a trial shares with the variants is read from it;
     `weights` are gamma, beta, proximity and sigma, the hand-picked ones.
     """
+    from madvae_tf import boards
     from madvae_tf.config import from_dict
     from madvae_tf.training.purifier import PurifierSettings
     from madvae_tf.training.tuning import FACTORS, tune, tuned_source
@@ -43,6 +44,7 @@ def tune_weights(context: Context) -> None:
         load_model(warmup / "purifier.keras") if warmup else None,
         context.scratch,
     )
+    boards.write_trials(context.folder / "tensorboard", result["trials"], result["objective"])
     artifacts.write_json(context.folder / "tuned.json", result)
     (context.folder / "tuned.py").write_text(
         tuned_source(config, result["best"]["weights"]), encoding="utf-8"

@@ -106,6 +106,13 @@ DISK = {
         "no permission for /data/y",
     ),
     "read-only": (raising(OSError(errno.EROFS, "Read-only file system")), "no permission"),
+    "memory": (raising(MemoryError()), "out of memory"),
+    "memory of TensorFlow": (
+        raising(ResourceExhaustedError("OOM when allocating tensor with shape[99]")),
+        "out of memory",
+    ),
+    "memory of NumPy": (raising(MemoryError("Unable to allocate 9 GiB")), "out of memory"),
+    "memory of the system": (raising(OSError(errno.ENOMEM, "Cannot allocate memory")), "out of memory"),
 }
 
 

@@ -174,6 +174,119 @@ def test_bpda_refuses_a_system_with_another_classifier(run, tmp_path, monkeypatc
         attack(run, tmp_path, "end_to_end", "bpda")
 
 
+@pytest.mark.parametrize("suite", ["decision", "score", "joint"])
+def test_further_suites_find_what_the_budget_allows(run, tmp_path, suite):
+    """Means 0.576, 0.678, ... against a boundary at 0.5: at 0.15 the first falls, to whoever may ask for labels alone."""
+    numbers = {"queries": 2000} if suite != "joint" else {"weights": [0.01, -0.01]}
+    rows, warnings, *_ = attack(run, tmp_path, "end_to_end", suite, defense="code", **numbers)
+    names = {
+        "decision": ["hop_skip_jump"],
+        "score": ["spsa", "simba"],
+        "joint": ["joint_pgd"] + 2 * ["joint_apgd"],
+    }
+    found = [row for row in rows if row["metric"] == "accuracy"]
+    assert [row["attack"] for row in found] == names[suite] and warnings == []
+    assert {row["value"] for row in found} == {0.75}
+    if suite == "joint":
+        assert [row["parameters"]["weight"] for row in found] == [0.01, 0.01, -0.01]
+    else:
+        assert all(row["parameters"]["queries"] <= 2000 for row in found)
+
+
+def test_a_costly_suite_meets_a_part_of_the_images_and_the_worst_case_knows_which(run, tmp_path):
+    whole = attack(run, tmp_path, "end_to_end", "gradient", defense="steps")
+    part = attack(run, tmp_path, "end_to_end", "score", defense="steps", subset=2, queries=1569)
+    # Rounding stops gradients; SimBA needs none. The first and the last of the four images are attacked.
+    assert set(values(whole[0]).values()) == {1.0} and values(part[0])["simba"] == 0.5
+    assert {row["n"] for row in part[0]} == {2} and {row["n"] for row in whole[0]} == {4}
+    with np.load(part[2] / "right.npz", allow_pickle=False) as file:
+        assert file["attacked"].tolist() == [True, False, False, True] and file["clean"].all()
+        assert file["simba"].tolist() == [False, True, True, True]
+    parts = {"end_to_end:gradient": whole, "end_to_end:score": part}
+    rows, warnings, *_ = run(
+        robustness.take_worst,
+        "worst-of-parts",
+        {f"part:{label}": each[2] for label, each in parts.items()},
+        defense="vanilla",
+        parts={label: each[3] for label, each in parts.items()},
+    )
+    assert values(rows) == {"none": 1.0, "worst_case": 0.75} and {row["n"] for row in rows} == {4}
+    # One of the two that were attacked, not of the four.
+    assert any("SimBA fools 0.5000" in warning for warning in warnings)
+
+
+def test_every_pixel_is_tried_on_the_whole_system(run, tmp_path, monkeypatch):
+    """One black pixel lowers a mean by at most 0.001: only an image that near the boundary falls."""
+    near = np.array([128, 147, 173, 199], np.uint8)
+    split = Split(np.broadcast_to(near[:, None, None, None], (4, 28, 28, 1)).copy(), np.zeros(4, np.int64))
+    monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": split})
+    # 128 / 255 - 0.5 is 0.00196, more than one pixel can do, so the system darkens by 0.0015.
+    monkeypatch.setitem(SYSTEMS, "shrink", purified(classifier, lambda images: images - 0.0015))
+    rows, *_ = attack(run, tmp_path, "end_to_end", "one_pixel", norm="l0", epsilon=1.0)
+    assert values(rows) == {"one_pixel": 0.75} and rows[0]["parameters"]["norm"] == "l0"
+    assert rows[0]["parameters"]["exhaustive"]
+
+
+def test_natural_rows_are_of_each_corruption(run, tmp_path):
+    # A brighter image of class 0 stays what it is; noise keeps its mean.
+    rows, *_ = run(robustness.attack_naturally, "natural", {}, defense="none", severities=[5])
+    assert len(rows) == 2 + 11 and {row["table"] for row in rows} == {"natural"}
+    found = {
+        (row["attack"], row["parameters"].get("kind"), row["parameters"].get("severity")): row for row in rows
+    }
+    assert found["none", None, None]["value"] == found["corruption", "brightness", 5]["value"] == 1.0
+    # Half as large, all four are darker than 0.5 in the mean.
+    assert found["corruption", "scale", 5]["value"] == 0.0
+    assert found["rotation_translation", None, None]["threat_model"] == "end_to_end"
+    assert found["corruption", "fog", 5]["threat_model"] == "oblivious"
+
+
+def test_detection_measures_oblivious_and_adaptive_images(run, tmp_path, monkeypatch):
+    """A system that brightens by 0.1: every image is 0.1 x 784 from what is made of it, and so is any other that is not clipped."""
+    from madvae_tf.data.adversarial_sets import AdversarialSet
+    from pipeline.steps import detection
+
+    grey = np.linspace(200, 20, 10).astype(np.uint8)
+    validation = Split(np.broadcast_to(grey[:, None, None, None], (10, 28, 28, 1)).copy(), np.arange(10))
+    for module in (robustness, detection):
+        monkeypatch.setattr(module, "splits_of", lambda context: {"test": SPLIT, "validation": validation})
+    monkeypatch.setattr(detection, "load_classifier", lambda folder: classifier)
+    index = np.arange(4)
+    made = (SPLIT.images / 255).astype(np.float32) + np.float32(0.1) * (-1.0) ** np.indices(
+        (1, 28, 28, 1)
+    ).sum(0)
+
+    class Made:
+        metadata = {"parameters": {"epsilon": 0.1}}
+        labels = np.zeros(4, np.int64)
+        __len__ = lambda self: 4  # noqa: E731
+        gather = lambda self, rows: (np.clip(made, 0, 1).astype(np.float32)[rows], index[rows])  # noqa: E731
+
+    monkeypatch.setattr(AdversarialSet, "open", lambda folder: Made())
+    inputs = {"defense": tmp_path / "code", "set:fgsm": tmp_path, "set:none": tmp_path}
+    more = {"iterations": 5, "weights": [-1.0], "images": 0}
+    rows, warnings, folder, _ = run(
+        detection.measure_detection, "detection", inputs, defense="vanilla", **more
+    )
+    auc = {
+        (row["attack"], row["threat_model"], row["parameters"]["detector"]): row["value"]
+        for row in rows
+        if row["metric"] == "auc" and row["parameters"]["among"] == "all"
+    }
+    # The system makes an image grey: a grey one is 0 from what is made of it, the chessboard that was laid on it 0.1 a pixel.
+    assert auc["fgsm", "oblivious", "l1"] == auc["fgsm", "oblivious", "l2"] == 1.0
+    assert {key[:2] for key in auc} == {
+        ("fgsm", "oblivious"),
+        ("apgd_ce_restarts", "end_to_end"),
+        ("joint_apgd", "end_to_end"),
+    }
+    assert len(auc) == 3 * 3 and warnings == []
+    with np.load(folder / "roc.npz", allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["fgsm/l1"][:, [0, -1]], [[0, 1], [0, 1]])
+    kept = sorted(path.name for path in (folder / ".scratch" / "adaptive").iterdir())
+    assert kept == ["apgd_ce_restarts-00000.npy", "joint_apgd@-1-00000.npy"]
+
+
 def test_the_worst_case_joins_all_parts(run, tmp_path):
     parts = {
         "oblivious:gradient": attack(run, tmp_path, "oblivious", "gradient", "steps"),

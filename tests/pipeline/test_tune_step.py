@@ -70,6 +70,8 @@ def test_the_stage_trains_as_the_variants_do_and_writes_what_won(tmp_path, monke
     assert result["hand_picked"] == {"weights": hand_picked, "value": 0.8}
     best = result["trials"][2]["weights"]
     assert result["best"] == {"weights": best, "value": 0.9} and best != hand_picked
+    written = sorted(path.parent.name for path in tmp_path.glob("tensorboard/**/events.out.tfevents.0"))
+    assert written == ["tensorboard", "trial-000", "trial-001", "trial-002"]
     loaded = load_config(tmp_path / "tuned.py")
     assert loaded.vae == dataclasses.replace(VAE, **best) and loaded.name == "some-tuned"
     assert loaded.vae.alpha == VAE.alpha

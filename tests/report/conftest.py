@@ -31,7 +31,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open, self.errors, self.ids = [], [], []
         self.tables, self.sources, self.alts, self.words = {}, [], [], []
-        self.bold, self.headers = [], []
+        self.bold, self.headers, self.downloads, self.captions = [], [], {}, []
         self.feed(page)
         self.close()
 
@@ -39,6 +39,8 @@ class Page(HTMLParser):
         values = dict(attrs)
         if "id" in values:
             self.ids.append(values["id"])
+        if "download" in values:
+            self.downloads[values["download"]] = values.pop("href")
         self.sources += [values[key] for key in ("src", "href", "srcset", "data", "action") if key in values]
         if tag == "img":
             self.alts.append(values.get("alt"))
@@ -66,7 +68,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         tags = [tag for tag, _ in self.open]
-        if "style" in tags:
+        if "style" in tags or "script" in tags:
             return
         self.words.append(data)
         if "strong" in tags and "td" in tags:
@@ -264,6 +266,10 @@ def make_images(clean: np.ndarray | None = None) -> dict[str, np.ndarray]:
         for attack in ATTACKS:
             images[f"purified/{defense}/{attack}"] = np.clip(0.95 * clean + 0.02, 0, 1)
             images[f"prediction/{defense}/{attack}"] = wrong
+    for name in [name for name in images if name.startswith("prediction/")]:
+        shares = np.full((len(clean), 10), 0.02)
+        shares[np.arange(len(clean)), images[name]] = 0.82
+        images[name.replace("prediction", "probabilities")] = shares
     return images
 
 

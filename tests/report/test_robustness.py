@@ -1,6 +1,11 @@
 """The section of attacks on whole systems: a table for each budget, curves, restarts, the checklist."""
 
+import re
+
 import pytest
+
+from madvae_tf.errors import UserError
+from madvae_tf.report import validate_rows
 
 END = {"table": "robustness", "threat_model": "end_to_end"}
 LINF, L2 = {"norm": "linf", "epsilon": 0.3}, {"norm": "l2", "epsilon": 2.0}
@@ -67,15 +72,135 @@ def test_curves_and_shares(written, rows):
     assert vanished[3].startswith("0.0300") and restarts[3].startswith("0.1228") and restarts[4] == "57"
 
 
+def answers(page):
+    """Question -> answer of the checklist."""
+    listed = page.split("<h3>Checklist</h3>")[1].split("</dl>")[0]
+    pairs = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", listed)
+    return {question: re.sub(r"<[^>]*>", "", answer) for question, answer in pairs}
+
+
+def of(page, words):
+    (found,) = [answer for question, answer in answers(page).items() if words in question]
+    return found
+
+
 def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows):
-    text = written(rows).parsed.text()
-    assert "Measured for defences: oblivious, end_to_end." in text
-    assert "It keeps at most 0.0000 in the worst case" in text
-    assert "Attacks without gradients?Not measured" in text.replace("? ", "?")
-    assert "AutoAttack standard set?AutoAttack standard" in text.replace("? ", "?")
-    assert "No check found otherwise." in text
-    warned = written(rows, {"warnings": ["pd: black-box beats white-box: ..."]}).parsed.text()
-    assert "No check found otherwise." not in warned and "Warnings of this page say where not." in warned
+    page = written(rows).page
+    assert (
+        of(page, "knows everything")
+        == "Measured for defences: oblivious, end_to_end. Not measured: transfer."
+    )
+    assert of(page, "Which budgets") == "L∞ 0.3, L2 2."
+    assert (
+        of(page, "without an attack given")
+        == "No defence 0.9900 (n = 100), Proximity and distance 0.9700 (n = 100)."
+    )
+    assert of(page, "undefended").startswith(
+        "It keeps at most 0.0000 in the worst case of a budget: 0.0000 (No defence"
+    )
+    losses = of(page, "Several losses")
+    # Of the two rows the defence's least, and not the classifier's own 0.01.
+    assert (
+        "APGD, cross-entropy (n = 100, 100 iterations; least: 0.4000, Proximity and distance, end_to_end, L∞ 0.3)"
+        in losses
+    )
+    assert of(page, "Attacks without gradients").rstrip(".") == "Not measured"
+    assert (
+        "Not measured."
+        == of(page, "every single pixel")
+        == of(page, "detected rather")
+        == of(page, "no attack:")
+    )
+    assert of(page, "AutoAttack standard").startswith("AutoAttack standard (n = 100; least: 0.5000")
+    assert of(page, "restarts bring").startswith(
+        "Of an attack’s successes, later runs brought at most 0.1228"
+    )
+    assert "by budget up to 0.5, where at most 0.0800 is left" in of(page, "up to chance")
+    assert of(page, "gradients vanish").startswith("Exactly 0 at a share of at most 0.0300")
+    assert of(page, "white-box beat") == "No check found otherwise."
+    warned = written(rows, {"warnings": ["pd: black-box beats white-box: ..."]}).page
+    assert of(warned, "white-box beat") == "Warnings of this page say where not."
+
+
+def test_the_checklist_names_the_query_attacks_with_their_budgets(written, rows, rate):
+    own = {**END, "defense": "pd", "n": 10}
+    queries = {**LINF, "queries": 20_000}
+    page = written(
+        [
+            *rows,
+            rate(6, **own, attack="hop_skip_jump", parameters=queries),
+            rate(7, **own, attack="one_pixel", parameters={"norm": "l0", "epsilon": 1.0}),
+            rate(4, **own, attack="joint_apgd", parameters={**LINF, "weight": -0.1}),
+            rate(5, **own, attack="joint_apgd", parameters={**LINF, "weight": 1.0}),
+        ]
+    ).page
+    found = of(page, "Attacks without gradients")
+    assert found.startswith("HopSkipJump (labels only) (n = 10, 20000 queries; least: 0.6000")
+    assert "least: 0.7000, Proximity and distance, end_to_end, L0 1" in of(page, "every single pixel")
+    assert "Joint loss: APGD (n = 10; least: 0.4000" in of(page, "own parts")
+
+
+NATURAL = {"table": "natural", "defense": "pd", "n": 50}
+
+
+def test_what_is_no_attack_has_a_table_of_its_own(written, rate):
+    fog = {"kind": "fog", "severity": 3}
+    page = written(
+        [
+            rate(49, **NATURAL, attack="none", parameters={}),
+            rate(
+                20, **NATURAL, attack="rotation_translation", parameters={"max_angle": 30.0, "max_shift": 3.0}
+            ),
+            rate(30, **NATURAL, attack="corruption", parameters=fog),
+            rate(10, **NATURAL, attack="corruption", parameters={**fog, "severity": 5}),
+        ]
+    )
+    head, pd = page.parsed.lines("natural")
+    assert head[1:] == [
+        *("No corruption", "Rotation and translation worst of a grid ±30.0° ±3.0 px"),
+        *("fog severity 3", "fog severity 5"),
+    ]
+    assert [value.split()[0] for value in pd[1:]] == ["0.9800", "0.4000", "0.6000", "0.2000"]
+    assert not page.parsed.errors and "other" not in page.parsed.tables
+
+
+def test_detection_has_a_table_and_a_figure(written, rate):
+    found = []
+    for model, weight, area in (("oblivious", {}, 0.9), ("end_to_end", {"weight": -0.1}, 0.4)):
+        for among, n in (("all", 50), ("fooling", 20)):
+            own = {"table": "detection", "defense": "pd", "threat_model": model, "attack": "joint_apgd"}
+            parameters = {**weight, "detector": "l2", "among": among, "clean": 60}
+            blank = rate(n, n, **own, metric="auc", parameters=parameters)
+            found.append({**blank, "value": area, "ci_low": None, "ci_high": None})
+            for fpr, hits in ((0.05, 10), (0.5, 15)):
+                found.append(rate(hits, n, **own, metric="tpr", parameters={**parameters, "fpr": fpr}))
+    page = written(found)
+    head, oblivious, adaptive = page.parsed.lines("detection")
+    assert (
+        len(head) == 2
+        and oblivious[1].startswith("AUC 0.9000 · 0.2000 [")
+        and "of 20 that fool: AUC 0.9000 · 0.5000" in oblivious[1]
+    )
+    assert "weight -0.1" in adaptive[0] and "n = 50" in adaptive[0] and adaptive[1].startswith("AUC 0.4000")
+    assert (page.folder / "figures" / "detection-pd.png").stat().st_size > 5000
+    assert not page.parsed.errors and all(page.parsed.alts)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"parameters": {"detector": "l7", "among": "all"}}, "'detector' to be one of"),
+        ({"parameters": {"detector": "l2", "among": "some"}}, "'among' to be one of"),
+        ({"metric": "tpr", "parameters": {"detector": "l2", "among": "all"}}, "'fpr' to be a number in"),
+        (
+            {"table": "natural", "metric": "accuracy", "attack": "corruption", "parameters": {}},
+            "'kind' to be",
+        ),
+    ],
+)
+def test_rows_say_what_they_are_about(change, words, rate):
+    with pytest.raises(UserError, match=words):
+        validate_rows([{**rate(3, 4), "table": "detection", "metric": "auc", **change}])
 
 
 def test_the_verdict_names_who_knows_of_the_purifier(written, rows, rate):
@@ -87,8 +212,7 @@ def test_the_verdict_names_who_knows_of_the_purifier(written, rows, rate):
 
 def test_bpda_and_eot_are_named(written, rate):
     row = rate(5, **END, defense="pd", n=10, attack="bpda_apgd_dlr", parameters=LINF)
-    text = written([row]).parsed.text().replace("? ", "?")
-    assert "gradients that mislead?BPDA: APGD, DLR" in text
+    assert of(written([row]).page, "gradients that mislead").startswith("BPDA: APGD, DLR (n = 10")
 
 
 def test_without_rows_there_is_no_section(written, rate):

@@ -64,6 +64,25 @@ def test_rows_are_valid_and_carry_their_intervals(line):
     assert named["apgd_ce"]["parameters"]["after"] == "autoattack_smaller"
 
 
+def test_few_images_come_in_a_smaller_batch_with_the_same_result(line, monkeypatch):
+    sizes = []
+    real = module.run_attack
+
+    def spy(attack, target, x, y, seed, batch_size):
+        sizes.append(batch_size)
+        return real(attack, target, x, y, seed, batch_size)
+
+    monkeypatch.setattr(module, "run_attack", spy)
+    suite = Suite("own", (Trial("apgd_ce", APGD(epsilon=0.08, iterations=3, restarts=2)),))
+    found = [
+        evaluate(line.logits, line.images, line.labels, [suite], batch_size=size, progress=False).outcomes[0]
+        for size in (20, 36)
+    ]
+    assert sizes == 2 * [20] + 2 * [9] and 0 < found[0].left[-1] < 5
+    np.testing.assert_array_equal(found[0].right, found[1].right)
+    assert found[0].left == found[1].left
+
+
 class Stop(Exception):
     pass
 

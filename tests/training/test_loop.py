@@ -62,6 +62,22 @@ def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(
     assert (tmp_path / "log.csv").read_bytes() == (folder / "log.csv").read_bytes()
 
 
+@pytest.mark.parametrize(("damaged", "resumed_at"), [((8,), 4), ((4, 8), 0)])
+def test_a_damaged_checkpoint_is_passed_over(tiny, pairs, tmp_path, unbroken, damaged, resumed_at):
+    """The second half of the newest file is zeros: what comes before it has been read when that is found."""
+    kind, _, expected = unbroken
+    with pytest.raises(tiny.Killed):
+        run(tiny, pairs, kind, tmp_path, [tiny.KillAfter(8)])
+    for step in damaged:
+        (path,) = (tmp_path / "checkpoints").glob(f"ckpt-{step}.data*")
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    trainer, start = run(tiny, pairs, kind, tmp_path)
+    assert start == resumed_at
+    for one, other in zip(tiny.state(trainer), expected, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
 def test_a_finished_run_only_restores(tiny, pairs, unbroken):
     kind, folder, expected = unbroken
     log = (folder / "log.csv").read_bytes()

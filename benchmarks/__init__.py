@@ -1,0 +1,1 @@
+"""Speed against other libraries on the same machine: `make bench`; see `benchmarks.run`."""

@@ -1,0 +1,76 @@
+"""Attacks on the Table 6 classifier with equal parameters, images/s, all in float32 and on the same weights.
+
+cleverhans is called as its tutorial calls it (TensorFlow); ART, foolbox and torchattacks attack the same classifier in PyTorch.
+"""
+
+import numpy as np
+
+from benchmarks.rows import Row, interleave, row_of
+from benchmarks.session import Session
+
+ITERATED = {"epsilon": 0.3, "step_size": 0.01, "iterations": 40}
+ATTACKS = {
+    "fgsm": {"epsilon": 0.3},
+    "rand_fgsm": {"epsilon": 0.3, "alpha": 0.05},
+    "pgd": ITERATED,
+    "mi_fgsm": {**ITERATED, "decay": 1.0},
+}
+TORCH_PEERS = ("ART", "foolbox", "torchattacks")
+CLEVERHANS_TARGET, BEST_TARGET = 2.0, 1.0
+# The largest difference of logits between the libraries that rounding explains.
+_TOLERANCE = 1e-3
+
+
+def check_logits(ours: list[list[float]], peer: list[list[float]]) -> None:
+    """Raises `ValueError` unless both classifiers are the same function."""
+    difference = float(np.abs(np.subtract(ours, peer)).max())
+    if not difference < _TOLERANCE * (1 + float(np.abs(ours).max())):
+        raise ValueError(f"The carried weights give other logits: they differ by up to {difference}.")
+
+
+def measure(session: Session) -> list[Row]:
+    """A row for every attack and peer; the best peer's carries the target."""
+    material, rates = str(session.material()), session.rates()
+    count, batch = session.size(1000, 4), session.size(250, 2)
+    rows: list[Row] = []
+    with (
+        session.ours("ours_attacks") as ours,
+        session.ours("cleverhans_attacks") as cleverhans,
+        session.peer("torch_attacks") as torch,
+    ):
+        for worker in (ours, cleverhans, torch):
+            worker.call("load", material=material, images=count)
+        check_logits(*(worker.call("logits", count=min(count, 64)) for worker in (ours, torch)))
+        flops = session.once("attacks/flops", lambda: ours.call("flops_per_gradient"))
+        for name, parameters in ATTACKS.items():
+            steps = int(parameters.get("iterations", 1))
+            settings = {"attack": name, "parameters": parameters, "batch": batch}
+
+            def rounds(settings=settings) -> dict[str, list[float]]:
+                contestants = {
+                    "ours": lambda: ours.call("images_per_second", **settings),
+                    "cleverhans": lambda: cleverhans.call("images_per_second", **settings),
+                    **{
+                        peer: lambda peer=peer: torch.call("images_per_second", library=peer, **settings)
+                        for peer in TORCH_PEERS
+                    },
+                }
+                for each in contestants.values():  # compiles, and is not counted
+                    each()
+                single = settings["parameters"].get("iterations") is None
+                return interleave(contestants, session.size(9 if single else 5, 1))
+
+            measured = session.once(f"attacks/{name}", rounds)
+            limit = rates["float32"] / (flops * steps)
+            peers = {
+                peer: row_of(
+                    *("attacks", name, measured["ours"], peer, measured[peer], "images/s"),
+                    of_limit=max(measured["ours"]) / limit,
+                )
+                for peer in ("cleverhans", *TORCH_PEERS)
+            }
+            best = min(peers, key=lambda peer, seen=peers: seen[peer]["ratio"])
+            peers[best]["target"] = BEST_TARGET
+            peers["cleverhans"]["target"] = CLEVERHANS_TARGET
+            rows.extend(peers.values())
+    return rows

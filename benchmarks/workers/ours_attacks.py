@@ -1,0 +1,90 @@
+"""Our attacks on the Table 6 classifier, and the judge of everybody's CW images."""
+
+import functools
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.material import weights_in
+from madvae_tf.attacks import ATTACKS, Target, run_attack
+from madvae_tf.models.classifiers import Table6Classifier
+
+_state: dict[str, Any] = {}
+
+
+def load(material: str, images: int) -> None:
+    """The classifier with the shared weights, and the first `images` images."""
+    values = np.load(material)
+    classifier = Table6Classifier(dropout=0.0)
+    classifier.set_weights(weights_in(values))
+    _state["target"] = Target(logits=functools.partial(classifier, training=False))
+    _state["classifier"] = classifier
+    _state["x"] = values["images"][:images].astype(np.float32) / 255
+    _state["y"] = values["labels"][:images]
+
+
+def logits(count: int) -> list[list[float]]:
+    """Of the first images, to see that every library attacks the same function."""
+    return np.asarray(_state["target"].logits(tf.constant(_state["x"][:count]))).tolist()
+
+
+def _run(attack: str, parameters: dict[str, Any], batch: int) -> Any:
+    return run_attack(
+        ATTACKS[attack](**parameters), _state["target"], _state["x"], _state["y"], (0, 0), batch_size=batch
+    )
+
+
+def images_per_second(attack: str, parameters: dict[str, Any], batch: int) -> float:
+    """Of all images; the driver's checks and its count of successes are in it."""
+    start = time.perf_counter()
+    _run(attack, parameters, batch)
+    return len(_state["x"]) / (time.perf_counter() - start)
+
+
+def craft(attack: str, parameters: dict[str, Any], batch: int, path: str) -> float:
+    """Seconds of one run on all images; the attacked images go to `path` (.npy, float32 (n, 28, 28, 1))."""
+    start = time.perf_counter()
+    result = _run(attack, parameters, batch)
+    seconds = time.perf_counter() - start
+    np.save(path, result.x_adv)
+    return seconds
+
+
+def judge(path: str) -> dict[str, float]:
+    """success rate and median L2 of attacked images; those that did not succeed count as infinitely far."""
+    attacked = np.load(path).astype(np.float32)
+    predicted = np.asarray(_state["target"].logits(tf.constant(attacked))).argmax(1)
+    distance = np.linalg.norm((attacked - _state["x"]).reshape(len(attacked), -1), axis=1)
+    success = predicted != _state["y"]
+    return {
+        "success": float(success.mean()),
+        "median_l2": float(np.median(np.where(success, distance, 1e9))),
+        "mean_l2_of_successes": float(distance[success].mean()) if success.any() else 0.0,
+    }
+
+
+def flops_per_gradient(batch: int = 2) -> float:
+    """Of one gradient of the logits with respect to an image, the forward pass included."""
+    from benchmarks.flops import count_flops
+
+    @tf.function
+    def gradient(x: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(_state["target"].logits(x))
+        return tape.gradient(total, x)
+
+    spec = tf.TensorSpec((batch, 28, 28, 1), tf.float32)
+    return count_flops(gradient.get_concrete_function(spec)) / batch
+
+
+OPERATIONS = {
+    "load": load,
+    "logits": logits,
+    "images_per_second": images_per_second,
+    "craft": craft,
+    "judge": judge,
+    "flops_per_gradient": flops_per_gradient,
+}

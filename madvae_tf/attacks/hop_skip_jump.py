@@ -1,0 +1,235 @@
+"""HopSkipJump: looks for the nearest misclassified image and sees nothing but predicted labels (Chen et al. 2019, Algorithm 2).
+
+With phi = 1 where an image is misclassified and 0 elsewhere, iteration t, from a misclassified image far away,
+
+    1. bisects the way to the original for the boundary: along the line (L2), or by shrinking the L-infinity ball around it;
+    2. estimates the boundary's normal at that point p from B_t = B_0 sqrt(t) labels around it,
+           v = sum_b (phi(p + delta u_b) - mean phi) u_b,   u_b uniform on the unit sphere, delta = ||p - x|| / d,   d the number of pixels
+       (the mean of u_b or its negative where all labels agree), and turns it into v / ||v||_2 (L2) or sign(v) (L-infinity);
+    3. goes ||p - x|| / sqrt(t) that way, halved until the image is misclassified.
+
+The bisection's precision is d^(-3/2) of the way in L2, d^(-2) in L-infinity. An image stops once it is within epsilon. Libraries have this attack
+for one image at a time and draw from a generator without a seed of its own; here a batch goes together, and draws are an image's own.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import ClassVar
+
+import tensorflow as tf
+
+from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.geometry import PIXELS, check_norm, direction, distance, draws, image_seeds, spread
+from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.parameters import parameter
+
+# Labels around a point in the first iteration; they come in chunks, each of one draw.
+FIRST, CHUNK = 100, 25
+_STARTS, _HALVINGS = 96, 20
+_BISECTIONS = {"l2": math.ceil(1.5 * math.log2(PIXELS)), "linf": math.ceil(2 * math.log2(PIXELS))}
+# The starting noise: the edge of its blocks, and whether these are black and white alone.
+_NOISES = [(block, binary) for block in (1, 4, 7) for binary in (False, True)]
+# Of each image so many seeds in a row are an iteration's streams.
+_STREAMS = 1000
+
+
+def chunks_at(iteration: int) -> int:
+    """How many chunks of labels estimate the normal in iteration 1, 2, ..."""
+    return math.ceil(FIRST * math.sqrt(iteration) / CHUNK)
+
+
+def iterations_within(queries: int, norm: str) -> int:
+    """The most iterations that cannot ask for more than `queries` labels of an image, whatever happens."""
+    # What is asked before and after: the image itself, the starts, and the last bisection.
+    left, done = queries - 1 - _STARTS - _BISECTIONS[norm], 0
+    while True:
+        left -= _BISECTIONS[norm] + CHUNK * chunks_at(done + 1) + _HALVINGS
+        if left < 0:
+            return done
+        done += 1
+
+
+def _noise(seeds: tf.Tensor, block: int, binary: bool) -> tf.Tensor:
+    """Squares of one grey each, uniform or black and white, float32 (batch, 28, 28, 1)."""
+    side = IMAGE_SHAPE[0] // block
+    grey = (draws(seeds, [side, side, 1]) + 1) / 2
+    grey = tf.round(grey) if binary else grey
+    return tf.repeat(tf.repeat(grey, block, axis=1), block, axis=2)
+
+
+@tf.function
+def _start(
+    logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, seeds: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A misclassified image of noise for each image, and whether one was found."""
+
+    def step(index: tf.Tensor, image: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        for offset, (block, binary) in enumerate(_NOISES):
+            candidate = _noise(seeds + index + offset, block, binary)
+            taken = tf.not_equal(tf.argmax(logits(candidate), axis=1), y) & tf.logical_not(found)
+            image, found = tf.where(spread(taken), candidate, image), found | taken
+        return index + len(_NOISES), image, found
+
+    _, image, found = tf.while_loop(
+        lambda index, image, found: (index < _STARTS) & tf.logical_not(tf.reduce_all(found)),
+        step,
+        (tf.constant(0), x, tf.zeros_like(y, tf.bool)),
+    )
+    return image, found
+
+
+@tf.function
+def _search(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    norm: str,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    far: tf.Tensor,
+    found: tf.Tensor,
+    seeds: tf.Tensor,
+    epsilon: tf.Tensor,
+    iterations: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The nearest misclassified image found (the first within epsilon ends the search), and its distance: a huge one where none was."""
+
+    def fools(images: tf.Tensor) -> tf.Tensor:
+        return tf.not_equal(tf.argmax(logits(images), axis=1), y)
+
+    def between(far: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        if norm == "linf":
+            radius = spread(share * distance(far - x, norm))
+            return tf.clip_by_value(tf.clip_by_value(far, x - radius, x + radius), 0.0, 1.0)
+        return tf.clip_by_value(x + spread(share) * (far - x), 0.0, 1.0)
+
+    def boundary(far: tf.Tensor) -> tf.Tensor:
+        def halve(
+            index: tf.Tensor, low: tf.Tensor, high: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            middle = (low + high) / 2
+            beyond = fools(between(far, middle))
+            return index + 1, tf.where(beyond, low, middle), tf.where(beyond, middle, high)
+
+        none = tf.zeros_like(x[:, 0, 0, 0])
+        _, _, high = tf.while_loop(
+            lambda index, *_: index < _BISECTIONS[norm], halve, (tf.constant(0), none, none + 1)
+        )
+        # The far end as it is, not rounded.
+        return tf.where(spread(high < 1), between(far, high), far)
+
+    def normal(point: tf.Tensor, delta: tf.Tensor, iteration: tf.Tensor) -> tf.Tensor:
+        root = tf.sqrt(tf.cast(iteration, tf.float32))
+        chunks = tf.cast(tf.math.ceil(FIRST * root / CHUNK - 1e-4), tf.int32)
+
+        def ask(
+            index: tf.Tensor, wrong: tf.Tensor, every: tf.Tensor, count: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+            stream = seeds + _STARTS + _STREAMS * iteration + index
+            ways = draws(stream, [CHUNK, *IMAGE_SHAPE], normal=True)
+            ways /= tf.sqrt(tf.reduce_sum(tf.square(ways), axis=[2, 3, 4], keepdims=True))
+
+            def one(
+                place: tf.Tensor, wrong: tf.Tensor, every: tf.Tensor, count: tf.Tensor
+            ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+                near = tf.clip_by_value(point + spread(delta) * ways[:, place], 0.0, 1.0)
+                # What was left of the direction in the box.
+                way = (near - point) / spread(tf.maximum(delta, 1e-12))
+                hit = tf.cast(fools(near), tf.float32)
+                return place + 1, wrong + spread(hit) * way, every + way, count + hit
+
+            _, wrong, every, count = tf.while_loop(
+                lambda place, *_: place < CHUNK, one, (tf.constant(0), wrong, every, count)
+            )
+            return index + 1, wrong, every, count
+
+        zeros = tf.zeros_like(x)
+        _, wrong, every, count = tf.while_loop(
+            lambda index, *_: index < chunks, ask, (tf.constant(0), zeros, zeros, zeros[:, 0, 0, 0])
+        )
+        share = spread(count / tf.cast(chunks * CHUNK, tf.float32))
+        agree = (share == 0) | (share == 1)
+        return tf.where(agree, (2 * share - 1) * every, wrong - share * every)
+
+    def step(
+        iteration: tf.Tensor, far: tf.Tensor, nearest: tf.Tensor, radius: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        point = boundary(far)
+        away = distance(point - x, norm)
+        nearer = found & (away < radius)
+        nearest, radius = tf.where(spread(nearer), point, nearest), tf.where(nearer, away, radius)
+        way = direction(normal(point, away / PIXELS, iteration), norm)
+
+        def shorten(
+            index: tf.Tensor, size: tf.Tensor, image: tf.Tensor, done: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+            candidate = tf.clip_by_value(point + spread(size) * way, 0.0, 1.0)
+            taken = fools(candidate) & tf.logical_not(done)
+            return index + 1, size / 2, tf.where(spread(taken), candidate, image), done | taken
+
+        _, _, far, _ = tf.while_loop(
+            lambda index, size, image, done: (index < _HALVINGS) & tf.logical_not(tf.reduce_all(done)),
+            shorten,
+            (
+                tf.constant(0),
+                away / tf.sqrt(tf.cast(iteration, tf.float32)),
+                point,
+                tf.zeros_like(y, tf.bool),
+            ),
+        )
+        return iteration + 1, far, nearest, radius
+
+    _, far, nearest, radius = tf.while_loop(
+        lambda iteration, far, nearest, radius: (
+            (iteration <= iterations) & tf.reduce_any(found & (radius > epsilon))
+        ),
+        step,
+        (tf.constant(1), far, x, tf.fill(tf.shape(y), tf.float32.max)),
+    )
+    point = boundary(far)
+    away = distance(point - x, norm)
+    nearer = found & (away < radius)
+    nearest, radius = tf.where(spread(nearer), point, nearest), tf.where(nearer, away, radius)
+    return nearest, radius
+
+
+@dataclasses.dataclass(frozen=True)
+class HopSkipJump(RepeatedAttack):
+    """HopSkipJump; see the module's docstring. It seeks the nearest image whatever `epsilon`, and returns it if it is within.
+
+    Attributes:
+        norm: linf or l2.
+        queries: the most labels that a run asks for; it makes as many iterations as cannot exceed them.
+        restarts: each of `queries`, from another start.
+    """
+
+    name: ClassVar[str] = "hop_skip_jump"
+    norm: str = parameter("linf")
+    epsilon: float = parameter(0.3)
+    queries: int = parameter(20_000, minimum=1)
+    restarts: int = parameter(1, minimum=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_norm(self.norm)
+
+    @property
+    def runs(self) -> int:
+        """One for each restart."""
+        return self.restarts
+
+    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+        seeds = image_seeds(x, seed)
+        far, found = _start(target.logits, x, y, seeds)
+        nearest, radius = _search(
+            target.logits,
+            self.norm,
+            x,
+            y,
+            far,
+            found,
+            seeds,
+            tf.constant(self.epsilon),
+            tf.constant(iterations_within(self.queries, self.norm)),
+        )
+        return tf.where(spread(radius <= self.epsilon), nearest, x)

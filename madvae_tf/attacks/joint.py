@@ -1,0 +1,55 @@
+"""PGD and Auto-PGD on the joint loss: classification and the distance of what the purifier makes of an image from it.
+
+    maximise  L(x', y) + weight ||purify(x') - x'||_2     in the ball around x
+
+Meng & Chen 2017 guard a classifier with that distance; Carlini & Wagner 2017 ("MagNet and Efficient Defenses ...") attack both parts at once.
+See `objectives`.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+from madvae_tf.attacks.apgd import APGD
+from madvae_tf.attacks.base import Target
+from madvae_tf.attacks.descent import RestartedPGD
+from madvae_tf.attacks.objectives import Joint
+from madvae_tf.errors import UserError
+from madvae_tf.parameters import parameter
+
+
+def _joint(target: Target, weight: float) -> Joint:
+    if target.purify is None:
+        raise UserError("Invalid target of a joint loss: received one without purify, expected one with it.")
+    return target.purify, weight
+
+
+@dataclasses.dataclass(frozen=True)
+class JointPGD(RestartedPGD):
+    """`RestartedPGD` on the joint loss. Its target needs `purify`.
+
+    Attributes:
+        weight: of the distance, of either sign.
+    """
+
+    name: ClassVar[str] = "joint_pgd"
+    weight: float = parameter(1.0, minimum=-1e6)
+
+    def joint(self, target: Target) -> Joint:
+        """The purifier and the weight; raises `UserError` without a purifier."""
+        return _joint(target, self.weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class JointAPGD(APGD):
+    """`APGD` on the joint loss. Its target needs `purify`.
+
+    Attributes:
+        weight: of the distance, of either sign.
+    """
+
+    name: ClassVar[str] = "joint_apgd"
+    weight: float = parameter(1.0, minimum=-1e6)
+
+    def joint(self, target: Target) -> Joint:
+        """The purifier and the weight; raises `UserError` without a purifier."""
+        return _joint(target, self.weight)

@@ -1,0 +1,123 @@
+"""SimBA on the pixel basis: one pixel after another, up or else down, kept where the true class loses (Guo et al. 2019, Algorithm 1).
+
+    for q in a random order of the pixels, each once:   for s in (+step, -step):
+        if p(y | x + d + s e_q) < p(y | x + d):   d <- d + s e_q, and on to the next pixel
+
+Log-odds are compared, which have the order of the probabilities and do not round to 1. Every pixel is changed at most once, so no pixel moves by
+more than `step`; in L2 a change that would leave the budget is not made. Images are clipped to [0, 1].
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+import tensorflow as tf
+
+from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.geometry import PIXELS, check_norm, distance, draws, image_seeds, spread
+from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.errors import UserError
+from madvae_tf.parameters import parameter
+
+# The image itself, and two for each pixel.
+MOST = 1 + 2 * PIXELS
+
+
+@tf.function
+def _search(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    norm: str,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    order: tf.Tensor,
+    epsilon: tf.Tensor,
+    size: tf.Tensor,
+    queries: tf.Tensor,
+) -> tf.Tensor:
+    """What the search comes to; `order` int32 (batch, 784). A query of each image at a time."""
+
+    def look(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        z = logits(image)
+        own = tf.one_hot(y, z.shape[-1], on_value=True, off_value=False)
+        others = tf.reduce_logsumexp(tf.where(own, z.dtype.min, z), axis=1)
+        return tf.gather(z, y, batch_dims=1) - others, tf.not_equal(tf.argmax(z, axis=1), y)
+
+    def step(
+        asked: tf.Tensor,
+        image: tf.Tensor,
+        lowest: tf.Tensor,
+        place: tf.Tensor,
+        down: tf.Tensor,
+        done: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
+        pixel = tf.gather(order, tf.minimum(place, PIXELS - 1), batch_dims=1)
+        change = tf.where(down, -size, size)[:, None] * tf.one_hot(pixel, PIXELS)
+        candidate = tf.clip_by_value(image + tf.reshape(change, tf.shape(image)), 0.0, 1.0)
+        found, fooled = look(candidate)
+        inside = distance(candidate - x, norm) <= epsilon
+        taken = (found < lowest) & inside & tf.logical_not(done) & (place < PIXELS)
+        return (
+            asked + 1,
+            tf.where(spread(taken), candidate, image),
+            tf.where(taken, found, lowest),
+            place + tf.cast(taken | down, tf.int32),
+            tf.logical_not(taken | down),
+            done | (taken & fooled),
+        )
+
+    lowest, done = look(x)
+    start = (tf.constant(1), x, lowest, tf.zeros_like(y, tf.int32), tf.zeros_like(done), done)
+    _, image, *_ = tf.while_loop(
+        lambda asked, image, lowest, place, down, done: (
+            (asked < queries) & tf.reduce_any(tf.logical_not(done) & (place < PIXELS))
+        ),
+        step,
+        start,
+    )
+    return image
+
+
+@dataclasses.dataclass(frozen=True)
+class SimBA(RepeatedAttack):
+    """SimBA; see the module's docstring. It takes no gradient.
+
+    Attributes:
+        norm: linf or l2.
+        step: of a pixel; at most epsilon.
+        queries: the most that a run asks for; it never needs more than 1,569, two for each pixel and one.
+        restarts: each of `queries`, with another order of the pixels.
+    """
+
+    name: ClassVar[str] = "simba"
+    norm: str = parameter("linf")
+    epsilon: float = parameter(0.3)
+    step: float = parameter(0.2, open_minimum=True)
+    queries: int = parameter(MOST, minimum=1, maximum=MOST)
+    restarts: int = parameter(1, minimum=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_norm(self.norm)
+        if self.step > self.epsilon:
+            raise UserError(
+                f"Invalid simba step: received {self.step}, expected at most epsilon, {self.epsilon}; no change would be allowed."
+            )
+
+    @property
+    def runs(self) -> int:
+        """One for each restart."""
+        return self.restarts
+
+    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+        keys = draws(image_seeds(x, seed), [PIXELS])
+        return _search(
+            target.logits,
+            self.norm,
+            x,
+            y,
+            tf.argsort(keys, axis=1),
+            # A hair for the rounding of x + step.
+            tf.constant(self.epsilon * (1 + 1e-6)),
+            tf.constant(self.step),
+            tf.constant(self.queries),
+        )

@@ -1,0 +1,144 @@
+"""SPSA: descent along a gradient that is estimated from values alone (Uesato et al. 2018, Algorithm 1; Spall 1992).
+
+    g    = mean_i (m(x_t + delta v_i) - m(x_t - delta v_i)) / (2 delta) v_i,   v_i of +-1 each, drawn anew at every step
+    x_{t+1} = P(x_t - Adam(g))
+
+m is the margin z_y - max_{j != y} z_j, P the projection on ball and box; probes outside the box are clipped to it. cleverhans' version is for one
+image at a time and does not run on Keras 3, whose Adam knows no `lr`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+import tensorflow as tf
+
+from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, project, spread
+from madvae_tf.attacks.objectives import margin
+from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.errors import UserError
+from madvae_tf.images import IMAGE_SHAPE
+from madvae_tf.parameters import parameter
+
+_FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
+# Of each image so many seeds in a row are a step's streams.
+_STREAMS = 10_000
+# Directions of one draw: all at once would need too much memory.
+_CHUNK = 32
+
+
+@tf.function
+def estimate(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    image: tf.Tensor,
+    y: tf.Tensor,
+    seeds: tf.Tensor,
+    delta: tf.Tensor,
+    pairs: int,
+) -> tf.Tensor:
+    """The gradient of the margin from 2 `pairs` values, float32 (batch, 28, 28, 1); `seeds` int32 (batch, 2)."""
+    total = tf.zeros_like(image)
+    for first in range(0, pairs, _CHUNK):
+        count = min(_CHUNK, pairs - first)
+        ways = tf.where(draws(seeds + first, [count, *IMAGE_SHAPE]) < 0, -1.0, 1.0)
+
+        def ask(index: tf.Tensor, total: tf.Tensor, ways: tf.Tensor = ways) -> tuple[tf.Tensor, tf.Tensor]:
+            way = ways[:, index]
+            # z_y - max z_j is the negative of what `margin` gives.
+            above, below = (
+                -margin(logits(tf.clip_by_value(image + side * delta * way, 0.0, 1.0)), y, y)
+                for side in (1.0, -1.0)
+            )
+            return index + 1, total + spread((above - below) / (2 * delta)) * way
+
+        _, total = tf.while_loop(
+            lambda index, total, count=count: index < count, ask, (tf.constant(0), total)
+        )
+    return total / pairs
+
+
+@tf.function
+def _descend(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    norm: str,
+    pairs: int,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    seeds: tf.Tensor,
+    epsilon: tf.Tensor,
+    learning_rate: tf.Tensor,
+    delta: tf.Tensor,
+    iterations: tf.Tensor,
+) -> tf.Tensor:
+    """The first fooling iterate, or the last one."""
+
+    def step(
+        index: tf.Tensor, image: tf.Tensor, first: tf.Tensor, second: tf.Tensor, done: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        gradient = estimate(logits, image, y, seeds + _STREAMS * index, delta, pairs)
+        time = tf.cast(index + 1, tf.float32)
+        first = _FIRST_DECAY * first + (1 - _FIRST_DECAY) * gradient
+        second = _SECOND_DECAY * second + (1 - _SECOND_DECAY) * tf.square(gradient)
+        mean, square = first / (1 - tf.pow(_FIRST_DECAY, time)), second / (1 - tf.pow(_SECOND_DECAY, time))
+        moved = image - learning_rate * mean / (tf.sqrt(square) + _ADAM_EPSILON)
+        image = tf.where(spread(done), image, project(moved, x, epsilon, norm))
+        return index + 1, image, first, second, done | tf.not_equal(tf.argmax(logits(image), axis=1), y)
+
+    zeros = tf.zeros_like(x)
+    _, image, *_ = tf.while_loop(
+        lambda index, image, first, second, done: (index < iterations) & tf.logical_not(tf.reduce_all(done)),
+        step,
+        (tf.constant(0), x, zeros, zeros, tf.not_equal(tf.argmax(logits(x), axis=1), y)),
+    )
+    return image
+
+
+@dataclasses.dataclass(frozen=True)
+class SPSA(RepeatedAttack):
+    """SPSA; see the module's docstring. It takes no gradient.
+
+    Attributes:
+        norm: linf or l2.
+        queries: the most that a run asks for; `samples` and one more at each step.
+        samples: values behind one estimate, an even number.
+        delta: how far from the image they are taken.
+        learning_rate: Adam's.
+        restarts: each of `queries`, with other directions.
+    """
+
+    name: ClassVar[str] = "spsa"
+    norm: str = parameter("linf")
+    epsilon: float = parameter(0.3)
+    queries: int = parameter(12_800, minimum=4)
+    samples: int = parameter(128, minimum=2)
+    delta: float = parameter(0.01, open_minimum=True)
+    learning_rate: float = parameter(0.01, open_minimum=True)
+    restarts: int = parameter(1, minimum=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_norm(self.norm)
+        if self.samples % 2 or self.samples > self.queries - 2:
+            raise UserError(
+                f"Invalid spsa samples: received {self.samples}, expected an even number below queries - 1 ({self.queries - 1})."
+            )
+
+    @property
+    def runs(self) -> int:
+        """One for each restart."""
+        return self.restarts
+
+    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+        return _descend(
+            target.logits,
+            self.norm,
+            self.samples // 2,
+            x,
+            y,
+            image_seeds(x, seed),
+            tf.constant(self.epsilon),
+            tf.constant(self.learning_rate),
+            tf.constant(self.delta),
+            tf.constant((self.queries - 1) // (self.samples + 1)),
+        )

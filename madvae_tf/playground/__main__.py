@@ -1,0 +1,40 @@
+"""`python -m madvae_tf.playground --workdir=runs/quick`: the page, at http://127.0.0.1:7860."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import app, flags
+
+from madvae_tf.errors import UserError, as_one_line
+from madvae_tf.playground.session import Session
+
+# TensorFlow's own start-up messages; set before anything loads it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Set before gradio is loaded: it asks its makers for nothing and tells them nothing.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+_WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "A run with exports; its test images are offered.")
+_PORT = flags.DEFINE_integer("port", 7860, "Of the page, on 127.0.0.1.", 1, 65535)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Serves the page until it is interrupted."""
+    with as_one_line("The playground ends."):
+        if len(argv) > 1:
+            raise UserError(
+                f"Unknown argument {argv[1]!r}. Expected flags only, like --workdir=runs/quick; see --help."
+            )
+        workdir = Path(_WORKDIR.value)
+        session = Session(workdir / "export")
+        try:
+            from madvae_tf.playground.page import serve
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"The playground needs the package {error.name}: pip install 'madvae_tf[playground]', or make playground."
+            ) from error
+        serve(session, workdir, _PORT.value)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,191 @@
+"""The checklist of Carlini et al. 2019, "On Evaluating Adversarial Robustness", filled from the rows alone.
+
+Every answer is derived from what was measured: the attacks with their least accuracy of a defence, budgets, restarts, n. What has no row
+is said not to be measured.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from madvae_tf.report.markup import attack_title, number, text
+from madvae_tf.report.names import ATTACKS, DEFENSES, DETECTORS, NORMS, THREAT_MODELS, Row
+from madvae_tf.report.words import span
+
+WORST, CURVE = "worst_case", "pgd_curve"
+_NOT = "Not measured."
+# Words of the warnings that the checks of order, curves and gradients give.
+_SIGNS = ("beats", "mislead", "more attack", "above chance", "vanish")
+
+
+def section(rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    """Questions, and what the rows of tables "robustness", "natural" and "detection" answer."""
+    found = [row for row in rows if row["table"] == "robustness"]
+    items = "".join(
+        f"<div><dt>{question}</dt><dd>{answer(found, rows, warnings)}</dd></div>"
+        for question, answer in _QUESTIONS.items()
+    )
+    return f'<h3>Checklist</h3><dl class="notes">{items}</dl>'
+
+
+def _accuracy(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["metric"] == "accuracy"]
+
+
+def _listed(rows: Sequence[Row], names: Iterable[str]) -> str:
+    """Each attack with n, what sets it up, and the least accuracy that it left a defence (or, failing that, the classifier alone)."""
+    wanted = set(names)
+    parts = []
+    for attack in ATTACKS:
+        own = [row for row in _accuracy(rows) if row["attack"] == attack and attack in wanted]
+        if own:
+            defended = [row for row in own if row["defense"] != "none"] or own
+            least = min(defended, key=lambda row: row["value"])
+            title = attack_title(attack).removeprefix("then ")
+            parts.append(f"{title} ({_setting(own)}; least: {number(least['value'])}, {_where(least)})")
+    return f"{'; '.join(parts)}." if parts else _NOT
+
+
+def _setting(rows: Sequence[Row]) -> str:
+    shown = [f"n = {span(row['n'] for row in rows)}"]
+    for name, noun in (("iterations", "iterations"), ("restarts", "restarts"), ("queries", "queries")):
+        values = {row["parameters"][name] for row in rows if name in row["parameters"]}
+        if values:
+            shown.append(f"{text(span(values))} {noun}")
+    return ", ".join(shown)
+
+
+def _where(row: Row) -> str:
+    ball = (
+        f"{NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g}"
+        if "norm" in row["parameters"]
+        else ""
+    )
+    return ", ".join(part for part in (DEFENSES[row["defense"]], row["threat_model"], ball) if part)
+
+
+def _named(*prefixes: str) -> Callable[..., str]:
+    names = [name for name in ATTACKS if name.startswith(prefixes)]
+    return lambda found, rows, warnings: _listed(found, names)
+
+
+def _knowledge(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    models = {row["threat_model"] for row in _accuracy(found) if row["defense"] != "none"}
+    named = [name for name in THREAT_MODELS if name in models]
+    if not named:
+        return _NOT
+    missing = [name for name in THREAT_MODELS if name not in models]
+    return f"Measured for defences: {', '.join(named)}." + (
+        f" Not measured: {', '.join(missing)}." if missing else ""
+    )
+
+
+def _budgets(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    balls = {
+        (row["parameters"]["norm"], row["parameters"]["epsilon"])
+        for row in _accuracy(found)
+        if row["attack"] != CURVE
+    }
+    order = list(NORMS)
+    listed = sorted(balls, key=lambda ball: (order.index(ball[0]), ball[1]))
+    return ", ".join(f"{NORMS[norm]} {epsilon:g}" for norm, epsilon in listed) + "." if listed else _NOT
+
+
+def _undefended(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    own = [row for row in _accuracy(found) if (row["defense"], row["attack"]) == ("none", WORST)]
+    if not own:
+        return _NOT
+    highest = max(row["value"] for row in own)
+    each = "; ".join(f"{number(row['value'])} ({_where(row)})" for row in own)
+    return f"It keeps at most {number(highest)} in the worst case of a budget: {each}."
+
+
+def _clean(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    own = {row["defense"]: row for row in _accuracy(found) if row["attack"] == "none"}
+    parts = [
+        f"{DEFENSES[name]} {number(own[name]['value'])} (n = {own[name]['n']})"
+        for name in DEFENSES
+        if name in own
+    ]
+    return f"{', '.join(parts)}." if parts else _NOT
+
+
+def _restarts(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    own = [row for row in found if row["metric"] == "restart_share"]
+    if not own:
+        return _NOT
+    most = max(own, key=lambda row: row["value"])
+    return (
+        f"Of an attack’s successes, later runs brought at most {number(most['value'])}: {attack_title(most['attack'])}, "
+        f"{_where(most)}."
+    )
+
+
+def _gradients(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    own = [row for row in found if row["metric"] == "zero_gradient_share"]
+    if not own:
+        return _NOT
+    most = max(own, key=lambda row: row["value"])
+    return f"Exactly 0 at a share of at most {number(most['value'])} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
+
+
+def _curve(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    own = [row for row in _accuracy(found) if row["attack"] == CURVE]
+    parts = []
+    for axis, title in (("epsilon", "budget"), ("steps", "steps")):
+        mine = [row for row in own if row["parameters"].get("curve") == axis]
+        if mine:
+            last = max(row["parameters"]["at"] for row in mine)
+            kept = max(row["value"] for row in mine if row["parameters"]["at"] == last)
+            parts.append(f"by {title} up to {last:g}, where at most {number(kept)} is left")
+    return f"PGD {'; '.join(parts)}." if parts else _NOT
+
+
+def _order(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    if any(sign in " ".join(map(str, warnings)) for sign in _SIGNS):
+        return "Warnings of this page say where not."
+    return "No check found otherwise." if _accuracy(found) else _NOT
+
+
+def _natural(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    own = [row for row in rows if row["table"] == "natural"]
+    kinds = {row["parameters"]["kind"] for row in own if row["attack"] == "corruption"}
+    shown = _listed(own, ("rotation_translation", "corruption"))
+    return shown + (f" Kinds of corruption: {len(kinds)}." if kinds else "")
+
+
+def _detection(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    own = [row for row in rows if (row["table"], row["metric"]) == ("detection", "auc")]
+    parts = []
+    for model in THREAT_MODELS:
+        mine = [row for row in own if row["threat_model"] == model and row["parameters"]["among"] == "all"]
+        if mine:
+            least = min(mine, key=lambda row: row["value"])
+            parts.append(
+                f"{model}: least AUC {number(least['value'])}, {DETECTORS[least['parameters']['detector']]} against "
+                f"{attack_title(least['attack'])} ({DEFENSES[least['defense']]})"
+            )
+    return f"{'; '.join(parts)}." if parts else _NOT
+
+
+_QUESTIONS: dict[str, Callable[[Sequence[Row], Sequence[Row], Sequence[Any]], str]] = {
+    "Is the attacker’s knowledge stated, and has one who knows everything been tried?": _knowledge,
+    "Which budgets?": _budgets,
+    "Is accuracy without an attack given?": _clean,
+    "Do the attacks break the undefended classifier?": _undefended,
+    "Adaptive attacks around gradients that mislead, and on the defence’s own parts?": _named(
+        "bpda", "eot", "latent", "joint", "overpowered"
+    ),
+    "Attacks without gradients: on values, and on labels alone?": _named(
+        "square", "spsa", "simba", "hop_skip_jump"
+    ),
+    "Several losses, iterations to convergence, restarts?": _named("pgd_restarts", "apgd", "fab"),
+    "What did restarts bring?": _restarts,
+    "The AutoAttack standard set?": _named("autoattack_standard"),
+    "Another norm’s strongest form: every single pixel?": _named("one_pixel"),
+    "Accuracy against budget, up to chance, and against steps?": _curve,
+    "Do gradients vanish?": _gradients,
+    "Does white-box beat black-box, more knowledge less, more steps fewer?": _order,
+    "Per-image worst case over all attacks?": _named(WORST),
+    "Changes that are no attack: rotation, translation, corruptions?": _natural,
+    "If images are detected rather than purified: oblivious and adaptive?": _detection,
+}
