@@ -12,13 +12,11 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target
 from madvae_tf.attacks.geometry import draws, image_seeds
-from madvae_tf.attacks.spatial import SIDE, placed, turn
+from madvae_tf.attacks.spatial import placed, turn
 from madvae_tf.errors import lookup
-from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.parameters import parameter
 
 Corrupt = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
-SHAPE: list[int] = list(IMAGE_SHAPE)
 # Edges of the grids whose noise makes a fog, coarse ones weighing most.
 _OCTAVES = (2, 4, 7, 14)
 
@@ -29,21 +27,22 @@ def _sign(seeds: tf.Tensor) -> tf.Tensor:
 
 
 def gaussian_noise(x: tf.Tensor, seeds: tf.Tensor, deviation: float) -> tf.Tensor:
-    return x + deviation * draws(seeds, SHAPE, normal=True)
+    return x + deviation * draws(seeds, list(x.shape[1:]), normal=True)
 
 
 def shot_noise(x: tf.Tensor, seeds: tf.Tensor, photons: float) -> tf.Tensor:
     """As if white were `photons` photons: Poisson(x photons) / photons."""
+    shape = list(x.shape[1:])
 
     def one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        return tf.random.stateless_poisson(SHAPE, pair[0], pair[1] * photons, tf.float32)
+        return tf.random.stateless_poisson(shape, pair[0], pair[1] * photons, tf.float32)
 
-    return tf.map_fn(one, (seeds, x), fn_output_signature=tf.TensorSpec(SHAPE, tf.float32)) / photons
+    return tf.map_fn(one, (seeds, x), fn_output_signature=tf.TensorSpec(shape, tf.float32)) / photons
 
 
 def impulse_noise(x: tf.Tensor, seeds: tf.Tensor, share: float) -> tf.Tensor:
     """A share of the pixels black or white."""
-    chance = (draws(seeds, SHAPE) + 1) / 2
+    chance = (draws(seeds, list(x.shape[1:])) + 1) / 2
     return tf.where(chance < share / 2, 0.0, tf.where(chance > 1 - share / 2, 1.0, x))
 
 
@@ -52,8 +51,9 @@ def gaussian_blur(x: tf.Tensor, seeds: tf.Tensor, sigma: float) -> tf.Tensor:
     weights = tf.exp(-0.5 * tf.square(tf.range(-radius, radius + 1, dtype=tf.float32) / sigma))
     weights /= tf.reduce_sum(weights)
     for shape in ((-1, 1, 1, 1), (1, -1, 1, 1)):
-        # Zeros beyond the rim: the background of a digit.
-        x = tf.nn.conv2d(x, tf.reshape(weights, shape), strides=1, padding="SAME")
+        # Zeros beyond the rim: the background of a digit. Each channel by itself.
+        kernel = tf.tile(tf.reshape(weights, shape), [1, 1, x.shape[3], 1])
+        x = tf.nn.depthwise_conv2d(x, kernel, strides=[1, 1, 1, 1], padding="SAME")
     return x
 
 
@@ -96,7 +96,7 @@ def fog(x: tf.Tensor, seeds: tf.Tensor, weight: float) -> tf.Tensor:
     cloud = tf.zeros_like(x)
     for octave, side in enumerate(_OCTAVES):
         noise = (draws(seeds + octave, [side, side, 1]) + 1) / 2
-        cloud += tf.image.resize(noise, (SIDE, SIDE), method="bilinear") / 2**octave
+        cloud += tf.image.resize(noise, x.shape[1:3], method="bilinear") / 2**octave
     low, high = (f(cloud, axis=[1, 2, 3], keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
     return (x + weight * (cloud - low) / tf.maximum(high - low, 1e-6)) / (1 + weight)
 

@@ -20,15 +20,23 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
-from madvae_tf.attacks.geometry import PIXELS, check_norm, direction, distance, draws, image_seeds, spread
+from madvae_tf.attacks.geometry import (
+    check_norm,
+    direction,
+    distance,
+    draws,
+    image_seeds,
+    spread,
+    values_of,
+)
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.parameters import parameter
 
 # Labels around a point in the first iteration; they come in chunks, each of one draw.
 FIRST, CHUNK = 100, 25
 _STARTS, _HALVINGS = 96, 20
-_BISECTIONS = {"l2": math.ceil(1.5 * math.log2(PIXELS)), "linf": math.ceil(2 * math.log2(PIXELS))}
+# A bisection ends within d^-1.5 of the distance (L2) or d^-2, d the numbers of an image; halvings in powers of two.
+_EXPONENTS = {"l2": 1.5, "linf": 2.0}
 # The starting noise: the edge of its blocks, and whether these are black and white alone.
 _NOISES = [(block, binary) for block in (1, 4, 7) for binary in (False, True)]
 # Of each image so many seeds in a row are an iteration's streams.
@@ -40,23 +48,30 @@ def chunks_at(iteration: int) -> int:
     return math.ceil(FIRST * math.sqrt(iteration) / CHUNK)
 
 
-def iterations_within(queries: int, norm: str) -> int:
-    """The most iterations that cannot ask for more than `queries` labels of an image, whatever happens."""
+def bisections(norm: str, values: int) -> int:
+    """Halvings of a bisection for images of `values` numbers."""
+    return math.ceil(_EXPONENTS[norm] * math.log2(values))
+
+
+def iterations_within(queries: int, norm: str, values: int = 784) -> int:
+    """The most iterations that cannot ask for more than `queries` labels of an image of `values` numbers, whatever happens."""
+    halvings = bisections(norm, values)
     # What is asked before and after: the image itself, the starts, and the last bisection.
-    left, done = queries - 1 - _STARTS - _BISECTIONS[norm], 0
+    left, done = queries - 1 - _STARTS - halvings, 0
     while True:
-        left -= _BISECTIONS[norm] + CHUNK * chunks_at(done + 1) + _HALVINGS
+        left -= halvings + CHUNK * chunks_at(done + 1) + _HALVINGS
         if left < 0:
             return done
         done += 1
 
 
-def _noise(seeds: tf.Tensor, block: int, binary: bool) -> tf.Tensor:
-    """Squares of one grey each, uniform or black and white, float32 (batch, 28, 28, 1)."""
-    side = IMAGE_SHAPE[0] // block
-    grey = (draws(seeds, [side, side, 1]) + 1) / 2
-    grey = tf.round(grey) if binary else grey
-    return tf.repeat(tf.repeat(grey, block, axis=1), block, axis=2)
+def _noise(x: tf.Tensor, seeds: tf.Tensor, block: int, binary: bool) -> tf.Tensor:
+    """Squares of one value each, uniform or 0 and 1, of the shape of x, float32."""
+    side, channels = x.shape[1], x.shape[3]
+    squares = math.ceil(side / block)
+    value = (draws(seeds, [squares, squares, channels]) + 1) / 2
+    value = tf.round(value) if binary else value
+    return tf.repeat(tf.repeat(value, block, axis=1), block, axis=2)[:, :side, :side]
 
 
 @tf.function
@@ -67,7 +82,7 @@ def _start(
 
     def step(index: tf.Tensor, image: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         for offset, (block, binary) in enumerate(_NOISES):
-            candidate = _noise(seeds + index + offset, block, binary)
+            candidate = _noise(x, seeds + index + offset, block, binary)
             taken = tf.not_equal(tf.argmax(logits(candidate), axis=1), y) & tf.logical_not(found)
             image, found = tf.where(spread(taken), candidate, image), found | taken
         return index + len(_NOISES), image, found
@@ -113,7 +128,7 @@ def _search(
 
         none = tf.zeros_like(x[:, 0, 0, 0])
         _, _, high = tf.while_loop(
-            lambda index, *_: index < _BISECTIONS[norm], halve, (tf.constant(0), none, none + 1)
+            lambda index, *_: index < bisections(norm, values_of(x)), halve, (tf.constant(0), none, none + 1)
         )
         # The far end as it is, not rounded.
         return tf.where(spread(high < 1), between(far, high), far)
@@ -126,7 +141,7 @@ def _search(
             index: tf.Tensor, wrong: tf.Tensor, every: tf.Tensor, count: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
             stream = seeds + _STARTS + _STREAMS * iteration + index
-            ways = draws(stream, [CHUNK, *IMAGE_SHAPE], normal=True)
+            ways = draws(stream, [CHUNK, *x.shape[1:]], normal=True)
             ways /= tf.sqrt(tf.reduce_sum(tf.square(ways), axis=[2, 3, 4], keepdims=True))
 
             def one(
@@ -158,7 +173,7 @@ def _search(
         away = distance(point - x, norm)
         nearer = found & (away < radius)
         nearest, radius = tf.where(spread(nearer), point, nearest), tf.where(nearer, away, radius)
-        way = direction(normal(point, away / PIXELS, iteration), norm)
+        way = direction(normal(point, away / values_of(x), iteration), norm)
 
         def shorten(
             index: tf.Tensor, size: tf.Tensor, image: tf.Tensor, done: tf.Tensor
@@ -230,6 +245,6 @@ class HopSkipJump(RepeatedAttack):
             found,
             seeds,
             tf.constant(self.epsilon),
-            tf.constant(iterations_within(self.queries, self.norm)),
+            tf.constant(iterations_within(self.queries, self.norm, values_of(x))),
         )
         return tf.where(spread(radius <= self.epsilon), nearest, x)

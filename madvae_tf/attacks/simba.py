@@ -14,13 +14,10 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
-from madvae_tf.attacks.geometry import PIXELS, check_norm, distance, draws, image_seeds, spread
+from madvae_tf.attacks.geometry import check_norm, distance, draws, image_seeds, spread, values_of
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
-
-# The image itself, and two for each pixel.
-MOST = 1 + 2 * PIXELS
 
 
 @tf.function
@@ -35,6 +32,7 @@ def _search(
     queries: tf.Tensor,
 ) -> tf.Tensor:
     """What the search comes to; `order` int32 (batch, 784). A query of each image at a time."""
+    values = values_of(x)
 
     def look(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         z = logits(image)
@@ -50,12 +48,12 @@ def _search(
         down: tf.Tensor,
         done: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
-        pixel = tf.gather(order, tf.minimum(place, PIXELS - 1), batch_dims=1)
-        change = tf.where(down, -size, size)[:, None] * tf.one_hot(pixel, PIXELS)
+        pixel = tf.gather(order, tf.minimum(place, values - 1), batch_dims=1)
+        change = tf.where(down, -size, size)[:, None] * tf.one_hot(pixel, values)
         candidate = tf.clip_by_value(image + tf.reshape(change, tf.shape(image)), 0.0, 1.0)
         found, fooled = look(candidate)
         inside = distance(candidate - x, norm) <= epsilon
-        taken = (found < lowest) & inside & tf.logical_not(done) & (place < PIXELS)
+        taken = (found < lowest) & inside & tf.logical_not(done) & (place < values)
         return (
             asked + 1,
             tf.where(spread(taken), candidate, image),
@@ -69,7 +67,7 @@ def _search(
     start = (tf.constant(1), x, lowest, tf.zeros_like(y, tf.int32), tf.zeros_like(done), done)
     _, image, *_ = tf.while_loop(
         lambda asked, image, lowest, place, down, done: (
-            (asked < queries) & tf.reduce_any(tf.logical_not(done) & (place < PIXELS))
+            (asked < queries) & tf.reduce_any(tf.logical_not(done) & (place < values))
         ),
         step,
         start,
@@ -84,7 +82,7 @@ class SimBA(RepeatedAttack):
     Attributes:
         norm: linf or l2.
         step: of a pixel; at most epsilon.
-        queries: the most that a run asks for; it never needs more than 1,569, two for each pixel and one.
+        queries: the most that a run asks for; it never needs more than two for each pixel and one, 1,569 of 28 x 28 pixels.
         restarts: each of `queries`, with another order of the pixels.
     """
 
@@ -92,7 +90,7 @@ class SimBA(RepeatedAttack):
     norm: str = parameter("linf")
     epsilon: float = parameter(0.3)
     step: float = parameter(0.2, open_minimum=True)
-    queries: int = parameter(MOST, minimum=1, maximum=MOST)
+    queries: int = parameter(1569, minimum=1)
     restarts: int = parameter(1, minimum=1)
 
     def __post_init__(self) -> None:
@@ -109,7 +107,7 @@ class SimBA(RepeatedAttack):
         return self.restarts
 
     def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
-        keys = draws(image_seeds(x, seed), [PIXELS])
+        keys = draws(image_seeds(x, seed), [values_of(x)])
         return _search(
             target.logits,
             self.norm,

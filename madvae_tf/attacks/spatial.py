@@ -15,10 +15,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target, predict
 from madvae_tf.attacks.geometry import spread
-from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.parameters import parameter
-
-SIDE = IMAGE_SHAPE[0]
 
 
 def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
@@ -30,7 +27,8 @@ def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
         shift: float32 (2,) or (batch, 2), down and to the right.
     """
     matrix, shift = (tf.cast(part, tf.float32) for part in (matrix, shift))
-    middle = tf.fill(tf.shape(shift), (SIDE - 1) / 2)
+    side = images.shape[1]
+    middle = tf.fill(tf.shape(shift), (side - 1) / 2)
     offset = middle - tf.linalg.matvec(matrix, middle + shift)
     zeros = tf.zeros_like(shift)
     # The kernel's order is column before row: (x, y) of the original from those of the result.
@@ -43,7 +41,7 @@ def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=transforms,
-        output_shape=[SIDE, SIDE],
+        output_shape=[side, side],
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="CONSTANT",

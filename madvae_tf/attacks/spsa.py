@@ -18,7 +18,6 @@ from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, project, 
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE
 from madvae_tf.parameters import parameter
 
 _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
@@ -41,7 +40,7 @@ def estimate(
     total = tf.zeros_like(image)
     for first in range(0, pairs, _CHUNK):
         count = min(_CHUNK, pairs - first)
-        ways = tf.where(draws(seeds + first, [count, *IMAGE_SHAPE]) < 0, -1.0, 1.0)
+        ways = tf.where(draws(seeds + first, [count, *image.shape[1:]]) < 0, -1.0, 1.0)
 
         def ask(index: tf.Tensor, total: tf.Tensor, ways: tf.Tensor = ways) -> tuple[tf.Tensor, tf.Tensor]:
             way = ways[:, index]

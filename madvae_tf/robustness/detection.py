@@ -22,7 +22,7 @@ FALSE_POSITIVES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def detectors(system: Target, centers: tf.Tensor | None) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
-    """Name -> images (batch, 28, 28, 1) to scores, float32 (batch,); what the system has no part for is left out.
+    """Name -> images (batch, 28, 28, 1) to scores, float32 (batch,), compiled; what the system has no part for is left out.
 
     Args:
         centers: float32 (10, latent), or None.
@@ -36,14 +36,14 @@ def detectors(system: Target, centers: tf.Tensor | None) -> dict[str, Callable[[
         found["latent"] = lambda x: tf.sqrt(
             tf.reduce_min(tf.reduce_sum(tf.square(encode(x)[:, None] - centers[None]), axis=2), axis=1)
         )
-    return found
+    return {name: tf.function(function) for name, function in found.items()}
 
 
 def scores(
     functions: Mapping[str, Callable[[tf.Tensor], tf.Tensor]], images: np.ndarray, batch_size: int
 ) -> dict[str, np.ndarray]:
     """The scores of all images by each detector, float32 (n,)."""
-    return {name: batched(tf.function(each), images, batch_size) for name, each in functions.items()}
+    return {name: batched(each, images, batch_size) for name, each in functions.items()}
 
 
 def roc(clean: np.ndarray, attacked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from madvae_tf.attacks.fab import FAB
 from madvae_tf.attacks.hop_skip_jump import HopSkipJump
 from madvae_tf.attacks.joint import JointAPGD, JointPGD
 from madvae_tf.attacks.overpowered import Overpowered
-from madvae_tf.attacks.simba import MOST, SimBA
+from madvae_tf.attacks.simba import SimBA
 from madvae_tf.attacks.single_pixel import SinglePixel
 from madvae_tf.attacks.spatial import RotationTranslation
 from madvae_tf.attacks.spsa import SPSA
@@ -156,7 +156,7 @@ def score(norm: str = "linf", epsilon: float = 0.3, queries: int = 12_800) -> Su
         "score",
         (
             Trial("spsa", SPSA(**own, queries=queries, samples=min(128, 2 * ((queries - 2) // 2)))),
-            Trial("simba", SimBA(**own, step=step, queries=min(queries, MOST))),
+            Trial("simba", SimBA(**own, step=step, queries=queries)),
         ),
     )
 

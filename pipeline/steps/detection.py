@@ -14,8 +14,8 @@ def measure_detection(context: Context) -> None:
     import functools
 
     import numpy as np
+    import tensorflow as tf
 
-    from madvae_tf.attacks import Target
     from madvae_tf.evaluate import batched
     from madvae_tf.robustness.detection import detection_rows, detectors, roc, scores
 
@@ -27,13 +27,14 @@ def measure_detection(context: Context) -> None:
     centers = None if system.encode is None else prototypes(context, system)
     functions = detectors(system, centers)
     common = {name: settings[name] for name in ("dataset", "defense", "seed")}
-    undefended = Target(functools.partial(classifier, training=False))
+    # Who is fooled: the classifier that an oblivious attacker knows, or the whole.
+    undefended = tf.function(functools.partial(classifier, training=False))
+    judges = {"oblivious": undefended, "end_to_end": tf.function(system.logits)}
     rows: list[dict[str, Any]] = []
     curves: dict[str, Any] = {}
     sources = [*_oblivious(context), *_adaptive(context, system)]
     for label, attack, threat_model, parameters, clean, x_adv, y in sources:
-        fooled = undefended if threat_model == "oblivious" else system
-        predicted = batched(fooled.logits, x_adv, size).argmax(axis=1)
+        predicted = batched(judges[threat_model], x_adv, size).argmax(axis=1)
         both = [scores(functions, images, size) for images in (clean, x_adv)]
         named = {**common, "attack": attack, "threat_model": threat_model, "parameters": parameters}
         rows += detection_rows(both[0], both[1], predicted != y, named)
