@@ -56,9 +56,10 @@ def _write(folder: Path, endpoints: dict, models: list[Any], shape: Shape) -> No
     floats = [tf.TensorSpec((None, *shape), tf.float32, name="images")]
     bytes_ = [tf.TensorSpec((None, *shape), tf.uint8, name="images")]
     for name, function in endpoints.items():
-        archive.add_endpoint(name, _guarded(function), input_signature=floats)
-        archive.add_endpoint(f"{name}_uint8", _guarded(_from_uint8(function)), input_signature=bytes_)
-    archive.add_endpoint("serving_default", _guarded(next(iter(endpoints.values()))), input_signature=floats)
+        archive.add_endpoint(name, _guarded(function, shape), input_signature=floats)
+        archive.add_endpoint(f"{name}_uint8", _guarded(_from_uint8(function), shape), input_signature=bytes_)
+    default = _guarded(next(iter(endpoints.values())), shape)
+    archive.add_endpoint("serving_default", default, input_signature=floats)
     archive.write_out(str(folder), verbose=False)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -66,7 +67,7 @@ def _from_uint8(function):
     return lambda images: function(tf.cast(images, tf.float32) / 255.0)
 
 
-def _guarded(function):
+def _guarded(function, shape: Shape):
     """Refuses images of another shape, and gives an empty answer to an empty batch.
 
     A loaded signature does not hold its input against the shape that it states, and kernels abort the whole process on
@@ -74,7 +75,7 @@ def _guarded(function):
     """
 
     def call(images):
-        images = tf.ensure_shape(images, (None, *IMAGE_SHAPE))
+        images = tf.ensure_shape(images, (None, *shape))
         count = tf.shape(images)[0]
         filled = tf.pad(images, [[0, tf.cast(tf.equal(count, 0), tf.int32)], [0, 0], [0, 0], [0, 0]])
         return {name: value[:count] for name, value in function(filled).items()}
