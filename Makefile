@@ -127,9 +127,9 @@ lock: setup.py
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	"$$found" -m venv "$$folder" && \
 	"$$folder/bin/python" -m pip install -q --disable-pip-version-check --upgrade setuptools && \
-	"$$folder/bin/python" -m pip install -q --disable-pip-version-check '.[test]' && \
+	"$$folder/bin/python" -m pip install -q --disable-pip-version-check '.[test,docs]' && \
 	{ printf '%s\n' \
-	    '# Every package, pinned, that a run and the tests install; setup.py has the ranges. Written by `make lock`' \
+	    '# Every package, pinned, that a run, the tests and the docs install; setup.py has the ranges. Written by `make lock`' \
 	    "# on $$("$$folder/bin/python" -c 'import platform as p; print(p.system(), p.machine(), "with Python", p.python_version())')." \
 	    '# The same versions resolve on Python 3.12 and 3.13.' && \
 	  "$$folder/bin/python" -m pip freeze --all --exclude pip --exclude madvae_tf; } > constraints.txt.new && \

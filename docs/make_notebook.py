@@ -51,7 +51,7 @@ Any Keras model, or TensorFlow function, that gives logits or probabilities.""",
     keras.layers.Flatten(),
     keras.layers.Dense(10),
 ])
-classifier.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+classifier.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 classifier.fit(images, labels, epochs=5, verbose=0)
 clean = classifier.evaluate(test_images, test_labels, verbose=0)[1]
 clean""",

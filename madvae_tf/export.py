@@ -58,9 +58,8 @@ def _write(folder: Path, endpoints: dict, models: list[Any], shape: Shape) -> No
     for name, function in endpoints.items():
         archive.add_endpoint(name, _guarded(function, shape), input_signature=floats)
         archive.add_endpoint(f"{name}_uint8", _guarded(_from_uint8(function), shape), input_signature=bytes_)
-    archive.add_endpoint(
-        "serving_default", _guarded(next(iter(endpoints.values())), shape), input_signature=floats
-    )
+    default = _guarded(next(iter(endpoints.values())), shape)
+    archive.add_endpoint("serving_default", default, input_signature=floats)
     archive.write_out(str(folder), verbose=False)  # pyright: ignore[reportAttributeAccessIssue]
 
 

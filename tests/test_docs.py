@@ -145,7 +145,7 @@ MISTAKES = [
     lambda folder: read_dataset(nine_folders(folder)),
     lambda folder: check_images(np.zeros((5, 30, 28, 1), np.float32)),
     lambda folder: check_images(np.zeros((5, 28, 28, 1), np.uint8)),
-    lambda folder: check_any_images(IMAGES * 255 / IMAGES.max()),
+    lambda folder: check_any_images(np.linspace(0, 255, 784, dtype=np.float32).reshape(1, 28, 28, 1)),
     lambda folder: adapt(lambda x: tf.stop_gradient(tf.reshape(x, (-1, 784))[:, :10]), IMAGES),
     lambda folder: adapt(lambda x: tf.reshape(x, (-1, 784)), IMAGES),
     lambda folder: adapt(lambda x: tf.reshape(x, (-1, 784))[:, :10], IMAGES, "probabilities"),
@@ -176,3 +176,12 @@ def test_the_api_page_has_no_fault(tmp_path):
     spec.loader.exec_module(make_api)
     assert make_api.undocumented() == []
     assert set(madvae_tf.__all__) <= {name.rsplit(".", 1)[-1] for name in make_api.public()}
+
+
+def test_the_notebook_is_the_one_of_its_cells():
+    nbformat = pytest.importorskip("nbformat")
+    spec = importlib.util.spec_from_file_location("make_notebook", DOCS / "make_notebook.py")
+    assert spec is not None and spec.loader is not None
+    make_notebook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_notebook)
+    assert page("tutorial.ipynb") == nbformat.writes(make_notebook.notebook()) + "\n"

@@ -64,7 +64,7 @@ def _patterns(wanted: np.ndarray, whole: int) -> np.ndarray:
     return table
 
 
-def _inside(corner: tf.Tensor, side: tf.Tensor, whole: int) -> tf.Tensor:
+def _inside(corner: tf.Tensor, side: tf.Tensor, whole: int = 28) -> tf.Tensor:
     """The windows from their corners, int32 (batch, 2) -> bool (batch, whole, whole, 1)."""
     place = tf.range(whole)[None, :] - corner[:, :, None][:, 0]
     across = tf.range(whole)[None, :] - corner[:, :, None][:, 1]

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import write_json
+from madvae_tf.images import shape_of
 from madvae_tf.parameters import parameter
 
 _FILE = "parameters.json"
@@ -47,11 +48,16 @@ def gaussian_kernel(sigma: float) -> np.ndarray:
 
 
 def blur(images: tf.Tensor, sigma: float) -> tf.Tensor:
-    """Gaussian blur along both axes, reflected at the border: float32 (batch, h, w, 1) -> the same shape.
+    """Gaussian blur along both axes, reflected at the border, each channel alone: float32 (batch, h, w, channels) -> the same shape.
 
     Args:
         sigma: in pixels; 4 sigma must not exceed the height and the width.
     """
+    height, width, channels = shape_of(images)
+    if channels > 1:
+        alone = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), (-1, height, width, 1))
+        blurred = tf.reshape(blur(alone, sigma), (-1, channels, height, width))
+        return tf.transpose(blurred, [0, 2, 3, 1])
     kernel = tf.constant(gaussian_kernel(sigma))
     radius = kernel.shape[0] // 2
     margin = [radius, radius]

@@ -49,7 +49,7 @@ def model_card(run: Mapping[str, Any], rows: Sequence[Row], variant: str) -> str
         or "**Not measured in this run** (`--stage=robustness` with `configs/robustness.py` does). Take it that such an attacker wins.",
         "## Limits",
         "* **Robustness against an oblivious attacker is not security.** The attacks of the first table know of the classifier only. An "
-        "attacker who differentiates through the purifier has been seen to fool the paper's four variants on every image.\n"
+        "attacker who differentiates through purifier and classifier together is a far stronger one: see the section above.\n"
         f"* The attacks were those above, at the strengths above{f' (epsilon {_listed(seen)})' if seen else ''}: others, and "
         "stronger ones, may do more.\n"
         "* A purifier changes clean images, too, and costs accuracy on them: the row without an attack.\n"

@@ -73,7 +73,7 @@ def test_defaults_are_the_papers(name, parameters):
         ("cw", {"learning_rate": float("inf")}, "received inf"),
         ("cw", {"max_iterations": -5}, "received -5"),
         ("cw", {"initial_const": 0.0}, "expected a number > 0; leave it out for the default, 0.001"),
-        ("single_pixel", {"max_pixels": 785}, "<= 784"),
+        ("single_pixel", {"max_pixels": 4097}, "<= 4096"),
     ],
 )
 def test_invalid_parameters_get_one_clear_line(name, parameters, words):

@@ -45,6 +45,14 @@ def test_the_blur_is_scipys(sigma):
     np.testing.assert_allclose(blur(tf.constant(images), sigma), expected, atol=2e-6)
 
 
+def test_channels_are_blurred_alone():
+    images = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
+    expected = ndimage.gaussian_filter(
+        images.astype(np.float64), (0, 1.5, 1.5, 0), mode="reflect", truncate=4.0
+    )
+    np.testing.assert_allclose(blur(tf.constant(images), 1.5), expected, atol=2e-6)
+
+
 def test_a_white_image_stays_white_and_in_range():
     white = blur(tf.ones((1, 28, 28, 1)), 1.7).numpy()
     np.testing.assert_allclose(white, 1.0, atol=1e-6)
