@@ -9,8 +9,8 @@ from pipeline.engines import Beam
 from pipeline.runner import Context
 
 try:
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
+    import apache_beam as beam  # pyright: ignore[reportMissingImports]
+    from apache_beam.options.pipeline_options import PipelineOptions  # pyright: ignore[reportMissingImports]
 except ImportError as missing:
     raise UserError(
         f"Cannot use --engine=beam: {missing}; install the extra with pip install -e '.[beam]', or use --engine=local."
