@@ -12,7 +12,7 @@
 #   make playground                             attack and purify digits in the browser, from a run's exports
 #   make test-faults                            kills, full disks, damages, ...: at most 20 minutes; FAULTS=short: five
 #   make bench                                  speed against other libraries, in an environment of their own
-#   make lock                                   write constraints.txt anew from setup.py's ranges
+#   make lock                                   write constraints.txt and requirements.lock anew from setup.py's ranges
 #   make clean                                  remove the environment and caches; runs/ stays
 
 CONFIG ?= configs/quick.py
@@ -108,8 +108,14 @@ $(CREATED):
 	echo "Creating $(VENV) with $$found"; \
 	rm -rf $(VENV) && "$$found" -m venv $(VENV) && touch $@
 
-$(INSTALLED_RUN): setup.py constraints.txt $(CREATED)
+# With the default extra every package is held against its hash; the project itself brings nothing then.
+$(INSTALLED_RUN): setup.py constraints.txt requirements.lock $(CREATED)
+ifeq ($(EXTRAS),cpu)
+	$(PIP_INSTALL) --require-hashes --no-deps -r requirements.lock
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+else
 	$(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS)]'
+endif
 	@touch $@
 
 $(INSTALLED_TEST): $(INSTALLED_RUN)
@@ -133,7 +139,14 @@ lock: setup.py
 	    "# on $$("$$folder/bin/python" -c 'import platform as p; print(p.system(), p.machine(), "with Python", p.python_version())')." \
 	    '# The same versions resolve on Python 3.12 and 3.13.' && \
 	  "$$folder/bin/python" -m pip freeze --all --exclude pip --exclude madvae_tf; } > constraints.txt.new && \
-	mv constraints.txt.new constraints.txt
+	mv constraints.txt.new constraints.txt && \
+	"$$folder/bin/python" -m pip install -q --disable-pip-version-check uv && \
+	{ printf '%s\n' \
+	    '# What a run installs, each file pinned by its hash: `pip install --require-hashes --no-deps -r requirements.lock`.' \
+	    '# Written by `make lock` from setup.py and constraints.txt, for Python 3.11 to 3.13.' && \
+	  "$$folder/bin/uv" pip compile -q setup.py -c constraints.txt --generate-hashes --universal --python-version 3.11 \
+	    --no-header --no-annotate; } > requirements.lock.new && \
+	mv requirements.lock.new requirements.lock
 
 clean:
-	rm -rf $(VENV) $(PEERS) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new
+	rm -rf $(VENV) $(PEERS) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new requirements.lock.new

@@ -21,7 +21,7 @@ from pipeline.disk import check_workdir, disk_errors, lock_workdir
 from pipeline.publish import check_destination, publish_copy
 
 State = Literal["done", "resume", "run"]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # "+" is in large numbers, 1e+06
 _PLAN_WORDS = {"done": "reuse", "resume": "resume", "run": "run"}
 
 
@@ -76,7 +76,7 @@ class Stage:
         for name in filter(None, (self.stage or "?", self.instance)):
             if not _NAME.fullmatch(name):
                 raise ValueError(
-                    f"Invalid stage or instance name {name!r}: expected letters, digits, '.', '_', '-'."
+                    f"Invalid stage or instance name {name!r}: expected letters, digits, '.', '_', '+', '-'."
                 )
         # The copy is what is hashed and what the function reads: a later change of the caller's dict is not seen.
         object.__setattr__(self, "config", json.loads(artifacts.canonical_json(self.config)))

@@ -70,7 +70,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         publish_to="report",
     )
     exports = [
-        Stage("export", name, 1, {}, inputs, steps.export_defense, publish_to=f"export/{name}")
+        Stage("export", name, 2, {}, inputs, steps.export_defense, publish_to=f"export/{name}")
         for name, inputs in {
             "classifier": {"classifier": core.classifier},
             **{name: {"classifier": core.classifier, "vae": stage} for name, stage in variants.items()},

@@ -145,3 +145,31 @@ def test_keras_files_lie_beside_the_saved_models(models, elsewhere):
     for folder, model in (("purifier", models[0]), ("classifier", models[1])):
         loaded = keras.saving.load_model(elsewhere[0] / folder / f"{folder}.keras", compile=False)
         np.testing.assert_array_equal(loaded(IMAGES).numpy(), model(IMAGES).numpy())
+
+
+# In a process of its own: without the check, a kernel aborts the process on images of another rank.
+WRONG = """
+import sys, numpy as np, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+for name in ("purify", "classify", "purify_uint8"):
+    signature = loaded.signatures[name]
+    dtype = np.uint8 if name.endswith("uint8") else np.float32
+    for shape in ((2, 28, 28), (28, 28), (), (3,), (1, 27, 28, 1), (1, 28, 28, 3)):
+        try:
+            signature(images=tf.constant(np.zeros(shape, dtype)))
+        except tf.errors.InvalidArgumentError:
+            continue
+        sys.exit(f"{name} took images of shape {shape}")
+    (value,) = signature(images=tf.constant(np.zeros((0, 28, 28, 1), dtype))).values()
+    print(name, value.shape[0])
+"""
+
+
+def test_signatures_refuse_other_shapes_and_answer_an_empty_batch(tmp_path):
+    keras.utils.set_random_seed(0)
+    export_purifier(tmp_path / "purifier", DefenseVAE(8), Table6Classifier())
+    process = subprocess.run(
+        [sys.executable, "-c", WRONG, str(tmp_path / "purifier")], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert process.stdout.split("\n")[:3] == ["purify 0", "classify 0", "purify_uint8 0"]

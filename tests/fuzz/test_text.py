@@ -45,6 +45,7 @@ def refused_or(work, *arguments):
 @example("vae.gamma", "9" * 400)
 @example("vae.epochs", "(" * 500)
 @example("vae.epochs", "-" * 100_000 + "1")
+@example("attack.validation_confidence", "1e6")
 @example("seed", "\x00")
 @example("vae.variants", "\ud800")
 def test_set(key, value):

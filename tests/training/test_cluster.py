@@ -32,7 +32,7 @@ from madvae_tf.training.loop import default_strategy, train
 
 class Tell(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
-        print("from", logs["step"], flush=True)
+        print("from", int(logs["step"]), flush=True)
     def on_train_batch_end(self, batch, logs=None):
         print("step", batch, round(logs["loss"], 3), flush=True)
         time.sleep(float(sys.argv[3]))
@@ -56,14 +56,15 @@ def start(folder, count, steps, pause=0.0, index=0, ports=()):
         environment["TF_CONFIG"] = json.dumps(
             {"cluster": cluster, "task": {"type": "worker", "index": index}}
         )
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder), str(steps), str(pause)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=(folder / "errors").open("w"),
-        text=True,
-    )
+    with (folder / "errors").open("w") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(folder), str(steps), str(pause)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
 
 
 def free_ports(count):
