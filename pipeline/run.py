@@ -30,6 +30,9 @@ _CLASSIFIER = flags.DEFINE_string(
     "",
     "A .keras file or a SavedModel of your own in the place of Table 6; as --set=classifier.path=...",
 )
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "Stages at a time, each in a process of its own; the artifacts are the same.", lower_bound=1
+)
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and run nothing.")
 
 
@@ -48,7 +51,7 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")
         return
-    summary = run_stages(wanted, _WORKDIR.value)
+    summary = run_stages(wanted, _WORKDIR.value, _JOBS.value)
     done = f"{len(summary.executed)} of {len(summary.steps)} stages executed"
     logging.info("%s; results in %s.", done, _WORKDIR.value)
 
@@ -82,11 +85,16 @@ def _is_ours(record: LogRecord) -> bool:
     return record.levelno >= WARNING or any(Path(record.pathname).is_relative_to(room) for room in rooms)
 
 
-def run(main_function=main) -> None:
-    """Entry point: a `UserError` becomes one line on standard error and exit status 2."""
+def set_up_logging() -> None:
+    """The project's messages on standard error, in this process and in its helpers."""
     logging.set_verbosity(logging.INFO)
     logging.set_stderrthreshold("info")
     logging.get_absl_handler().addFilter(_is_ours)
+
+
+def run(main_function=main) -> None:
+    """Entry point: a `UserError` becomes one line on standard error and exit status 2."""
+    set_up_logging()
 
     def guarded(argv: Sequence[str]) -> None:
         with as_one_line("interrupted; the same command goes on from what is done."):
