@@ -17,7 +17,7 @@ class FusedAdam(keras.optimizers.Adam):
         if self.amsgrad or variable.dtype != "float32" or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
-        step = tf.cast(self.iterations + 1, tf.float32)
+        step = tf.cast(tf.convert_to_tensor(self.iterations), tf.float32) + 1.0
         place = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=_resource(variable),
