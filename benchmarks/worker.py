@@ -6,6 +6,7 @@ The module holds OPERATIONS, name -> function of keyword arguments that JSON can
 are lines of JSON on standard input and output. The process stays, so that what it compiled and loaded serves every round.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -55,13 +56,15 @@ class Worker:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._process.stdin is not None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stdout.close()
 
 
 def serve(module: str) -> None:

@@ -47,7 +47,9 @@ def purifier_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters
         *("reduction", "latent_scale", "checkpoint_steps", "image_steps"),
     )
     weights = set(VARIANTS[name].values())
-    return {field: getattr(vae, field) for field in (*fields, *sorted(weights))} | changes
+    # Came later: named only where it is used, so that keys stay what they were.
+    fused = {"fused_adam": True} if vae.fused_adam else {}
+    return {field: getattr(vae, field) for field in (*fields, *sorted(weights))} | fused | changes
 
 
 def robust_parameters(config: Config, seed: int) -> Parameters:

@@ -30,8 +30,10 @@ def check_workdir(workdir: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock_workdir(workdir: Path) -> Iterator[None]:
+def lock_workdir(workdir: Path) -> Iterator[int]:
     """Creates `workdir` and holds it for this process; the system frees it however the process ends.
+
+    Yields the lock's descriptor: a child that inherits it holds the workdir as well.
 
     Raises:
         UserError: another process holds it, or it cannot be created, written or locked.
@@ -59,7 +61,7 @@ def lock_workdir(workdir: Path) -> Iterator[None]:
         with disk_errors("The start of the run", workdir):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -48,6 +48,9 @@ _WORKERS = flags.DEFINE_integer("workers", 1, "Processes of Beam's DirectRunner.
 _BEAM = flags.DEFINE_multi_string(
     "beam", [], "A further option of Beam's: --beam=flink_master=host:8081; may be repeated."
 )
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "Stages at a time, each in a process of its own; the artifacts are the same.", lower_bound=1
+)
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and run nothing.")
 
 
@@ -62,6 +65,11 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
         raise UserError(f"Unknown argument {argv[1]!r}. Expected flags only, like --stage=all; see --help.")
     own = [f"classifier.path={_CLASSIFIER.value}"] if _CLASSIFIER.value else []
     config = override(load_config(_CONFIG.value), [*_SET.value, *own, *overrides])
+    if _JOBS.value > 1 and (_ENGINE.value != "local" or _PROFILE.value or "TF_CONFIG" in os.environ):
+        raise UserError(
+            f"Invalid --jobs={_JOBS.value} with --engine={_ENGINE.value}, --profile or TF_CONFIG, which need all stages in one "
+            "process; use --jobs=1."
+        )
     engine = engines.named(_ENGINE.value, _RUNNER.value, _WORKERS.value, _BEAM.value)
     wanted = wanted_stages(config, target or FLAGS.stage, command_line())
     if _DRY_RUN.value:
@@ -74,7 +82,7 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     if _PROFILE.value:
         profile_trainings(Path(_WORKDIR.value) / "profile", wanted)
     with last_words() as started, engines.using(engine):
-        summary = run_stages(wanted, _WORKDIR.value, started)
+        summary = run_stages(wanted, _WORKDIR.value, _JOBS.value, started)
     done = f"{len(summary.executed)} of {len(summary.steps)} stages executed"
     logging.info("%s; results in %s.", done, _WORKDIR.value)
 
@@ -125,6 +133,13 @@ def define_stage() -> None:
     flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}; what it needs is made first.")
 
 
+def set_up_logging() -> None:
+    """The project's messages on standard error, in this process and in its helpers."""
+    logging.set_verbosity(logging.INFO)
+    logging.set_stderrthreshold("info")
+    logging.get_absl_handler().addFilter(_is_ours)
+
+
 def run(main_function=main, document: str = "") -> None:
     """Entry point: a `UserError` becomes one line on standard error and exit status 2.
 
@@ -133,12 +148,10 @@ def run(main_function=main, document: str = "") -> None:
     """
     if document:
         sys.modules["__main__"].__doc__ = document
-        for name in ("config", "workdir", "set", "classifier", "dry_run", "stage", "loss"):
+        for name in ("config", "workdir", "set", "classifier", "dry_run", "jobs", "stage", "loss"):
             if name in FLAGS:
                 FLAGS.register_key_flag_for_module(sys.argv[0], FLAGS[name])
-    logging.set_verbosity(logging.INFO)
-    logging.set_stderrthreshold("info")
-    logging.get_absl_handler().addFilter(_is_ours)
+    set_up_logging()
 
     def guarded(argv: Sequence[str]) -> None:
         with as_one_line("interrupted; the same command goes on from what is done."):

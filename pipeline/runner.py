@@ -207,7 +207,10 @@ def _cost(seconds: float) -> str:
 
 
 def run_stages(
-    stages: Sequence[Stage], workdir: Path | str, started: Callable[[str], object] | None = None
+    stages: Sequence[Stage],
+    workdir: Path | str,
+    jobs: int = 1,
+    started: Callable[[str], object] | None = None,
 ) -> RunSummary:
     """Makes every artifact that is missing and publishes those that have a fixed place.
 
@@ -216,6 +219,8 @@ def run_stages(
     Args:
         stages: inputs before what reads them, as `with_inputs` returns them.
         workdir: created if it is not there; held by this process until the end.
+        jobs: how many stages may run at a time (`crew`). With 1 they run in this process, one after the other. The artifacts
+            are the same; of their seconds, those of stages that ran side by side overlap.
         started: told the label of each stage that is about to run.
 
     Raises:
@@ -225,7 +230,7 @@ def run_stages(
     workdir = Path(workdir).absolute()
     executed: list[str] = []
     seconds: dict[str, float] = {}
-    with lock_workdir(workdir):
+    with lock_workdir(workdir) as lock:
         steps = plan(stages, workdir)
         for step in steps:
             if step.state == "done":
@@ -235,28 +240,47 @@ def run_stages(
         total = _missing_cost(steps)
         if total >= 1:
             logging.info("What is missing takes%s on two CPU cores.", _cost(total).removeprefix(","))
-        for number, step in enumerate(steps, 1):
-            stage, head = step.stage, f"[{number}/{len(steps)}] {step.stage.label}"
+        heads = {
+            step.stage.key: f"[{number}/{len(steps)}] {step.stage.label}"
+            for number, step in enumerate(steps, 1)
+        }
+
+        def begin(step: PlanStep) -> None:
+            verb = "resuming" if step.state == "resume" else "running"
+            logging.info("%s: %s%s", heads[step.stage.key], verb, _cost(step.stage.cost))
+            if started is not None:
+                started(step.stage.label)
+
+        def end(step: PlanStep, ran: bool) -> None:
+            stage, head = step.stage, heads[step.stage.key]
+            if step.state == "done":
+                logging.info("%s: done (reused)", head)
+            elif ran:
+                executed.append(stage.label)
             with disk_errors(f"Stage {stage.label}", stage.partial(workdir)):
-                if step.state == "done":
-                    logging.info("%s: done (reused)", head)
-                else:
-                    verb = "resuming" if step.state == "resume" else "running"
-                    logging.info("%s: %s%s", head, verb, _cost(stage.cost))
-                    if started is not None:
-                        started(stage.label)
-                    if _execute(stage, workdir):
-                        executed.append(stage.label)
                 manifest = artifacts.read_manifest(step.folder)
                 seconds[stage.label] = manifest["seconds"]
                 if step.state != "done":
                     logging.info("%s: %.1f s", head, manifest["seconds"])
                 if stage.publish_to and publish_copy(step.folder, workdir / stage.publish_to):
                     logging.info("%s: published to %s", head, workdir / stage.publish_to)
+
+        if jobs > 1 and sum(step.state != "done" for step in steps) > 1:
+            from pipeline.crew import run_side_by_side
+
+            run_side_by_side(steps, workdir, jobs, lock, begin, end)
+        else:
+            for step in steps:
+                ran = False
+                if step.state != "done":
+                    begin(step)
+                    with disk_errors(f"Stage {step.stage.label}", step.stage.partial(workdir)):
+                        ran = execute(step.stage, workdir)
+                end(step, ran)
     return RunSummary(steps, executed, seconds)
 
 
-def _execute(stage: Stage, workdir: Path) -> bool:
+def execute(stage: Stage, workdir: Path) -> bool:
     """Runs one stage to its finished artifact; False if an earlier attempt lacked only the rename."""
     partial, final = stage.partial(workdir), stage.folder(workdir)
     scratch = partial / artifacts.SCRATCH

@@ -3,10 +3,13 @@
 cleverhans is called as its tutorial calls it (TensorFlow); ART, foolbox and torchattacks attack the same classifier in PyTorch.
 """
 
+from typing import Any
+
 import numpy as np
 
 from benchmarks.rows import Row, interleave, row_of
 from benchmarks.session import Session
+from benchmarks.worker import Worker
 
 ITERATED = {"epsilon": 0.3, "step_size": 0.01, "iterations": 40}
 ATTACKS = {
@@ -49,6 +52,9 @@ def measure(session: Session) -> list[Row]:
             def rounds(settings=settings) -> dict[str, list[float]]:
                 contestants = {
                     "ours": lambda: ours.call("images_per_second", **settings),
+                    "ours bfloat16": lambda: ours.call(
+                        "images_per_second", precision="mixed_bfloat16", **settings
+                    ),
                     "cleverhans": lambda: cleverhans.call("images_per_second", **settings),
                     **{
                         peer: lambda peer=peer: torch.call("images_per_second", library=peer, **settings)
@@ -73,4 +79,37 @@ def measure(session: Session) -> list[Row]:
             peers[best]["target"] = BEST_TARGET
             peers["cleverhans"]["target"] = CLEVERHANS_TARGET
             rows.extend(peers.values())
+            rows.extend(_in_bfloat16(session, ours, settings, measured, rates["bfloat16"] / (flops * steps)))
     return rows
+
+
+def _in_bfloat16(
+    session: Session,
+    ours: Worker,
+    settings: dict[str, Any],
+    measured: dict[str, list[float]],
+    limit: float,
+) -> list[Row]:
+    """Gradients of the classifier's bfloat16 twin, as training sets are made with: how much faster, and whether as strong.
+
+    The images are judged by the float32 classifier.
+    """
+    name = settings["attack"]
+    case, seen = f"{name}, ours in bfloat16", measured["ours bfloat16"]
+    fast = row_of(
+        *("attacks", case, seen, "cleverhans (float32)", measured["cleverhans"], "images/s"),
+        target=CLEVERHANS_TARGET,
+        of_limit=max(seen) / limit,
+    )
+
+    def judged() -> dict[str, float]:
+        return {p: ours.call("success", precision=p, **settings) for p in ("float32", "mixed_bfloat16")}
+
+    rates = session.once(f"attacks/{name}-success", judged)
+    if min(rates.values()) <= 0:  # so few images that none fell: there is nothing to compare
+        return [fast]
+    strong = row_of(
+        *("attacks", f"{case}, success", [rates["mixed_bfloat16"]], "ours (float32)", [rates["float32"]]),
+        "success rate",
+    )
+    return [fast, strong]

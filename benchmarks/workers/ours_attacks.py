@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from benchmarks.material import weights_in
 from madvae_tf.attacks import ATTACKS, Target, run_attack
+from madvae_tf.evaluate import batched
 from madvae_tf.models.classifiers import Table6Classifier
+from madvae_tf.models.copies import in_precision
 
 _state: dict[str, Any] = {}
 
@@ -19,8 +21,11 @@ def load(material: str, images: int) -> None:
     values = np.load(material)
     classifier = Table6Classifier(dropout=0.0)
     classifier.set_weights(weights_in(values))
-    _state["target"] = Target(logits=functools.partial(classifier, training=False))
-    _state["classifier"] = classifier
+    _state["targets"] = {
+        precision: Target(logits=functools.partial(in_precision(classifier, precision), training=False))
+        for precision in ("float32", "mixed_bfloat16")
+    }
+    _state["target"] = _state["targets"]["float32"]
     _state["x"] = values["images"][:images].astype(np.float32) / 255
     _state["y"] = values["labels"][:images]
 
@@ -36,11 +41,27 @@ def _run(attack: str, parameters: dict[str, Any], batch: int) -> Any:
     )
 
 
-def images_per_second(attack: str, parameters: dict[str, Any], batch: int) -> float:
-    """Of all images; the driver's checks and its count of successes are in it."""
+def images_per_second(
+    attack: str, parameters: dict[str, Any], batch: int, precision: str = "float32"
+) -> float:
+    """Of all images, batch by batch: the attack alone, as of the peers, without the driver's checks."""
+    crafter, target = ATTACKS[attack](**parameters), _state["targets"][precision]
+    x, y = _state["x"], _state["y"]
     start = time.perf_counter()
-    _run(attack, parameters, batch)
-    return len(_state["x"]) / (time.perf_counter() - start)
+    for row in range(0, len(x), batch):
+        crafter(
+            target, tf.constant(x[row : row + batch]), tf.constant(y[row : row + batch]), (0, row)
+        ).numpy()
+    return len(x) / (time.perf_counter() - start)
+
+
+def success(attack: str, parameters: dict[str, Any], batch: int, precision: str) -> float:
+    """The share of images that the float32 classifier gets wrong after an attack on its twin of `precision`."""
+    target = _state["targets"][precision]
+    x, y = _state["x"], _state["y"]
+    attacked = run_attack(ATTACKS[attack](**parameters), target, x, y, (0, 0), batch_size=batch).x_adv
+    predicted = batched(tf.function(_state["target"].logits), attacked, batch).argmax(1)
+    return float((predicted != y).mean())
 
 
 def craft(attack: str, parameters: dict[str, Any], batch: int, path: str) -> float:
@@ -82,6 +103,7 @@ def flops_per_gradient(batch: int = 2) -> float:
 
 OPERATIONS = {
     "load": load,
+    "success": success,
     "logits": logits,
     "images_per_second": images_per_second,
     "craft": craft,

@@ -18,12 +18,10 @@ _steps: dict[tuple, Any] = {}
 
 def make_trainer(variant: str, precision: str) -> DefenseTrainer:
     """The trainer of a variant with new weights, compiled."""
-    from madvae_tf.training.purifier import make_optimizer
-
     keras.utils.set_random_seed(0)
     frozen = build_classifier("table6", 0.0, precision)
     trainer = DefenseTrainer(DefenseVAE(dtype=precision), frozen, weights_of(variant, WEIGHTS), 0)
-    trainer.compile(optimizer=make_optimizer(1e-3))  # pyright: ignore[reportArgumentType]
+    trainer.compile(optimizer=keras.optimizers.Adam(1e-3))  # pyright: ignore[reportArgumentType]
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 

@@ -5,9 +5,9 @@
     PGD        x0 = clip(x + U(-epsilon, epsilon)), then FGSM steps projected on the ball around x  Madry et al. 2017
     MI-FGSM    steps along the sign of g <- decay g + grad / mean |grad|                Dong et al. 2017
 
-L is the cross-entropy of the true label, clip is to [0, 1]. The steps are cleverhans 4.0.0's; random starts are drawn
-here, statelessly, since cleverhans' have no seed. PGD's loop is here too: cleverhans projects around the point it starts
-from, so a start of ours would let x' stray to 2 epsilon from x.
+L is the cross-entropy of the true label, clip is to [0, 1]. The steps are cleverhans 4.0.0's, called for one step and compiled
+into one loop for many (`loops`); random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is
+around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
 """
 
 import dataclasses
@@ -16,10 +16,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
-from cleverhans.tf2.attacks.momentum_iterative_method import momentum_iterative_method
-from cleverhans.tf2.utils import clip_eta
 
 from madvae_tf.attacks.base import Attack, Seed, Target
+from madvae_tf.attacks.loops import momentum_descent, projected_descent
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
 
@@ -88,11 +87,8 @@ class PGD(Attack):
         if self.random_start:
             noise = tf.random.stateless_uniform(tf.shape(x), seed, -self.epsilon, self.epsilon, alg="philox")
             x_adv = tf.clip_by_value(x + noise, 0.0, 1.0)
-        for _ in range(self.iterations):
-            x_adv = _gradient_step(target, x_adv, y, self.step_size)
-            # Adding the difference back rounds, so the box is enforced once more.
-            x_adv = tf.clip_by_value(x + clip_eta(x_adv - x, np.inf, self.epsilon), 0.0, 1.0)
-        return x_adv
+        scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations))
+        return projected_descent(target.logits, x_adv, x, y, *scalars)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,16 +106,5 @@ class MIFGSM(Attack):
     decay: float = parameter(1.0)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-        return momentum_iterative_method(
-            target.logits,
-            x,
-            eps=self.epsilon,
-            eps_iter=self.step_size,
-            nb_iter=self.iterations,
-            norm=np.inf,
-            clip_min=0.0,  # both bounds, or nothing is clipped
-            clip_max=1.0,
-            y=y,
-            decay_factor=self.decay,
-            sanity_checks=False,
-        )
+        scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations, self.decay))
+        return momentum_descent(target.logits, x, y, *scalars)

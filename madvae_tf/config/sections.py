@@ -162,6 +162,7 @@ class VaeConfig:
     (`DefenseVAE`): the defaults are this project's, the others the reference code's. `clip_norm` 0: no clipping.
     `warmup_epochs` of the vanilla loss at `warmup_learning_rate` come first and are shared by all variants; each then trains
     `epochs` of its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from nothing.
+    `fused_adam`: Adam in one pass over each weight; faster, and other roundings, so other artifacts.
     """
 
     variants: tuple[str, ...] = ("vanilla", "cls", "pd", "combined")
@@ -184,6 +185,7 @@ class VaeConfig:
     precision: str = "auto"
     checkpoint_steps: int = 200
     image_steps: int = 500
+    fused_adam: bool = added(False)
 
     def __post_init__(self) -> None:
         check(

@@ -15,6 +15,7 @@ from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import exponential_decay
 
 _LOG_STEPS = 20
@@ -31,6 +32,7 @@ class PurifierSettings:
         latent_size, latent_scale, initial_deviation: of `DefenseVAE`.
         epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
         clip_norm, max_shift, reduction: of `DefenseTrainer`.
+        fused_adam: `FusedAdam` in the place of Keras' Adam.
         precision: a Keras dtype policy.
         checkpoint_steps, image_steps: steps between checkpoints, and between TensorBoard's pictures.
     """
@@ -52,6 +54,7 @@ class PurifierSettings:
     reduction: str = "elbo"
     latent_scale: str = "log_variance"
     initial_deviation: float = 0.0
+    fused_adam: bool = False
 
 
 def fit_purifier(
@@ -98,7 +101,8 @@ def fit_purifier(
             settings.reduction,
         )
         schedule = exponential_decay(settings.learning_rate, settings.final_learning_rate, steps * epochs)
-        trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
+        adam = FusedAdam if settings.fused_adam else keras.optimizers.Adam
+        trainer.compile(optimizer=adam(schedule))  # pyright: ignore[reportArgumentType]
     x_adv, clean, _ = validation.batch(np.linspace(0, len(validation) - 1, 8).astype(int))
     watched = in_order(validation, 500)
     latest: dict[str, float] = {}

@@ -27,7 +27,7 @@ def work(context):
         time.sleep(600)
 
 with as_one_line("interrupted; the same command goes on."), last_words() as started:
-    run_stages([Stage("work", "train", 1, {}, {}, work)], Path(sys.argv[1]), started)
+    run_stages([Stage("work", "train", 1, {}, {}, work)], Path(sys.argv[1]), started=started)
 """
 
 
