@@ -41,6 +41,11 @@ FORBIDDEN_CALLS = {
     "os.chmod": "modes of its own",
 }
 EXTRACTS = {"extractall", "unpack_archive"}
+# A module that may import one of them, and why.
+EXCUSED = {
+    "pipeline/helpers.py": ("pickle", "stages go to processes that this one started, by their own pipes"),
+    "madvae_tf/playground/page.py": ("gradio", "the playground is a server; it binds to loopback"),
+}
 
 
 def dotted(node: ast.AST) -> str:
@@ -102,7 +107,23 @@ def faults(source: str, name: str = "code") -> list[str]:
 
 def test_no_source_does_what_the_trust_model_forbids():
     assert len(SOURCES) > 100
-    assert [fault for path in SOURCES for fault in faults(path.read_text(encoding="utf-8"), str(path))] == []
+    found = [
+        fault
+        for path in SOURCES
+        for fault in faults(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
+    ]
+    excused = [f"{name}:{{line}}: imports {module}" for name, (module, _) in EXCUSED.items()]
+    assert sorted(re.sub(r":\d+:", ":{line}:", fault) for fault in found) == sorted(excused)
+
+
+def test_the_playground_binds_to_loopback():
+    page = (ROOT / "madvae_tf/playground/page.py").read_text(encoding="utf-8")
+    launches = [
+        node
+        for node in ast.walk(ast.parse(page))
+        if isinstance(node, ast.Call) and dotted(node.func).endswith("launch")
+    ]
+    assert launches and all(keyword(node, "server_name") == "127.0.0.1" for node in launches)
 
 
 PLANTED = {
