@@ -61,7 +61,9 @@ def test_a_signal_in_a_stage(tmp_path, number, status, message):
 def test_an_abort_is_reported_with_the_stage(tmp_path):
     _, errors = start(tmp_path, "abort").communicate(timeout=60)
     assert "error: Stage work train was ended without a word (killed" in errors and "out of memory" in errors
-    assert start(tmp_path, "end").wait(60) == 0
+    again = start(tmp_path, "end")
+    again.communicate(timeout=60)  # closes the pipes, too
+    assert again.returncode == 0
 
 
 def test_a_run_that_ends_well_says_nothing(tmp_path):
