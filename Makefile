@@ -87,7 +87,7 @@ lint: $(INSTALLED_TEST)
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
 
 bench: $(INSTALLED_RUN) $(INSTALLED_PEERS)
-	$(BIN)/python -m benchmarks.run --peers=$(PEERS)/bin/python --workdir=$(WORKDIR) $(ARGS)
+	$(BIN)/python -m benchmarks.run --peers=$(PEERS)/bin/python --run=$(WORKDIR) $(ARGS)
 
 $(INSTALLED_PEERS): benchmarks/peers.txt benchmarks/peers-constraints.txt
 	@$(find_python); rm -rf $(PEERS) && "$$found" -m venv $(PEERS)

@@ -31,7 +31,7 @@ _ANEW = flags.DEFINE_bool("anew", False, "Forget what was measured before.")
 _FOLDER = flags.DEFINE_string("folder", "", "Where parts are kept; empty: runs/bench, or runs/bench-quick.")
 _PEERS = flags.DEFINE_string("peers", ".venv-peers/bin/python", "The Python of the peers' environment.")
 _WORKDIR = flags.DEFINE_string(
-    "workdir", "runs/quick", "The pipeline's folder with the classifier; made there if missing."
+    "run", "runs/quick", "The pipeline's folder with the classifier; made there if missing."
 )
 _RESULTS = flags.DEFINE_string(
     "results",

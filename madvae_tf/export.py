@@ -77,9 +77,9 @@ def _guarded(function, shape: Shape):
     def call(images):
         images = tf.ensure_shape(images, (None, *shape))
         count = tf.shape(images)[0]
-        filled = tf.pad(
-            images, tf.stack([tf.stack([0, tf.cast(tf.equal(count, 0), tf.int32)]), *[[0, 0]] * 3])
-        )
+        # One more image where there is none; a concatenation, since converters lose the shape behind a padding by tensors.
+        none = tf.cast(tf.equal(count, 0), tf.int32)
+        filled = tf.concat([images, tf.zeros(tf.stack([none, *shape]), images.dtype)], axis=0)
         return {name: value[:count] for name, value in function(filled).items()}
 
     return call

@@ -54,7 +54,8 @@ class Purifier(keras.layers.Layer):
                 f"Invalid defense: received {type(defense).__name__}, expected what madvae_tf.fit or madvae_tf.load gives."
             )
         # A copy: what one of them is later trained or frozen to does not reach the other.
-        self.purifier = in_precision(purifier, "float32", name="purifier")
+        # Made as one that learns: to freeze what says that it is frozen already does not reach its layers.
+        self.purifier = in_precision(purifier, "float32", name="purifier", trainable=True)
         self.purifier.trainable = self.trainable
         self.built = True
 

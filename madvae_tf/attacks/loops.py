@@ -39,7 +39,8 @@ def projected_descent(
     """Madry et al. 2017, from `start`: float32 (batch, 28, 28, 1) within epsilon of `x`; scalars are tensors, so none retraces."""
 
     def step(number: tf.Tensor, x_adv: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        moved = tf.clip_by_value(x_adv + size * tf.sign(_gradient(logits, x_adv, y)), 0.0, 1.0)
+        gradient = tf.ensure_shape(_gradient(logits, x_adv, y), x.shape)
+        moved = tf.clip_by_value(x_adv + size * tf.sign(gradient), 0.0, 1.0)
         return number + 1, _projected(moved, x, epsilon)
 
     return tf.while_loop(lambda number, _: number < iterations, step, (tf.constant(0), start))[1]
@@ -58,7 +59,7 @@ def momentum_descent(
     """Dong et al. 2017 from `x`: the sign of g <- decay g + grad / mean |grad|."""
 
     def step(number: tf.Tensor, x_adv: tf.Tensor, momentum: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        gradient = _gradient(logits, x_adv, y)
+        gradient = tf.ensure_shape(_gradient(logits, x_adv, y), x.shape)
         mean = tf.reduce_mean(tf.abs(gradient), axis=[1, 2, 3], keepdims=True)
         momentum = decay * momentum + gradient / tf.maximum(mean, _LEAST_MEAN)
         return number + 1, _projected(x_adv + size * tf.sign(momentum), x, epsilon), momentum

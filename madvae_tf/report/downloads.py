@@ -152,7 +152,7 @@ def to_csv(inner: str) -> str:
     content = read(inner)
     columns: list[list[str]] = []
     for place, head in enumerate(content.head):
-        name = _name(head)
+        name = _plain(_name(head))
         cells = [row[place] if place < len(row) else {} for row in content.body]
         parts = [part for part in _ORDER if any(part in cell for cell in cells)]
         parts += sorted({part for cell in cells for part in cell} - set(_ORDER))

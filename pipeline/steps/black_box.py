@@ -87,7 +87,7 @@ def extract_and_attack(context: Context) -> None:
                 f"substitute_{settings['substitute'].lower()}",
                 0.5,
                 "float32",
-                shape_of(splits["train"].images),
+                shape_of(held_out),
             ),
             held_out,
             settings["rounds"],

