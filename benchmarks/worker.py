@@ -43,9 +43,10 @@ class Worker:
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        if not line:
+        if not line:  # Its pipe closed: it ends, if it has not yet.
+            status = self._process.wait(timeout=60)
             raise WorkerError(
-                f"{self.module} ended in {operation!r} with status {self._process.poll()}; its messages are above."
+                f"{self.module} ended in {operation!r} with status {status}; its messages are above."
             )
         answer = json.loads(line)
         if "error" in answer:
