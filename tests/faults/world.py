@@ -136,6 +136,8 @@ class World:
 
     def _become_the_pipeline(self, log, workdir, stage, arguments, before) -> None:
         status = 1
+        # A shell that starts the suite in the background has it, and so its forks, ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             os.dup2(descriptor, 1)
