@@ -122,7 +122,7 @@ def restore_newest(
         try:
             checkpoint.restore(path).assert_existing_objects_matched()
             return
-        except (tf.errors.OpError, ValueError, AssertionError) as error:
+        except (tf.errors.OpError, ValueError, AssertionError, IndexError, RuntimeError) as error:
             cause = " ".join(str(error).split())[:200]
             logging.warning("The checkpoint %s is damaged (%s); it is passed over.", path, cause)
             for variable, value in zip(variables, initial, strict=True):

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from madvae_tf.data.batches import in_order, training_dataset
 from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
-from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.loop import default_strategy, evaluate_steps, restore_newest, train
 
 STEPS, EPOCHS, CHECKPOINT = 5, 2, 4
 
@@ -76,6 +76,25 @@ def test_a_damaged_checkpoint_is_passed_over(tiny, pairs, tmp_path, unbroken, da
     assert start == resumed_at
     for one, other in zip(tiny.state(trainer), expected, strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.9, 0.999])
+def test_a_truncated_checkpoint_is_passed_over_wherever_it_ends(tmp_path, share):
+    """TensorFlow says so by errors of several classes, its own and Python's."""
+    weights = [keras.Variable(np.arange(1000.0) + number) for number in range(3)]
+    model = tf.train.Checkpoint(weights=[weight.value for weight in weights])
+    manager = tf.train.CheckpointManager(model, str(tmp_path), max_to_keep=2)
+    manager.save(checkpoint_number=1)
+    for weight in weights:
+        weight.assign(weight + 1)
+    manager.save(checkpoint_number=2)
+    (path,) = tmp_path.glob("ckpt-2.data*")
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    for weight in weights:
+        weight.assign(-weight)
+    restore_newest(model, manager, weights)
+    for number, weight in enumerate(weights):
+        np.testing.assert_array_equal(weight, np.arange(1000.0) + number)
 
 
 def test_a_finished_run_only_restores(tiny, pairs, unbroken):
