@@ -5,8 +5,8 @@ all: images that did not succeed count as infinitely far. A peer's place at its 
 is raised to the others' in a second place, which is the one compared). The best peer is the one with the highest success rate at its
 defaults, and among equals with the least median L2.
 
-Ours is compared at the cheapest place of its curve whose success is not lower and whose median L2 is not higher. Its curve's
-settings were chosen on training images.
+Ours is compared at the cheapest place of its curve whose success is not lower and whose median L2 is not higher. The places of its
+curve were set beforehand, from cheap to dear, and tuned on nothing.
 """
 
 from typing import Any
