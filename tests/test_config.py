@@ -52,6 +52,8 @@ def test_override_changes_nothing_else():
             "Invalid attack.test_epsilon: received -0.3, expected a value of at least 0",
         ),
         ("attack.train_epsilons=0.1,-1.0", "Invalid attack.train_epsilons"),
+        # Sets are named by six digits: of these two one would be lost.
+        ("attack.train_epsilons=0.3,0.3000001", "each one once, in six digits"),
         ("vae.learning_rate=1e999", "Invalid vae.learning_rate: received inf, expected finite"),
         ("attack.exhaustive=yes", "Invalid attack.exhaustive: received 'yes', expected a value of type bool"),
         ("attack.shard_size=130", "expected a multiple of attack.batch_size"),

@@ -131,7 +131,9 @@ class AttackConfig:
         )
         for name in ("train_epsilons", "train_confidences", "test_attacks"):
             values = getattr(self, name)
-            require(len(set(values)) == len(values), f"attack.{name}", values, "each one once")
+            # As the sets are named: six digits.
+            named = {value if isinstance(value, str) else f"{value:g}" for value in values}
+            require(len(named) == len(values), f"attack.{name}", values, "each one once, in six digits")
         check_precision("attack", self.train_precision)
         epsilons = (*self.train_epsilons, self.validation_epsilon, self.test_epsilon)
         require(
