@@ -8,11 +8,10 @@ import contextlib
 import difflib
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from types import FrameType
 from typing import TypeVar
 
+from madvae_tf import interrupts
 from madvae_tf.progress import close_bars
 
 Entry = TypeVar("Entry")
@@ -43,10 +42,6 @@ def lookup(registry: Mapping[str, Entry], name: str, kind: str) -> Entry:
     return registry[name]
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: what a service manager, a scheduler or `kill` asks a process to end with."""
-
-
 @contextlib.contextmanager
 def as_one_line(interrupted: str) -> Iterator[None]:
     """For a command: a `UserError` within becomes one line on standard error and exit status 2.
@@ -57,31 +52,15 @@ def as_one_line(interrupted: str) -> Iterator[None]:
         interrupted: the line that those two get.
     """
     try:
-        with _sigterm_raises():
+        with interrupts.noted():
             yield
-    except UserError as error:
+    except BaseException as error:
         close_bars()
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt as error:
-        close_bars()
-        sys.stderr.write(f"{interrupted}\n")
-        sys.exit(143 if isinstance(error, Terminated) else 130)
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises `Terminated` in the main thread, unless the program around has a handler of its own."""
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # Asked first: what a library makes of an interrupt may be any error.
+        if (number := interrupts.received()) is not None or isinstance(error, KeyboardInterrupt):
+            sys.stderr.write(f"{interrupted}\n")
+            sys.exit(128 + (number or signal.SIGINT))
+        if isinstance(error, UserError):
+            sys.stderr.write(f"error: {error}\n")
+            sys.exit(2)
+        raise

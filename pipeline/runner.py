@@ -15,6 +15,7 @@ from typing import Any, Literal
 from absl import logging
 
 from madvae_tf.errors import UserError
+from madvae_tf.interrupts import raise_if_received
 from pipeline import artifacts
 from pipeline.clock import StageClock
 from pipeline.disk import check_workdir, disk_errors, lock_workdir
@@ -271,6 +272,7 @@ def run_stages(
             run_side_by_side(steps, workdir, jobs, lock, begin, end)
         else:
             for step in steps:
+                raise_if_received()
                 ran = False
                 if step.state != "done":
                     begin(step)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from madvae_tf.errors import UserError
+from madvae_tf.interrupts import raise_if_received
 from madvae_tf.training import profiling
 from madvae_tf.training.cluster import LOST, join, newest_common, share
 
@@ -123,6 +124,7 @@ def restore_newest(
             checkpoint.restore(path).assert_existing_objects_matched()
             return
         except (tf.errors.OpError, ValueError, AssertionError, IndexError, RuntimeError) as error:
+            raise_if_received()
             cause = " ".join(str(error).split())[:200]
             logging.warning("The checkpoint %s is damaged (%s); it is passed over.", path, cause)
             for variable, value in zip(variables, initial, strict=True):

@@ -15,11 +15,20 @@ SCRIPT = """
 import os, signal, sys, time
 from pathlib import Path
 from madvae_tf.errors import as_one_line
+from madvae_tf.progress import progress_bar
 from pipeline.runner import Stage, run_stages
 from pipeline.watch import last_words
 
 # A shell that starts this in the background has it ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def interrupt():
+    os.kill(os.getpid(), getattr(signal, sys.argv[3]))
+    time.sleep(600)
+
+class Finalizer:
+    def __del__(self):
+        interrupt()
 
 def work(context):
     (context.folder / "file").write_text("content")
@@ -28,15 +37,30 @@ def work(context):
     if sys.argv[2] == "sleep":
         print("sleeping", flush=True)
         time.sleep(600)
+    if sys.argv[2] in ("convert", "drop", "pass over", "finalizer"):
+        try:
+            if sys.argv[2] == "finalizer":
+                Finalizer()
+            else:
+                interrupt()
+        except KeyboardInterrupt:
+            if sys.argv[2] == "convert":
+                raise SystemError("a function returned a result with an exception set")
+        if sys.argv[2] in ("drop", "finalizer"):
+            with progress_bar(9, "work", "step") as bar:
+                for _ in range(9):
+                    bar.update()
+            print("to the end", flush=True)
 
 with as_one_line("interrupted; the same command goes on."), last_words() as started:
-    run_stages([Stage("work", "train", 1, {}, {}, work)], Path(sys.argv[1]), started=started)
+    stages = [Stage("work", name, 1, {"name": name}, {}, work) for name in ("train", "other")]
+    run_stages(stages if sys.argv[2] == "pass over" else stages[:1], Path(sys.argv[1]), started=started)
 """
 
 
-def start(workdir: Path, what: str) -> subprocess.Popen:
+def start(workdir: Path, what: str, *further: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(workdir), what],
+        [sys.executable, "-c", SCRIPT, str(workdir), what, *further],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -59,6 +83,16 @@ def test_a_signal_in_a_stage(tmp_path, number, status, message):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status
     assert errors.startswith(message) and errors.count("\n") == 1, errors
+
+
+@pytest.mark.parametrize("how", ["convert", "drop", "pass over", "finalizer"])
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupt_that_a_library_changes_or_drops_still_ends_the_run(tmp_path, how, number, status):
+    process = start(tmp_path, how, number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == status, errors
+    assert "Traceback" not in errors and errors.endswith("interrupted; the same command goes on.\n")
+    assert output == ""
 
 
 def test_an_abort_is_reported_with_the_stage(tmp_path):
