@@ -40,9 +40,9 @@ def noted() -> Iterator[None]:
         signal.signal(number, _note)
     unraisable, uncaught = sys.unraisablehook, sys.excepthook
     if ours:
-        # One that arrives in a finalizer, or in a callback, is dropped there; its traceback is none of the user's.
-        sys.unraisablehook = lambda what: None if _is_ours(what.exc_type) else unraisable(what)
-        sys.excepthook = lambda kind, error, trace: None if _is_ours(kind) else uncaught(kind, error, trace)
+        # What a finalizer or a C++ library prints of it, as KeyboardInterrupt or as an error of its own, is none of the user's.
+        sys.unraisablehook = lambda what: None if _received else unraisable(what)
+        sys.excepthook = lambda *what: None if _received else uncaught(*what)
     try:
         yield
     finally:
@@ -65,10 +65,6 @@ def raise_if_received() -> None:
 def _note(number: int, frame: FrameType | None) -> None:
     _received.append(signal.Signals(number))
     raise _exception(_received[-1])
-
-
-def _is_ours(kind: type[BaseException]) -> bool:
-    return bool(_received) and issubclass(kind, KeyboardInterrupt)
 
 
 def _exception(number: signal.Signals) -> KeyboardInterrupt:
