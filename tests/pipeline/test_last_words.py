@@ -93,7 +93,11 @@ def test_an_interrupt_that_a_library_changes_or_drops_still_ends_the_run(tmp_pat
     process = start(tmp_path, how, number)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
-    assert "Traceback" not in errors and "SystemError" not in errors and errors.endswith("interrupted; the same command goes on.\n")
+    assert (
+        "Traceback" not in errors
+        and "SystemError" not in errors
+        and errors.endswith("interrupted; the same command goes on.\n")
+    )
     assert output == ""
 
 
