@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from madvae_tf.config import Config, VaeConfig
+from madvae_tf.config import Config, VaeConfig, plain
 from madvae_tf.variants import VARIANTS
 
 Parameters = dict[str, Any]
@@ -54,7 +54,7 @@ def purifier_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters
 
 def robust_parameters(config: Config, seed: int) -> Parameters:
     """Of the variant `robust`: its own section, and of the purifiers' what is no hyper-parameter of their training."""
-    own = dataclasses.asdict(config.robust)
+    own = plain(config.robust)
     return own | {name: getattr(config.vae, name) for name in ("latent_size", "image_steps")} | {"seed": seed}
 
 

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from madvae_tf.config.fields import check, require
+from madvae_tf.config.fields import added, check, require
 
 
 @dataclass(frozen=True)
 class RobustConfig:
     """The variant `robust`, on where `vae.variants` names it. It learns from clean images: no adversarial set, no warm-up.
 
-    The attack on classifier and purifier that every step makes: `epsilon` is its L-infinity radius, reached from
-    `start_epsilon` over `ramp_steps` steps. It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
+    The attack on classifier and purifier that every step makes: `epsilon` is its radius, reached from
+    `start_epsilon` over `ramp_steps` steps, in `norm`: "linf", "l2" or "both", which attacks every other image within `epsilon` in L-infinity and
+    the rest within `l2_epsilon` in L2. It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
     over; a step is `step_ratio` epsilon long, n > 2 steps 2 `step_ratio` / n.
     `scale` and `center` are k and b of the squash sigmoid(k (x - b)) before the encoder; a scale of 0: no squash.
     `epochs` of `epoch_steps` steps (0: all training images once), with a validation after each, on `validation_images` attacked by
@@ -42,17 +43,21 @@ class RobustConfig:
     average: float = 0.0
     validation_images: int = 500
     validation_steps: int = 20
+    norm: str = added("linf")
+    l2_epsilon: float = added(2.0)
 
     def __post_init__(self) -> None:
         check(
             self,
             "robust",
             positive="epsilon attack_steps late_attack_steps step_ratio epochs batch_size learning_rate final_learning_rate "
-            "validation_images validation_steps",
+            "validation_images validation_steps l2_epsilon",
             not_negative="start_epsilon ramp_steps late_from scale epoch_steps clip_norm max_shift beta classification "
             "consistency average",
         )
-        require(self.epsilon <= 1, "robust.epsilon", self.epsilon, "at most 1, the range of a pixel")
+        require(self.norm in ("linf", "l2", "both"), "robust.norm", self.norm, "linf, l2 or both")
+        if self.norm != "l2":
+            require(self.epsilon <= 1, "robust.epsilon", self.epsilon, "at most 1, the range of a pixel")
         require(
             self.start_epsilon <= self.epsilon,
             "robust.start_epsilon",

@@ -17,8 +17,10 @@ from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.files import save_float32, write_json
 from madvae_tf.defenses.purifier import load_purifier
+from madvae_tf.errors import UserError, unknown_name
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import parameter
+from madvae_tf.training.balls import NORMS
 from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
@@ -33,8 +35,10 @@ class Robust(Defense):
 
     name: ClassVar[str] = "robust"
     latent_size: int = parameter(128, minimum=1)
-    epsilon: float = parameter(0.3, maximum=1.0, open_minimum=True)
-    start_epsilon: float = parameter(0.05, maximum=1.0)
+    norm: str = parameter("linf")
+    epsilon: float = parameter(0.3, open_minimum=True)
+    l2_epsilon: float = parameter(2.0, open_minimum=True)
+    start_epsilon: float = parameter(0.05)
     ramp_steps: int = parameter(700)
     attack_steps: int = parameter(1, minimum=1)
     late_attack_steps: int = parameter(1, minimum=1)
@@ -57,6 +61,15 @@ class Robust(Defense):
     validation_steps: int = parameter(20, minimum=1)
     image_steps: int = parameter(500, minimum=1)
     seed: int = parameter(-1, minimum=-1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.norm not in NORMS:
+            raise unknown_name("norm", self.norm, NORMS)
+        if self.norm != "l2" and self.epsilon > 1:
+            raise UserError(
+                f"Invalid epsilon: received {self.epsilon:g}, expected at most 1, the range of a pixel."
+            )
 
     def train(self, material: Material, folder: Path) -> None:
         """Writes `purifier.keras` (float32), `metrics.json`, `log.csv` and `tensorboard/`.
@@ -133,6 +146,8 @@ class Robust(Defense):
             self.late_attack_steps,
             late_start(total, self.late_from),
             self.step_ratio,
+            self.norm,
+            self.l2_epsilon,
         )
         return RobustTrainer(
             purifier,

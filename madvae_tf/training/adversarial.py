@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from madvae_tf.images import shape_of
+from madvae_tf.training.balls import Ball, LinfBall
 from madvae_tf.training.classifier import CLIP_NORM, correct
 from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
 
@@ -34,21 +35,23 @@ def attack_within(
     step_size: tf.Tensor | float,
     steps: tf.Tensor | int,
     seed: tf.Tensor,
+    ball: Callable[[tf.Tensor, tf.Tensor | float], Ball] = LinfBall,
 ) -> tf.Tensor:
-    """Images of high cross-entropy, at most `epsilon` away in every pixel and in [0, 1]; no gradient passes.
+    """Images of high cross-entropy within `epsilon` and in [0, 1]; no gradient passes.
 
     Args:
         logits: differentiable, images -> (batch, classes).
         images: float32 (batch, 28, 28, 1) in [0, 1].
         label: int64 (batch,).
-        epsilon, step_size: L-infinity distances.
-        steps: sign steps, each projected on the ball and on [0, 1]; 0 leaves the random start.
-        seed: int32 (2,), for the start: uniform in the ball, then clipped to [0, 1].
+        epsilon, step_size: distances in the norm of `ball`; L-infinity by default.
+        steps: of steepest ascent, each projected on the ball and on [0, 1]; 0 leaves the random start.
+        seed: int32 (2,), for the start: uniform in the L-infinity ball, then clipped to [0, 1]; see `balls` for others.
+        ball: images and radius -> where the attack may go.
 
     Returns:
         float32, the shape of `images`.
     """
-    lowest, highest = tf.maximum(images - epsilon, 0.0), tf.minimum(images + epsilon, 1.0)
+    room = ball(images, epsilon)
     noise = replica_part(
         lambda size: tf.random.stateless_uniform(
             tf.stack([size, *shape_of(images)]), seed, -1.0, 1.0, alg="philox"
@@ -61,10 +64,9 @@ def attack_within(
             tape.watch(x_adv)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits(x_adv))
         gradient = tf.convert_to_tensor(tape.gradient(entropy, x_adv))
-        stepped = x_adv + step_size * tf.sign(gradient)
-        return (tf.clip_by_value(stepped, lowest, highest),)
+        return (room.climb(x_adv, gradient, step_size),)
 
-    start = tf.clip_by_value(images + epsilon * noise, lowest, highest)
+    start = room.start(noise)
     # A loop of the graph, so that the graph does not grow with the steps.
     (x_adv,) = tf.while_loop(lambda _: True, climb, (start,), maximum_iterations=steps, parallel_iterations=1)
     return tf.stop_gradient(x_adv)

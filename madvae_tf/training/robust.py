@@ -1,10 +1,11 @@
 """Training of a purifier against attacks on the whole system: the variant `robust`.
 
-    min over the purifier of E max over |x' - x|_inf <= epsilon, x' in [0, 1] of CE(classifier(purifier(x')), y)
+    min over the purifier of E max over |x' - x| <= epsilon, x' in [0, 1] of CE(classifier(purifier(x')), y)
 
 The classifier is frozen; the purifier minimises the variant's loss on what the attack finds (Madry et al. 2017, with a purifier in the
-place of the classifier), with the clean image as what is to be restored. The inner maximum is sought by the sign steps of
-`adversarial.attack_within`, which says why epsilon must grow and why one step starts at random and overshoots.
+place of the classifier), with the clean image as what is to be restored. The inner maximum is sought by
+`adversarial.attack_within`, which says why epsilon must grow and why one step starts at random and overshoots. For several norms, each
+image of a batch is attacked in one of them (Tramer and Boneh 2019 take the worst, or the mean, of attacks in all: a pass for each).
 
 The attack goes through what will be deployed: the latent mean, and batch normalisation by its moving statistics. The pass that
 learns samples z and normalises by its batch, and it alone moves the statistics; they are therefore those of attacked images.
@@ -23,6 +24,7 @@ from madvae_tf import losses
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.adversarial import attack_within
 from madvae_tf.training.augment import random_shift
+from madvae_tf.training.balls import Ball, BothBalls, L2Ball, LinfBall
 from madvae_tf.training.classifier import correct
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.replicas import global_size
@@ -36,11 +38,13 @@ class InnerAttack:
     """The attack that every step makes, and how it grows.
 
     Attributes:
-        epsilon: L-infinity radius once the ramp is over.
+        epsilon: radius once the ramp is over.
         start_epsilon: at step 0.
         ramp_steps: training steps of the ramp; 0 for none.
         attack_steps, late_attack_steps: sign steps before training step `late_start`, and from it on.
-        step_ratio: length of a sign step in epsilons, for one or two of them; for n > 2, 2 / n of it.
+        step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it.
+        norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the rest in L2.
+        l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
     """
 
     epsilon: float = 0.3
@@ -50,6 +54,14 @@ class InnerAttack:
     late_attack_steps: int = 1
     late_start: int = 0
     step_ratio: float = 1.25
+    norm: str = "linf"
+    l2_epsilon: float = 2.0
+
+    def ball(self, images: tf.Tensor, radius: tf.Tensor | float) -> Ball:
+        """Where an attack of this radius (L-infinity, for "both") may go."""
+        if self.norm == "both":
+            return BothBalls(images, radius, self.l2_epsilon / self.epsilon)
+        return {"linf": LinfBall, "l2": L2Ball}[self.norm](images, radius)
 
     def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
         """start_epsilon + (epsilon - start_epsilon) min(1, step / ramp_steps), float32 ()."""
@@ -125,6 +137,7 @@ class RobustTrainer(DefenseTrainer):
             self.attack.step_size(epsilon, steps),
             steps,
             seed,
+            self.attack.ball,
         )
 
     def forward(self, data: Mapping[str, tf.Tensor], noise: tf.Tensor, training: bool) -> losses.Forward:

@@ -1,0 +1,96 @@
+"""Balls: steps and projections against their definitions, pixel by pixel in float64."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.defenses.robust import Robust
+from madvae_tf.errors import UserError
+from madvae_tf.training.adversarial import attack_within
+from madvae_tf.training.balls import BothBalls, L2Ball, LinfBall
+from madvae_tf.training.classifier import build_classifier
+from madvae_tf.training.robust import InnerAttack
+
+generator = np.random.default_rng(5)
+IMAGES = generator.uniform(0, 1, (6, 28, 28, 1)).astype(np.float32)
+IMAGES[:, :14] = 0.0  # as MNIST's border: there the box holds back half of the steps
+NOISE = generator.uniform(-1, 1, IMAGES.shape).astype(np.float32)
+GRADIENT = generator.normal(0, 1e-3, IMAGES.shape).astype(np.float32)
+
+
+def norms(difference):
+    return np.sqrt((difference.astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
+
+
+def l2_by_hand(x, difference, radius):
+    out = np.empty_like(x)
+    for i, (image, moved) in enumerate(zip(x, difference.astype(np.float64), strict=True)):
+        length = np.sqrt((moved**2).sum())
+        out[i] = np.clip(image + (moved * radius / length if length > radius else moved), 0, 1)
+    return out
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    keras.utils.set_random_seed(1)
+    return build_classifier("table6", 0.0, "float32")
+
+
+def test_an_l2_step_by_hand():
+    ball = L2Ball(IMAGES, 2.0)
+    start = ball.start(NOISE).numpy()
+    far = NOISE * (2.0 / norms(NOISE))[:, None, None, None]
+    np.testing.assert_allclose(start, l2_by_hand(IMAGES, far, 2.0 + 1e-6), atol=1e-6)
+    step = GRADIENT * (0.7 / norms(GRADIENT))[:, None, None, None]
+    np.testing.assert_allclose(
+        ball.climb(start, GRADIENT, 0.7), l2_by_hand(IMAGES, start + step - IMAGES, 2.0), atol=1e-6
+    )
+    assert (norms(start - IMAGES) <= 2.0 + 1e-5).all() and (norms(start - IMAGES) > 0.5).all()
+
+
+def test_no_gradient_no_step():
+    ball = L2Ball(IMAGES, 2.0)
+    start = ball.start(NOISE)
+    np.testing.assert_allclose(ball.climb(start, tf.zeros_like(start), 0.7), start, atol=1e-6)
+    np.testing.assert_array_equal(ball.climb(IMAGES, tf.zeros_like(start), 0.7), IMAGES)
+    assert np.isfinite(L2Ball(IMAGES, 0.0).start(NOISE)).all()
+
+
+def test_both_are_the_two_in_turn():
+    both, linf, l2 = BothBalls(IMAGES, 0.3, 2.0 / 0.3), LinfBall(IMAGES, 0.3), L2Ball(IMAGES, 2.0)
+    start = both.start(NOISE)
+    np.testing.assert_allclose(start[::2], linf.start(NOISE)[::2], atol=1e-6)
+    np.testing.assert_allclose(start[1::2], l2.start(NOISE)[1::2], atol=1e-6)
+    climbed = both.climb(start, GRADIENT, 0.375)
+    np.testing.assert_allclose(climbed[::2], linf.climb(start, GRADIENT, 0.375)[::2], atol=1e-6)
+    np.testing.assert_allclose(climbed[1::2], l2.climb(start, GRADIENT, 2.5)[1::2], atol=1e-6)
+
+
+@pytest.mark.parametrize(("norm", "epsilon"), [("l2", 2.0), ("both", 0.3)])
+def test_the_attack_stays_within_and_beats_noise(batch, classifier, norm, epsilon):
+    attack = InnerAttack(epsilon, norm=norm)
+    noisy, attacked = (
+        attack_within(
+            classifier.logits, batch["x"], batch["label"], epsilon, epsilon / 4, steps, (3, 1), attack.ball
+        ).numpy()
+        for steps in (0, 7)
+    )
+    in_l2 = np.arange(len(attacked)) % 2 == 1 if norm == "both" else np.ones(len(attacked), bool)
+    for images in (noisy, attacked):
+        assert images.min() >= 0 and images.max() <= 1
+        assert (norms(images - batch["x"])[in_l2] <= 2.0 + 1e-4).all()
+        assert (np.abs(images - batch["x"])[~in_l2] <= 0.3 + 1e-6).all()
+    before, after = (
+        tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], classifier(images)).numpy()
+        for images in (noisy, attacked)
+    )
+    assert (after > before).all()
+
+
+def test_norms_are_checked():
+    with pytest.raises(UserError, match="Did you mean 'linf'"):
+        Robust(norm="inf")
+    with pytest.raises(UserError, match="received 2, expected at most 1"):
+        Robust(epsilon=2.0)
+    assert Robust(norm="l2", epsilon=2.0).epsilon == 2.0
