@@ -1,0 +1,24 @@
+"""robust.py on Fashion-MNIST, at L-infinity 0.1; the classifier is fashion.py's, and the workdir may be its own.
+
+No squash: it parts light from dark, which is what MNIST's digits are made of and clothes are not.
+
+python -m madvae_tf.train --loss=robust --config=configs/robust_fashion.py --workdir=runs/fashion
+"""
+
+import dataclasses
+
+from configs import fashion, robust
+from madvae_tf.config import Config
+
+
+def get_config() -> Config:
+    """See the module's docstring."""
+    base, ours = fashion.get_config(), robust.get_config()
+    return dataclasses.replace(
+        ours,
+        name="robust_fashion",
+        data=base.data,
+        classifier=base.classifier,
+        robust=dataclasses.replace(ours.robust, epsilon=0.1, start_epsilon=0.02, scale=0.0),
+        robustness=dataclasses.replace(ours.robustness, linf=(0.1,)),
+    )
