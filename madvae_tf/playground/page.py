@@ -81,7 +81,14 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
             for title in ("Clean", "Adversarial", "Purified"):
                 with gradio.Column(min_width=200):
                     outputs.append(
-                        gradio.Image(label=title, height=240, interactive=False, format="png", buttons=[])
+                        gradio.Image(
+                            label=title,
+                            height=240,
+                            interactive=False,
+                            format="png",
+                            buttons=[],
+                            elem_id=f"picture-{title.lower()}",
+                        )
                     )
                     outputs.append(gradio.Label(label=f"{title}: the classifier says", num_top_classes=3))
 
