@@ -66,12 +66,13 @@ attacked_accuracy = 1 - attacked.success.mean()
 attacked_accuracy""",
     """## A purifier
 
-`fit` attacks the training images itself, and learns from the pairs of attacked and clean ones. Real runs use the paper's attacks (the default), many
-thousand pairs and several epochs.""",
+`fit` attacks the training images itself (0: all of them), and learns from the pairs of attacked and clean ones. A tenth of the images is held out for
+validation, under attacks stronger than those of training: by `defense.info["validation_accuracy"]`, never by the test images, epochs and sizes are chosen. Real
+runs use the paper's attacks (the default), many thousand pairs and more epochs.""",
     """>defense = madvae_tf.fit(
     classifier, images, labels, variant="combined",
     attacks=[FGSM(epsilon=0.15), PGD(epsilon=0.15, iterations=5, step_size=0.05)],
-    images_per_attack=240, cw_iterations=2, epochs=2, latent_size=16, attack_batch_size=120, verbose=0,
+    images_per_attack=0, cw_iterations=2, epochs=4, batch_size=16, latent_size=32, attack_batch_size=120, verbose=0,
 )
 purified = defense.purify(attacked.x_adv)
 behind = (defense.predict(attacked.x_adv) == test_labels).mean()

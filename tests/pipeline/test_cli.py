@@ -73,7 +73,19 @@ try:
 finally:
     assert "tensorflow" not in sys.modules
 """
-COMMON = "beam classifier config [no]dry_run engine jobs [no]profile runner set workdir workers".split()
+COMMON = [
+    "beam",
+    "classifier",
+    "config",
+    "[no]dry_run",
+    "engine",
+    "jobs",
+    "[no]profile",
+    "runner",
+    "set",
+    "workdir",
+    "workers",
+]
 
 
 @pytest.mark.parametrize("door", ["module", "command"])
