@@ -27,7 +27,7 @@ from madvae_tf.attacks import FGSM, PGD, NoAttack, Target, run_attack
 keras.utils.set_random_seed(0)""",
     """## Data
 
-Ten classes: a square, a disc or a bar in red or blue, in two places. Any array of square images with an even side from 28 to 64 pixels will do, grey or in
+Ten classes: a square, a disc and three bars, in red and in blue. Any array of square images with an even side from 28 to 64 pixels will do, grey or in
 colours; `madvae_tf.read_dataset` reads NPZ and IDX files and folders of pictures.""",
     """>def pictures(n, seed):
     generator = np.random.default_rng(seed)
@@ -62,7 +62,7 @@ Threat model *oblivious*: the attacker knows the classifier and nothing of a pur
     """>target = Target(logits=classifier)
 attack = PGD(epsilon=0.15, iterations=10, step_size=0.03)
 attacked = run_attack(attack, target, test_images, test_labels, seed=(0, 0), batch_size=100)
-attacked_accuracy = 1 - attacked.success.mean()
+attacked_accuracy = float(1 - attacked.success.mean())
 attacked_accuracy""",
     """## A purifier
 
@@ -76,8 +76,8 @@ runs use the paper's attacks (the default), many thousand pairs and more epochs.
     images_per_attack=0, cw_iterations=2, epochs=4, batch_size=16, latent_size=32, attack_batch_size=120, verbose=0,
 )
 purified = defense.purify(attacked.x_adv)
-behind = (defense.predict(attacked.x_adv) == test_labels).mean()
-clean_behind = (defense.predict(test_images) == test_labels).mean()
+behind = float((defense.predict(attacked.x_adv) == test_labels).mean())
+clean_behind = float((defense.predict(test_images) == test_labels).mean())
 behind, clean_behind""",
     """>figure, rows = plt.subplots(3, 8, figsize=(8, 3.2))
 for row, (title, batch) in zip(rows, [("clean", test_images), ("attacked", attacked.x_adv), ("purified", purified)]):
