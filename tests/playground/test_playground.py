@@ -17,6 +17,7 @@ import chromium
 
 from madvae_tf.errors import UserError
 from madvae_tf.export import export_classifier, export_purifier
+from madvae_tf.models.foreign import adapt
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.playground.session import LIMITS, Session, from_drawing, sample_images
 
@@ -142,7 +143,9 @@ def test_exports_for_other_images_are_refused_before_a_page_is_shown(session, tm
     session.check()
     shape = (32, 32, 3)
     layers = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(10)]
-    export_classifier(tmp_path / "classifier", keras.Sequential(layers))
+    export_classifier(
+        tmp_path / "classifier", adapt(keras.Sequential(layers), np.zeros((2, *shape), np.float32))
+    )
     # Of a variant no more than its name is looked at.
     (tmp_path / "combined").mkdir()
     (tmp_path / "combined" / "saved_model.pb").touch()
