@@ -51,7 +51,7 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                     elem_id="gallery",
                 )
                 sketch = gradio.Sketchpad(
-                    label="Draw one digit",
+                    label="Draw one digit, with the brush at the left",
                     canvas_size=(_CANVAS, _CANVAS),
                     fixed_canvas=True,
                     layers=False,

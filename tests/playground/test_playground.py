@@ -168,9 +168,10 @@ def test_without_gradio_the_command_says_how_to_get_it(world):
 # The bar and the stem of a 7, as shares of the canvas.
 SEVEN = [(0.3, 0.25), (0.4, 0.25), (0.5, 0.25), (0.6, 0.25), (0.7, 0.25)]
 SEVEN += [(0.65, 0.36), (0.6, 0.47), (0.55, 0.58), (0.5, 0.69), (0.45, 0.8)]
+# The sheet lies in the middle of a wider canvas.
 BOX = (
     "(() => {const b = document.querySelector('#sketch canvas').getBoundingClientRect();"
-    "return [b.x, b.y, b.width, b.height]})()"
+    "const s = Math.min(b.width, b.height, 280); return [b.x + (b.width - s) / 2, b.y + (b.height - s) / 2, s]})()"
 )
 # The pixel in the middle of each of the picture's 28 x 28 squares.
 PIXELS = (
@@ -200,15 +201,17 @@ def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(session, world, tmp
             page.size(1280, 1000)
             page.open(
                 f"http://127.0.0.1:{port}/",
-                "document.querySelector('#sketch canvas') && document.querySelector('#go')",
+                "document.querySelector('#sketch button[aria-label=Brush]') && document.querySelector('#go')",
             )
             assert LIMITS in page.evaluate("document.body.innerText")
-            left, top, width, height = page.evaluate(BOX)
             said = "document.querySelector('#said')?.innerText.includes('The classifier says')"
-            places = [(left + width * x, top + height * y) for x, y in SEVEN]
-            # A sketch that is not ready yet loses the stroke, and nothing on the page says when it is.
+            # A sketch that is not ready yet loses the click or the stroke, and nothing on the page says when it is.
             for _ in range(10):
-                page.drag(places)
+                if "select the draw tool" in page.evaluate("document.querySelector('#sketch').innerText"):
+                    page.evaluate("document.querySelector('#sketch button[aria-label=Brush]').click()")
+                time.sleep(1)
+                left, top, side = page.evaluate(BOX)
+                page.drag([(left + side * x, top + side * y) for x, y in SEVEN])
                 time.sleep(3)
                 page.evaluate("document.querySelector('#go').click()")
                 time.sleep(3)
