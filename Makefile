@@ -6,10 +6,11 @@
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
 #   make test                                   lint, types and tests, in two processes
 #   make demo                                   one purifier from nothing in about three minutes: a first picture
-#   make notebook                               executes docs/tutorial.ipynb
+#   make notebook                               executes docs/tutorial.ipynb, about two minutes; runs/tutorial.ipynb has its outputs
 #   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
 #   make docs                                   docs/api from the docstrings; a warning is an error
 #   make playground                             attack and purify digits in the browser, from a run's exports
+#   make test-playground                        its tests, in headless Chromium where there is one
 #   make test-faults                            kills, full disks, damages, ...: at most 20 minutes; FAULTS=short: five
 #   make bench                                  speed against other libraries, in an environment of their own
 #   make lock                                   write constraints.txt and requirements.lock anew from setup.py's ranges
@@ -51,7 +52,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run demo playground test bench test-faults test-wheel docs notebook lint lock clean force
+.PHONY: run demo playground test bench test-faults test-playground test-wheel docs notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -60,11 +61,16 @@ run: $(INSTALLED_RUN)
 demo: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=configs/demo.py --workdir=runs/demo $(ARGS)
 	@echo "Open runs/demo/report/index.html; a strip of attacked and purified images is runs/demo/report/figures/figure11_combined.png."
+
 playground: $(INSTALLED_PLAYGROUND)
 	$(BIN)/python -m madvae_tf.playground --workdir=$(WORKDIR) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# In a browser, where there is Chromium.
+test-playground: $(INSTALLED_TEST) $(INSTALLED_PLAYGROUND)
+	$(BIN)/python -m pytest tests/playground $(ARGS)
 
 test-wheel:
 	@$(find_python); bash .ci/test_wheel "$$found"
@@ -78,6 +84,7 @@ notebook: $(INSTALLED_DOCS)
 
 docs: $(INSTALLED_DOCS)
 	$(BIN)/python -W error::UserWarning docs/make_api.py docs/api
+
 test-faults: $(INSTALLED_TEST)
 	$(BIN)/python -m tests.faults.run --form=$(FAULTS) --results=$(FAULT_RESULTS) $(ARGS)
 

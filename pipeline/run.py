@@ -148,9 +148,10 @@ def run(main_function=main, document: str = "") -> None:
     """
     if document:
         sys.modules["__main__"].__doc__ = document
-        for name in ("config", "workdir", "set", "classifier", "dry_run", "jobs", "stage", "loss"):
-            if name in FLAGS:
-                FLAGS.register_key_flag_for_module(sys.argv[0], FLAGS[name])
+    # --help shows the flags of the program's own module, which may be `madvae_tf.train` or a script that pip wrote.
+    shown = FLAGS.get_flags_for_module(sys.modules[__name__])
+    for flag in [*shown, *(FLAGS[name] for name in ("loss",) if name in FLAGS)]:
+        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     set_up_logging()
 
     def guarded(argv: Sequence[str]) -> None:

@@ -1,8 +1,10 @@
 """An exported SavedModel in the clients that people have: TensorFlow alone, saved_model_cli, Serving's REST format, TensorFlow Lite."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from madvae_tf.errors import UserError
 from madvae_tf.export import export_purifier
 from madvae_tf.models.vae import DefenseVAE
 
+CLIENTS = (Path(__file__).parents[1] / "docs" / "clients.md").read_text(encoding="utf-8")
 SHAPE = (32, 32, 3)
 RNG = np.random.default_rng(4)
 IMAGES = RNG.random((12, *SHAPE), dtype=np.float32)
@@ -118,6 +121,38 @@ def test_the_bodies_of_docs_clients(export, expected, signature, values, shape):
         np.testing.assert_array_equal(answer, answers[0])
     if shape == (12, 10):
         np.testing.assert_allclose(answers[0], expected, atol=1e-6 if signature == "classify" else 0.02)
+
+
+def test_grpc_with_the_messages_of_tensorflow_serving(export, expected):
+    """The client of docs/clients.md, over a real connection on the loopback address, to a service that is ours."""
+    apis = pytest.importorskip("tensorflow_serving.apis.prediction_service_pb2_grpc")
+    from concurrent import futures
+
+    import grpc
+    from tensorflow_serving.apis import predict_pb2  # pyright: ignore[reportMissingImports]
+
+    class Service(apis.PredictionServiceServicer):
+        """What TensorFlow Serving's Predict does."""
+
+        def Predict(self, request, context):
+            loaded = tf.saved_model.load(str(export.parent / request.model_spec.name))
+            given = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+            response = predict_pb2.PredictResponse(model_spec=request.model_spec)
+            for name, value in loaded.signatures[request.model_spec.signature_name](**given).items():
+                response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
+            return response
+
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    apis.add_PredictionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    listing = next(code for code in re.findall(r"```python\n(.*?)```", CLIENTS, re.DOTALL) if "grpc" in code)
+    try:
+        found = {"images": IMAGES}
+        exec(listing.replace("127.0.0.1:8500", f"127.0.0.1:{port}"), found)
+    finally:
+        server.stop(None)
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(("precision", "difference"), [("float32", 1e-4), ("float16", 5e-3), ("int8", 0.15)])

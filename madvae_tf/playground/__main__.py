@@ -33,6 +33,7 @@ def main(argv: Sequence[str]) -> None:
             raise UserError(
                 f"The playground needs the package {error.name}: pip install 'madvae_tf[playground]', or make playground."
             ) from error
+        session.check()
         serve(session, workdir, _PORT.value)
 
 

@@ -51,7 +51,7 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                     elem_id="gallery",
                 )
                 sketch = gradio.Sketchpad(
-                    label="Draw one digit",
+                    label="Draw one digit, with the brush at the left",
                     canvas_size=(_CANVAS, _CANVAS),
                     fixed_canvas=True,
                     layers=False,
@@ -81,7 +81,14 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
             for title in ("Clean", "Adversarial", "Purified"):
                 with gradio.Column(min_width=200):
                     outputs.append(
-                        gradio.Image(label=title, height=240, interactive=False, format="png", buttons=[])
+                        gradio.Image(
+                            label=title,
+                            height=240,
+                            interactive=False,
+                            format="png",
+                            buttons=[],
+                            elem_id=f"picture-{title.lower()}",
+                        )
                     )
                     outputs.append(gradio.Label(label=f"{title}: the classifier says", num_top_classes=3))
 

@@ -103,6 +103,23 @@ class Session:
             )
         self._loaded: dict[str, Any] = {}
 
+    def check(self) -> None:
+        """Looks at the classifier, so that exports that nothing can be drawn for are told before a page is shown.
+
+        Raises:
+            UserError: it cannot be read, or its images are not those of a drawing, 28 x 28 grey.
+        """
+        from madvae_tf.models.foreign import open_saved_model, shape_of_signature
+
+        folder = self.exports / _CLASSIFIER
+        function = lookup(open_saved_model(folder).signatures, "classify", "signature")
+        shape = shape_of_signature(function, folder)
+        if shape != IMAGE_SHAPE:
+            raise UserError(
+                f"The exports in {self.exports} take images of shape {shape}; the playground draws and shows {IMAGE_SHAPE} "
+                "only. For these use the commands madvae-attack and madvae-purify."
+            )
+
     def run(
         self, image: np.ndarray, attack: str, epsilon: float, threat_model: str, variant: str, seed: int = 0
     ) -> Outcome:

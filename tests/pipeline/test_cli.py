@@ -64,6 +64,51 @@ def test_bad_arguments(tmp_path, arguments, message, dry):
     assert not workdir.exists()
 
 
+HELP = """
+import sys
+sys.argv[:] = [sys.argv[1], "--help"]
+try:
+    from madvae_tf import commands
+    {call}
+finally:
+    assert "tensorflow" not in sys.modules
+"""
+COMMON = [
+    "beam",
+    "classifier",
+    "config",
+    "[no]dry_run",
+    "engine",
+    "jobs",
+    "[no]profile",
+    "runner",
+    "set",
+    "workdir",
+    "workers",
+]
+
+
+@pytest.mark.parametrize("door", ["module", "command"])
+@pytest.mark.parametrize(("name", "own"), [("run", "stage"), ("train", "loss")])
+def test_help_names_every_flag_and_loads_no_tensorflow(name, own, door):
+    """As a module, and as the script that pip writes."""
+    module = {"run": "pipeline.run", "train": "madvae_tf.train"}[name]
+    call = (
+        f"commands.{name}()"
+        if door == "command"
+        else f"import runpy; runpy.run_module('{module}', run_name='__main__', alter_sys=True)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", HELP.format(call=call), f"/bin/madvae-{name}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Error" not in process.stderr and process.stdout.startswith(f"`python -m {module}")
+    assert sorted(re.findall(r"^  --([\w\[\]]+):", process.stdout, re.MULTILINE)) == sorted([*COMMON, own])
+
+
 def test_an_unknown_loss_names_the_known_ones(tmp_path):
     line = refused("--loss=cl", TINY, f"--workdir={tmp_path / 'work'}", module="madvae_tf.train")
     assert "'cl'" in line and "combined" in line

@@ -17,6 +17,7 @@ import chromium
 
 from madvae_tf.errors import UserError
 from madvae_tf.export import export_classifier, export_purifier
+from madvae_tf.models.foreign import adapt
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.playground.session import LIMITS, Session, from_drawing, sample_images
 
@@ -138,6 +139,20 @@ def test_empty_drawing_missing_exports_and_missing_test_images(tmp_path):
     assert sample_images(tmp_path) == []
 
 
+def test_exports_for_other_images_are_refused_before_a_page_is_shown(session, tmp_path):
+    session.check()
+    shape = (32, 32, 3)
+    layers = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(10)]
+    export_classifier(
+        tmp_path / "classifier", adapt(keras.Sequential(layers), np.zeros((2, *shape), np.float32))
+    )
+    # Of a variant no more than its name is looked at.
+    (tmp_path / "combined").mkdir()
+    (tmp_path / "combined" / "saved_model.pb").touch()
+    with pytest.raises(UserError, match=r"shape \(32, 32, 3\).*\(28, 28, 1\).*madvae-purify"):
+        Session(tmp_path).check()
+
+
 def test_without_gradio_the_command_says_how_to_get_it(world):
     code = (
         "import sys; sys.modules['gradio'] = None; sys.argv = ['playground', sys.argv[1]]\n"
@@ -150,13 +165,31 @@ def test_without_gradio_the_command_says_how_to_get_it(world):
     assert process.stderr.startswith("error: The playground needs the package gradio: pip install")
 
 
+# The bar and the stem of a 7, as shares of the canvas.
+SEVEN = [(0.3, 0.25), (0.4, 0.25), (0.5, 0.25), (0.6, 0.25), (0.7, 0.25)]
+SEVEN += [(0.65, 0.36), (0.6, 0.47), (0.55, 0.58), (0.5, 0.69), (0.45, 0.8)]
+# The sheet lies in the middle of a wider canvas.
+BOX = (
+    "(() => {const b = document.querySelector('#sketch canvas').getBoundingClientRect();"
+    "const s = Math.min(b.width, b.height, 280); return [b.x + (b.width - s) / 2, b.y + (b.height - s) / 2, s]})()"
+)
+# The pixel in the middle of each of the picture's 28 x 28 squares.
+PIXELS = (
+    "(() => {{const i = document.querySelector('#picture-{0} img'), c = document.createElement('canvas');"
+    "c.width = i.naturalWidth; c.height = i.naturalHeight; const d = c.getContext('2d'); d.drawImage(i, 0, 0);"
+    "const s = c.width / 28, p = d.getImageData(0, 0, c.width, c.height).data;"
+    "return Array.from({{length: 784}}, (_, k) =>"
+    " p[4 * (Math.floor((Math.floor(k / 28) + 0.5) * s) * c.width + Math.floor((k % 28 + 0.5) * s))])}})()"
+)
+
+
 @chromium.needed
 @pytest.mark.skipif(
     importlib.util.find_spec("gradio") is None, reason="gradio is not installed (extra playground)"
 )
 @pytest.mark.filterwarnings("ignore")
-def test_page_in_a_browser(session, world, tmp_path):
-    """An empty drawing is refused; a drawn stroke is attacked; nothing but the loopback address is asked."""
+def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(session, world, tmp_path):
+    """What the page shows is the digit that was drawn, and what it says is what the models make of the pictures it shows."""
     from madvae_tf.playground.page import serve
 
     with socket.socket() as found:
@@ -168,28 +201,42 @@ def test_page_in_a_browser(session, world, tmp_path):
             page.size(1280, 1000)
             page.open(
                 f"http://127.0.0.1:{port}/",
-                "document.querySelector('#sketch canvas') && document.querySelector('#go')",
+                "document.querySelector('#sketch button[aria-label=Brush]') && document.querySelector('#go')",
             )
             assert LIMITS in page.evaluate("document.body.innerText")
-            box = page.evaluate(
-                "(() => {const b = document.querySelector('#sketch canvas').getBoundingClientRect();"
-                "return [b.x, b.y, b.width, b.height]})()"
-            )
             said = "document.querySelector('#said')?.innerText.includes('The classifier says')"
-            places = [(box[0] + box[2] / 2, box[1] + box[3] * share) for share in (0.3, 0.4, 0.5, 0.6, 0.7)]
-            # A sketch that is not ready yet loses the stroke, and nothing on the page says when it is.
+            # A sketch that is not ready yet loses the click or the stroke, and nothing on the page says when it is.
             for _ in range(10):
-                page.drag(places)
+                if "select the draw tool" in page.evaluate("document.querySelector('#sketch').innerText"):
+                    page.evaluate("document.querySelector('#sketch button[aria-label=Brush]').click()")
+                time.sleep(1)
+                left, top, side = page.evaluate(BOX)
+                page.drag([(left + side * x, top + side * y) for x, y in SEVEN])
                 time.sleep(3)
                 page.evaluate("document.querySelector('#go').click()")
                 time.sleep(3)
                 if page.evaluate(f"Boolean({said})"):
                     break
             page.wait(said)
-            assert "(oblivious)" in page.evaluate("document.querySelector('#said').innerText")
-            page.screenshot(tmp_path / "page.png")
+            page.wait("document.querySelector('#picture-purified img')?.naturalWidth")
+            page.screenshot(tmp_path / "page.png", whole=True)
+            shown = {}
+            for name in ("clean", "adversarial", "purified"):
+                pixels = page.evaluate(PIXELS.format(name))
+                shown[name] = np.array(pixels, np.float64).reshape(28, 28, 1) / 255
+            words = page.evaluate("document.querySelector('#said').innerText")
             assert all(
                 request.startswith(("http://127.0.0.1", "http://localhost")) for request in page.requests
             )
     finally:
         served.close()
+    ink = shown["clean"][..., 0] > 0.3
+    rows, lengths = np.flatnonzero(ink.any(axis=1)), ink.sum(axis=1)
+    assert len(rows) == 20 and lengths[rows[0] + 1] >= 10 and lengths[rows[-1] - 1] <= 5
+    # The stem leans to the left on its way down.
+    assert np.flatnonzero(ink[rows[-2]]).mean() < np.flatnonzero(ink[rows[8]]).mean() - 2
+    labels = {name: softmax(image).argmax() for name, image in shown.items()}
+    assert f"says {labels['clean']} for the clean image and {labels['adversarial']} for the attacked" in words
+    assert f"Behind the purifier it says {labels['purified']}" in words and "(oblivious)" in words
+    assert labels["adversarial"] != labels["clean"]
+    assert np.abs(shown["adversarial"] - shown["clean"]).max() == pytest.approx(0.3, abs=1.01 / 255)

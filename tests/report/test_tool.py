@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ _PICK = "(() => {{const e = document.querySelector('#pick-{0}'); e.value = '{1}'
 
 @chromium.needed
 def test_page_in_a_browser(tool, images, tmp_path):
-    """Sorting by click and key, the curve's read-out and the gallery; no request, nothing on the console."""
+    """Sorting by click and key, a download, the curve's read-out and the gallery; no request, nothing on the console."""
     with chromium.Chromium(tmp_path / "profile") as page:
         page.size(1280, 900)
         page.open(
@@ -131,6 +132,15 @@ def test_page_in_a_browser(tool, images, tmp_path):
         assert page.evaluate(f"{_HEAD}.getAttribute('aria-sort')") == "descending"
         page.press("Enter", 13)
         assert page.evaluate(_COLUMN) == before
+
+        page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+        page.evaluate("document.querySelector('a[download=\"table1.csv\"]').focus()")
+        page.press("Enter", 13)
+        for _ in range(300):
+            if (tmp_path / "table1.csv").exists():
+                break
+            time.sleep(0.1)
+        assert (tmp_path / "table1.csv").read_text(encoding="utf-8").startswith("Attack,")
 
         page.evaluate("document.querySelector('.curve .point').focus()")
         page.press("ArrowRight", 39)
