@@ -1,12 +1,16 @@
 """Configuration: overrides parsed by type, refusals in one line, round trips."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from madvae_tf.config import Config, from_dict, to_dict
 from madvae_tf.errors import UserError
 from madvae_tf.overrides import load_config, override
+from pipeline.stages import build_stages
+
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 @pytest.mark.parametrize(
@@ -87,9 +91,11 @@ def test_from_dict_refuses_an_unknown_key():
         from_dict({"vae": {"epoch": 1}})
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
-def test_the_committed_configs_load(name):
-    assert load_config(f"configs/{name}.py").name == name
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_the_committed_configs_load_and_plan(path):
+    config = load_config(path)
+    assert config.name == path.stem
+    assert all(build_stages(config, "run")[kind] for kind in ("data", "vae", "report", "export"))
 
 
 @pytest.mark.parametrize(
