@@ -70,7 +70,7 @@ setup(
         "playground": ["gradio>=6.31,<7"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # It caps protobuf below 7, so it replaces the one that constraints.txt names.
-        "beam": ["apache-beam>=2.77,<3"],
+        "beam": ["apache-beam>=2.77,<2.78"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
         "test": [
             "hypothesis>=6.100",

@@ -1,14 +1,18 @@
 """Watches a long run of the pipeline: memory, log, progress and how right its ETA was; a table and a picture.
 
-    python -m benchmarks.long_run --minutes=60 --out=docs/long-run -- --stage=attack --config=configs/paper.py --workdir=runs/long
+    python -m benchmarks.long_run --minutes=60 --out=docs/results/long-run -- --stage=attack --config=configs/paper.py --workdir=runs/long
 
 Ends the run with SIGTERM after so many minutes (it goes on from there another time). Written: `<out>.csv`, a row every ten
 seconds, `<out>.json`, the summary, and `<out>.svg`, resident memory over time.
+
+An ETA is held against what happened, at the moment it was said: the seconds until its bar ended; of a bar that the hour did not
+see end, the seconds to the last place seen, against the same part of the ETA.
 """
 
 import argparse
 import csv
 import json
+import os
 import re
 import resource
 import signal
@@ -20,9 +24,10 @@ from typing import Any
 
 # A line of tqdm's: "train cw:  67%|###| 40/60 [00:20<00:10, 1.97image/s]".
 _BAR = re.compile(
-    r"(?P<title>[^\r\n]*?):\s+\d+%\|[^|]*\| (?P<done>\d+)/(?P<total>\d+) \[(?P<spent>[\d:]+)<(?P<left>[\d:?]+)"
+    r"(?P<title>[^\r\n]*?):\s+\d+%\|[^|]*\| (?P<done>[\d.]+)/(?P<total>\d+) \[(?P<spent>[\d:]+)<(?P<left>[\d:?]+)"
 )
 _PAGE = resource.getpagesize()
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def seconds(text: str) -> float | None:
@@ -38,12 +43,15 @@ def seconds(text: str) -> float | None:
 def sample(pid: int, log: Path, began: float) -> dict[str, Any]:
     """What can be seen of the run now."""
     resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    # After the name, which may hold spaces: user and system time are the 14th and 15th field of the line.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     size = log.stat().st_size
     with log.open("rb") as file:
         file.seek(max(0, size - 4000))
         bars = list(_BAR.finditer(file.read().decode(errors="replace")))
     row: dict[str, Any] = {
         "second": round(time.monotonic() - began, 1),
+        "cpu_seconds": round((int(fields[11]) + int(fields[12])) / _TICKS, 1),
         "resident_mib": resident // 2**20,
         "log_bytes": size,
     }
@@ -51,31 +59,45 @@ def sample(pid: int, log: Path, began: float) -> dict[str, Any]:
         last = bars[-1]
         row |= {
             "title": last["title"].strip(),
-            "done": int(last["done"]),
+            "done": float(last["done"]),
             "total": int(last["total"]),
             "eta": seconds(last["left"]),
         }
     return row
 
 
+def eta_errors(rows: list[dict[str, Any]]) -> list[float]:
+    """How far off each ETA was, as a share of what it should have been, in order of time."""
+    found = []
+    for number, row in enumerate(rows):
+        said = row.get("eta") is not None and row["done"] > 0.05 * row["total"]
+        # A bar that has not moved since the last sample says nothing new.
+        if not said or (number and rows[number - 1].get("done") == row["done"]):
+            continue
+        later = [other for other in rows[number:] if other.get("title") == row["title"]]
+        # The first sample that shows the place where the bar was last seen: from then on it has only stood there.
+        last = next(other for other in later if other["done"] == later[-1]["done"])
+        part = (
+            (last["done"] - row["done"]) / (row["total"] - row["done"]) if row["total"] > row["done"] else 0
+        )
+        after = [other for other in rows if other["second"] > later[-1]["second"]]
+        if after:  # The bar ended: at the next one's first sample.
+            last, part = after[0], 1.0
+        real = last["second"] - row["second"]
+        # In the last minute a sample every ten seconds says nothing of a fifth.
+        if real > 60:
+            found.append(abs(row["eta"] * part - real) / real)
+    return found
+
+
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Memory in the first and the last third of the run; how far ETAs were off, of bars that were seen to end."""
+    """Memory in the first and the last third of the run; the log; how far ETAs were off."""
     third = max(1, len(rows) // 3)
     memory = [row["resident_mib"] for row in rows]
-    ends: dict[str, float] = {}
-    for before, after in zip(rows, rows[1:], strict=False):
-        if before.get("title") and after.get("title") != before["title"]:
-            ends[before["title"]] = after["second"]
-    off = []
-    for row in rows:
-        end, eta = ends.get(row.get("title", "")), row.get("eta")
-        left = None if end is None else end - row["second"]
-        # In the last half minute a sample every ten seconds says nothing of a fifth.
-        if eta is not None and left is not None and left > 60 and row["done"] > 0.05 * row["total"]:
-            off.append(abs(eta - left) / left)
-    off.sort()
+    off = sorted(eta_errors(rows))
     return {
         "minutes": round(rows[-1]["second"] / 60, 1),
+        "cpu_minutes": round(rows[-1]["cpu_seconds"] / 60, 1),
         "resident_mib_first_third": max(memory[third // 2 : third] or memory),
         "resident_mib_last_third": max(memory[-third:]),
         "log_bytes": rows[-1]["log_bytes"],
@@ -127,7 +149,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not rows:
         print(f"the run ended before the first sample, status {status}; see {log}")
         return 1
-    names = ["second", "resident_mib", "log_bytes", "title", "done", "total", "eta"]
+    names = ["second", "cpu_seconds", "resident_mib", "log_bytes", "title", "done", "total", "eta"]
     with out.with_suffix(".csv").open("w", newline="") as table:
         writer = csv.DictWriter(table, names, restval="")
         writer.writeheader()

@@ -11,6 +11,7 @@ from pathlib import Path
 from madvae_tf.errors import UserError
 
 LOCK = ".lock"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 # TensorFlow, HDF5 and NumPy report a failed write without an errno; NumPy's short write is the last of these.
@@ -24,7 +25,13 @@ _MEMORY_TEXT = re.compile(
 
 
 def check_workdir(workdir: Path) -> None:
-    """Refuses a workdir that is there and is not a folder, with a `UserError`."""
+    """Refuses a workdir that is there and is not a folder, or is in an object store, with a `UserError`."""
+    # A Path has one of the two slashes of "gs://bucket" left, and would be a folder named "gs:".
+    if _SCHEME.fullmatch(workdir.parts[0] if workdir.parts else ""):
+        raise UserError(
+            f"Cannot use workdir {'//'.join(str(workdir).split('/', 1))}: artifacts are renamed and read through memory maps, which an "
+            "object store does not have; choose a folder of a file system with --workdir, and with --engine=beam a --store for the shards."
+        )
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"Cannot use workdir {workdir}: it is not a folder; choose a folder with --workdir.")
 

@@ -4,8 +4,9 @@
     python -m pipeline.run --stage=attack --engine=beam --runner=FlinkRunner --beam=flink_master=host:8081 ...
 
 Whichever engine, the shards have the same bytes: a shard depends on its number and the stage's settings alone. Workers load
-TensorFlow and the classifier once each and write into the artifact's folder, which they must see under the same path. What an
-engine is changes no key, so a set begun by one is finished by another.
+TensorFlow and the classifier once each and write into the artifact's folder, which they must see under the same path, or, with
+--store=gs://bucket/folder, take the inputs from there and leave the shards there. What an engine is changes no key, so a set begun by
+one is finished by another.
 """
 
 import contextlib
@@ -43,11 +44,13 @@ class Beam:
         runner: DirectRunner (processes on this machine), FlinkRunner, SparkRunner, DataflowRunner, ... or a class's full name.
         workers: processes of the DirectRunner; other runners have options of their own.
         options: more of Beam's options, `name=value`.
+        store: a folder that `tf.io.gfile` opens, for workers which do not see the workdir; "": they do.
     """
 
     runner: str = "DirectRunner"
     workers: int = 1
     options: tuple[str, ...] = ()
+    store: str = ""
 
     def make(self, context: Any, work: Any, shards: list[int], progress: Callable[[int], object]) -> None:
         """See `Engine`; images are counted at the end, since workers do not report.
@@ -81,11 +84,15 @@ def using(engine: Engine) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
-def named(name: str, runner: str, workers: int, options: Sequence[str]) -> Engine:
+def named(name: str, runner: str, workers: int, options: Sequence[str], store: str = "") -> Engine:
     """The engine that flags name. Raises `UserError` for an unknown one, or options that it does not have."""
     if name not in ENGINES:
         raise unknown_name("engine", name, ENGINES)
     if name == "local":
+        if store:
+            raise UserError(
+                f"Invalid --store={store}: the local engine needs none; remove it, or use --engine=beam."
+            )
         return Local()
     if workers < 1:
         raise UserError(f"Invalid --workers: received {workers}, expected at least 1.")
@@ -94,4 +101,4 @@ def named(name: str, runner: str, workers: int, options: Sequence[str]) -> Engin
             raise UserError(
                 f"Invalid --beam={option}: expected an option of Beam's, like flink_master=host:8081."
             )
-    return Beam(runner, workers, tuple(options))
+    return Beam(runner, workers, tuple(options), store)

@@ -48,6 +48,9 @@ _WORKERS = flags.DEFINE_integer("workers", 1, "Processes of Beam's DirectRunner.
 _BEAM = flags.DEFINE_multi_string(
     "beam", [], "A further option of Beam's: --beam=flink_master=host:8081; may be repeated."
 )
+_STORE = flags.DEFINE_string(
+    "store", "", "Where Beam's workers leave shards if they do not see the workdir: gs://bucket/folder, ..."
+)
 _JOBS = flags.DEFINE_integer(
     "jobs", 1, "Stages at a time, each in a process of its own; the artifacts are the same.", lower_bound=1
 )
@@ -70,7 +73,7 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
             f"Invalid --jobs={_JOBS.value} with --engine={_ENGINE.value}, --profile or TF_CONFIG, which need all stages in one "
             "process; use --jobs=1."
         )
-    engine = engines.named(_ENGINE.value, _RUNNER.value, _WORKERS.value, _BEAM.value)
+    engine = engines.named(_ENGINE.value, _RUNNER.value, _WORKERS.value, _BEAM.value, _STORE.value)
     wanted = wanted_stages(config, target or FLAGS.stage, command_line())
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")

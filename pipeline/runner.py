@@ -228,6 +228,7 @@ def run_stages(
         UserError: the workdir is unusable or in use, an artifact is damaged, the disk is full or refuses, a
             fixed place holds somebody else's files, or a stage raised one. What is done so far stays.
     """
+    check_workdir(Path(workdir))
     workdir = Path(workdir).absolute()
     executed: list[str] = []
     seconds: dict[str, float] = {}

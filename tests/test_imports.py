@@ -88,7 +88,7 @@ WITHOUT_TENSORFLOW = {
 # These only inside functions, so that a run that has nothing to do is quick.
 LAZY_TENSORFLOW = {"pipeline", "madvae_tf.cli", "madvae_tf.commands", "madvae_tf.playground"}
 # Loaded where an optional package is asked for.
-NEEDS_EXTRA = {"pipeline.beam"}
+NEEDS_EXTRA = {"pipeline.beam", "pipeline.beam_workers"}
 TENSORFLOW = {"tensorflow", "keras", "tensorflow_datasets", "cleverhans", "keras_tuner"}
 
 

@@ -138,6 +138,12 @@ def test_a_flag_that_does_not_exist_is_no_traceback(tmp_path, flag, message):
     assert not (tmp_path / "work").exists()
 
 
+def test_a_workdir_in_an_object_store():
+    line = refused("--workdir=gs://bucket/x", TINY)
+    assert "Cannot use workdir gs://bucket/x:" in line and "--store" in line
+    assert not Path("gs:").exists()
+
+
 def test_a_workdir_that_is_a_file(tmp_path):
     path = tmp_path / "work"
     path.write_text("mine")

@@ -73,6 +73,10 @@ def test_the_engine_of_a_run():
     [
         (("beams", "DirectRunner", 1, []), "Unknown engine 'beams'. Did you mean 'beam'"),
         (("beam", "DirectRunner", 0, []), "Invalid --workers: received 0"),
+        (
+            ("local", "DirectRunner", 1, [], "gs://bucket/x"),
+            "Invalid --store=gs://bucket/x: the local engine",
+        ),
         (("beam", "DirectRunner", 1, ["flink_master"]), "Invalid --beam=flink_master"),
     ],
 )

@@ -105,12 +105,16 @@ def test_two_workers_train_as_one_does_and_go_on_after_one_was_lost(tmp_path):
     assert "a worker was lost" in line and "start all workers again" in line and "Traceback" not in errors
     pair[1].communicate()
 
-    ports = free_ports(2)
-    pair = [start(folder, 2, 6, 0, index, ports) for index, folder in enumerate(folders)]
-    outputs = [end(process, folder) for process, folder in zip(pair, folders, strict=True)]
-    assert [output[:2] for output in outputs] == [["CollectiveAllReduceStrategy 2", "from 2"]] * 2
-    for one, two, expected in zip(*map(weights, (*folders, alone)), strict=True):
+    # Both again; and, from nothing, two that nothing happens to.
+    unbroken = [tmp_path / "unbroken0", tmp_path / "unbroken1"]
+    for pair_folders, first in ((folders, "from 2"), (unbroken, "from 0")):
+        ports = free_ports(2)
+        pair = [start(folder, 2, 6, 0, index, ports) for index, folder in enumerate(pair_folders)]
+        outputs = [end(process, folder) for process, folder in zip(pair, pair_folders, strict=True)]
+        assert [output[:2] for output in outputs] == [["CollectiveAllReduceStrategy 2", first]] * 2
+    for one, two, whole, expected in zip(*map(weights, (*folders, unbroken[0], alone)), strict=True):
         np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, whole)
         np.testing.assert_allclose(one, expected, atol=2e-4)
 
 
