@@ -3,10 +3,12 @@
     python -m benchmarks.engines --set-folder=runs/quick/artifacts/attack/train-cw-10-<key> --images=2000 --workers=1,2,4
 
 Takes the settings and inputs of a finished adversarial set, makes its first images again into a folder of its own, compares the
-shards' bytes between the engines, and prints a row for each. Starting workers (TensorFlow, data, model) is in the seconds.
+shards' bytes between the engines, and prints a row for each. Starting workers (TensorFlow, data, model) is in the seconds. The ratio is
+that of the rate to the local engine's; load is the machine's load average at the row's end: above the number of cores, something else ran.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import time
@@ -29,7 +31,8 @@ def main(arguments: argparse.Namespace) -> int:
         for n in map(int, arguments.workers.split(","))
     ]
     expected, status = None, 0
-    print(f"{'engine':18}{'seconds':>9}{'images/s':>10}  bytes")
+    local = 0.0
+    print(f"{'engine':18}{'seconds':>9}{'images/s':>10}{'ratio':>7}{'load':>6}  bytes")
     for number, (name, engine) in enumerate(kinds):
         folder = arguments.folder / str(number)
         shutil.rmtree(folder, ignore_errors=True)
@@ -42,8 +45,10 @@ def main(arguments: argparse.Namespace) -> int:
         expected = expected or found
         same = found == expected
         status |= not same
+        local = local or seconds
         print(
-            f"{name:18}{seconds:9.1f}{arguments.images / seconds:10.1f}  {'equal' if same else 'DIFFER'}",
+            f"{name:18}{seconds:9.1f}{arguments.images / seconds:10.1f}{local / seconds:7.2f}{os.getloadavg()[0]:6.1f}"
+            f"  {'equal' if same else 'DIFFER'}",
             flush=True,
         )
     return int(status)
