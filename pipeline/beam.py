@@ -5,6 +5,7 @@ from there, once, and leave shards there; at the end the launching process takes
 (its manifest, that is) is not made again.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import tempfile
@@ -103,10 +104,11 @@ def run_shards(engine: Beam, context: Context, shards: list[int]) -> None:
             if not place.has(artifacts.MANIFEST):
                 files = artifacts.content_files(context.inputs[name])
                 place.put(context.inputs[name], files, artifacts.MANIFEST)
+    quiet = contextlib.nullcontext()
     flags = [f"--direct_num_workers={engine.workers}", *(f"--{option}" for option in engine.options)]
     if engine.runner == "DirectRunner" and engine.workers > 1:
         flags.append("--direct_running_mode=multi_processing")
-        importlib.import_module("pipeline.beam_workers")
+        quiet = importlib.import_module("pipeline.beam_workers").without_tracebacks()
     plain = dataclasses.replace(context, config=dict(context.config))
     try:
         pipeline = beam.Pipeline(_RUNNERS.get(engine.runner, engine.runner), PipelineOptions(flags))
@@ -117,7 +119,8 @@ def run_shards(engine: Beam, context: Context, shards: list[int]) -> None:
             | beam.ParDo(MakeShard(plain, engine.store))
         )
         del steps
-        pipeline.run().wait_until_finish()
+        with quiet:
+            pipeline.run().wait_until_finish()
         if engine.store:
             for shard in shards:
                 _shards(engine.store, context).get(context.folder, _manifest(shard))

@@ -3,9 +3,13 @@
 Only `pipeline.beam` loads this module.
 """
 
+import contextlib
+import logging as std_logging
 import threading
+from collections.abc import Iterator
 from typing import Any
 
+import grpc
 from absl import logging
 from apache_beam.portability import python_urns  # pyright: ignore[reportMissingImports]
 from apache_beam.portability.api import beam_fn_api_pb2  # pyright: ignore[reportMissingImports]
@@ -13,8 +17,23 @@ from apache_beam.runners.portability import local_job_service  # pyright: ignore
 from apache_beam.runners.portability.fn_api_runner import (  # pyright: ignore[reportMissingImports]
     worker_handlers,
 )
+from apache_beam.runners.worker import data_plane  # pyright: ignore[reportMissingImports]
 
 LOST = "a worker process was lost"
+
+
+@contextlib.contextmanager
+def without_tracebacks() -> Iterator[None]:
+    """The threads that talked to a worker which is lost say so with tracebacks; the run's own line is enough."""
+    before, logger = threading.excepthook, std_logging.getLogger(data_plane.__name__)
+    level = logger.level
+    threading.excepthook = lambda what: None if issubclass(what.exc_type, grpc.RpcError) else before(what)
+    logger.setLevel(std_logging.CRITICAL)
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+        logger.setLevel(level)
 
 
 # Registered in the place of the class that it extends.
@@ -48,4 +67,8 @@ class WatchedWorkerHandler(worker_handlers.SubprocessSdkWorkerHandler):
 
     def close(self) -> None:
         self._stopped.set()
-        super().close()
+        try:
+            super().close()
+        except grpc.RpcError:
+            # What is left of a worker that is lost; one that works closes without.
+            self.stop_worker()

@@ -76,7 +76,7 @@ def free_ports(count):
 
 
 def end(process, folder):
-    output, _ = process.communicate(timeout=200)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, (folder / "errors").read_text()[-3000:]
     return output.split("\n")
 
@@ -87,6 +87,7 @@ def weights(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_workers_train_as_one_does_and_go_on_after_one_was_lost(tmp_path):
     alone, folders = tmp_path / "alone", [tmp_path / "worker0", tmp_path / "worker1"]
     end(start(alone, 1, 6), alone)
@@ -98,7 +99,7 @@ def test_two_workers_train_as_one_does_and_go_on_after_one_was_lost(tmp_path):
             break
     pair[1].send_signal(signal.SIGKILL)
     began = time.monotonic()
-    pair[0].communicate(timeout=200)
+    pair[0].communicate(timeout=400)
     errors = (folders[0] / "errors").read_text()
     assert pair[0].returncode == 2 and time.monotonic() - began < 120, errors[-2000:]
     (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
