@@ -23,7 +23,7 @@ from tests.faults.damage import HOWS, Damages
 from tests.faults.disks import Refusals
 from tests.faults.kills import Kills, count_operations
 from tests.faults.score import Score
-from tests.faults.world import World
+from tests.faults.world import SECONDS, World
 
 _KILL, _INTERRUPT, _TERMINATE = signal.SIGKILL, signal.SIGINT, signal.SIGTERM
 _LONG = [
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Runs the suite; returns the exit status."""
     short = arguments.form == "short"
     with tempfile.TemporaryDirectory(prefix="madvae-faults-") as scratch:
-        world = World(Path(scratch), _SHORT_FLAGS if short else ())
+        world = World(Path(scratch), _SHORT_FLAGS if short else (), arguments.seconds)
         score = Score()
         unbroken, counts = Path(scratch) / "unbroken", Path(scratch) / "operations.json"
         if not score.case("no fault", "all stages", lambda: _unbroken(world, unbroken, counts)):
@@ -92,6 +92,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--form", choices=("long", "short"), default="long")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="a run that takes longer hangs")
     parser.add_argument("--only", default="")
     parser.add_argument("--results", type=Path, default=Path("runs/faults/results.json"))
     sys.exit(main(parser.parse_args()))

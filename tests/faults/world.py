@@ -45,10 +45,12 @@ class Attempt:
     Attributes:
         pid: its process.
         log: what it said.
+        seconds: how long it may take; then it hangs.
     """
 
     pid: int
     log: Path
+    seconds: float = SECONDS
     status: int | None = None
 
     def poll(self) -> int | None:
@@ -59,14 +61,14 @@ class Attempt:
                 self.status = os.waitstatus_to_exitcode(raw)
         return self.status
 
-    def wait(self, seconds: float = SECONDS) -> int:
+    def wait(self) -> int:
         """The exit status; a run that hangs is killed, and that is an error."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + self.seconds
         while (status := self.poll()) is None:
             if time.monotonic() > end:
                 self.signal(signal.SIGKILL)
                 os.waitpid(self.pid, 0)
-                raise AssertionError(f"hangs: no end within {seconds:.0f} s; see {self.log}")
+                raise AssertionError(f"hangs: no end within {self.seconds:.0f} s; see {self.log}")
             time.sleep(0.01)
         return status
 
@@ -93,9 +95,9 @@ class Attempt:
 class World:
     """Data, a folder for workdirs and logs, and `start`."""
 
-    def __init__(self, folder: Path, arguments: tuple[str, ...] = ()) -> None:
-        """`arguments` join the flags of every run."""
-        self.folder, self.arguments = folder, arguments
+    def __init__(self, folder: Path, arguments: tuple[str, ...] = (), seconds: float = SECONDS) -> None:
+        """`arguments` join the flags of every run; one that takes more than `seconds` hangs."""
+        self.folder, self.arguments, self.seconds = folder, arguments, seconds
         self.runs = 0
         for name in _HEAVY:
             importlib.import_module(name)
@@ -132,7 +134,7 @@ class World:
         pid = os.fork()
         if pid == 0:
             self._become_the_pipeline(log, workdir, stage, arguments, before)
-        return Attempt(pid, log)
+        return Attempt(pid, log, self.seconds)
 
     def _become_the_pipeline(self, log, workdir, stage, arguments, before) -> None:
         status = 1
