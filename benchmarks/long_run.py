@@ -74,7 +74,12 @@ def eta_errors(rows: list[dict[str, Any]]) -> list[float]:
         # A bar that has not moved since the last sample says nothing new.
         if not said or (number and rows[number - 1].get("done") == row["done"]):
             continue
-        later = [other for other in rows[number:] if other.get("title") == row["title"]]
+        # Sets of one attack share a title, so a bar ends where the title or the count of what is done begins anew.
+        later = [row]
+        for other in rows[number + 1 :]:
+            if other.get("title") != row["title"] or other["done"] < later[-1]["done"]:
+                break
+            later.append(other)
         # The first sample that shows the place where the bar was last seen: from then on it has only stood there.
         last = next(other for other in later if other["done"] == later[-1]["done"])
         part = (

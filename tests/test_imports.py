@@ -14,6 +14,7 @@ FOUNDATION = {
     "madvae_tf",
     "madvae_tf.errors",
     "madvae_tf.images",
+    "madvae_tf.interrupts",
     "madvae_tf.parameters",
     "madvae_tf.progress",
 }

@@ -1,0 +1,48 @@
+"""The watcher of long runs: what it reads of a log, and how it judges an ETA."""
+
+import os
+
+import pytest
+
+from benchmarks.long_run import eta_errors, sample, seconds, summary
+
+
+def row(second, title="", done=0.0, total=100.0, eta=None, **more):
+    found = {"second": second, "cpu_seconds": second / 2, "resident_mib": 100, "log_bytes": 7, **more}
+    return found | ({"title": title, "done": done, "total": total, "eta": eta} if title else {})
+
+
+def test_what_a_bar_says():
+    assert seconds("1:02:03") == 3723.0 and seconds("00:07") == 7.0 and seconds("?") is None
+
+
+def test_a_sample(tmp_path):
+    log = tmp_path / "log"
+    log.write_text(
+        "x\rtrain fgsm:   0%|   | 0/40 [00:00<?, ?image/s]\rtrain cw:  25%|#  | 10.0/40 [00:20<01:00,  1.9image/s]"
+    )
+    found = sample(os.getpid(), log, 0.0)
+    assert (found["title"], found["done"], found["total"], found["eta"]) == ("train cw", 10.0, 40.0, 60.0)
+    assert found["resident_mib"] > 1 and found["cpu_seconds"] > 0 and found["log_bytes"] == log.stat().st_size
+
+
+def test_an_eta_is_judged_when_it_is_said_by_the_end_of_its_bar():
+    """Said at 20 s: 180 s, and it was 160; repeated at 30 s, which is the same word; at 110 s: 70 s, and it was that."""
+    rows = [
+        *(row(10, "a", 2, eta=490), row(20, "a", 10, eta=180), row(30, "a", 10, eta=180)),
+        *(row(110, "a", 60, eta=70), row(150, "a", 90, eta=18), row(180, "b", 0), row(190, "a", 0)),
+    ]
+    assert eta_errors(rows) == pytest.approx([20 / 160, 0.0])
+
+
+def test_a_bar_that_was_not_seen_to_end_is_judged_by_the_part_that_was():
+    """At 100 s, 10 of 100 done: 450 s for the other 90, so 100 s for 20 of them; these took 80 s."""
+    rows = [row(100, "a", 10, eta=450), row(180, "a", 30, eta=350), row(190, "a", 30, eta=350)]
+    assert eta_errors(rows) == pytest.approx([20 / 80])
+
+
+def test_the_summary():
+    rows = [row(10.0 * n, resident_mib=100 + n) for n in range(9)]
+    found = summary(rows)
+    assert (found["resident_mib_first_third"], found["resident_mib_last_third"]) == (102, 108)
+    assert found["eta_samples"] == 0 and found["eta_median_error"] is None and found["cpu_minutes"] == 0.7
