@@ -9,12 +9,19 @@ from madvae_tf.errors import UserError
 
 
 def parameter(
-    default: Any, minimum: float = 0.0, maximum: float = math.inf, open_minimum: bool = False
+    default: Any,
+    minimum: float = 0.0,
+    maximum: float = math.inf,
+    open_minimum: bool = False,
+    added: bool = False,
 ) -> Any:
-    """A dataclass field whose value has the default's type (float, int, bool or str) and lies in the range given."""
-    return dataclasses.field(
-        default=default, metadata={"minimum": minimum, "maximum": maximum, "open_minimum": open_minimum}
-    )
+    """A dataclass field whose value has the default's type (float, int, bool or str) and lies in the range given.
+
+    Args:
+        added: it came after artifacts had been made: `Parameters.parameters` leaves it out while it has its default.
+    """
+    limits = {"minimum": minimum, "maximum": maximum, "open_minimum": open_minimum, "added": added}
+    return dataclasses.field(default=default, metadata=limits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +41,11 @@ class Parameters:
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters as JSON-able values, as reports show them."""
-        return dataclasses.asdict(self)
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if not (field.metadata.get("added") and getattr(self, field.name) == field.default)
+        }
 
 
 _KINDS: dict[type, tuple[Any, str]] = {

@@ -39,15 +39,20 @@ def _cw_train(attack: AttackConfig, confidence: float) -> dict[str, Any]:
     }
 
 
+def _one_step(attack: AttackConfig) -> dict[str, Any]:
+    # Came later: named only where it is used, so that keys stay what they were.
+    return {"epsilon": attack.test_epsilon, **({"float64": True} if attack.test_float64 else {})}
+
+
 def _iterated(attack: AttackConfig) -> dict[str, Any]:
-    return {"epsilon": attack.test_epsilon, "step_size": attack.step_size, "iterations": attack.steps}
+    return {**_one_step(attack), "step_size": attack.step_size, "iterations": attack.steps}
 
 
 # The names are those of madvae_tf.attacks.ATTACKS; here without TensorFlow, so that a plan needs none.
 TEST_PARAMETERS: dict[str, Callable[[AttackConfig], dict[str, Any]]] = {
     "none": lambda attack: {},
-    "fgsm": lambda attack: {"epsilon": attack.test_epsilon},
-    "rand_fgsm": lambda attack: {"epsilon": attack.test_epsilon, "alpha": attack.alpha},
+    "fgsm": _one_step,
+    "rand_fgsm": lambda attack: {**_one_step(attack), "alpha": attack.alpha},
     "cw": lambda attack: {
         "confidence": attack.test_confidence,
         "max_iterations": attack.cw_test_iterations,

@@ -5,7 +5,9 @@
     PGD        x0 = clip(x + U(-epsilon, epsilon)), then FGSM steps projected on the ball around x  Madry et al. 2017
     MI-FGSM    steps along the sign of g <- decay g + grad / mean |grad|                Dong et al. 2017
 
-L is the cross-entropy of the true label, clip is to [0, 1]. The steps are cleverhans 4.0.0's, called for one step and compiled
+L is the cross-entropy of the true label, clip is to [0, 1]. Where a classifier is very sure, softmax(z)_y - 1 is a rounding error in float32 and
+drowns the other classes' share of the gradient: steps go astray, and a single one does not recover. `float64` takes L of the logits in float64,
+everything else as before; without it the attacks are cleverhans' bit for bit. The steps are cleverhans 4.0.0's, called for one step and compiled
 into one loop for many (`loops`); random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is
 around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
 """
@@ -18,14 +20,15 @@ import tensorflow as tf
 from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 
 from madvae_tf.attacks.base import Attack, Seed, Target
-from madvae_tf.attacks.loops import momentum_descent, projected_descent
+from madvae_tf.attacks.loops import entropy_in_float64, momentum_descent, projected_descent
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
 
 
-def _gradient_step(target: Target, x: tf.Tensor, y: tf.Tensor, size: float) -> tf.Tensor:
+def _gradient_step(target: Target, x: tf.Tensor, y: tf.Tensor, size: float, float64: bool) -> tf.Tensor:
+    loss = entropy_in_float64 if float64 else None  # None: cleverhans' own.
     return fast_gradient_method(
-        target.logits, x, size, np.inf, clip_min=0.0, clip_max=1.0, y=y, sanity_checks=False
+        target.logits, x, size, np.inf, loss, clip_min=0.0, clip_max=1.0, y=y, sanity_checks=False
     )
 
 
@@ -45,9 +48,10 @@ class FGSM(Attack):
 
     name: ClassVar[str] = "fgsm"
     epsilon: float = parameter(0.3, maximum=1.0)
+    float64: bool = parameter(False, added=True)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-        return _gradient_step(target, x, y, self.epsilon)
+        return _gradient_step(target, x, y, self.epsilon, self.float64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +61,7 @@ class RandFGSM(Attack):
     name: ClassVar[str] = "rand_fgsm"
     epsilon: float = parameter(0.3, maximum=1.0)
     alpha: float = parameter(0.05, maximum=1.0)
+    float64: bool = parameter(False, added=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,7 +74,7 @@ class RandFGSM(Attack):
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         noise = tf.sign(tf.random.stateless_normal(tf.shape(x), seed, alg="philox"))
         start = tf.clip_by_value(x + self.alpha * noise, 0.0, 1.0)
-        return _gradient_step(target, start, y, self.epsilon - self.alpha)
+        return _gradient_step(target, start, y, self.epsilon - self.alpha, self.float64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +86,7 @@ class PGD(Attack):
     step_size: float = parameter(0.01, maximum=1.0, open_minimum=True)
     iterations: int = parameter(40, minimum=1)
     random_start: bool = parameter(True)
+    float64: bool = parameter(False, added=True)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         x_adv = x
@@ -88,7 +94,7 @@ class PGD(Attack):
             noise = tf.random.stateless_uniform(tf.shape(x), seed, -self.epsilon, self.epsilon, alg="philox")
             x_adv = tf.clip_by_value(x + noise, 0.0, 1.0)
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations))
-        return projected_descent(target.logits, x_adv, x, y, *scalars)
+        return projected_descent(target.logits, self.float64, x_adv, x, y, *scalars)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +110,8 @@ class MIFGSM(Attack):
     step_size: float = parameter(0.01, maximum=1.0, open_minimum=True)
     iterations: int = parameter(40, minimum=1)
     decay: float = parameter(1.0)
+    float64: bool = parameter(False, added=True)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations, self.decay))
-        return momentum_descent(target.logits, x, y, *scalars)
+        return momentum_descent(target.logits, self.float64, x, y, *scalars)

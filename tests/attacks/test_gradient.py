@@ -105,6 +105,43 @@ def test_equals_its_formula_on_a_linear_model(attack, by_hand, linear):
     np.testing.assert_allclose(result, by_hand(x.astype(np.float64), gradient), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "by_hand"),
+    [
+        ("fgsm", {"epsilon": 0.1}, _fgsm),
+        ("rand_fgsm", {"epsilon": 0.1, "alpha": 0.04}, _rand_fgsm),
+        ("pgd", STEPS, _pgd),
+        ("mi_fgsm", {**STEPS, "decay": 0.9}, _mi_fgsm),
+    ],
+)
+def test_a_sure_classifier_blinds_float32_and_not_float64(name, parameters, by_hand, linear):
+    """The true class is 24 above the others: each has 4e-11 of the softmax, far below float32's 6e-8 next to 1."""
+    generator = np.random.default_rng(5)
+    x, y = generator.random((6, 28, 28, 1)).astype(np.float32), np.full(6, 3)
+    weights = generator.normal(size=(784, 10)) / 1000
+    bias = 24.0 * np.eye(10)[3]
+
+    def gradient(images):
+        logits = images.reshape(-1, 784) @ weights + bias
+        softmax = np.exp(logits - logits.max(1, keepdims=True))
+        softmax /= softmax.sum(1, keepdims=True)
+        softmax[:, 3] = -np.delete(softmax, 3, axis=1).sum(1)  # softmax - one-hot, without the cancellation
+        return (softmax @ weights.T).reshape(images.shape)
+
+    expected = by_hand(x.astype(np.float64), gradient)
+    target = linear(weights, bias)
+    wrong = {}
+    for float64 in (False, True):
+        got = ATTACKS[name](**parameters, float64=float64)(target, tf.constant(x), tf.constant(y), SEED)
+        wrong[float64] = np.mean(np.abs(got - expected) > 1e-6)
+    assert wrong[False] > 0.05 and wrong[True] < 0.005, wrong
+
+
+def test_float64_is_named_where_it_is_used_only():
+    assert ATTACKS["fgsm"]().parameters == {"epsilon": 0.3}
+    assert ATTACKS["fgsm"](float64=True).parameters == {"epsilon": 0.3, "float64": True}
+
+
 @pytest.mark.parametrize("epsilon", [0.02, 0.04, 0.08])
 def test_a_stronger_attack_fools_at_least_as_often(epsilon, prey):
     def rate(name, **parameters):
