@@ -21,7 +21,7 @@ def get_config() -> Config:
     return Config(
         name="paper",
         classifier=ClassifierConfig(epochs=12),
-        attack=AttackConfig(test_images=0, validation_images=0, validation_cw_images=0, test_float64=True),
+        attack=AttackConfig(test_images=0, validation_images=0, validation_cw_images=0),
         vae=VaeConfig(epochs=10, batch_size=512),
         baselines=BaselinesConfig(
             names=(

@@ -31,7 +31,6 @@ def get_config() -> Config:
             cw_test_search_steps=4,
             cw_learning_rate=0.1,
             cw_initial_const=3.0,
-            test_float64=True,
         ),
         vae=VaeConfig(warmup_epochs=6, epochs=1, batch_size=32, checkpoint_steps=500, image_steps=1000),
         robust=RobustConfig(

@@ -82,7 +82,7 @@ class AttackConfig:
     share theirs.
     Epsilons are L-infinity distances on [0, 1] images. `cw_train_*` serve the training and the validation
     sets, `cw_test_*` the test set. `train_precision` is that of the classifier while training sets are made; validation
-    and test sets are made in float32; with `test_float64`, the test attacks on the cross-entropy take that in float64.
+    and test sets are made in float32, and the test attacks take the cross-entropy in float64.
     """
 
     train_epsilons: tuple[float, ...] = (0.25, 0.30, 0.35)
@@ -117,7 +117,6 @@ class AttackConfig:
     train_precision: str = "auto"
     batch_size: int = 250
     shard_size: int = 1000
-    test_float64: bool = added(False)
 
     def __post_init__(self) -> None:
         check(
