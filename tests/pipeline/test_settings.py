@@ -57,8 +57,9 @@ def test_the_defaults_are_the_papers():
         ("none", None, 1000),
     ]
     tests = {setting.attack: setting.parameters for setting in settings_of_test(config)}
-    assert tests["fgsm"] == {"epsilon": 0.3} and tests["rand_fgsm"] == {"epsilon": 0.3, "alpha": 0.05}
-    assert tests["pgd"] == {"epsilon": 0.3, "step_size": 0.01, "iterations": 40}
+    once = {"epsilon": 0.3, "float64": True}
+    assert tests["fgsm"] == once and tests["rand_fgsm"] == {**once, "alpha": 0.05}
+    assert tests["pgd"] == {**once, "step_size": 0.01, "iterations": 40}
     assert tests["mi_fgsm"] == {**tests["pgd"], "decay": 1.0}
     assert (tests["cw"]["confidence"], tests["cw"]["max_iterations"], tests["cw"]["binary_search_steps"]) == (
         10.0,
