@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pdoc
 
+import madvae_tf
+
 # What a user of the library imports; the pipeline's inside is for those who change it.
 MODULES = (
     "madvae_tf",
@@ -32,7 +34,14 @@ MODULES = (
 )
 
 
+def _resolve() -> None:
+    """The package's own names are loaded when they are first asked for; pdoc looks for them without asking."""
+    for name in madvae_tf.__all__:
+        getattr(madvae_tf, name)
+
+
 def _members() -> Iterator[pdoc.doc.Doc]:
+    _resolve()
     for name in MODULES:
         for member in pdoc.doc.Module.from_name(name).members.values():
             own = (member.modulename or "").startswith("madvae_tf")
@@ -54,6 +63,7 @@ def main(folder: Path) -> list[str]:
     """Writes the page; returns what is wrong with it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        _resolve()
         pdoc.render.configure(docformat="google", show_source=True)
         pdoc.pdoc(*MODULES, output_directory=folder)
         missing = undocumented()

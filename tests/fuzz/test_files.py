@@ -1,5 +1,6 @@
 """Files of a user's: read, or refused with one line; never another exception, nothing written."""
 
+import gc
 import gzip
 import io
 import struct
@@ -97,6 +98,15 @@ SHARD = {
     "index": np.arange(3, dtype="<i8"),
     "label": np.zeros(3, "<i8"),
 }
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_an_archive_in_a_shards_place_is_refused_and_closed(tmp_path):
+    shards.write_shard(tmp_path, 0, SHARD)
+    shards.shard_path(tmp_path, 0, "label").write_bytes(npz_bytes(a=SHARD["label"]))
+    with pytest.raises(UserError, match="shard-00000-label.npy"):
+        shards.open_shard(tmp_path, 0)
+    gc.collect()  # What was left open would be said here.
 
 
 @given(st.data(), st.sampled_from(sorted(SHARD)))

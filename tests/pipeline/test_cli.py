@@ -83,6 +83,7 @@ COMMON = [
     "[no]profile",
     "runner",
     "set",
+    "store",
     "workdir",
     "workers",
 ]
