@@ -1,11 +1,13 @@
 """`python -m madvae_tf.playground --workdir=runs/quick`: the page, at http://127.0.0.1:7860."""
 
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import app, flags
 
+from madvae_tf import interrupts
 from madvae_tf.errors import UserError, as_one_line
 from madvae_tf.playground.session import Session
 
@@ -34,7 +36,22 @@ def main(argv: Sequence[str]) -> None:
                 f"The playground needs the package {error.name}: pip install 'madvae_tf[playground]', or make playground."
             ) from error
         session.check()
+        _check_port(_PORT.value)
         serve(session, workdir, _PORT.value)
+        # What serves the page takes an interrupt for its own end.
+        interrupts.raise_if_received()
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as found:
+        # As servers do: what an ended one left behind does not hold the port.
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(
+                f"--port={port} cannot be had on 127.0.0.1 ({error.strerror}). Give another one, like --port={port % 65535 + 1}."
+            ) from None
 
 
 if __name__ == "__main__":

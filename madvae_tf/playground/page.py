@@ -118,19 +118,18 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
     return page
 
 
-def serve(session: Session, workdir: Path, port: int, block: bool = True) -> gradio.Blocks:
-    """Shows the page on the loopback address alone; with `block` off it returns at once, and the page is to be closed."""
-    theme = gradio.themes.Default(font=_FONTS, font_mono=["ui-monospace", "monospace"])
-    page = build(session, workdir)
-    page.launch(
+def serve(session: Session, workdir: Path, port: int) -> None:
+    """Shows the page on the loopback address alone, until it is interrupted."""
+    theme = gradio.themes.Default(  # pyright: ignore[reportPrivateImportUsage]
+        font=_FONTS, font_mono=["ui-monospace", "monospace"]
+    )
+    build(session, workdir).launch(
         server_name="127.0.0.1",
         server_port=port,
         share=False,
         theme=theme,
         footer_links=[],
-        prevent_thread_lock=not block,
     )
-    return page
 
 
 def _ink(drawn: Any) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The playground: its logic on small exports against values by hand, and its page in a real browser where gradio is installed."""
 
+import contextlib
 import importlib.util
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +25,10 @@ from madvae_tf.playground.session import LIMITS, Session, from_drawing, sample_i
 
 WEIGHTS = 0.3 * np.random.default_rng(0).standard_normal((784, 10)).astype(np.float32)
 IMAGE = np.random.default_rng(2).uniform(0.2, 0.8, (28, 28, 1)).astype(np.float32)
+
+gradio_needed = pytest.mark.skipif(
+    importlib.util.find_spec("gradio") is None, reason="gradio is not installed (extra playground)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +171,19 @@ def test_without_gradio_the_command_says_how_to_get_it(world):
     assert process.stderr.startswith("error: The playground needs the package gradio: pip install")
 
 
+@gradio_needed
+def test_a_port_in_use_is_one_line(world):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "madvae_tf.playground", f"--workdir={world[0]}", f"--port={port}"]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith(f"error: --port={port} cannot be had on 127.0.0.1")
+    assert "Traceback" not in process.stderr
+
+
 # The bar and the stem of a 7, as shares of the canvas.
 SEVEN = [(0.3, 0.25), (0.4, 0.25), (0.5, 0.25), (0.6, 0.25), (0.7, 0.25)]
 SEVEN += [(0.65, 0.36), (0.6, 0.47), (0.55, 0.58), (0.5, 0.69), (0.45, 0.8)]
@@ -183,20 +202,29 @@ PIXELS = (
 )
 
 
-@chromium.needed
-@pytest.mark.skipif(
-    importlib.util.find_spec("gradio") is None, reason="gradio is not installed (extra playground)"
-)
-@pytest.mark.filterwarnings("ignore")
-def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(session, world, tmp_path):
-    """What the page shows is the digit that was drawn, and what it says is what the models make of the pictures it shows."""
-    from madvae_tf.playground.page import serve
+def wait_for(server, port, said):
+    """Until the page is served."""
+    end = time.monotonic() + 120
+    while server.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"the playground does not answer: {said.read_text()}")
 
+
+@chromium.needed
+@gradio_needed
+def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(world, tmp_path):
+    """What the page shows is the digit that was drawn, and what it says is what the models make of the pictures it shows."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    served = serve(session, world[0], port, block=False)
+    command = [sys.executable, "-m", "madvae_tf.playground", f"--workdir={world[0]}", f"--port={port}"]
+    said_file = tmp_path / "said.txt"
+    with said_file.open("w") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
+        wait_for(server, port, said_file)
         with chromium.Chromium(tmp_path / "profile") as page:
             page.size(1280, 1000)
             page.open(
@@ -228,8 +256,12 @@ def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(session, world, tmp
             assert all(
                 request.startswith(("http://127.0.0.1", "http://localhost")) for request in page.requests
             )
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 130
     finally:
-        served.close()
+        server.kill()
+        server.wait()
+    assert "Traceback" not in said_file.read_text() and "The playground ends." in said_file.read_text()
     ink = shown["clean"][..., 0] > 0.3
     rows, lengths = np.flatnonzero(ink.any(axis=1)), ink.sum(axis=1)
     assert len(rows) == 20 and lengths[rows[0] + 1] >= 10 and lengths[rows[-1] - 1] <= 5
