@@ -1,6 +1,7 @@
 """SavedModels that other TensorFlow code loads without this project, and `.keras` files."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,26 @@ from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.foreign import ForeignClassifier
 
 
+# Images at a time where the signature computes a batch in parts.
+PART = 256
+_Function = Callable[[Any], Any]
+_OUTPUTS = {"purify": "purified", "classify": "probabilities"}
+
+
 def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | ForeignClassifier) -> None:
     """Writes a purifier with its classifier to `folder` as one SavedModel, and `purifier.keras` beside it.
 
     Signatures, batch size free, for images of the purifier's shape, the paper's here:
         purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1] -> purified, the same.
         classify: images -> probabilities float32 (batch, 10), the softmax of classifier(purifier(images)).
-        purify_uint8, classify_uint8: the same for uint8 images in [0, 255].
+        purify_uint8, classify_uint8: the same for uint8 images in [0, 255], any number of them in the memory of PART.
     """
 
-    def purify(images):
-        return {"purified": purifier(images)}
-
     def classify(images):
-        return {"probabilities": tf.nn.softmax(classifier(purifier(images), training=False))}
+        return tf.nn.softmax(classifier(purifier(images), training=False))
 
-    _write(folder, {"purify": purify, "classify": classify}, [purifier, classifier], purifier.image_shape)
+    endpoints = {"purify": purifier, "classify": classify}
+    _write(folder, endpoints, [purifier, classifier], purifier.image_shape)
     purifier.save(folder / "purifier.keras")
 
 
@@ -37,7 +42,7 @@ def export_classifier(folder: Path, classifier: keras.Model | ForeignClassifier)
     """
 
     def classify(images):
-        return {"probabilities": tf.nn.softmax(classifier(images, training=False))}
+        return tf.nn.softmax(classifier(images, training=False))
 
     _write(folder, {"classify": classify}, [classifier], getattr(classifier, "image_shape", IMAGE_SHAPE))
     source = classifier.source if isinstance(classifier, ForeignClassifier) else classifier
@@ -47,7 +52,7 @@ def export_classifier(folder: Path, classifier: keras.Model | ForeignClassifier)
         shutil.copytree(classifier.saved_model, folder / "original")
 
 
-def _write(folder: Path, endpoints: dict, models: list[Any], shape: Shape) -> None:
+def _write(folder: Path, endpoints: dict[str, _Function], models: list[Any], shape: Shape) -> None:
     archive = keras.export.ExportArchive()
     for model in models:
         resource = model.resource if isinstance(model, ForeignClassifier) else model
@@ -56,18 +61,38 @@ def _write(folder: Path, endpoints: dict, models: list[Any], shape: Shape) -> No
     floats = [tf.TensorSpec((None, *shape), tf.float32, name="images")]
     bytes_ = [tf.TensorSpec((None, *shape), tf.uint8, name="images")]
     for name, function in endpoints.items():
-        archive.add_endpoint(name, _guarded(function, shape), input_signature=floats)
-        archive.add_endpoint(f"{name}_uint8", _guarded(_from_uint8(function), shape), input_signature=bytes_)
-    default = _guarded(next(iter(endpoints.values())), shape)
-    archive.add_endpoint("serving_default", default, input_signature=floats)
+        archive.add_endpoint(name, _guarded(function, name, shape), input_signature=floats)
+        parts = _guarded(_bytes_in_parts(function), name, shape)
+        archive.add_endpoint(f"{name}_uint8", parts, input_signature=bytes_)
+    name, function = next(iter(endpoints.items()))
+    archive.add_endpoint("serving_default", _guarded(function, name, shape), input_signature=floats)
     archive.write_out(str(folder), verbose=False)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _from_uint8(function):
-    return lambda images: function(tf.cast(images, tf.float32) / 255.0)
+def _bytes_in_parts(function: _Function) -> _Function:
+    """`function` of uint8 images, PART of them at a time, so that memory does not grow with what is computed between.
+
+    Float images go whole: gradients are asked of those, and converters take no loops.
+    """
+
+    def call(images):
+        count = tf.shape(images)[0]
+        parts = (count + PART - 1) // PART
+        answers = tf.TensorArray(tf.float32, parts, infer_shape=False)
+        shape = []
+
+        def step(part, answers):
+            answer = function(tf.cast(images[part * PART : (part + 1) * PART], tf.float32) / 255.0)
+            shape[:] = [None, *answer.shape[1:]]
+            return part + 1, answers.write(part, answer)
+
+        loop = tf.while_loop(lambda part, _: part < parts, step, (0, answers), parallel_iterations=1)
+        return tf.ensure_shape(loop[1].concat(), shape)
+
+    return call
 
 
-def _guarded(function, shape: Shape):
+def _guarded(function: _Function, name: str, shape: Shape) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Refuses images of another shape, and gives an empty answer to an empty batch.
 
     A loaded signature does not hold its input against the shape that it states, and kernels abort the whole process on
@@ -80,6 +105,6 @@ def _guarded(function, shape: Shape):
         # One more image where there is none; a concatenation, since converters lose the shape behind a padding by tensors.
         none = tf.cast(tf.equal(count, 0), tf.int32)
         filled = tf.concat([images, tf.zeros(tf.stack([none, *shape]), images.dtype)], axis=0)
-        return {name: value[:count] for name, value in function(filled).items()}
+        return {_OUTPUTS[name]: function(filled)[:count]}
 
     return call

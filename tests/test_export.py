@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.export import export_classifier, export_purifier
+from madvae_tf.export import PART, export_classifier, export_purifier
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.vae import DefenseVAE
 
@@ -173,3 +173,25 @@ def test_signatures_refuse_other_shapes_and_answer_an_empty_batch(tmp_path):
     )
     assert process.returncode == 0, process.stderr[-2000:]
     assert process.stdout.split("\n")[:3] == ["purify 0", "classify 0", "purify_uint8 0"]
+
+
+def test_bytes_are_computed_in_parts_and_floats_whole(tmp_path):
+    """More images than a part, the last part cut off: the answers of the models, and memory that does not follow the batch."""
+    keras.utils.set_random_seed(0)
+    sizes = []
+
+    class Counting(DefenseVAE):
+        def call(self, inputs, **options):
+            tf.py_function(lambda n: sizes.append(int(n)), [tf.shape(inputs)[0]], [])
+            return super().call(inputs, **options)
+
+    purifier, classifier = Counting(4), Table6Classifier()
+    images = np.random.default_rng(5).integers(0, 256, (2 * PART + 3, 28, 28, 1), dtype=np.uint8)
+    export_purifier(tmp_path, purifier, classifier)
+    loaded = tf.saved_model.load(tmp_path)
+    expected = purifier(images / np.float32(255)).numpy()
+    for name, value in (("purify", expected), ("classify", tf.nn.softmax(classifier(expected)).numpy())):
+        sizes.clear()
+        (found,) = loaded.signatures[f"{name}_uint8"](images=tf.constant(images)).values()
+        np.testing.assert_allclose(found, value, atol=1e-5)
+        assert sizes == [PART, PART, 3]
