@@ -11,7 +11,6 @@ import tensorflow as tf
 from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.foreign import ForeignClassifier
 
-
 # Images at a time where the signature computes a batch in parts.
 PART = 256
 _Function = Callable[[Any], Any]
