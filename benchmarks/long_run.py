@@ -3,10 +3,12 @@
     python -m benchmarks.long_run --minutes=60 --out=docs/results/long-run -- --stage=attack --config=configs/paper.py --workdir=runs/long
 
 Ends the run with SIGTERM after so many minutes (it goes on from there another time). Written: `<out>.csv`, a row every ten
-seconds, `<out>.json`, the summary, and `<out>.svg`, resident memory over time.
+seconds, as they come; `<out>.json`, the summary, and `<out>.svg`, resident memory over time. `--read=<out>.csv` makes these two
+again from a table that is there.
 
 An ETA is held against what happened, at the moment it was said: the seconds until its bar ended; of a bar that the hour did not
-see end, the seconds to the last place seen, against the same part of the ETA.
+see end, the seconds to the last place seen, against the same part of the ETA. It is judged once a twentieth of its bar is done
+or the bar has run for a minute: before that nothing can be known.
 """
 
 import argparse
@@ -28,6 +30,9 @@ _BAR = re.compile(
 )
 _PAGE = resource.getpagesize()
 _TICKS = os.sysconf("SC_CLK_TCK")
+# An ETA is judged from here on, if a twentieth of its bar is not done before.
+_FIRST_SECONDS = 60.0
+_NAMES = ["second", "cpu_seconds", "resident_mib", "log_bytes", "title", "done", "total", "eta"]
 
 
 def seconds(text: str) -> float | None:
@@ -69,12 +74,19 @@ def sample(pid: int, log: Path, began: float) -> dict[str, Any]:
 def eta_errors(rows: list[dict[str, Any]]) -> list[float]:
     """How far off each ETA was, as a share of what it should have been, in order of time."""
     found = []
+    began = 0.0
     for number, row in enumerate(rows):
-        said = row.get("eta") is not None and row["done"] > 0.05 * row["total"]
-        # A bar that has not moved since the last sample says nothing new.
-        if not said or (number and rows[number - 1].get("done") == row["done"]):
-            continue
+        before = rows[number - 1] if number else {}
         # Sets of one attack share a title, so a bar ends where the title or the count of what is done begins anew.
+        if before.get("title") != row.get("title") or before.get("done", 0) > row.get("done", 0):
+            began = row["second"]
+        if row.get("eta") is None or not (
+            row["done"] > 0.05 * row["total"] or row["second"] - began >= _FIRST_SECONDS
+        ):
+            continue
+        # A bar that has not moved since the last sample says nothing new.
+        if before.get("done") == row["done"]:
+            continue
         later = [row]
         for other in rows[number + 1 :]:
             if other.get("title") != row["title"] or other["done"] < later[-1]["done"]:
@@ -132,13 +144,29 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path)
 
 
-def main(arguments: argparse.Namespace) -> int:
-    """Runs and watches; returns the run's exit status, 0 where its time was over."""
-    out: Path = arguments.out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    log = out.with_suffix(".log")
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table that a run has left."""
+
+    def value(name: str, text: str) -> str | int | float:
+        if name == "title":
+            return text
+        return int(text) if text.isdigit() else float(text)
+
+    with path.open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    return [{name: value(name, text) for name, text in row.items() if text != ""} for row in rows]
+
+
+def watch(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], int]:
+    """Runs the pipeline, writes a row for every sample; returns the rows and the exit status, 0 where the time was over."""
     rows: list[dict[str, Any]] = []
-    with log.open("wb") as file:
+    log = arguments.out.with_suffix(".log")
+    with (
+        log.open("wb") as file,
+        arguments.out.with_suffix(".csv").open("w", newline="", buffering=1) as table,
+    ):
+        writer = csv.DictWriter(table, _NAMES, restval="")
+        writer.writeheader()
         process = subprocess.Popen([sys.executable, "-m", "pipeline.run", *arguments.flags], stderr=file)
         began = time.monotonic()
         try:
@@ -146,6 +174,7 @@ def main(arguments: argparse.Namespace) -> int:
                 time.sleep(arguments.every)
                 if process.poll() is None:
                     rows.append(sample(process.pid, log, began))
+                    writer.writerow(rows[-1])
         finally:
             over = process.poll() is None
             if over:
@@ -153,17 +182,21 @@ def main(arguments: argparse.Namespace) -> int:
             status = process.wait()
     if not rows:
         print(f"the run ended before the first sample, status {status}; see {log}")
+    return rows, 0 if over else status
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Runs and watches, or reads; returns the exit status."""
+    out: Path = arguments.out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    rows, status = (read(arguments.read), 0) if arguments.read else watch(arguments)
+    if not rows:
         return 1
-    names = ["second", "cpu_seconds", "resident_mib", "log_bytes", "title", "done", "total", "eta"]
-    with out.with_suffix(".csv").open("w", newline="") as table:
-        writer = csv.DictWriter(table, names, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
     found = summary(rows)
     out.with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     draw(rows, out.with_suffix(".svg"))
     print(json.dumps(found, indent=2))
-    return 0 if over else status
+    return status
 
 
 if __name__ == "__main__":
@@ -173,5 +206,8 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--every", type=float, default=10.0)
     parser.add_argument("--out", type=Path, default=Path("runs/long-run"))
+    parser.add_argument(
+        "--read", type=Path, help="a table to make the summary and the picture from; nothing is run"
+    )
     parser.add_argument("flags", nargs="*")
     sys.exit(main(parser.parse_args()))

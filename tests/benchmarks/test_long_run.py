@@ -1,10 +1,12 @@
 """The watcher of long runs: what it reads of a log, and how it judges an ETA."""
 
+import json
 import os
+from argparse import Namespace
 
 import pytest
 
-from benchmarks.long_run import eta_errors, sample, seconds, summary
+from benchmarks.long_run import eta_errors, main, sample, seconds, summary
 
 
 def row(second, title="", done=0.0, total=100.0, eta=None, **more):
@@ -39,6 +41,37 @@ def test_a_bar_that_was_not_seen_to_end_is_judged_by_the_part_that_was():
     """At 100 s, 10 of 100 done: 450 s for the other 90, so 100 s for 20 of them; these took 80 s."""
     rows = [row(100, "a", 10, eta=450), row(180, "a", 30, eta=350), row(190, "a", 30, eta=350)]
     assert eta_errors(rows) == pytest.approx([20 / 80])
+
+
+def test_an_eta_of_a_long_bar_is_judged_after_a_minute():
+    """Nothing in the first minute, though its word is far off; then at 70 s: 990 s for 990 images, and 40 of them took 80 s."""
+    rows = [row(10 + 10 * n, "a", 1 + n, total=1000, eta=9.0) for n in range(6)]
+    rows += [row(70, "a", 10, total=1000, eta=990), row(150, "a", 50, total=1000, eta=950)]
+    assert eta_errors(rows) == pytest.approx([40 / 80])
+
+
+def test_the_minute_begins_anew_with_the_next_bar_of_the_same_title():
+    rows = [row(10, "a", 1, total=1000, eta=9.0), row(90, "b", 1, total=1000, eta=9.0)]
+    rows += [
+        row(170, "b", 0, total=1000, eta=9.0),
+        row(180, "b", 2, total=1000, eta=9.0),
+        row(300, "b", 3, total=1000),
+    ]
+    assert eta_errors(rows) == []
+
+
+def test_summary_and_picture_again_from_the_table(tmp_path, capsys):
+    table = tmp_path / "hour.csv"
+    table.write_text(
+        "second,cpu_seconds,resident_mib,log_bytes,title,done,total,eta\n10.0,9.0,100,7,,,,\n"
+        "20.0,19.0,120,8,train cw,10.0,100,160.0\n180.0,170.0,110,9,train cw,90.0,100,20.0\n190.0,171.0,110,9,train fgsm,0.0,40,\n"
+    )
+    assert main(Namespace(out=tmp_path / "again", read=table)) == 0
+    found = json.loads((tmp_path / "again.json").read_text())
+    assert found["resident_mib_last_third"] == 110 and found["eta_samples"] == 1
+    # Said at 20 s: 160; the next bar was seen at 190.
+    assert found["eta_median_error"] == round(10 / 170, 3)
+    assert (tmp_path / "again.svg").stat().st_size and json.loads(capsys.readouterr().out) == found
 
 
 def test_the_summary():
