@@ -52,6 +52,12 @@ def purifier_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters
     return {field: getattr(vae, field) for field in (*fields, *sorted(weights))} | fused | changes
 
 
+def variant_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters:
+    """Of a variant that goes on from the warm-up, where there is one."""
+    short = {"epoch_steps": vae.epoch_steps} if vae.epoch_steps else {}
+    return purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, **short, **changes)
+
+
 def robust_parameters(config: Config, seed: int) -> Parameters:
     """Of the variant `robust`: its own section, and of the purifiers' what is no hyper-parameter of their training."""
     own = plain(config.robust)
@@ -95,7 +101,7 @@ BASELINES: dict[str, Recipe] = {
         lambda config: {"epochs": config.baselines.finetune_epochs}, pairs=True, requires=("defense_vae",)
     ),
     "mixture": Recipe(
-        lambda config: purifier_parameters(config.vae, "mixture", first_epoch=config.vae.warmup_epochs),
+        lambda config: variant_parameters(config.vae, "mixture"),
         pairs=True,
         warmup=True,
     ),

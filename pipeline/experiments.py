@@ -82,7 +82,9 @@ def _baseline_cost(core: Core, name: str, parameters: dict[str, Any]) -> float:
     if name == "identity":
         return costs.purifier_seconds(core.train_images, epochs)
     if name in ("defense_vae", "mixture"):
-        return costs.purifier_seconds(core.pairs, epochs)
+        return costs.purifier_seconds(
+            parameters.get("epoch_steps", 0) * parameters["batch_size"] or core.pairs, epochs
+        )
     if name == "defense_vae_e2e":
         return costs.purifier_seconds(core.pairs, epochs) / 3
     if name.startswith("adversarial"):

@@ -18,7 +18,7 @@ from pipeline import costs, experiments, robustness, steps
 from pipeline.adopted import adopted_stage
 from pipeline.core import Core, own_fields, train_stage
 from pipeline.datasets import available, data_stage, dataset_name
-from pipeline.defenses import purifier_parameters, robust_parameters
+from pipeline.defenses import purifier_parameters, robust_parameters, variant_parameters
 from pipeline.runner import Stage
 from pipeline.settings import SetSetting, test_settings, train_settings, validation_settings
 
@@ -204,6 +204,7 @@ def _variant(core: Core, name: str, seed: int) -> Stage:
         )
     if vae.warmup_epochs:
         inputs = inputs | {"trained:warmup": core.warmups[seed]}
-    parameters = purifier_parameters(vae, name, first_epoch=vae.warmup_epochs, seed=seed)
-    cost = costs.purifier_seconds(core.pairs, vae.epochs)
+    parameters = variant_parameters(vae, name, seed=seed)
+    images = vae.epoch_steps * vae.batch_size or core.pairs
+    cost = costs.purifier_seconds(images, vae.epochs)
     return train_stage(core, "vae", _named(core, name, seed), name, parameters, inputs, cost)

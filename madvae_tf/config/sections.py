@@ -164,6 +164,7 @@ class VaeConfig:
     (`DefenseVAE`): the defaults are this project's, the others the reference code's. `clip_norm` 0: no clipping.
     `warmup_epochs` of the vanilla loss at `warmup_learning_rate` come first and are shared by all variants; each then trains
     `epochs` of its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from nothing.
+    `epoch_steps` is the length of a variant's own epoch; 0: as many batches as the pairs fill. A warm-up's epochs are whole.
     `fused_adam`: Adam in one pass over each weight; faster, and other roundings, so other artifacts.
     """
 
@@ -188,13 +189,14 @@ class VaeConfig:
     checkpoint_steps: int = 200
     image_steps: int = 500
     fused_adam: bool = added(False)
+    epoch_steps: int = added(0)
 
     def __post_init__(self) -> None:
         check(
             self,
             "vae",
             positive="latent_size epochs batch_size warmup_learning_rate learning_rate final_learning_rate checkpoint_steps image_steps",
-            not_negative="alpha beta gamma proximity sigma warmup_epochs max_shift clip_norm",
+            not_negative="alpha beta gamma proximity sigma warmup_epochs max_shift clip_norm epoch_steps",
         )
         for name, known in (("reduction", REDUCTIONS), ("latent_scale", LATENT_SCALES)):
             value = getattr(self, name)

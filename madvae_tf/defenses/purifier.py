@@ -50,6 +50,7 @@ class Purifier(Defense):
     latent_scale: str = parameter("log_variance")
     initial_deviation: float = parameter(0.0)
     attacked_only: bool = parameter(False)
+    epoch_steps: int = parameter(0)
     fused_adam: bool = parameter(False)
     seed: int = parameter(-1, minimum=-1)
     checkpoint_steps: int = parameter(200, minimum=1)

@@ -32,6 +32,7 @@ class PurifierSettings:
         latent_size, latent_scale, initial_deviation: of `DefenseVAE`.
         epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
         clip_norm, max_shift, reduction: of `DefenseTrainer`.
+        epoch_steps: the length of an epoch; 0: as many batches as the pairs fill. Shorter ones see other pairs each.
         fused_adam: `FusedAdam` in the place of Keras' Adam.
         precision: a Keras dtype policy.
         checkpoint_steps, image_steps: steps between checkpoints, and between TensorBoard's pictures.
@@ -54,6 +55,7 @@ class PurifierSettings:
     reduction: str = "elbo"
     latent_scale: str = "log_variance"
     initial_deviation: float = 0.0
+    epoch_steps: int = 0
     fused_adam: bool = False
 
 
@@ -81,7 +83,9 @@ def fit_purifier(
         pairs, steps, batch_size, and the last epoch's validation accuracy of the classifier on purified images.
     """
     batch_size = min(settings.batch_size, len(pairs))
-    steps, epochs, first = len(pairs) // batch_size, settings.epochs, settings.first_epoch
+    whole = len(pairs) // batch_size
+    steps, epochs, first = settings.epoch_steps or whole, settings.epochs, settings.first_epoch
+    before = whole * first
     strategy = default_strategy()
     keras.utils.set_random_seed(settings.seed)
     shape = (settings.latent_size, settings.latent_scale, settings.initial_deviation)
@@ -116,7 +120,7 @@ def fit_purifier(
     train(
         trainer,
         lambda start: training_dataset(
-            pairs, batch_size, settings.seed, steps * first + start, steps * (first + epochs)
+            pairs, batch_size, settings.seed, before + start, before + steps * epochs
         ),
         steps,
         epochs,

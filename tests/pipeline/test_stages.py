@@ -58,6 +58,7 @@ CHANGES = {
     "vae.proximity=0.1": of("pd", "combined"),
     "vae.beta=0.2": of(*VARIANTS),
     "vae.epochs=11": of(*VARIANTS),
+    "vae.epoch_steps=7": of(*VARIANTS),
     "vae.warmup_epochs=2": of(*VARIANTS) | {"vae warmup"},
     "attack.train_precision=float32": of(*VARIANTS) | sets("train"),
     "evaluate.batch_size=100": EVALUATE,
@@ -126,6 +127,13 @@ def test_a_warm_up_is_vanilla_and_every_variant_goes_on_where_it_ended():
         "vae.warmup_epochs=2", "vae.warmup_learning_rate=3e-3", "vae.gamma=0.7", "vae.learning_rate=4e-4"
     )
     assert other["vae warmup"].key == warmup.key
+    # As are epochs that are shorter than the pairs.
+    other = stages("vae.warmup_epochs=2", "vae.warmup_learning_rate=3e-3", "vae.epoch_steps=30")
+    assert other["vae warmup"].key == warmup.key
+    assert (
+        other["vae cls"].cost == 30 * 64 * 10 / 400
+        and other["vae cls"].config["parameters"]["epoch_steps"] == 30
+    )
 
 
 def test_robust_makes_its_attacks_itself():
