@@ -19,6 +19,8 @@
 CONFIG ?= configs/quick.py
 WORKDIR ?= runs/quick
 ARGS ?=
+# Stages at a time. Two share the cores better than one uses them; a GPU's memory is not shared.
+JOBS ?= $(if $(wildcard /dev/nvidia0),1,2)
 FAULTS ?= long
 FAULT_RESULTS ?= runs/faults/results-$(FAULTS).json
 EXTRAS ?= cpu
@@ -56,7 +58,7 @@ endef
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
-	$(BIN)/python -m pipeline.run --stage=all --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
+	$(BIN)/python -m pipeline.run --stage=all --config=$(CONFIG) --workdir=$(WORKDIR) --jobs=$(JOBS) $(ARGS)
 
 demo: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=configs/demo.py --workdir=runs/demo $(ARGS)
