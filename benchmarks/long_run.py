@@ -98,7 +98,8 @@ def eta_errors(rows: list[dict[str, Any]]) -> list[float]:
             (last["done"] - row["done"]) / (row["total"] - row["done"]) if row["total"] > row["done"] else 0
         )
         after = [other for other in rows if other["second"] > later[-1]["second"]]
-        if after:  # The bar ended: at the next one's first sample.
+        # A bar that was not seen full ended at the latest at the next one's first sample.
+        if after and last["done"] < last["total"]:
             last, part = after[0], 1.0
         real = last["second"] - row["second"]
         # In the last minute a sample every ten seconds says nothing of a fifth.

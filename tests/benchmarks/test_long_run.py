@@ -43,6 +43,18 @@ def test_a_bar_that_was_not_seen_to_end_is_judged_by_the_part_that_was():
     assert eta_errors(rows) == pytest.approx([20 / 80])
 
 
+def test_what_comes_between_two_bars_is_no_part_of_an_eta():
+    """Full at 150 s, as was said at 50; then a validation without a bar until 180."""
+    rows = [
+        row(10, "a"),
+        row(50, "a", 20, eta=100),
+        row(150, "a", 100, eta=0),
+        row(160, "a", 100, eta=0),
+        row(180, "b"),
+    ]
+    assert eta_errors(rows) == [0.0]
+
+
 def test_an_eta_of_a_long_bar_is_judged_after_a_minute():
     """Nothing in the first minute, though its word is far off; then at 70 s: 990 s for 990 images, and 40 of them took 80 s."""
     rows = [row(10 + 10 * n, "a", 1 + n, total=1000, eta=9.0) for n in range(6)]
