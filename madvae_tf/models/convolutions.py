@@ -61,7 +61,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
 
     def _up(self, inputs: tf.Tensor) -> tf.Tensor:
         @tf.custom_gradient
-        def up(smaller, kernel):
+        def up(smaller: tf.Tensor, kernel: tf.Tensor) -> Any:
             def gradient(upstream):
                 return tf.nn.conv2d(upstream, kernel, 2, "SAME"), filter_gradient(upstream, smaller)
 
@@ -78,7 +78,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
             return transposed_by_rows(inputs, kernel)
 
         @tf.custom_gradient
-        def transposed(images, kernel):
+        def transposed(images: tf.Tensor, kernel: tf.Tensor) -> Any:
             def gradient(upstream):
                 back = tf.nn.conv2d(upstream, kernel, 1, "SAME")
                 return back, tf.raw_ops.Conv2DBackpropFilter(
