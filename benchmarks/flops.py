@@ -1,7 +1,7 @@
 """Counted floating-point operations, and what the machine could do: the limit that every row is held against.
 
 Multiplications and additions of convolutions and matrix products are counted in the traced graph, gradients included: 2 x the number of
-products. Everything else (normalisation, activations, Adam) counts as nothing, so the limit is one that no code can pass.
+products. Everything else (normalisation, activations, Adam) counts as nothing, and so does what no result needs: no code can pass that limit.
 """
 
 import math
@@ -26,7 +26,7 @@ def count_flops(function: Any) -> int:
         ValueError: a shape is not known, or the graph calls a function that would have to be looked into.
     """
     total = 0
-    for operation in function.graph.get_operations():
+    for operation in _needed(function.graph):
         if operation.type in _CALLS:
             raise ValueError(f"The graph calls {operation.name} ({operation.type}), whose cost is not seen.")
         if operation.type in _CONVOLUTIONS:
@@ -38,6 +38,18 @@ def count_flops(function: Any) -> int:
             transposed = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
             total += 2 * _elements(operation.outputs[0]) * left[-2 if transposed else -1]
     return total
+
+
+def _needed(graph: Any) -> list[tf.Operation]:
+    """Those that its results and side effects need; the rest (the gradient towards an input, say) is never computed."""
+    found = {}
+    waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in found:
+            found[operation.name] = operation
+            waiting += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+    return list(found.values())
 
 
 def _elements(tensor: tf.Tensor) -> int:

@@ -1,11 +1,15 @@
 """Counted FLOPs against products counted by hand."""
 
+from types import SimpleNamespace
+
 import keras
 import pytest
 import tensorflow as tf
 
 from benchmarks.flops import count_flops, gemm_rate
+from benchmarks.scale import Gpu, TwoCores, rows
 from benchmarks.workers.ours_floor import forward_flops
+from benchmarks.workers.ours_training import flops_per_image
 
 
 def spec(*shape):
@@ -76,7 +80,30 @@ def test_the_models_by_hand():
     counted = forward_flops()
     assert counted["classifier"] == classifier
     # The graph holds the other head, too, whose output nobody reads.
-    assert counted["purifier"] in (2 * (encoder + decoder), 2 * (encoder + decoder + 4096 * 128))
+    assert counted["purifier"] == 2 * (encoder + decoder)
+    # A training step: both heads, two gradients a layer, but none towards the images.
+    step = 3 * (encoder + decoder + 4096 * 128) - 28 * 28 * 64 * 25
+    assert flops_per_image("vanilla") == 2 * step
+
+
+def test_the_scale_of_a_gpu_by_hand():
+    """At 1 TFLOP/s: operations of a training step or of a gradient, times how many there are."""
+    config = SimpleNamespace(
+        vae=SimpleNamespace(epochs=2),
+        attack=SimpleNamespace(cw_train_iterations=5, cw_train_search_steps=3),
+    )
+    steps = [flops_per_image(variant) for variant in ("vanilla", "cls", "pd", "combined")]
+    # The last layer's own output is not needed for the gradient of the sum of the logits.
+    gradient = forward_flops()["classifier"] * 2 - 2 * 200 * 10
+    one, four, simple, *searches = rows(300, config, Gpu(1e12)).values()
+    assert one == pytest.approx(300 * 2 * steps[0] / 1e12)
+    assert four == pytest.approx(300 * 2 * sum(steps) / 1e12)
+    assert simple == pytest.approx(200 * gradient / 1e12)
+    assert searches == pytest.approx([100 * 15 * gradient / 1e12] * 2)
+    # Two cores, by their measured rates, are slower than that.
+    assert all(
+        a > b for a, b in zip(rows(300, config, TwoCores()).values(), (one, four, simple), strict=False)
+    )
 
 
 def test_what_cannot_be_counted_is_an_error_and_not_nothing():
