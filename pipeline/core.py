@@ -115,4 +115,10 @@ def train_stage(
         "precision": resolve_precision(config.vae.precision),
         "pairs": any(name.startswith("train:") for name in inputs),
     }
-    return Stage(kind, instance, 1, own, inputs, steps.train_defense, cost=cost)
+    version = version_in(own["precision"])
+    return Stage(kind, instance, version, own, inputs, steps.train_defense, cost=cost)
+
+
+def version_in(precision: str) -> int:
+    """Of a stage that computes with our models: in bfloat16 the second one rounds otherwise than the first (`models.convolutions`)."""
+    return 1 if precision == "float32" else 2

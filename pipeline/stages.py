@@ -16,7 +16,7 @@ from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
 from pipeline import costs, experiments, robustness, steps
 from pipeline.adopted import adopted_stage
-from pipeline.core import Core, own_fields, train_stage
+from pipeline.core import Core, own_fields, train_stage, version_in
 from pipeline.datasets import available, data_stage, dataset_name
 from pipeline.defenses import purifier_parameters, robust_parameters, variant_parameters
 from pipeline.runner import Stage
@@ -125,9 +125,8 @@ def _core(config: Config) -> Core:
         )
         images = min(setting.images or there[setting.split], there[setting.split])
         cost = costs.attack_seconds(setting.attack, setting.parameters, images, precision)
-        return Stage(
-            "attack", setting.instance, 1, common | own, both, steps.generate_adversarial_set, cost=cost
-        )
+        version, run = version_in(precision), steps.generate_adversarial_set
+        return Stage("attack", setting.instance, version, common | own, both, run, cost=cost)
 
     train = {f"train:{s.instance}": adversarial(s) for s in train_settings(config.attack)}
     validation = {f"validation:{s.instance}": adversarial(s) for s in validation_settings(config.attack)}
@@ -154,15 +153,12 @@ def _purifiers(core: Core, surrogates: list[Stage]) -> list[Stage]:
 
 
 def _trained_classifier(config: Config, common: dict[str, Any], data: Stage, train_images: int) -> Stage:
+    precision = resolve_precision(config.classifier.precision)
     return Stage(
         "classifier",
         "",
-        1,
-        {
-            **common,
-            **own_fields(config.classifier),
-            "precision": resolve_precision(config.classifier.precision),
-        },
+        version_in(precision),
+        {**common, **own_fields(config.classifier), "precision": precision},
         {"data": data},
         steps.train_classifier,
         cost=costs.classifier_seconds(

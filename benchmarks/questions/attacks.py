@@ -34,19 +34,24 @@ def check_logits(ours: list[list[float]], peer: list[list[float]]) -> None:
 def measure(session: Session) -> list[Row]:
     """A row for every attack and peer; the best peer's carries the target."""
     material, rates = str(session.material()), session.rates()
-    count, batch = session.size(1000, 4), session.size(250, 2)
+    batch = session.size(250, 2)
     rows: list[Row] = []
     with (
         session.ours("ours_attacks") as ours,
         session.ours("cleverhans_attacks") as cleverhans,
         session.peer("torch_attacks") as torch,
     ):
-        for worker in (ours, cleverhans, torch):
-            worker.call("load", material=material, images=count)
-        check_logits(*(worker.call("logits", count=min(count, 64)) for worker in (ours, torch)))
-        flops = session.once("attacks/flops", lambda: ours.call("flops_per_gradient"))
+        loaded = 0
         for name, parameters in ATTACKS.items():
             steps = int(parameters.get("iterations", 1))
+            # Forty steps on one batch take as long as one step on forty: more images would only take longer.
+            count = session.size(1000, 4) if steps == 1 else batch
+            if count != loaded:
+                for worker in (ours, cleverhans, torch):
+                    worker.call("load", material=material, images=count)
+                check_logits(*(worker.call("logits", count=min(count, 64)) for worker in (ours, torch)))
+                loaded = count
+            flops = session.once("attacks/flops", lambda: ours.call("flops_per_gradient"))
             settings = {"attack": name, "parameters": parameters, "batch": batch}
 
             def rounds(settings=settings) -> dict[str, list[float]]:

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
+from madvae_tf.models.convolutions import Conv2D
 from madvae_tf.models.substitutes import ARCHITECTURES, SubstituteClassifier
 
 
@@ -30,7 +31,7 @@ class Table6Classifier(keras.Model):
         policy = self.dtype_policy
 
         def convolution(channels):
-            return keras.layers.Conv2D(channels, 3, activation="relu", dtype=policy)
+            return Conv2D(channels, 3, activation="relu", dtype=policy)
 
         self.layers_in_order = keras.Sequential(
             [

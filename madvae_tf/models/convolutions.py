@@ -1,11 +1,13 @@
 """Convolutions of Table 5 in forms that CPUs compute faster; the numbers are those of the stock layers up to rounding.
 
-Two places of the purifier are slow in the stock kernels, though they hold little work (`benchmarks/layers.py` measures both):
+Three places are slow in the stock kernels, though they hold little work (`benchmarks/layers.py` measures them):
 
 * In bfloat16 the filter's gradient of a strided convolution, where maps are small and channels many. Here it is four matrix
   products, one for each place that a block of 2 x 2 pixels has in the 4 x 4 filter (`filter_gradient`).
 * A stride-1 transposed convolution into an image's one channel, because kernels work on blocks of output channels. Here the filter's
-  rows are output channels of a convolution one pixel high; its results are shifted by a row each and added.
+  rows are output channels of a convolution one pixel high; its results are shifted by a row each and added (`transposed_by_rows`).
+* The same product where it is the gradient towards an image, of a first convolution, which is what attacks ask for. A gradient of
+  one's own cannot be saved in a SavedModel, so only bfloat16, which no export computes in, has this one.
 
 A GPU's kernels are used as they are.
 """
@@ -25,14 +27,34 @@ _FEW_CHANNELS = 4
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D`; where it halves the sides of a small map in bfloat16 on a CPU, with `filter_gradient`."""
+    """`keras.layers.Conv2D`; in bfloat16 on a CPU with `filter_gradient` where it halves the sides of a small map, and with a
+    gradient by rows of the filter towards few channels.
+    """
 
     def convolution_op(self, inputs, kernel):
-        if not _halves(self, inputs):
-            return super().convolution_op(inputs, kernel)
+        if _halves(self, inputs):
+            return self._down(inputs, kernel)
+        if _sees_image(self, inputs):
+            return self._first(inputs, kernel)
+        return super().convolution_op(inputs, kernel)
+
+    def _first(self, inputs: tf.Tensor, kernel: Any) -> tf.Tensor:
+        padding: Any = self.padding.upper()
 
         @tf.custom_gradient
-        def down(larger, kernel):
+        def first(images: tf.Tensor, kernel: tf.Tensor) -> Any:
+            def gradient(upstream):
+                margin = self.kernel_size[0] // 2 if padding == "SAME" else 0
+                back = transposed_by_rows(upstream, kernel, margin)
+                return back, _stock_filter_gradient(images, kernel, upstream, padding)
+
+            return tf.nn.conv2d(images, kernel, 1, padding), gradient
+
+        return first(inputs, tf.convert_to_tensor(kernel))
+
+    def _down(self, inputs: tf.Tensor, kernel: Any) -> tf.Tensor:
+        @tf.custom_gradient
+        def down(larger: tf.Tensor, kernel: tf.Tensor) -> Any:
             def gradient(upstream):
                 back = _widen(upstream, kernel, tf.shape(larger))
                 return back, filter_gradient(larger, upstream)
@@ -75,21 +97,15 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         kernel = tf.convert_to_tensor(self.kernel)
         if inputs.dtype != tf.bfloat16:
             # Operations only: a SavedModel cannot hold a gradient function that uses the layer's inputs.
-            return transposed_by_rows(inputs, kernel)
+            return transposed_by_rows(inputs, kernel, self.kernel_size[0] // 2)
 
         @tf.custom_gradient
         def transposed(images: tf.Tensor, kernel: tf.Tensor) -> Any:
             def gradient(upstream):
                 back = tf.nn.conv2d(upstream, kernel, 1, "SAME")
-                return back, tf.raw_ops.Conv2DBackpropFilter(
-                    input=upstream,
-                    filter_sizes=tf.shape(kernel),
-                    out_backprop=images,
-                    strides=[1, 1, 1, 1],
-                    padding="SAME",
-                )
+                return back, _stock_filter_gradient(upstream, kernel, images, "SAME")
 
-            return transposed_by_rows(images, kernel), gradient
+            return transposed_by_rows(images, kernel, self.kernel_size[0] // 2), gradient
 
         return transposed(inputs, kernel)
 
@@ -127,22 +143,39 @@ def filter_gradient(larger: tf.Tensor, smaller: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.transpose(parts, [0, 2, 1, 3, 4, 5]), [4, 4, channels, depth])
 
 
-def transposed_by_rows(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """A transposed convolution of stride 1 with padding "same", by rows of its filter.
+def transposed_by_rows(images: tf.Tensor, kernel: tf.Tensor, margin: int) -> tf.Tensor:
+    """A transposed convolution of stride 1, by rows of its filter.
 
     Args:
         images: (batch, h, w, c).
         kernel: (k, k, d, c) with an odd k, as `tf.nn.conv2d_transpose` takes it.
+        margin: pixels that the convolution pads on each side: k // 2 for padding "same", 0 for "valid".
 
     Returns:
-        (batch, h, w, d).
+        (batch, h + k - 1 - 2 margin, w + k - 1 - 2 margin, d).
     """
     size, _, channels, depth = _shape(kernel)
-    height, margin = _shape(images)[1], size // 2
+    beyond = size - 1 - margin
+    height = _shape(images)[1] + 2 * beyond - size + 1
     flipped = tf.transpose(kernel[::-1, ::-1], [1, 3, 0, 2])
-    rows = tf.nn.conv2d(images, tf.reshape(flipped, [1, size, depth, size * channels]), 1, "SAME")
-    padded = tf.pad(rows, [[0, 0], [margin, margin], [0, 0], [0, 0]])
+    row = tf.reshape(flipped, [1, size, depth, size * channels])
+    # Converters to other formats know "same"; at its height of 1 it pads the width alone.
+    sides: Any = "SAME" if beyond == size // 2 else [[0, 0], [0, 0], [beyond, beyond], [0, 0]]
+    rows = tf.nn.conv2d(images, row, 1, sides)
+    padded = tf.pad(rows, [[0, 0], [beyond, beyond], [0, 0], [0, 0]])
     return tf.add_n([padded[:, i : i + height, :, i * channels : (i + 1) * channels] for i in range(size)])
+
+
+def _stock_filter_gradient(
+    larger: tf.Tensor, kernel: tf.Tensor, smaller: tf.Tensor, padding: str
+) -> tf.Tensor:
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=larger,
+        filter_sizes=tf.shape(kernel),
+        out_backprop=smaller,
+        strides=[1, 1, 1, 1],
+        padding=padding,
+    )
 
 
 def _shape(tensor: tf.Tensor) -> tuple[Any, ...]:
@@ -176,6 +209,14 @@ def _by_rows(layer: Any) -> bool:
     return _is_plain(layer) and odd and layer.strides == (1, 1) and layer.filters < _FEW_CHANNELS
 
 
-def _is_plain(layer: Any) -> bool:
-    form = (layer.padding, layer.data_format, layer.dilation_rate)
-    return form == ("same", "channels_last", (1, 1)) and not tf.config.list_physical_devices("GPU")
+def _sees_image(layer: Any, inputs: tf.Tensor) -> bool:
+    height, width = layer.kernel_size
+    odd = height == width and height % 2 == 1
+    flat = odd and layer.strides == (1, 1) and layer.groups == 1 and inputs.shape[-1] < _FEW_CHANNELS
+    return flat and inputs.dtype == tf.bfloat16 and _is_plain(layer, ("same", "valid"))
+
+
+def _is_plain(layer: Any, paddings: tuple[str, ...] = ("same",)) -> bool:
+    form = (layer.data_format, layer.dilation_rate)
+    padded = layer.padding in paddings and form == ("channels_last", (1, 1))
+    return padded and not tf.config.list_physical_devices("GPU")
