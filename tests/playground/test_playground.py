@@ -219,7 +219,12 @@ def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(world, tmp_path):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    command = [sys.executable, "-m", "madvae_tf.playground", f"--workdir={world[0]}", f"--port={port}"]
+    # A shell's background job ignores Ctrl-C, and so would what it starts, this server included.
+    awake = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    start = (
+        f"{awake}import runpy; runpy.run_module('madvae_tf.playground', run_name='__main__', alter_sys=True)"
+    )
+    command = [sys.executable, "-c", start, f"--workdir={world[0]}", f"--port={port}"]
     said_file = tmp_path / "said.txt"
     with said_file.open("w") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
