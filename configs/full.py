@@ -18,14 +18,18 @@ from madvae_tf.config import (
     Config,
     ReferenceConfig,
     TuneConfig,
+    VaeConfig,
 )
 
 
 def get_config() -> Config:
     """See the module's docstring."""
+    base = quick.get_config()
     return dataclasses.replace(
-        quick.get_config(),
+        base,
         name="full",
+        # The paper's; `robust` has experiments of its own, in robustness.py.
+        vae=dataclasses.replace(base.vae, variants=VaeConfig().variants),
         seeds=(0, 1, 2),
         baselines=BaselinesConfig(
             names=(

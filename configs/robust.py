@@ -1,4 +1,4 @@
-"""quick.py with the variant `robust`, trained for about an hour on two CPU cores; everything else comes from a run of quick.py.
+"""quick.py with the variant `robust` trained for about an hour on two CPU cores; everything else comes from a run of quick.py.
 
 Ten passes over the training images. The last three are attacked in three steps: one step alone can be overfitted, which only an
 attack of several steps shows. What is saved is an average of the weights.
@@ -19,6 +19,5 @@ def get_config() -> Config:
     return dataclasses.replace(
         base,
         name="robust",
-        vae=dataclasses.replace(base.vae, variants=(*base.vae.variants, "robust")),
         robust=RobustConfig(epochs=10, late_attack_steps=3, late_from=0.7, average=0.999),
     )

@@ -1,6 +1,7 @@
-"""A classifier of the user's own in the place of Table 6 (`classifier.path`): its stage, keyed by the content of its file.
+"""Models made elsewhere: a classifier in the place of Table 6 (`classifier.path`), a purifier in the place of the trained `robust`
+(`robust.path`). Their stages are keyed by the content of their files.
 
-The path is in no key: the same file elsewhere is the same classifier, another file at the same place another one.
+The path is in no key: the same file elsewhere is the same model, another file at the same place another one.
 """
 
 import functools
@@ -14,6 +15,8 @@ from pipeline.runner import Stage
 
 # These train the classifier itself, or a new one of its architecture, which is Table 6's only.
 _NEED_TABLE6 = ("adversarial_fgsm", "adversarial_pgd", "defense_vae_e2e")
+# Of `RobustConfig`: what the accuracy under attack of an adopted purifier is measured with.
+_MEASURED = ("norm", "epsilon", "l2_epsilon", "step_ratio", "validation_images", "validation_steps", "seed")
 
 
 def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
@@ -33,6 +36,41 @@ def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
     return Stage("classifier", "own", 1, own, {"data": data}, run, cost=10)
 
 
+def adopted_purifier(
+    config: Config, common: dict[str, Any], inputs: dict[str, Stage], parameters: dict[str, Any]
+) -> Stage:
+    """The stage "vae robust" that checks and copies the file, and measures it as a trained one is measured.
+
+    Args:
+        inputs: the stages "data" and "classifier".
+        parameters: of the trained one; what is no part of the measurement is left out.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    path = Path(config.robust.path).expanduser()
+    try:
+        found = artifacts.hash_file(path) if path.is_file() and path.suffix == ".keras" else ""
+    except OSError as error:
+        raise _unreadable(error) from error
+    if not found:
+        raise UserError(
+            f"Invalid robust.path: received {str(path)!r}, expected a .keras file that a purifier was saved to "
+            "(export/robust/purifier.keras of another run, say)."
+        )
+    measured = {name: value for name, value in parameters.items() if name in _MEASURED}
+    own = {
+        **common,
+        "defense": "robust",
+        "parameters": measured,
+        "content": found,
+        # As a training's settings say it: it learns from no pairs, and is measured in float32.
+        **{"pairs": False, "classifier": "", "precision": "float32"},
+    }
+    run = functools.partial(steps.adopt_purifier, path)
+    return Stage("vae", "robust", 1, own, inputs, run, cost=20)
+
+
 def content_of(path: Path) -> dict[str, str]:
     """File below `path` -> SHA-256; a `.keras` file has the name "classifier.keras".
 
@@ -45,10 +83,12 @@ def content_of(path: Path) -> dict[str, str]:
         if (path / "saved_model.pb").is_file():
             return {name: artifacts.hash_file(path / name) for name in artifacts.content_files(path)}
     except OSError as error:
-        raise UserError(
-            f"Cannot read {error.filename}: {error.strerror}; expected files that can be read."
-        ) from error
+        raise _unreadable(error) from error
     raise UserError(
         f"Invalid classifier.path: received {str(path)!r}, expected a .keras file or the folder of a SavedModel "
         "(with saved_model.pb)."
     )
+
+
+def _unreadable(error: OSError) -> UserError:
+    return UserError(f"Cannot read {error.filename}: {error.strerror}; expected files that can be read.")

@@ -15,7 +15,7 @@ from madvae_tf.errors import lookup
 from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
 from pipeline import costs, experiments, robustness, steps
-from pipeline.adopted import adopted_stage
+from pipeline.adopted import adopted_purifier, adopted_stage
 from pipeline.core import Core, own_fields, train_stage, version_in
 from pipeline.datasets import available, data_stage, dataset_name
 from pipeline.defenses import purifier_parameters, robust_parameters, variant_parameters
@@ -182,6 +182,9 @@ def _variant(core: Core, name: str, seed: int) -> Stage:
     if name == "robust":
         # It makes its attacks itself: neither adversarial sets nor the warm-up.
         parameters = robust_parameters(core.config, seed)
+        # Another seed's is trained: it stands for what an attacker has, or for the spread.
+        if core.config.robust.path and seed == core.config.seed:
+            return adopted_purifier(core.config, core.common, core.both, parameters)
         cost = costs.robust_seconds(parameters, core.train_images)
         return train_stage(core, "vae", _named(core, name, seed), name, parameters, core.both, cost)
     vae, inputs = core.config.vae, core.both | core.learned

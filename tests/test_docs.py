@@ -18,9 +18,11 @@ from madvae_tf.data.folders import read_dataset
 from madvae_tf.data.idx import FILE_NAMES
 from madvae_tf.data.sources import DATASETS, fetch_idx
 from madvae_tf.defenses import DEFENSES
+from madvae_tf.defenses.files import load_keras
 from madvae_tf.errors import UserError
 from madvae_tf.images import check_any_images, check_images
 from madvae_tf.models.foreign import adapt
+from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.overrides import override
 from madvae_tf.variants import VARIANTS
 
@@ -30,6 +32,15 @@ IMAGES = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
 
 def page(name):
     return (DOCS / name).read_text(encoding="utf-8")
+
+
+def script(name):
+    """The module of one of the programs in docs/."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 SYMBOLS = re.findall(r"\| `(madvae_tf[\w.]+)` \|", page("equations.md"))
@@ -170,18 +181,30 @@ def test_the_errors_of_the_faq_are_those_of_the_code(number, tmp_path):
 
 def test_the_api_page_has_no_fault(tmp_path):
     pytest.importorskip("pdoc")
-    spec = importlib.util.spec_from_file_location("make_api", DOCS / "make_api.py")
-    assert spec is not None and spec.loader is not None
-    make_api = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_api)
+    make_api = script("make_api")
     assert make_api.undocumented() == []
     assert set(madvae_tf.__all__) <= {name.rsplit(".", 1)[-1] for name in make_api.public()}
 
 
 def test_the_notebook_is_the_one_of_its_cells():
     nbformat = pytest.importorskip("nbformat")
-    spec = importlib.util.spec_from_file_location("make_notebook", DOCS / "make_notebook.py")
-    assert spec is not None and spec.loader is not None
-    make_notebook = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_notebook)
+    make_notebook = script("make_notebook")
     assert page("tutorial.ipynb") == nbformat.writes(make_notebook.notebook()) + "\n"
+
+
+def test_weights_are_rounded_as_float16_rounds_and_deflated(tmp_path):
+    write = script("make_weights")
+    values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    # Float16 keeps 11 bits of these, too; it rounds a tie to even, of which there is none here.
+    np.testing.assert_array_equal(write.rounded(values), values.astype(np.float16).astype(np.float32))
+    tiny = np.float32([1e-20, -3e-30, 0.0])
+    np.testing.assert_allclose(write.rounded(tiny), tiny, rtol=2**-11)
+    model = DefenseVAE(4)
+    model.save(tmp_path / "purifier.keras")
+    for _ in range(2):
+        write.write_rounded(tmp_path / "purifier.keras", tmp_path / "small.keras")
+    small = load_keras(tmp_path / "small.keras")
+    for one, other in zip(model.get_weights(), small.get_weights(), strict=True):
+        np.testing.assert_array_equal(write.rounded(one), other)
+    before, after = ((tmp_path / f"{name}.keras").stat().st_size for name in ("purifier", "small"))
+    assert after < 0.65 * before

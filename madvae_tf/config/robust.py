@@ -19,6 +19,8 @@ class RobustConfig:
     `beta` weighs L_kl, `classification` weighs L_c. `consistency` weighs the divergence of the predictions on clean and on
     attacked images (TRADES); above 0, clean images are in every step, too, which costs half as much again. `average` is the decay of
     an exponential average of the weights, which is then what is saved; 0: the last weights.
+    `path`: a `.keras` file of a purifier that was trained elsewhere and stands in the trained one's place, as it is; of the other fields
+    only the validation's then count.
     """
 
     epsilon: float = 0.3
@@ -45,6 +47,7 @@ class RobustConfig:
     validation_steps: int = 20
     norm: str = added("linf")
     l2_epsilon: float = added(2.0)
+    path: str = added("")
 
     def __post_init__(self) -> None:
         check(

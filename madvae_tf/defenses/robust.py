@@ -115,17 +115,24 @@ class Robust(Defense):
             lambda: evaluate_steps(trainer, validation),
         )
         saved = save_float32(trainer.served, folder / "purifier.keras")
-        measured = self._trainer(saved, material.classifier, seed, total, average=0.0)
-        logs = evaluate_steps(measured, validation)
-        metrics = {
-            "images": total * batch_size,
-            "steps": total,
-            "batch_size": batch_size,
+        metrics = {"images": total * batch_size, "steps": total, "batch_size": batch_size}
+        write_json(folder / "metrics.json", metrics | self.measure(saved, material))
+
+    def measure(self, purifier: DefenseVAE, material: Material) -> dict[str, float | int]:
+        """validation_images, validation_accuracy and validation_attacked_accuracy of a purifier, in float32.
+
+        Attacked: `validation_steps` sign steps end to end at the full epsilon. Of `material` the validation images, the classifier
+        and the seed are read.
+        """
+        seed = material.seed if self.seed < 0 else self.seed
+        watched = evenly_spaced(len(material.validation), self.validation_images)
+        validation = in_order(CleanImages(material.validation, watched), 250)
+        logs = evaluate_steps(self._trainer(purifier, material.classifier, seed, 1, average=0.0), validation)
+        return {
             "validation_images": len(watched),
             "validation_accuracy": logs["accuracy"],
             "validation_attacked_accuracy": logs["attacked_accuracy"],
         }
-        write_json(folder / "metrics.json", metrics)
 
     def _trainer(
         self,

@@ -3,7 +3,7 @@
 The library is imported inside them: TensorFlow is loaded only by a stage that runs.
 """
 
-from pipeline.steps.adopt import adopt_classifier
+from pipeline.steps.adopt import adopt_classifier, adopt_purifier
 from pipeline.steps.black_box import attack_substitute, extract_and_attack
 from pipeline.steps.clusters import measure_clusters
 from pipeline.steps.data import adopt_data, fetch_data, generate_adversarial_set, prepare_data
@@ -17,6 +17,7 @@ from pipeline.steps.tune import tune_weights
 __all__ = [
     "adopt_classifier",
     "adopt_data",
+    "adopt_purifier",
     "attack_naturally",
     "attack_substitute",
     "attack_system",

@@ -1,4 +1,4 @@
-"""The stage that takes over a classifier of the user's own."""
+"""The stages that take over models made elsewhere: a classifier, and a purifier for the variant `robust`."""
 
 import shutil
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import Any
 from absl import logging
 
 from madvae_tf.errors import UserError
+from madvae_tf.interrupts import raise_if_received
 from pipeline import artifacts
 from pipeline.runner import Context
-from pipeline.steps.common import ADOPTED, SAVED_MODEL, splits_of, start_anew
-from pipeline.steps.training import classifier_metrics
+from pipeline.steps.common import ADOPTED, SAVED_MODEL, load_model, splits_of, start_anew
+from pipeline.steps.training import classifier_metrics, material_of
 
 _PROBES = 32
 _SUSPICIOUS = 0.5
@@ -54,3 +55,46 @@ def adopt_classifier(path: Path, context: Context) -> None:
     artifacts.write_json(context.folder / "metrics.json", metrics)
     record = {"outputs": classifier.outputs, "file": copy.name, **shape_entry(classifier.image_shape)}
     artifacts.write_json(context.folder / ADOPTED, record)
+
+
+def adopt_purifier(path: Path, context: Context) -> None:
+    """Checks the purifier at `path` and copies it as `purifier.keras`, with `metrics.json` of its accuracies on validation images.
+
+    Raises:
+        UserError: it is no purifier of this project, or of other images, or has changed since the plan was made.
+    """
+    from madvae_tf.defenses import DEFENSES
+    from madvae_tf.models.vae import DefenseVAE
+
+    start_anew(context)
+    copy = context.folder / "purifier.keras"
+    shutil.copyfile(path, copy)
+    if artifacts.hash_file(copy) != context.config["content"]:
+        raise UserError(f"{path} has changed since the run began; run again.")
+    try:
+        purifier = load_model(copy)
+    except (
+        Exception
+    ) as error:  # Whatever Keras raises for a file that it did not write, or whose classes it does not know.
+        raise_if_received()
+        raise UserError(
+            f"Invalid robust.path: {path} cannot be read ({type(error).__name__}), expected a DefenseVAE that this project saved."
+        ) from error
+    if not isinstance(purifier, DefenseVAE):
+        raise UserError(
+            f"Invalid robust.path: {path} holds {type(purifier).__name__}, expected a DefenseVAE that this project saved."
+        )
+    material = material_of(context)
+    shape = tuple(material.validation.images.shape[1:])
+    if tuple(purifier.image_shape) != shape:
+        raise UserError(
+            f"Invalid robust.path: {path} takes images of shape {purifier.image_shape}, expected {shape}, those of "
+            f"{context.config['dataset']}."
+        )
+    found = DEFENSES["robust"](**context.config["parameters"]).measure(purifier, material)
+    logging.info(
+        "The purifier %s is right on %.3f of %d validation images, on %.3f of them attacked end to end.",
+        *(path, found["validation_accuracy"], found["validation_images"]),
+        found["validation_attacked_accuracy"],
+    )
+    artifacts.write_json(context.folder / "metrics.json", found)

@@ -175,7 +175,8 @@ def write_report(context: Context) -> None:
         "training": {
             name.removeprefix("vae:"): _training_log(folder / "log.csv")
             for name, folder in context.inputs.items()
-            if name.startswith("vae:")
+            # A purifier that was trained elsewhere has no log.
+            if name.startswith("vae:") and (folder / "log.csv").exists()
         },
         "notes": baseline_notes(from_dict(context.config["config"]).baselines),
         "warnings": [*sanity_warnings(rows), *doubts],

@@ -82,10 +82,11 @@ def train_defense(context: Context) -> None:
 
     settings = context.config
     defense = lookup(DEFENSES, settings["defense"], "defense")(**settings["parameters"])
-    defense.train(_material(context), context.folder)
+    defense.train(material_of(context), context.folder)
 
 
-def _material(context: Context) -> Any:
+def material_of(context: Context) -> Any:
+    """The `Material` that the stage's inputs and settings make."""
     from madvae_tf.defenses.base import Material
 
     settings = context.config
