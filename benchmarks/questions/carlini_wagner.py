@@ -6,7 +6,7 @@ is raised to the others' in a second place, which is the one compared). The best
 defaults, and among equals with the least median L2.
 
 Ours is compared at the cheapest place of its curve whose success is not lower and whose median L2 is not higher. The places of its
-curve were set beforehand, from cheap to dear, and tuned on nothing.
+curve were set beforehand, from cheap to dear; 4 x 150 was found on validation images, none of which is attacked here.
 """
 
 from typing import Any
@@ -55,6 +55,7 @@ OURS = (
     _ours(1, 50, 0.2, 1.0),
     _ours(3, 50, 0.1, 1.0),
     _ours(4, 100, 0.1, 1.0),
+    _ours(4, 150, 0.1, 3.0),
     _ours(5, 200, 0.05, 1.0),
     _ours(6, 300, 0.05, 1.0),
     _ours(6, 600, 0.03, 1.0),
@@ -98,7 +99,9 @@ def measure(session: Session) -> list[Row]:
     rows = []
     for library, peer in defaults.items():
         mine = first_as_good(ours, peer)
-        case = f"time to success {peer['success']:.3f} and median L2 {peer['median_l2']:.3f}"
+        # Below one half of successes the median is of those that lie nowhere.
+        near = f"{peer['median_l2']:.3f}" if peer["success"] > 0.5 else "none"
+        case = f"time to success {peer['success']:.3f} and median L2 {near}"
         if mine is None:
             # Ours at its dearest, and the note says that it is not as good: no ratio of times can stand for that.
             mine = ours[-1]

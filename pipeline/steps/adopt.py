@@ -63,7 +63,7 @@ def adopt_purifier(path: Path, context: Context) -> None:
     Raises:
         UserError: it is no purifier of this project, or of other images, or has changed since the plan was made.
     """
-    from madvae_tf.defenses import DEFENSES
+    from madvae_tf.defenses.robust import Robust
     from madvae_tf.models.vae import DefenseVAE
 
     start_anew(context)
@@ -73,9 +73,7 @@ def adopt_purifier(path: Path, context: Context) -> None:
         raise UserError(f"{path} has changed since the run began; run again.")
     try:
         purifier = load_model(copy)
-    except (
-        Exception
-    ) as error:  # Whatever Keras raises for a file that it did not write, or whose classes it does not know.
+    except Exception as error:  # Whatever Keras raises for a file that it did not write.
         raise_if_received()
         raise UserError(
             f"Invalid robust.path: {path} cannot be read ({type(error).__name__}), expected a DefenseVAE that this project saved."
@@ -91,7 +89,7 @@ def adopt_purifier(path: Path, context: Context) -> None:
             f"Invalid robust.path: {path} takes images of shape {purifier.image_shape}, expected {shape}, those of "
             f"{context.config['dataset']}."
         )
-    found = DEFENSES["robust"](**context.config["parameters"]).measure(purifier, material)
+    found = Robust(**context.config["parameters"]).measure(purifier, material)
     logging.info(
         "The purifier %s is right on %.3f of %d validation images, on %.3f of them attacked end to end.",
         *(path, found["validation_accuracy"], found["validation_images"]),
