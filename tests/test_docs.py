@@ -21,6 +21,7 @@ from madvae_tf.defenses import DEFENSES
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.errors import UserError
 from madvae_tf.images import check_any_images, check_images
+from madvae_tf.models.classifiers import CLASSIFIERS
 from madvae_tf.models.foreign import adapt
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.overrides import override
@@ -208,3 +209,15 @@ def test_weights_are_rounded_as_float16_rounds_and_deflated(tmp_path):
         np.testing.assert_array_equal(write.rounded(one), other)
     before, after = ((tmp_path / f"{name}.keras").stat().st_size for name in ("purifier", "small"))
     assert after < 0.65 * before
+
+
+def test_the_published_weights_are_rounded_models_of_this_project():
+    folder, rounded = DOCS / "weights" / "mnist-robust", script("make_weights").rounded
+    purifier, classifier = (load_keras(folder / f"{name}.keras") for name in ("purifier", "classifier"))
+    assert isinstance(purifier, DefenseVAE) and purifier.squash is not None
+    assert isinstance(classifier, CLASSIFIERS["table6"])
+    for model in (purifier, classifier):
+        assert all(np.array_equal(rounded(weights), weights) for weights in model.get_weights())
+    assert all(path.stat().st_size < 10e6 for path in folder.iterdir())
+    logits = classifier(purifier.purify(tf.constant(IMAGES))).numpy()
+    assert logits.shape == (4, 10) and np.isfinite(logits).all()

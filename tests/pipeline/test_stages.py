@@ -197,6 +197,8 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
         # attack in L2) and it, a baseline 5 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
         # for each budget, one pixel and its worst case, natural changes, and detection (not the classifier).
         ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
+        # One system and the classifier alone, one budget: what is above, without detection.
+        ("published", (1, 1, 21, 1, 0, 2, 0, 0, 0, 4, 0, 0, 5 + 2 + 2 + 9 + 2 + 2, 1, 2)),
         ("robustness", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 65 + 3 * 70 + 8 + 4 * 23 + 8 * 3 + 7, 1, 6)),
     ],
 )
