@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -221,3 +222,16 @@ def test_the_published_weights_are_rounded_models_of_this_project():
     assert all(path.stat().st_size < 10e6 for path in folder.iterdir())
     logits = classifier(purifier.purify(tf.constant(IMAGES))).numpy()
     assert logits.shape == (4, 10) and np.isfinite(logits).all()
+
+
+def test_a_classifier_of_this_project_is_read_where_nothing_else_was_imported():
+    """Its class must be known; in this process another test has seen to that."""
+    program = (
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "from madvae_tf.models.foreign import load_classifier_file\n"
+        "read = load_classifier_file(Path(sys.argv[1]), np.zeros((2, 28, 28, 1), np.float32))\n"
+        "print(read.outputs, type(read.source).__name__)"
+    )
+    path = DOCS / "weights" / "mnist-robust" / "classifier.keras"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True)
+    assert done.stdout.split() == ["logits", "Table6Classifier"], done.stderr[-500:]

@@ -14,6 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+# The classes of this project's own files must be registered before one is read.
+import madvae_tf.models.classifiers  # noqa: F401
 from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, SHAPES, Shape, as_shape, is_image_shape, shape_of
 
