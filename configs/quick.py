@@ -43,6 +43,11 @@ def get_config() -> Config:
             fused_adam=True,
         ),
         robust=RobustConfig(
-            epochs=3, epoch_steps=300, ramp_steps=450, validation_images=200, validation_steps=10
+            scale=30.0,
+            epochs=3,
+            epoch_steps=300,
+            ramp_steps=450,
+            validation_images=200,
+            validation_steps=10,
         ),
     )

@@ -18,7 +18,13 @@ def get_config() -> Config:
         base,
         name="robust_l2",
         robust=dataclasses.replace(
-            base.robust, norm="l2", epsilon=2.0, start_epsilon=0.3, attack_steps=2, late_attack_steps=4
+            base.robust,
+            scale=10.0,
+            norm="l2",
+            epsilon=2.0,
+            start_epsilon=0.3,
+            attack_steps=2,
+            late_attack_steps=4,
         ),
         robustness=dataclasses.replace(base.robustness, linf=(), l2=(1.5, 2.0, 4.0)),
     )

@@ -17,6 +17,7 @@ from madvae_tf.data.batches import IdentityPairs, Rows
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import load_keras, write_json
 from madvae_tf.errors import UserError
+from madvae_tf.models.folded import folded
 from madvae_tf.parameters import parameter
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
 from madvae_tf.variants import weights_of
@@ -105,8 +106,8 @@ class Purifier(Defense):
 
 
 def load_purifier(folder: Path, classifier: keras.Model) -> Defended:
-    """A `DefenseVAE` saved as `purifier.keras`, before `classifier`, with its latent distribution."""
-    purifier = load_keras(folder / "purifier.keras")
+    """A `DefenseVAE` saved as `purifier.keras`, before `classifier`, with its latent distribution; folded, see `models.folded`."""
+    purifier = folded(load_keras(folder / "purifier.keras"))
 
     def sample(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         mean, log_variance = purifier.encode(images)

@@ -24,6 +24,7 @@ from madvae_tf.training.balls import NORMS
 from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import AverageWeights, InnerAttack, RobustTrainer, late_start
 from madvae_tf.variants import weights_of
@@ -94,7 +95,7 @@ class Robust(Defense):
             )
             trainer = self._trainer(purifier, frozen, seed, total)
             schedule = cosine_decay(self.learning_rate, self.final_learning_rate, total)
-            trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
+            trainer.compile(optimizer=FusedAdam(schedule))  # pyright: ignore[reportArgumentType]
         watched = evenly_spaced(len(material.validation), self.validation_images)
         validation = in_order(CleanImages(material.validation, watched), 250)
         shown = CleanImages(material.validation, watched).batch(np.arange(min(8, len(watched))))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, fold_seed, run_attack
+from madvae_tf.attacks import Attack, Target, fold_seed, run_attack
 from madvae_tf.attacks.repeated import runs_of
 from madvae_tf.errors import UserError
 from madvae_tf.evaluate import batched, wilson_interval
@@ -17,6 +17,7 @@ from madvae_tf.images import NUM_CLASSES, check_images, check_labels
 from madvae_tf.progress import progress_bar, silent
 from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
 from madvae_tf.robustness.suites import Suite, Trial, auto_attack
+from madvae_tf.robustness.threads import at_once, in_order
 
 _WORTH_CUTTING = 32
 
@@ -177,12 +178,16 @@ def _run_trial(
         # Chunks of the images still right; those visited before a stop were whole chunks of the same row.
         waiting = np.flatnonzero(state.right & ~state.visited)
         bar.update(n - len(waiting) - int(state.visited.sum()))
-        for start in range(0, len(waiting), batch_size):
-            rows = waiting[start : start + batch_size]
-            size = _padded(len(rows), batch_size)
+        chunks = [waiting[start : start + batch_size] for start in range(0, len(waiting), batch_size)]
+
+        def right_after(rows: np.ndarray, attack: Attack = runs[number]) -> tuple[np.ndarray, np.ndarray]:
             # A run of a repeated attack folds its own number in; an attack without runs has one.
-            found = run_attack(runs[number], attacked, images[rows], labels[rows], drawn, size)
-            state.right[rows] = batched(system, found.x_adv, batch_size).argmax(axis=1) == labels[rows]
+            size = _padded(len(rows), batch_size)
+            found = run_attack(attack, attacked, images[rows], labels[rows], drawn, size)
+            return rows, batched(system, found.x_adv, batch_size).argmax(axis=1) == labels[rows]
+
+        for rows, right in in_order(right_after, chunks, at_once()):
+            state.right[rows] = right
             state.visited[rows] = True
             file.save(state)
             bar.update(len(rows))

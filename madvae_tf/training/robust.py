@@ -204,7 +204,11 @@ class AverageWeights(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.model.average is None:
             return
-        decay = min(self.model.decay, (1 + batch) / (10 + batch))
+        self._assign(tf.constant(min(self.model.decay, (1 + batch) / (10 + batch)), tf.float32))
+
+    # In one call: the weights are many, and this comes after every step.
+    @tf.function
+    def _assign(self, decay: tf.Tensor) -> None:
         for mean, now in zip(self.model.average.weights, self.model.purifier.weights, strict=True):
             mean.assign(decay * tf.convert_to_tensor(mean) + (1 - decay) * tf.convert_to_tensor(now))
 
