@@ -26,7 +26,11 @@ def get_config() -> Config:
                 *("joint", "score", "decision", "one_pixel", "natural"),
             ),
             detection_images=500,
-            # Two in place of twenty: the search takes five looks at the system at each step.
+            # Two in place of twenty: the search takes five looks at the system at each step, EOT eight at each of its.
             overpowered_restarts=2,
+            overpowered_images=200,
+            eot_images=200,
+            # On images made without the system AutoAttack's sequence has no meaning of its own, and it runs its whole budget: nobody falls.
+            carried_suites=("gradient",),
         ),
     )

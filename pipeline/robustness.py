@@ -143,7 +143,7 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
         for suite in config.robustness.suites:
             known = threat_model == "end_to_end" or (
                 name != _NONE
-                and suite in ("gradient", "autoattack")
+                and suite in config.robustness.carried_suites
                 and (threat_model != "transfer" or surrogate)
             )
             has = {
@@ -164,7 +164,8 @@ def _numbers(config: Config, suite: str) -> dict[str, Any]:
     if suite == "autoattack":
         return {"iterations": own.iterations, "targets": own.targets, "queries": own.queries}
     if suite == "overpowered":
-        return {"iterations": own.overpowered_iterations, "restarts": own.overpowered_restarts}
+        numbers = {"iterations": own.overpowered_iterations, "restarts": own.overpowered_restarts}
+        return numbers | _subset(own.overpowered_images)
     if suite in ("decision", "score"):
         images, queries = (getattr(own, f"{suite}_{what}") for what in ("images", "queries"))
         return {"subset": images, "queries": queries}
@@ -173,16 +174,22 @@ def _numbers(config: Config, suite: str) -> dict[str, Any]:
     numbers = {"iterations": own.iterations, "restarts": own.restarts}
     if suite == "joint":
         return {**numbers, "weights": own.joint_weights}
-    return {**numbers, "draws": own.draws} if suite == "eot" else numbers
+    return numbers | {"draws": own.draws} | _subset(own.eot_images) if suite == "eot" else numbers
+
+
+def _subset(images: int) -> dict[str, int]:
+    # Came later: named only where it is used, so that keys stay what they were.
+    return {"subset": images} if images else {}
 
 
 def _cost(config: Config, name: str, threat_model: str, suite: str) -> float:
     own = config.robustness
     defended = name != _NONE and threat_model != "oblivious"
+    numbers = _numbers(config, suite)
+    images = min(numbers.get("subset") or own.images, own.images)
     if suite in ("decision", "score", "one_pixel"):
-        numbers = _numbers(config, suite)
-        images, queries = numbers.get("subset") or own.images, numbers.get("queries", _ONE_PIXEL_QUERIES)
-        return costs.robustness_seconds(defended, min(images, own.images), 0, queries)
+        queries = numbers.get("queries", _ONE_PIXEL_QUERIES)
+        return costs.robustness_seconds(defended, images, 0, queries)
     if suite == "autoattack":
         # FAB looks once more at each step.
         gradients, queries = own.iterations * (1 + 2.5 * own.targets), own.queries
@@ -193,4 +200,4 @@ def _cost(config: Config, name: str, threat_model: str, suite: str) -> float:
         attacks = 1 + len(own.joint_weights) if suite == "joint" else 4
         gradients = own.iterations * attacks * own.restarts * (own.draws if suite == "eot" else 1)
         queries = 0
-    return costs.robustness_seconds(defended, own.images, gradients, queries) * _LEFT
+    return costs.robustness_seconds(defended, images, gradients, queries) * _LEFT

@@ -8,6 +8,8 @@ SUBSTITUTES = ("A", "B", "C", "D", "E")
 THREAT_MODELS = ("oblivious", "transfer", "end_to_end")
 ROBUSTNESS_SUITES = ("gradient", "bpda", "eot", "latent", "overpowered", "autoattack")
 ROBUSTNESS_SUITES += ("joint", "score", "decision", "one_pixel", "natural")
+# What can be carried over from another target than the system itself.
+CARRIED_SUITES = ("gradient", "autoattack")
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class RobustnessConfig:
     `decision_images` and `score_images` of them, evenly spaced, meet the suites that ask for labels or values only, with so many `*_queries`
     for an image. `joint_weights` are those of the reconstruction distance in the joint loss. `severities` are those of suite natural's
     corruptions, 1 to 5. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
+    `eot_images` and `overpowered_images`, evenly spaced, meet those suites (0: all), which look many times at the system at each step.
+    `carried_suites`: which of gradient and autoattack are also run by attackers who do not have the system.
     """
 
     defenses: tuple[str, ...] = ()
@@ -162,6 +166,9 @@ class RobustnessConfig:
     joint_weights: tuple[float, ...] = added((0.1, 1.0, -0.1))
     severities: tuple[int, ...] = added((1, 3, 5))
     detection_images: int = added(0)
+    eot_images: int = added(0)
+    overpowered_images: int = added(0)
+    carried_suites: tuple[str, ...] = added(CARRIED_SUITES)
 
     def __post_init__(self) -> None:
         check(
@@ -169,7 +176,8 @@ class RobustnessConfig:
             "robustness",
             positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2 "
             "decision_queries score_queries severities",
-            not_negative="linf surrogate_seed sanity_images decision_images score_images detection_images",
+            not_negative="linf surrogate_seed sanity_images decision_images score_images detection_images eot_images "
+            "overpowered_images",
         )
         require(
             all(severity <= 5 for severity in self.severities),
@@ -185,10 +193,24 @@ class RobustnessConfig:
             self.linf,
             "at most 1, the range of a pixel",
         )
-        for field in ("defenses", "linf", "l2", "threat_models", "suites", "joint_weights", "severities"):
+        unique = (
+            "defenses",
+            "linf",
+            "l2",
+            "threat_models",
+            "suites",
+            "joint_weights",
+            "severities",
+            "carried_suites",
+        )
+        for field in unique:
             values = getattr(self, field)
             require(len(set(values)) == len(values), f"robustness.{field}", values, "each one once")
-        for field, known in (("threat_models", THREAT_MODELS), ("suites", ROBUSTNESS_SUITES)):
+        for field, known in (
+            ("threat_models", THREAT_MODELS),
+            ("suites", ROBUSTNESS_SUITES),
+            ("carried_suites", CARRIED_SUITES),
+        ):
             for name in getattr(self, field):
                 require(name in known, f"robustness.{field}", name, f"of {', '.join(known)}")
 

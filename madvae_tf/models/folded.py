@@ -53,7 +53,7 @@ def _joined(layer: Any, norm: Any) -> Any:
     # A transposed convolution's kernel is (height, width, out, in).
     kernel = kernel * (scale[:, None] if isinstance(layer, Conv2DTranspose) else scale)
     bias = shift if layer.bias is None else shift + scale * layer.bias.numpy()
-    joined = type(layer).from_config({**layer.get_config(), "use_bias": True})
-    joined.build(layer.input.shape)
+    joined: Any = type(layer).from_config({**layer.get_config(), "use_bias": True})
+    joined.build_from_config(layer.get_build_config())
     joined.set_weights([kernel, bias])
     return joined

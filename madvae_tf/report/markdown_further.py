@@ -1,4 +1,4 @@
-"""The further experiments in Markdown, for a README: Table 3, the baselines, time per image, clusters, reference settings.
+"""The further experiments in Markdown, for a README: Table 3, the baselines, time per image, clusters, reference settings, verdicts.
 
 A cell holds the accuracy (or what the table's line says); intervals are in results.json and on the page.
 """
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from madvae_tf.report.names import ATTACKS, BLACK_BOX_TABLES, DEFENSES, Row, classifier_words
+from madvae_tf.report.verdict import COLUMNS, verdicts
 
 _PROTOCOLS = {
     "table3a": "(a) the released code's: FGSM on each substitute, evaluated on it and on it behind the purifiers; agreement (paper's figure)",
@@ -21,7 +22,7 @@ def further_markdown(results: dict[str, Any]) -> str:
     classifier = classifier_words(results.get("run") or {})
     parts = [*(_black_box(rows, table, classifier) for table in BLACK_BOX_TABLES)]
     parts += [_baselines(rows), _time(rows)]
-    parts += [_clusters(rows), _reference(rows)]
+    parts += [_clusters(rows), _reference(rows), *_verdicts(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -134,3 +135,23 @@ def _reference(rows: Sequence[Row]) -> str:
     lines = [[setting, *(found.get(attack, "–") for attack in attacks)] for setting, found in grid.items()]
     heads = ["setting", *(ATTACKS[attack] for attack in attacks)]
     return _table("**Settings of the reference code**, vanilla, agreement", own, heads, lines) if own else ""
+
+
+def _verdicts(rows: Sequence[Row]) -> Iterable[str]:
+    """One for each L-infinity budget, each figure with its interval and n."""
+    for (_, epsilon), lines in verdicts(rows).items():
+        used = [column for column in COLUMNS if any(column in line for line in lines.values())]
+        body = [
+            [DEFENSES[defense], *(_judged(line.get(column)) for column in used)]
+            for defense, line in lines.items()
+        ]
+        every = [row for line in lines.values() for row in line.values()]
+        title = f"**The verdict, L-infinity {epsilon:g}**, accuracy"
+        yield _table(title, every, ["defence", *(column.title for column in used)], body)
+
+
+def _judged(row: Row | None) -> str:
+    if row is None:
+        return "–"
+    ball = f", L2 {row['parameters']['epsilon']:g}" if row["parameters"]["norm"] == "l2" else ""
+    return f"{row['value']:.4f} ({row['ci_low']:.4f}–{row['ci_high']:.4f}, n {row['n']}{ball})"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from madvae_tf.report import checklist, detection, natural, words
+from madvae_tf.report import checklist, detection, natural, verdict, words
 from madvae_tf.report.curves import curve
 from madvae_tf.report.grids import GRID, Block, cell, head_of
 from madvae_tf.report.markup import DASH, attack_title, figure, kept, number, table, text
@@ -26,7 +26,7 @@ def section(rows: Sequence[Row], warnings: Sequence[Any], files: dict[str, bytes
     )
     tables = [_ball(found, norm, epsilon) for norm, epsilon in balls]
     listed = checklist.section(rows, warnings)
-    return "".join([*tables, _curves(found), _sanity(found), beside, listed])
+    return "".join([verdict.section(found), *tables, _curves(found), _sanity(found), beside, listed])
 
 
 def _of_ball(rows: Sequence[Row], norm: str, epsilon: float) -> list[Row]:

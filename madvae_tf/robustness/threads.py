@@ -1,13 +1,14 @@
 """Batches side by side: while one waits for its small operations, another one has the cores."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import tensorflow as tf
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def at_once() -> int:
@@ -15,7 +16,7 @@ def at_once() -> int:
     return 1 if tf.config.list_physical_devices("GPU") else 2
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result, None, None]:
     """`function` of each item, up to `workers` at a time in threads; results in the order of the items.
 
     TensorFlow computes outside Python's lock. Where the caller stops, or an item fails, what has not begun is left out.

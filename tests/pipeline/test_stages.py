@@ -193,13 +193,13 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
         ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 5)),
         ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 0, 1, 5)),
         ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 0, 1, 5)),
-        # Eight defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 9 (and the overpowered
-        # attack in L2) and it, a baseline 5 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
+        # Eight defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 7 (and the overpowered
+        # attack in L2) and it, a baseline 4 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
         # for each budget, one pixel and its worst case, natural changes, and detection (not the classifier).
         ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
         # One system and the classifier alone, one budget: what is above, without detection.
         ("published", (1, 1, 21, 1, 0, 2, 0, 0, 0, 4, 0, 0, 5 + 2 + 2 + 9 + 2 + 2, 1, 2)),
-        ("robustness", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 65 + 3 * 70 + 8 + 4 * 23 + 8 * 3 + 7, 1, 6)),
+        ("robustness", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 53 + 3 * 58 + 8 + 4 * 23 + 8 * 3 + 7, 1, 6)),
     ],
 )
 def test_the_committed_configs_make_a_graph(name, sizes):
@@ -226,6 +226,7 @@ def test_the_committed_configs_make_a_graph(name, sizes):
         ("robustness.threat_models=white_box", "Invalid robustness.threat_models: received 'white_box'"),
         ("robustness.linf=1.5", "at most 1, the range of a pixel"),
         ("robustness.targets=10", "at most 9"),
+        ("robustness.carried_suites=bpda", "received 'bpda', expected of gradient, autoattack"),
         ("black_box.substitutes=F", "Invalid black_box.substitutes: received 'F'"),
         ("seeds=1,2", r"Invalid seeds: received \(1, 2\), expected seed \(0\) among them"),
         ("attack.test_attacks=pdg", "Unknown attack 'pdg'. Did you mean 'pgd'"),
@@ -285,6 +286,28 @@ def test_each_defence_is_attacked_under_the_threat_models_that_it_has():
     worst = graph["robustness cls-linf-0.3-worst"]
     assert len(worst.inputs) == 8 and set(worst.inputs) == {f"part:{part}" for part in worst.config["parts"]}
     assert "robustness:cls-linf-0.3-worst" in graph["report"].inputs
+
+
+def test_who_lacks_the_system_runs_the_carried_suites_only():
+    given = ("robustness.defenses=cls", "robustness.suites=gradient,autoattack")
+    graph = stages(*given, "robustness.carried_suites=gradient")
+    whole = stages(*given)
+    for model in ("oblivious", "transfer"):
+        assert f"robustness cls-linf-0.3-{model}-autoattack" not in graph
+        kept = f"robustness cls-linf-0.3-{model}-gradient"
+        assert graph[kept].key == whole[kept].key
+    assert "robustness cls-linf-0.3-end_to_end-autoattack" in graph
+
+
+def test_a_part_of_the_images_for_what_looks_many_times():
+    given = ("robustness.defenses=cls", "robustness.l2=4", "robustness.suites=gradient,eot,overpowered")
+    whole, part = stages(*given), stages(*given, "robustness.eot_images=7", "robustness.overpowered_images=5")
+    for label, subset in (("linf-0.3-end_to_end-eot", 7), ("l2-4-end_to_end-overpowered", 5)):
+        # The keys of what was made before there was such a field hold.
+        assert "subset" not in whole[f"robustness cls-{label}"].config
+        assert part[f"robustness cls-{label}"].config["subset"] == subset
+    same = "robustness cls-linf-0.3-end_to_end-gradient"
+    assert part[same].key == whole[same].key
 
 
 def test_a_seed_that_is_there_anyway_is_the_surrogate():

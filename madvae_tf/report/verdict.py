@@ -1,0 +1,98 @@
+"""Each defence's verdict in one line: what it keeps without an attack, against who does not know of it, who has another one like it, and who has it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from madvae_tf.report import words
+from madvae_tf.report.grids import GRID, Block, cell, head_of
+from madvae_tf.report.markup import kept, table
+from madvae_tf.report.names import DEFENSES, NORMS, THREAT_MODELS, Row
+
+Ball = tuple[str, float]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: rows of one attack under one threat model, or under the first of `THREAT_MODELS` that has any."""
+
+    title: str
+    attack: str
+    threat_model: str = ""
+
+
+COLUMNS = (
+    Column("No attack (clean)", "none"),
+    Column("PGD, oblivious", "pgd_restarts", "oblivious"),
+    Column("PGD, transfer", "pgd_restarts", "transfer"),
+    Column("PGD, end to end", "pgd_restarts", "end_to_end"),
+    Column("AutoAttack standard, end to end", "autoattack_standard", "end_to_end"),
+    Column("Overpowered, end to end", "overpowered", "end_to_end"),
+    Column("Worst case", "worst_case", "end_to_end"),
+)
+
+
+def verdicts(rows: Sequence[Row]) -> dict[Ball, dict[str, dict[Column, Row]]]:
+    """Budget -> defence -> column -> its row, of the accuracies of table "robustness"; only L-infinity budgets.
+
+    The overpowered attack has budgets in L2 only: its column holds the largest, which each row names. The worst case is that over all
+    threat models, where it was taken.
+    """
+    accuracy = [row for row in rows if (row["table"], row["metric"]) == ("robustness", "accuracy")]
+    found: dict[Ball, dict[str, dict[Column, Row]]] = {}
+    for ball in sorted({_ball(row) for row in accuracy if _ball(row)[0] == "linf"}):
+        for defense in DEFENSES:
+            own = [row for row in accuracy if row["defense"] == defense]
+            line = {column: row for column in COLUMNS if (row := _pick(own, column, ball)) is not None}
+            # A clean figure and nothing else is no verdict.
+            if any(column.attack != "none" and _ball(row) == ball for column, row in line.items()):
+                found.setdefault(ball, {})[defense] = line
+    return found
+
+
+def section(rows: Sequence[Row]) -> str:
+    """The verdicts as HTML tables, one for each L-infinity budget."""
+    return "".join(_table(ball, lines) for ball, lines in verdicts(rows).items())
+
+
+def _ball(row: Row) -> Ball:
+    return row["parameters"]["norm"], row["parameters"]["epsilon"]
+
+
+def _pick(rows: Sequence[Row], column: Column, ball: Ball) -> Row | None:
+    own = [
+        row
+        for row in rows
+        if row["attack"] == column.attack and column.threat_model in ("", row["threat_model"])
+    ]
+    if column.attack == "overpowered":
+        return max(own, key=_ball, default=None)
+    own = [row for row in own if _ball(row) == ball]
+    order = list(THREAT_MODELS)
+    return min(
+        own, key=lambda row: ("over" not in row["parameters"], order.index(row["threat_model"])), default=None
+    )
+
+
+def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> str:
+    used = [column for column in COLUMNS if any(column in line for line in lines.values())]
+    body = []
+    for defense, line in lines.items():
+        head = head_of(list(line.values()))
+        cells = [cell([line[column]] if column in line else [], _draw, head) for column in used]
+        body.append([f'{DEFENSES[defense]}<span class="detail">{head.text}</span>', *cells])
+    every = [row for line in lines.values() for row in line.values()]
+    beyond = sorted({_ball(row)[1] for row in every if row["attack"] == "overpowered"})
+    overpowered = (
+        f" Overpowered: L<sub>2</sub> {', '.join(f'{epsilon:g}' for epsilon in beyond)}." if beyond else ""
+    )
+    norm, epsilon = ball
+    caption = (
+        f"<b>The verdict, {NORMS[norm]} {epsilon:g}.</b> Accuracy against the label with its 95% Wilson interval. Worst case: an image counts as "
+        f"right only if no attack of any threat model that was run fooled it.{overpowered}{words.several_seeds(every)} {words.evidence(every)}."
+    )
+    name = f"verdict-{norm}-{epsilon:g}".replace(".", "-")
+    return table(name, caption, ["Defence", *(column.title for column in used)], body, attributes=GRID)
+
+
+def _draw(block: Block) -> str:
+    return kept(block.get("accuracy"), None)

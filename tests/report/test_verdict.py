@@ -1,0 +1,71 @@
+"""The verdict: a line a defence, on the page and in Markdown."""
+
+import pytest
+
+from madvae_tf.report.markdown_further import further_markdown
+from madvae_tf.report.verdict import verdicts
+
+LINF = {"norm": "linf", "epsilon": 0.3}
+
+
+@pytest.fixture
+def rows(rate):
+    def one(hits, defense, attack, model="end_to_end", ball=LINF, n=100, **more):
+        own = {"table": "robustness", "threat_model": model, "defense": defense, "n": n}
+        return rate(hits, **own, attack=attack, parameters={**ball, **more})
+
+    return [
+        one(98, "robust", "none"),
+        one(97, "robust", "none", "oblivious"),
+        one(96, "robust", "pgd_restarts", "oblivious"),
+        one(95, "robust", "pgd_restarts", "transfer"),
+        one(94, "robust", "pgd_restarts"),
+        one(93, "robust", "apgd_margin"),
+        one(92, "robust", "autoattack_standard"),
+        one(91, "robust", "worst_case"),
+        one(90, "robust", "worst_case", over="oblivious+transfer+end_to_end"),
+        one(10, "robust", "worst_case", "transfer"),
+        one(60, "robust", "autoattack_standard", ball={"norm": "l2", "epsilon": 2.0}),
+        one(12, "robust", "overpowered", ball={"norm": "l2", "epsilon": 2.0}, n=20),
+        one(2, "robust", "overpowered", ball={"norm": "l2", "epsilon": 4.0}, n=20),
+        one(0, "none", "pgd_restarts"),
+        # Without an attack there is nothing to judge.
+        one(99, "blur", "none"),
+        one(50, "pd", "pgd_restarts", ball={"norm": "l2", "epsilon": 2.0}),
+    ]
+
+
+def test_a_line_a_defence_on_the_page(written, rows):
+    parsed = written(rows).parsed
+    head, none, robust = parsed.lines("verdict-linf-0-3")
+    assert head == [
+        "Defence",
+        "No attack (clean)",
+        "PGD, oblivious",
+        "PGD, transfer",
+        "PGD, end to end",
+        "AutoAttack standard, end to end",
+        "Overpowered, end to end",
+        "Worst case",
+    ]
+    figures = [value.split()[0] for value in robust[1:]]
+    # Of two worst cases the one over all threat models; of two budgets of the overpowered attack the larger.
+    assert figures == ["0.9700", "0.9600", "0.9500", "0.9400", "0.9200", "0.1000", "0.9000"]
+    assert "n = 20" in robust[6] and none[0].startswith("No defence")
+    assert [value.split()[0] for value in none[1:]] == ["–", "–", "–", "0.0000", "–", "–", "–"]
+    assert not parsed.errors
+
+
+def test_the_same_in_markdown(rows):
+    text = further_markdown({"rows": rows})
+    assert (
+        "**The verdict, L-infinity 0.3**, accuracy. n = 20 to 100, seed 0, threat model: end_to_end, oblivious, transfer."
+        in text
+    )
+    line = next(line for line in text.splitlines() if line.startswith("| Robust |"))
+    assert "| 0.9200 (0.8500–0.9589, n 100) |" in line and "0.1000 (0.0279–0.3010, n 20, L2 4)" in line
+    assert "Blur" not in text and "Proximity" not in text
+
+
+def test_nothing_without_rows():
+    assert verdicts([]) == {} and "verdict" not in further_markdown({"rows": []})
