@@ -169,15 +169,14 @@ def test_object_arrays_are_refused_by_every_reader(tmp_path):
 
     hostile = np.array([Hostile()], object)
     np.savez(tmp_path / "own.npz", images=hostile, labels=hostile)
-    np.savez(
-        tmp_path / "trial-0123456789abcdef.npz", right=hostile, visited=hostile, left=hostile, key=hostile
-    )
+    fields = ("right", "visited", "left", "key", "logits")
+    np.savez(tmp_path / "trial-0123456789abcdef-01234567.npz", **dict.fromkeys(fields, hostile))
     for field in ("x_adv", "index", "label"):
         np.save(shards.shard_path(tmp_path, 0, field), hostile)
     for work in (
         lambda: read_dataset(tmp_path / "own.npz"),
         lambda: shards.open_shard(tmp_path, 0),
-        lambda: TrialFile(tmp_path, "trial", "0123456789abcdef").load(1),
+        lambda: TrialFile(tmp_path, "trial", "0123456789abcdef", np.zeros((1, 10), np.float32)),
     ):
         with pytest.raises(UserError):
             work()

@@ -109,7 +109,8 @@ def evaluate(
         seed: of every random draw.
         batch_size: images at a time.
         folder: keeps what each trial has found, batch by batch; the same call goes on from there. A file is known by the
-            attack, its parameters, the seed, the images and labels, and by what both models say of the images.
+            attack, its parameters, the seed, the images and labels, and by what both models say of the first images, up to rounding: it
+            goes on on another machine, too.
         progress: whether a bar is shown.
 
     Raises:
@@ -127,8 +128,6 @@ def evaluate(
         "seed": seed,
         "batch_size": batch_size,
         "images": fingerprint(images, labels),
-        # Rounded, so that no last bit of a sum makes another model of it.
-        "system": fingerprint(np.round(clean_logits, 2)),
     }
     outcomes = []
     total = sum(len(runs_of(trial.attack)) for suite in suites for trial in suite.trials) * len(images)
@@ -144,10 +143,12 @@ def evaluate(
                     "attack": trial.attack.name,
                     "parameters": trial.attack.parameters,
                     "gradient": trial.gradient,
-                    "target": _told_apart(attacked, images, batch_size),
                     "before": fingerprint(before),
                 }
-                file = TrialFile(None if folder is None else Path(folder), trial.label, trial_key(facts))
+                said = np.concatenate([clean_logits[:batch_size], _said(attacked, images, batch_size)])
+                file = TrialFile(
+                    None if folder is None else Path(folder), trial.label, trial_key(facts), said
+                )
                 state = _run_trial(
                     trial, attacked, system, images, labels, before, seed, batch_size, file, bar
                 )
@@ -245,6 +246,6 @@ def _clean_logits(
     return logits
 
 
-def _told_apart(attacked: Target, images: np.ndarray, batch_size: int) -> str:
-    """What tells the attacker's model from another one: its logits of the first images."""
-    return fingerprint(np.round(batched(tf.function(attacked.logits), images[:batch_size], batch_size), 2))
+def _said(attacked: Target, images: np.ndarray, batch_size: int) -> np.ndarray:
+    """What the attacker's model says of the first images: tells it from another one."""
+    return batched(tf.function(attacked.logits), images[:batch_size], batch_size)

@@ -1,6 +1,7 @@
 """What a trial has found so far, in a file that is whole or not there: an evaluation goes on where it was stopped."""
 
 import dataclasses
+import glob
 import hashlib
 import json
 import zipfile
@@ -10,6 +11,10 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.errors import UserError
+
+_FIELDS = ("right", "visited", "left", "key", "logits")
+# How far logits of one model may lie apart on two machines, as a share of the largest.
+_ROUNDING = 1e-4
 
 
 @dataclasses.dataclass
@@ -43,32 +48,60 @@ def trial_key(facts: dict[str, Any]) -> str:
 
 
 class TrialFile:
-    """The file of one trial in a folder, named by label and key; without a folder nothing is kept."""
+    """The file of one trial in a folder; without a folder nothing is kept.
 
-    def __init__(self, folder: Path | None, label: str, key: str) -> None:
+    Label and key name it; of those that share them it is the one whose models said the same: two CPUs round
+    differently, two models differ by more. So an evaluation can go on on another machine.
+
+    Args:
+        folder: made if it is not there.
+        label, key: the trial's name, and `trial_key`.
+        logits: float32, of the models that the trial is about, for a few images.
+
+    Raises:
+        UserError: a file of this label and key cannot be read.
+    """
+
+    def __init__(self, folder: Path | None, label: str, key: str, logits: np.ndarray) -> None:
         self._key = key
-        self._path = None if folder is None else Path(folder) / f"{label}-{key[:16]}.npz"
+        self._logits = logits
+        self._path = None
         if folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            name = f"{label}-{key[:16]}"
+            same = [
+                path for path in sorted(folder.glob(f"{glob.escape(name)}-*.npz")) if self._is_of_models(path)
+            ]
+            self._path = same[0] if same else folder / f"{name}-{fingerprint(logits)[:8]}.npz"
 
     def load(self, n: int) -> Progress | None:
         """What was found before, or None.
 
         Raises:
-            UserError: the file cannot be read or is another trial's.
+            UserError: the file is another trial's.
         """
         if self._path is None or not self._path.exists():
             return None
-        try:
-            with self._path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                found = Progress(file["right"], file["visited"], file["left"])
-                key = str(file["key"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise self._damaged(str(error)) from None
+        file = self._read(self._path)
+        found = Progress(file["right"], file["visited"], file["left"])
         fits = all(part.shape == (n,) and part.dtype == bool for part in (found.right, found.visited))
-        if key != self._key or not fits or found.left.ndim != 1:
-            raise self._damaged("it is of another trial")
+        if str(file["key"]) != self._key or not fits or found.left.ndim != 1:
+            raise _damaged(self._path, "it is of another trial")
         return found
+
+    def _is_of_models(self, path: Path) -> bool:
+        theirs = self._read(path)["logits"]
+        if (theirs.shape, theirs.dtype) != (self._logits.shape, self._logits.dtype):
+            return False
+        room = _ROUNDING * max(1.0, float(np.abs(self._logits).max(initial=0.0)))
+        return bool(np.allclose(theirs, self._logits, rtol=0.0, atol=room, equal_nan=True))
+
+    def _read(self, path: Path) -> dict[str, np.ndarray]:
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                return {name: file[name] for name in _FIELDS}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise _damaged(path, str(error)) from None
 
     def save(self, progress: Progress) -> None:
         """Replaces the file."""
@@ -82,10 +115,10 @@ class TrialFile:
                 visited=progress.visited,
                 left=progress.left,
                 key=np.array(self._key),
+                logits=self._logits,
             )
         temporary.replace(self._path)
 
-    def _damaged(self, how: str) -> UserError:
-        return UserError(
-            f"Damaged file of a robustness trial: {self._path} ({how}); delete it and run again."
-        )
+
+def _damaged(path: Path, how: str) -> UserError:
+    return UserError(f"Damaged file of a robustness trial: {path} ({how}); delete it and run again.")

@@ -16,7 +16,9 @@ def at_once() -> int:
     return 1 if tf.config.list_physical_devices("GPU") else 2
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result, None, None]:
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Generator[Result, None, None]:
     """`function` of each item, up to `workers` at a time in threads; results in the order of the items.
 
     TensorFlow computes outside Python's lock. Where the caller stops, or an item fails, what has not begun is left out.

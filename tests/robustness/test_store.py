@@ -1,0 +1,50 @@
+"""Which file is a trial's: that of the same label, key and models, however the machine rounds."""
+
+import numpy as np
+import pytest
+
+from madvae_tf.errors import UserError
+from madvae_tf.robustness.store import Progress, TrialFile
+
+KEY = "0123456789abcdef0123"
+LOGITS = np.random.default_rng(0).normal(scale=5, size=(4, 10)).astype(np.float32)
+
+
+def progress(*right):
+    return Progress(np.array(right), np.zeros(len(right), bool), np.array([sum(right)]))
+
+
+def test_another_machine_finds_it_and_another_model_does_not(tmp_path):
+    TrialFile(tmp_path, "pgd", KEY, LOGITS).save(progress(True, False))
+    rounded = LOGITS * np.float32(1 + 3e-6)
+    assert (rounded != LOGITS).any()
+    for same in (LOGITS, rounded):
+        assert TrialFile(tmp_path, "pgd", KEY, same).load(2).right.tolist() == [True, False]
+    for other in (LOGITS * np.float32(1.01), LOGITS[:3], LOGITS.astype(np.float64)):
+        assert TrialFile(tmp_path, "pgd", KEY, other).load(2) is None
+    assert TrialFile(tmp_path, "pgd", "1" * 20, LOGITS).load(2) is None
+    assert TrialFile(tmp_path, "apgd", KEY, LOGITS).load(2) is None
+    assert TrialFile(None, "pgd", KEY, LOGITS).load(2) is None
+
+
+def test_two_models_have_a_file_each_and_what_goes_on_is_saved_where_it_began(tmp_path):
+    other = LOGITS + 1
+    for logits, right in ((LOGITS, True), (other, False)):
+        TrialFile(tmp_path, "pgd", KEY, logits).save(progress(right))
+    rounded = LOGITS * np.float32(1 - 3e-6)
+    TrialFile(tmp_path, "pgd", KEY, rounded).save(progress(False))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert not TrialFile(tmp_path, "pgd", KEY, LOGITS).load(1).right[0]
+
+
+def test_a_label_is_no_pattern(tmp_path):
+    """Labels such as "joint_apgd@-0.1" go into names; one with brackets must not match another's file."""
+    TrialFile(tmp_path, "a", KEY, LOGITS).save(progress(True))
+    assert TrialFile(tmp_path, "[a]", KEY, LOGITS).load(1) is None
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_file_of_another_number_of_images_is_refused(tmp_path, n):
+    TrialFile(tmp_path, "pgd", KEY, LOGITS).save(progress(True, False))
+    with pytest.raises(UserError, match="another trial.*delete it and run again"):
+        TrialFile(tmp_path, "pgd", KEY, LOGITS).load(n)
