@@ -1,7 +1,7 @@
-"""quick.py with the variant `robust` trained for about an hour on two CPU cores; everything else comes from a run of quick.py.
+"""quick.py with the variant `robust` trained for about an hour and a half on two CPU cores; everything else comes from a run of quick.py.
 
-Sixteen passes over the training images, shifted by up to a pixel: without shifts, ten passes leave a gap of two points between training and
-validation images under attack. The last five are attacked in three steps: one step alone can be overfitted, which only an
+Sixteen passes over the training images, shifted by up to a pixel, since what is learnt by heart of the training images holds on no others.
+The last five passes are attacked in three steps: one step alone can be overfitted, which only an
 attack of several steps shows. What is saved is an average of the weights.
 
 python -m madvae_tf.train --loss=robust --config=configs/robust.py --workdir=runs/quick        (the training alone)
