@@ -14,6 +14,8 @@ from madvae_tf.errors import UserError
 
 # Below it log(exp(k) - 1) would need more than float32 has.
 _LEAST_SCALE = 1e-3
+# exp of it is finite in float32, and so is the gradient of what is made of it.
+_LARGEST_EXPONENT = 80.0
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
@@ -49,7 +51,10 @@ class Squash(keras.layers.Layer):
         return tf.nn.softplus(tf.convert_to_tensor(self.raw_scale))
 
     def call(self, inputs):
-        return tf.sigmoid(self.scale * (inputs - tf.convert_to_tensor(self.center)))
+        falling = self.scale * (tf.convert_to_tensor(self.center) - inputs)
+        # Not tf.sigmoid, whose gradient is s (1 - s) as float32 has it: 0 where s rounds to 1, at white pixels from k = 34 on. This one's is
+        # s^2 exp(-k (x - b)).
+        return 1.0 / (1.0 + tf.exp(tf.minimum(falling, _LARGEST_EXPONENT)))
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -49,6 +49,24 @@ def test_a_scale_that_is_not_positive_is_refused(scale):
         Squash(scale)
 
 
+@pytest.mark.parametrize("scale", [10.0, 38.0, 80.0, 1000.0])
+def test_an_attacker_gets_through_it_at_black_and_at_white(scale):
+    """In float32 1 - s is 0 at white from k = 34 on; the slope is not."""
+    squash, x = Squash(scale), np.array([0.0, 0.1, 0.5, 0.9, 1.0], np.float32)
+    given = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        total = tf.reduce_sum(squash(given))
+    gradient = tape.gradient(total, given).numpy()
+    u = float(squash.scale) * (x.astype(np.float64) - 0.5)
+    slope = float(squash.scale) * sigmoid(u) * sigmoid(-u)
+    assert np.isfinite(gradient).all() and np.isfinite(squash(given)).all()
+    if scale <= 80:
+        assert gradient.min() > 0
+        # exp multiplies the rounding of its argument by it.
+        np.testing.assert_allclose(gradient, slope, rtol=3e-5)
+
+
 def test_gradients_to_image_and_scalars_by_hand():
     squash, x = Squash(4.0, 0.4), np.array([0.0, 0.35, 0.9])
     given = tf.constant(x, tf.float32)
