@@ -82,26 +82,17 @@ class TrialFile:
         """
         if self._path is None or not self._path.exists():
             return None
-        file = self._read(self._path)
-        found = Progress(file["right"], file["visited"], file["left"])
-        fits = all(part.shape == (n,) and part.dtype == bool for part in (found.right, found.visited))
-        if str(file["key"]) != self._key or not fits or found.left.ndim != 1:
+        found = read_progress(self._path)
+        if str(_read(self._path)["key"]) != self._key or len(found.right) != n:
             raise _damaged(self._path, "it is of another trial")
         return found
 
     def _is_of_models(self, path: Path) -> bool:
-        theirs = self._read(path)["logits"]
+        theirs = _read(path)["logits"]
         if (theirs.shape, theirs.dtype) != (self._logits.shape, self._logits.dtype):
             return False
         room = _ROUNDING * max(1.0, float(np.abs(self._logits).max(initial=0.0)))
         return bool(np.allclose(theirs, self._logits, rtol=0.0, atol=room, equal_nan=True))
-
-    def _read(self, path: Path) -> dict[str, np.ndarray]:
-        try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                return {name: file[name] for name in _FIELDS}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise _damaged(path, str(error)) from None
 
     def save(self, progress: Progress) -> None:
         """Replaces the file."""
@@ -118,6 +109,28 @@ class TrialFile:
                 logits=self._logits,
             )
         temporary.replace(self._path)
+
+
+def read_progress(path: Path) -> Progress:
+    """The state in a trial's file.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    file = _read(path)
+    found = Progress(file["right"], file["visited"], file["left"])
+    whole = all(part.ndim == 1 and part.dtype == bool for part in (found.right, found.visited))
+    if not whole or found.right.shape != found.visited.shape or found.left.ndim != 1:
+        raise _damaged(path, "it is no trial's")
+    return found
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in _FIELDS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, str(error)) from None
 
 
 def _damaged(path: Path, how: str) -> UserError:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from madvae_tf.errors import UserError
+from madvae_tf.robustness.__main__ import main
 from madvae_tf.robustness.store import Progress, TrialFile
 
 KEY = "0123456789abcdef0123"
@@ -48,3 +49,22 @@ def test_a_file_of_another_number_of_images_is_refused(tmp_path, n):
     TrialFile(tmp_path, "pgd", KEY, LOGITS).save(progress(True, False))
     with pytest.raises(UserError, match="another trial.*delete it and run again"):
         TrialFile(tmp_path, "pgd", KEY, LOGITS).load(n)
+
+
+def test_what_a_stopped_evaluation_has_found_is_printed(tmp_path):
+    below = tmp_path / "one.partial" / ".scratch" / "trials"
+    right, visited = np.array([True] * 9 + [False]), np.array([True] * 3 + [False] * 7)
+    TrialFile(below, "joint_apgd@-0.1", KEY, LOGITS).save(Progress(right, visited, np.array([10, 9])))
+    assert main([str(tmp_path)]) == (
+        "joint_apgd@-0.1: 2 runs finished, 3 images into the next; right 0.9000 [0.5958, 0.9821] n = 10"
+    )
+
+
+@pytest.mark.parametrize(("arguments", "line"), [([], "usage: "), (["."], "error: No trials in")])
+def test_nothing_to_print_is_said_in_one_line(tmp_path, monkeypatch, arguments, line):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=line):
+        main(arguments)
+    (tmp_path / "x.npz").write_bytes(b"no archive")
+    with pytest.raises(SystemExit, match="usage: |Damaged file of a robustness trial"):
+        main(arguments)
