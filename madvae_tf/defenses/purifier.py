@@ -7,7 +7,7 @@ images only (section 3.4, Table 4; Li & Ji 2018), and the mixture prior from the
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -107,7 +107,7 @@ class Purifier(Defense):
 
 def load_purifier(folder: Path, classifier: keras.Model) -> Defended:
     """A `DefenseVAE` saved as `purifier.keras`, before `classifier`, with its latent distribution; folded, see `models.folded`."""
-    purifier = folded(load_keras(folder / "purifier.keras"))
+    purifier: Any = folded(load_keras(folder / "purifier.keras"))
 
     def sample(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         mean, log_variance = purifier.encode(images)
