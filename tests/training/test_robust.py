@@ -77,8 +77,15 @@ def test_the_attack_is_that_of_the_deployed_system_in_ball_and_box(batch, robust
         for count in (steps, 0)
     )
     expected = attacked_by_hand(trainer, x, label, epsilon, steps, step_size, SEED)
-    # A gradient next to 0 may round to either sign.
-    assert np.mean(np.abs(got - expected) < 1e-5) > 0.99
+    # A gradient next to 0 may round to either sign, and the next steps go on from there: 0.97 to 1 of the pixels on four instruction sets.
+    agreeing = np.mean(np.abs(got - expected) < 1e-5)
+    assert agreeing > (0.99 if steps == 1 else 0.95)
+    # What such a share can tell apart: one step fewer, or steps half as long, agree on far less.
+    for other in (
+        attacked_by_hand(trainer, x, label, epsilon, steps - 1, step_size, SEED),
+        attacked_by_hand(trainer, x, label, epsilon, steps, 0.5 * step_size, SEED),
+    ):
+        assert np.mean(np.abs(got - other) < 1e-5) < 0.9
     for images in (got, noisy):
         assert images.min() >= 0 and images.max() <= 1 and np.abs(images - x).max() <= epsilon + 1e-6
     plain, under_noise, under_attack = (
