@@ -141,6 +141,7 @@ class RobustnessConfig:
     corruptions, 1 to 5. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
     `eot_images` and `overpowered_images`, evenly spaced, meet those suites (0: all), which look many times at the system at each step.
     `carried_suites`: which of gradient and autoattack are also run by attackers who do not have the system.
+    `l2_suites`: those of `suites` that L2 budgets meet (empty: all).
     """
 
     defenses: tuple[str, ...] = ()
@@ -169,6 +170,7 @@ class RobustnessConfig:
     eot_images: int = added(0)
     overpowered_images: int = added(0)
     carried_suites: tuple[str, ...] = added(CARRIED_SUITES)
+    l2_suites: tuple[str, ...] = added(())
 
     def __post_init__(self) -> None:
         check(
@@ -202,6 +204,7 @@ class RobustnessConfig:
             "joint_weights",
             "severities",
             "carried_suites",
+            "l2_suites",
         )
         for field in unique:
             values = getattr(self, field)
@@ -210,6 +213,7 @@ class RobustnessConfig:
             ("threat_models", THREAT_MODELS),
             ("suites", ROBUSTNESS_SUITES),
             ("carried_suites", CARRIED_SUITES),
+            ("l2_suites", ROBUSTNESS_SUITES),
         ):
             for name in getattr(self, field):
                 require(name in known, f"robustness.{field}", name, f"of {', '.join(known)}")

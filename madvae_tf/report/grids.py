@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from madvae_tf.report.markup import DASH, attack_title, number, parameters, seed_list
+from madvae_tf.report.markup import DASH, attack_title, kept, number, parameters, seed_list
 from madvae_tf.report.names import IDENTITY, Row
 from madvae_tf.report.seeds import seeds_of
 from madvae_tf.report.words import span
@@ -41,6 +41,11 @@ class Head:
     text: str
     show_n: bool
     seeds: tuple[int, ...]
+
+
+def draw_accuracy(block: Block) -> str:
+    """For `cell`: a measurement's accuracy."""
+    return kept(block.get("accuracy"), None)
 
 
 def cell(

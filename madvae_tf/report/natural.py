@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from madvae_tf.report import words
-from madvae_tf.report.grids import GRID, Block, cell, head_of
-from madvae_tf.report.markup import kept, table, text
+from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
+from madvae_tf.report.markup import table, text
 from madvae_tf.report.names import DEFENSES, Row
 from madvae_tf.report.seeds import mean_rows
 
@@ -19,7 +19,9 @@ def section(rows: Sequence[Row]) -> str:
     for defense in (name for name in DEFENSES if any(row["defense"] == name for row in found)):
         mine = [row for row in found if row["defense"] == defense]
         first = head_of(mine)
-        cells = [cell([row for row in mine if _place(row) == place], _draw, first) for place in places]
+        cells = [
+            cell([row for row in mine if _place(row) == place], draw_accuracy, first) for place in places
+        ]
         body.append([f'{DEFENSES[defense]}<span class="detail">{first.text}</span>', *cells])
     caption = (
         "<b>Without an attacker’s noise.</b> Accuracy against the label with its 95% Wilson interval. Rotation and translation: an image "
@@ -42,7 +44,3 @@ def _place(row: Row) -> str:
         if name in parameters
     )
     return f'Rotation and translation<span class="detail">worst of a grid{detail}</span>'
-
-
-def _draw(block: Block) -> str:
-    return kept(block.get("accuracy"), None)

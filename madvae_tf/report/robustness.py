@@ -5,8 +5,8 @@ from typing import Any
 
 from madvae_tf.report import checklist, detection, natural, verdict, words
 from madvae_tf.report.curves import curve
-from madvae_tf.report.grids import GRID, Block, cell, head_of
-from madvae_tf.report.markup import DASH, attack_title, figure, kept, number, table, text
+from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
+from madvae_tf.report.markup import DASH, attack_title, figure, number, table, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, Row
 from madvae_tf.report.seeds import mean_rows
 
@@ -59,7 +59,7 @@ def _ball(rows: Sequence[Row], norm: str, epsilon: float) -> str:
         cells = []
         for attack in columns:
             own = [row for row in lines[line] if row["attack"] == attack]
-            cells.append(_worst(own) if attack == _WORST else cell(own, _draw, first))
+            cells.append(_worst(own) if attack == _WORST else cell(own, draw_accuracy, first))
         body.append([title, *cells])
     if not body:
         return ""
@@ -71,10 +71,6 @@ def _ball(rows: Sequence[Row], norm: str, epsilon: float) -> str:
         f"“of all” takes every threat model’s attacks together.{words.several_seeds(found)} {words.evidence(found)}."
     )
     return table(name, caption, ["Defence", *map(attack_title, columns)], body, attributes=GRID)
-
-
-def _draw(block: Block) -> str:
-    return kept(block.get("accuracy"), None)
 
 
 def _worst(rows: Sequence[Row]) -> str:
@@ -100,7 +96,7 @@ def _curves(rows: Sequence[Row]) -> str:
             mine = [row for row in own if row["defense"] == defense]
             first = head_of(mine)
             cells = [
-                cell([row for row in mine if row["parameters"]["at"] == place], _draw, first)
+                cell([row for row in mine if row["parameters"]["at"] == place], draw_accuracy, first)
                 for place in places
             ]
             body.append([f'{DEFENSES[defense]}<span class="detail">{first.text}</span>', *cells])

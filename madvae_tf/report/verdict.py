@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from madvae_tf.report import words
-from madvae_tf.report.grids import GRID, Block, cell, head_of
-from madvae_tf.report.markup import kept, table
+from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
+from madvae_tf.report.markup import table
 from madvae_tf.report.names import DEFENSES, NORMS, THREAT_MODELS, Row
 
 Ball = tuple[str, float]
@@ -78,7 +78,7 @@ def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> str:
     body = []
     for defense, line in lines.items():
         head = head_of(list(line.values()))
-        cells = [cell([line[column]] if column in line else [], _draw, head) for column in used]
+        cells = [cell([line[column]] if column in line else [], draw_accuracy, head) for column in used]
         body.append([f'{DEFENSES[defense]}<span class="detail">{head.text}</span>', *cells])
     every = [row for line in lines.values() for row in line.values()]
     beyond = sorted({_ball(row)[1] for row in every if row["attack"] == "overpowered"})
@@ -92,7 +92,3 @@ def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> str:
     )
     name = f"verdict-{norm}-{epsilon:g}".replace(".", "-")
     return table(name, caption, ["Defence", *(column.title for column in used)], body, attributes=GRID)
-
-
-def _draw(block: Block) -> str:
-    return kept(block.get("accuracy"), None)

@@ -82,8 +82,9 @@ class TrialFile:
         """
         if self._path is None or not self._path.exists():
             return None
-        found = read_progress(self._path)
-        if str(_read(self._path)["key"]) != self._key or len(found.right) != n:
+        file = _read(self._path)
+        found = _progress(file, self._path)
+        if str(file["key"]) != self._key or len(found.right) != n:
             raise _damaged(self._path, "it is of another trial")
         return found
 
@@ -117,7 +118,10 @@ def read_progress(path: Path) -> Progress:
     Raises:
         UserError: it cannot be read, or holds something else.
     """
-    file = _read(path)
+    return _progress(_read(path), path)
+
+
+def _progress(file: dict[str, np.ndarray], path: Path) -> Progress:
     found = Progress(file["right"], file["visited"], file["left"])
     whole = all(part.ndim == 1 and part.dtype == bool for part in (found.right, found.visited))
     if not whole or found.right.shape != found.visited.shape or found.left.ndim != 1:

@@ -197,8 +197,8 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
         # attack in L2) and it, a baseline 4 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
         # for each budget, one pixel and its worst case, natural changes, and detection (not the classifier).
         ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
-        # One system and the classifier alone, one budget: what is above, without detection.
-        ("published", (1, 1, 21, 1, 0, 2, 0, 0, 0, 4, 0, 0, 5 + 2 + 2 + 9 + 2 + 2, 1, 2)),
+        # As above, but that an L2 budget meets three suites (two where there is no latent distribution).
+        ("published", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 18 + 5 * 34 + 2 * 25, 1, 6)),
         ("robustness", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 53 + 3 * 58 + 8 + 4 * 23 + 8 * 3 + 7, 1, 6)),
     ],
 )
@@ -227,6 +227,7 @@ def test_the_committed_configs_make_a_graph(name, sizes):
         ("robustness.linf=1.5", "at most 1, the range of a pixel"),
         ("robustness.targets=10", "at most 9"),
         ("robustness.carried_suites=bpda", "received 'bpda', expected of gradient, autoattack"),
+        ("robustness.l2_suites=bdpa", "Invalid robustness.l2_suites: received 'bdpa'"),
         ("black_box.substitutes=F", "Invalid black_box.substitutes: received 'F'"),
         ("seeds=1,2", r"Invalid seeds: received \(1, 2\), expected seed \(0\) among them"),
         ("attack.test_attacks=pdg", "Unknown attack 'pdg'. Did you mean 'pgd'"),
@@ -297,6 +298,39 @@ def test_who_lacks_the_system_runs_the_carried_suites_only():
         kept = f"robustness cls-linf-0.3-{model}-gradient"
         assert graph[kept].key == whole[kept].key
     assert "robustness cls-linf-0.3-end_to_end-autoattack" in graph
+
+
+def test_l2_budgets_meet_their_suites_only():
+    given = ("robustness.defenses=cls", "robustness.l2=2", "robustness.suites=gradient,bpda,autoattack")
+    whole = stages(*given)
+    fewer = stages(*given, "robustness.l2_suites=autoattack,decision")
+    place = "robustness cls-l2-2-"
+    assert {label for label in whole if label not in fewer} == {
+        f"{place}end_to_end-bpda",
+        *(f"{place}{model}-gradient" for model in ("oblivious", "transfer", "end_to_end")),
+    }
+    # "decision" is none of `suites`.
+    assert set(fewer) < set(whole)
+    changed = {label for label in fewer if fewer[label].key != whole[label].key}
+    assert changed == {f"{place}worst", "report"}
+
+
+def test_the_published_weights_are_attacked_as_they_are_and_their_surrogate_is_quicks():
+    graph = {
+        stage.label: stage
+        for kind in build_stages(load_config("configs/published.py"), "run").values()
+        for stage in kind
+    }
+    surrogate = graph["vae robust-seed1"].config["parameters"]
+    quick = load_config("configs/quick.py").robust
+    assert (surrogate["seed"], surrogate["epochs"], surrogate["epoch_steps"]) == (
+        1,
+        quick.epochs,
+        quick.epoch_steps,
+    )
+    transfer = graph["robustness robust-linf-0.3-transfer-gradient"]
+    assert transfer.inputs["surrogate"] is graph["vae robust-seed1"]
+    assert "content" in transfer.inputs["defense"].config
 
 
 def test_a_part_of_the_images_for_what_looks_many_times():
