@@ -29,6 +29,8 @@ from madvae_tf.parameters import parameter
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 _GRID = 5
 _TINY = 1e-10
+# Images nearer than this are one image: less than float32 keeps of x + (image - x).
+_SAME = 1e-6
 
 
 def sides(queries: int, share: float, norm: str, whole: int = 28) -> np.ndarray:
@@ -65,17 +67,17 @@ def _patterns(wanted: np.ndarray, whole: int) -> np.ndarray:
 
 
 def _inside(corner: tf.Tensor, side: tf.Tensor, whole: int = 28) -> tf.Tensor:
-    """The windows from their corners, int32 (batch, 2) -> bool (batch, whole, whole, 1)."""
+    """The windows from their corners, int32 (batch, 2), and sides, int32 (batch,) -> bool (batch, whole, whole, 1)."""
     place = tf.range(whole)[None, :] - corner[:, :, None][:, 0]
     across = tf.range(whole)[None, :] - corner[:, :, None][:, 1]
-    row, column = ((part >= 0) & (part < side) for part in (place, across))
+    row, column = ((part >= 0) & (part < side[:, None]) for part in (place, across))
     return (row[:, :, None] & column[:, None, :])[..., None]
 
 
-def _placed(pattern: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
-    """The (28, 28) pattern moved to each image's corner, transposed where `turned`: float32 (batch, 28, 28, 1)."""
-    (whole, _) = pattern.shape
-    shape = tf.where(turned[:, None, None], tf.transpose(pattern)[None], pattern[None])
+def _placed(patterns: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
+    """Each image's pattern of (batch, 28, 28) moved to its corner, transposed where `turned`: float32 (batch, 28, 28, 1)."""
+    whole = patterns.shape[-1]
+    shape = tf.where(turned[:, None, None], tf.transpose(patterns, [0, 2, 1]), patterns)
     # A negative index gives a row of zeros.
     rows, columns = (tf.one_hot(tf.range(whole)[None, :] - corner[:, axis, None], whole) for axis in (0, 1))
     return tf.einsum("bri,bij,bcj->brc", rows, shape, columns)[..., None]
@@ -117,7 +119,8 @@ def _grid(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
     for tile in range(_GRID * _GRID):
         corner = [start + side * (tile // _GRID), start + side * (tile % _GRID)]
         corners = tf.tile(tf.constant([corner]), tf.stack([tf.shape(seeds)[0], 1]))
-        bumps = _placed(tf.constant(pattern), corners, chance[:, tile, 1] > 0)
+        patterns = tf.tile(tf.constant(pattern)[None], tf.stack([tf.shape(seeds)[0], 1, 1]))
+        bumps = _placed(patterns, corners, chance[:, tile, 1] > 0)
         change += tf.sign(_of_channels(chance[:, tile], 0, 2)) * bumps
     return epsilon * change / _norm(change)
 
@@ -133,7 +136,11 @@ def _search(
     sizes: tf.Tensor,
     patterns: tf.Tensor,
 ) -> tf.Tensor:
-    """The image of the lowest margin found; an image that is fooled asks no more."""
+    """The image of the lowest margin found; an image that is fooled asks no more.
+
+    A query whose candidate is the image that there is counts, but nothing is computed for it: in L-infinity a late window often
+    is at the bound of its sign already. Each image goes on to its own next query, so that the batch stays full.
+    """
     queries = int(sizes.shape[0])  # pyright: ignore[reportArgumentType]
     seeds = image_seeds(x, seed)
     side, _, channels = shape = shape_of(x)
@@ -142,30 +149,56 @@ def _search(
     start = (_stripes if norm == "linf" else _grid)(tf.bitwise.bitwise_xor(seeds, 1), epsilon, shape)
     image = tf.clip_by_value(x + start, 0.0, 1.0)
 
-    def step(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        size = sizes[query]
-        here = chance[:, query]
+    def propose(query: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+        """Each image's candidate of its own query, int32 (batch,)."""
+        query = tf.minimum(query, queries - 1)
+        size = tf.gather(sizes, query)
+        here = tf.gather(chance, query, axis=1, batch_dims=1)
         # Uniform in [-1, 1) to the integers 0..28 - side.
-        corners = tf.cast(tf.floor((here[:, :4] + 1) / 2 * tf.cast(side - size + 1, tf.float32)), tf.int32)
-        corners = tf.minimum(corners, side - size)
+        room = (side - size)[:, None]
+        corners = tf.cast(tf.floor((here[:, :4] + 1) / 2 * tf.cast(room + 1, tf.float32)), tf.int32)
+        corners = tf.minimum(corners, room)
         sign = tf.where(_of_channels(here, 4, 6) < 0, -1.0, 1.0)
         first = _inside(corners[:, :2], size, side)
         if norm == "linf":
             change = image - x + 2 * epsilon * sign * tf.cast(first, tf.float32)
             change = tf.clip_by_value(change, -epsilon, epsilon)
         else:
-            bumps = sign * _placed(patterns[size], corners[:, :2], here[:, 5] > 0)
+            bumps = sign * _placed(tf.gather(patterns, size), corners[:, :2], here[:, 5] > 0)
             change = _moved_mass(image - x, epsilon, first, _inside(corners[:, 2:], size, side), bumps)
             change *= tf.minimum(1.0, epsilon / tf.maximum(_norm(change), _TINY))
-        candidate = tf.clip_by_value(x + change, 0.0, 1.0)
+        return tf.clip_by_value(x + change, 0.0, 1.0)
+
+    def asks(query: tf.Tensor, lowest: tf.Tensor) -> tf.Tensor:
+        return (query < queries) & (lowest >= 0)
+
+    def next_change(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The first query from `query` on whose candidate is another image, and the candidate."""
+
+        def idle(query: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
+            moved = tf.reduce_max(tf.abs(candidate - image), axis=[1, 2, 3])
+            return asks(query, lowest) & (moved <= _SAME)
+
+        def skip(query: tf.Tensor, candidate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            query += tf.cast(idle(query, candidate), tf.int32)
+            return query, propose(query, image)
+
+        return tf.while_loop(
+            lambda query, candidate: tf.reduce_any(idle(query, candidate)),
+            skip,
+            (query, propose(query, image)),
+        )
+
+    def step(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        query, candidate = next_change(query, image, lowest)
         found = -margin(logits(candidate), y, y)
-        better = (found < lowest) & (lowest >= 0)
+        better = (found < lowest) & asks(query, lowest)
         return query + 1, tf.where(spread(better), candidate, image), tf.where(better, found, lowest)
 
     _, image, _ = tf.while_loop(
-        lambda query, image, lowest: (query < queries) & tf.reduce_any(lowest >= 0),
+        lambda query, image, lowest: tf.reduce_any(asks(query, lowest)),
         step,
-        (tf.constant(1), image, -margin(logits(image), y, y)),
+        (tf.ones_like(y, tf.int32), image, -margin(logits(image), y, y)),
     )
     return image
 
