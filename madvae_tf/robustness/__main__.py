@@ -1,10 +1,11 @@
-"""What an evaluation that goes on, or was stopped, has found so far: python -m madvae_tf.robustness FOLDER...
+"""What evaluations have found, and what those that go on, or were stopped, have found so far: python -m madvae_tf.robustness FOLDER...
 
-Each folder, or one below it, holds files of trials (`evaluate(folder=...)`; a stage's `.partial/.scratch/trials`). A line a file: the runs of the attack
-that are finished, the images that the run going on has visited, and how many images are right after all that: an upper bound of what
-will be left.
+Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy; or files of trials
+(`evaluate(folder=...)`; a stage's `.partial/.scratch/trials`), a line a file: the runs of the attack that are finished, the images that the run going on has
+visited, and how many images are right after all that: an upper bound of what will be left.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,19 +14,24 @@ from madvae_tf.errors import UserError
 from madvae_tf.evaluate import wilson_interval
 from madvae_tf.robustness.store import read_progress
 
+_ROWS = "rows.json"
+
 
 def lines(folders: Sequence[Path]) -> Iterator[str]:
-    """A line a trial.
+    """A line an accuracy of a finished stage, a line a trial.
 
     Raises:
-        UserError: a folder without files of trials, or a damaged file.
+        UserError: a folder without either, or a damaged file.
     """
     for folder in folders:
-        files = sorted(folder.rglob("*.npz"))
-        if not files:
+        finished = sorted(folder.rglob(_ROWS))
+        files = [path for path in sorted(folder.rglob("*.npz")) if not (path.parent / _ROWS).exists()]
+        if not files and not finished:
             raise UserError(
-                f"No trials in {folder}; expected a folder that an evaluation keeps its files in."
+                f"No rows and no trials in {folder}; expected a folder that an evaluation keeps its files in."
             )
+        for path in finished:
+            yield from _accuracies(path)
         for path in files:
             found = read_progress(path)
             n, right, visited = len(found.right), int(found.right.sum()), int(found.visited.sum())
@@ -35,6 +41,29 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
                 f"{path.name.rpartition('-')[0].rpartition('-')[0]}: {len(found.left)} runs finished{going}; right {right / n:.4f} "
                 f"[{low:.4f}, {high:.4f}] n = {n}"
             )
+
+
+def _accuracies(path: Path) -> Iterator[str]:
+    try:
+        for row in json.loads(path.read_text(encoding="utf-8")):
+            if row["metric"] != "accuracy":
+                continue
+            own = row["parameters"]
+            place = [
+                f"{own[name]:g}" if isinstance(own[name], float) else str(own[name])
+                for name in ("norm", "epsilon", "curve", "at", "severity")
+                if name in own
+            ]
+            where = ", ".join([row["defense"], row["threat_model"], *([" ".join(place)] if place else [])])
+            first = f"{own['after']}, then " if "after" in own else ""
+            yield (
+                f"{where}: {first}{row['attack']}: right {row['value']:.4f} "
+                f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}] n = {row['n']}"
+            )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"Damaged file of rows: {path} ({error}); delete the stage's folder and run again."
+        ) from None
 
 
 def main(arguments: Sequence[str]) -> str:

@@ -1,10 +1,13 @@
 """Which file is a trial's: that of the same label, key and models, however the machine rounds."""
 
+import json
+
 import numpy as np
 import pytest
 
 from madvae_tf.errors import UserError
 from madvae_tf.robustness.__main__ import main
+from madvae_tf.robustness.rows import accuracy_row
 from madvae_tf.robustness.store import Progress, TrialFile
 
 KEY = "0123456789abcdef0123"
@@ -60,7 +63,30 @@ def test_what_a_stopped_evaluation_has_found_is_printed(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("arguments", "line"), [([], "usage: "), (["."], "error: No trials in")])
+def test_a_finished_stage_prints_its_accuracies(tmp_path):
+    stage = tmp_path / "cls-linf-0.3-end_to_end-autoattack-1"
+    stage.mkdir()
+    common = {"dataset": "mnist", "threat_model": "end_to_end", "defense": "cls", "seed": 0}
+    right, ball = np.array([True] * 9 + [False]), {"norm": "linf", "epsilon": 0.3}
+    rows = [
+        accuracy_row(right, "fab_t", common, {**ball, "after": "autoattack_standard"}),
+        {**accuracy_row(right, "fab_t", common, ball), "metric": "restart_share"},
+        accuracy_row(right, "pgd_curve", common, {**ball, "curve": "steps", "at": 10}),
+    ]
+    (stage / "rows.json").write_text(json.dumps(rows))
+    # What lies beside the rows is no trial's.
+    np.savez(stage / "right.npz", clean=right)
+    figures = "right 0.9000 [0.5958, 0.9821] n = 10"
+    assert main([str(tmp_path)]).splitlines() == [
+        f"cls, end_to_end, linf 0.3: autoattack_standard, then fab_t: {figures}",
+        f"cls, end_to_end, linf 0.3 steps 10: pgd_curve: {figures}",
+    ]
+    (stage / "rows.json").write_text("[{}]")
+    with pytest.raises(SystemExit, match="error: Damaged file of rows"):
+        main([str(tmp_path)])
+
+
+@pytest.mark.parametrize(("arguments", "line"), [([], "usage: "), (["."], "error: No rows and no trials in")])
 def test_nothing_to_print_is_said_in_one_line(tmp_path, monkeypatch, arguments, line):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=line):
