@@ -116,10 +116,10 @@ def _grid(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
     chance = draws(seeds, [_GRID * _GRID, 1 + shape[2]])
     start = (shape[0] - side * _GRID) // 2
     change = tf.zeros([tf.shape(seeds)[0], *shape])
+    patterns = tf.tile(tf.constant(pattern)[None], tf.stack([tf.shape(seeds)[0], 1, 1]))
     for tile in range(_GRID * _GRID):
         corner = [start + side * (tile // _GRID), start + side * (tile % _GRID)]
         corners = tf.tile(tf.constant([corner]), tf.stack([tf.shape(seeds)[0], 1]))
-        patterns = tf.tile(tf.constant(pattern)[None], tf.stack([tf.shape(seeds)[0], 1, 1]))
         bumps = _placed(patterns, corners, chance[:, tile, 1] > 0)
         change += tf.sign(_of_channels(chance[:, tile], 0, 2)) * bumps
     return epsilon * change / _norm(change)
