@@ -30,6 +30,8 @@ def entropy(trainer, images, label):
 
 
 def attacked_by_hand(trainer, x, label, epsilon, steps, step_size, seed):
+    """The images, and the least that a pixel's gradient was at any step, as a share of its image's largest."""
+    share = np.ones_like(x)
     adversarial = np.clip(
         x + epsilon * tf.random.stateless_uniform(x.shape, seed, -1, 1, alg="philox").numpy(), 0, 1
     )
@@ -38,9 +40,12 @@ def attacked_by_hand(trainer, x, label, epsilon, steps, step_size, seed):
         with tf.GradientTape() as tape:
             tape.watch(given)
             loss = tf.reduce_sum(entropy(trainer, given, label))
-        adversarial = adversarial + np.float32(step_size) * np.sign(tape.gradient(loss, given))
+        gradient = tape.gradient(loss, given).numpy()
+        size = np.abs(gradient)
+        share = np.minimum(share, size / size.max(axis=(1, 2, 3), keepdims=True))
+        adversarial = adversarial + np.float32(step_size) * np.sign(gradient)
         adversarial = np.clip(np.clip(adversarial, x - epsilon, x + epsilon), 0, 1)
-    return adversarial
+    return adversarial, share
 
 
 def test_the_ramp_by_hand():
@@ -76,12 +81,14 @@ def test_the_attack_is_that_of_the_deployed_system_in_ball_and_box(batch, robust
         trainer.attacked(trainer.purifier, x, label, epsilon, tf.constant(count), SEED).numpy()
         for count in (steps, 0)
     )
-    expected = attacked_by_hand(trainer, x, label, epsilon, steps, step_size, SEED)
-    # A gradient next to 0 may round to either sign, and the next steps go on from there: 0.97 to 1 of the pixels on four instruction sets.
-    agreeing = np.mean(np.abs(got - expected) < 1e-5)
-    assert agreeing > (0.99 if steps == 1 else 0.95)
+    expected, share = attacked_by_hand(trainer, x, label, epsilon, steps, step_size, SEED)
+    agreeing = np.abs(got - expected) < 1e-5
+    # A gradient next to 0 may round to either sign, and the next steps go on from there: 0.97 to 1 of all pixels on four instruction sets.
+    ample = share > 0.03
+    assert ample.mean() > 0.25 and agreeing[ample].mean() > 0.99
+    assert agreeing.mean() > (0.99 if steps == 1 else 0.95)
     # What such a share can tell apart: one step fewer, or steps half as long, agree on far less.
-    for other in (
+    for other, _ in (
         attacked_by_hand(trainer, x, label, epsilon, steps - 1, step_size, SEED),
         attacked_by_hand(trainer, x, label, epsilon, steps, 0.5 * step_size, SEED),
     ):
