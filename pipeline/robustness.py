@@ -95,13 +95,14 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
                 }
                 stages += parts.values()
                 stages.append(Stage("robustness", f"{place}-worst", 1, given, inputs, steps.take_worst))
-        if "natural" in own.suites:
+        if "natural" in _suites(config, name):
             given = {**settings, "severities": own.severities}
             cost = costs.robustness_seconds(name != _NONE, own.images, 0, _NATURAL_QUERIES)
             stages.append(
                 Stage("robustness", f"{name}-natural", 1, given, system, steps.attack_naturally, cost=cost)
             )
-        if own.detection_images and name in _PURIFIERS and (own.linf or own.l2):
+        doubted = name in _PURIFIERS and name not in own.brief
+        if own.detection_images and doubted and (own.linf or own.l2):
             stages.append(_detection(config, core, name, settings, system))
         if own.sanity_images:
             given = {**settings, "images": own.sanity_images}
@@ -137,13 +138,21 @@ def _detection(
     return Stage("robustness", f"{name}-detection", 1, given, inputs, steps.measure_detection, cost=cost)
 
 
+def _suites(config: Config, name: str) -> list[str]:
+    own = config.robustness
+    return [suite for suite in own.suites if name not in own.brief or suite in own.brief_suites]
+
+
 def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple[str, str]]:
     """The threat models and suites that a defence can be attacked under."""
     found = []
     own = config.robustness
-    fewer = norm == "l2" and own.l2_suites
-    suites = [suite for suite in own.suites if not fewer or suite in own.l2_suites]
-    for threat_model in own.threat_models:
+    suites, threat_models = _suites(config, name), own.threat_models
+    if norm == "l2" and own.l2_suites:
+        suites = [suite for suite in suites if suite in own.l2_suites]
+    if norm == "l2" and own.l2_threat_models:
+        threat_models = tuple(model for model in threat_models if model in own.l2_threat_models)
+    for threat_model in threat_models:
         for suite in suites:
             known = threat_model == "end_to_end" or (
                 name != _NONE and suite in own.carried_suites and (threat_model != "transfer" or surrogate)

@@ -141,7 +141,8 @@ class RobustnessConfig:
     corruptions, 1 to 5. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
     `eot_images` and `overpowered_images`, evenly spaced, meet those suites (0: all), which look many times at the system at each step.
     `carried_suites`: which of gradient and autoattack are also run by attackers who do not have the system.
-    `l2_suites`: those of `suites` that L2 budgets meet (empty: all).
+    `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets meet (empty: all).
+    `brief`: those of `defenses` that meet those of `suites` that are in `brief_suites` only, and no detection: what a few attacks break.
     """
 
     defenses: tuple[str, ...] = ()
@@ -171,6 +172,9 @@ class RobustnessConfig:
     overpowered_images: int = added(0)
     carried_suites: tuple[str, ...] = added(CARRIED_SUITES)
     l2_suites: tuple[str, ...] = added(())
+    l2_threat_models: tuple[str, ...] = added(())
+    brief: tuple[str, ...] = added(())
+    brief_suites: tuple[str, ...] = added(("gradient", "bpda", "overpowered", "autoattack"))
 
     def __post_init__(self) -> None:
         check(
@@ -205,6 +209,9 @@ class RobustnessConfig:
             "severities",
             "carried_suites",
             "l2_suites",
+            "l2_threat_models",
+            "brief",
+            "brief_suites",
         )
         for field in unique:
             values = getattr(self, field)
@@ -214,6 +221,9 @@ class RobustnessConfig:
             ("suites", ROBUSTNESS_SUITES),
             ("carried_suites", CARRIED_SUITES),
             ("l2_suites", ROBUSTNESS_SUITES),
+            ("l2_threat_models", THREAT_MODELS),
+            ("brief", self.defenses),
+            ("brief_suites", ROBUSTNESS_SUITES),
         ):
             for name in getattr(self, field):
                 require(name in known, f"robustness.{field}", name, f"of {', '.join(known)}")

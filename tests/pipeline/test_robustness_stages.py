@@ -1,0 +1,138 @@
+"""Stages of section `robustness`: who attacks what with which suites."""
+
+from madvae_tf.overrides import load_config
+from tests.pipeline.graph import stages, upstream
+
+
+def test_each_defence_is_attacked_under_the_threat_models_that_it_has():
+    graph = stages("robustness.defenses=none,cls,blur", "robustness.suites=gradient,bpda,eot,autoattack")
+    found = {label.removeprefix("robustness ") for label in graph if label.startswith("robustness ")}
+    both = ("gradient", "autoattack")
+    assert found == {
+        *(f"none-linf-0.3-end_to_end-{suite}" for suite in both),
+        *(
+            f"cls-linf-0.3-{model}-{suite}"
+            for model in ("oblivious", "transfer", "end_to_end")
+            for suite in both
+        ),
+        *(f"cls-linf-0.3-end_to_end-{suite}" for suite in ("bpda", "eot")),
+        *(f"blur-linf-0.3-{model}-{suite}" for model in ("oblivious", "end_to_end") for suite in both),
+        "blur-linf-0.3-end_to_end-bpda",
+        *(f"{name}-{last}" for name in ("none", "cls", "blur") for last in ("linf-0.3-worst", "sanity")),
+    }
+    transfer = graph["robustness cls-linf-0.3-transfer-gradient"]
+    surrogate = transfer.inputs["surrogate"]
+    assert surrogate is graph["vae cls-seed1"] and transfer.inputs["defense"] is graph["vae cls"]
+    assert surrogate.config["parameters"] == {**graph["vae cls"].config["parameters"], "seed": 1}
+    assert "evaluate cls-seed1" not in graph
+    worst = graph["robustness cls-linf-0.3-worst"]
+    assert len(worst.inputs) == 8 and set(worst.inputs) == {f"part:{part}" for part in worst.config["parts"]}
+    assert "robustness:cls-linf-0.3-worst" in graph["report"].inputs
+
+
+def test_who_lacks_the_system_runs_the_carried_suites_only():
+    given = ("robustness.defenses=cls", "robustness.suites=gradient,autoattack")
+    graph = stages(*given, "robustness.carried_suites=gradient")
+    whole = stages(*given)
+    for model in ("oblivious", "transfer"):
+        assert f"robustness cls-linf-0.3-{model}-autoattack" not in graph
+        kept = f"robustness cls-linf-0.3-{model}-gradient"
+        assert graph[kept].key == whole[kept].key
+    assert "robustness cls-linf-0.3-end_to_end-autoattack" in graph
+
+
+def test_l2_budgets_meet_their_suites_only():
+    given = ("robustness.defenses=cls", "robustness.l2=2", "robustness.suites=gradient,bpda,autoattack")
+    whole = stages(*given)
+    fewer = stages(*given, "robustness.l2_suites=autoattack,decision")
+    place = "robustness cls-l2-2-"
+    assert {label for label in whole if label not in fewer} == {
+        f"{place}end_to_end-bpda",
+        *(f"{place}{model}-gradient" for model in ("oblivious", "transfer", "end_to_end")),
+    }
+    # "decision" is none of `suites`.
+    assert set(fewer) < set(whole)
+    changed = {label for label in fewer if fewer[label].key != whole[label].key}
+    assert changed == {f"{place}worst", "report"}
+
+
+def test_l2_budgets_meet_their_threat_models_only():
+    given = ("robustness.defenses=cls", "robustness.l2=2", "robustness.suites=gradient")
+    whole = stages(*given)
+    fewer = stages(
+        *given,
+        "robustness.l2_threat_models=end_to_end,transfer",
+        "robustness.threat_models=end_to_end,oblivious",
+    )
+    place = "robustness cls-"
+    # Transfer is none of `threat_models`, so that the surrogate is none of the stages.
+    assert {label for label in whole if label not in fewer} == {
+        f"{place}l2-2-oblivious-gradient",
+        f"{place}l2-2-transfer-gradient",
+        f"{place}linf-0.3-transfer-gradient",
+        "vae cls-seed1",
+    }
+
+
+def test_a_brief_defence_meets_its_suites_and_no_detection():
+    given = (
+        "robustness.defenses=cls,blur",
+        "robustness.suites=gradient,joint,natural,one_pixel",
+        "robustness.detection_images=5",
+    )
+    whole = stages(*given)
+    brief = stages(*given, "robustness.brief=cls", "robustness.brief_suites=gradient,bpda")
+    place = "robustness cls-"
+    assert {label for label in whole if label not in brief} == {
+        *(f"{place}{what}" for what in ("linf-0.3-end_to_end-joint", "natural", "detection")),
+        *(f"{place}l0-1-{what}" for what in ("end_to_end-one_pixel", "worst")),
+    }
+    # "bpda" is none of `suites`.
+    assert set(brief) < set(whole)
+    changed = {label for label in brief if brief[label].key != whole[label].key}
+    assert changed == {f"{place}linf-0.3-worst", "report"}
+
+
+def test_of_the_published_configuration_robust_alone_meets_every_suite():
+    labels = {label.removeprefix("robustness ") for label in stages(config="published")}
+    assert {"robust-linf-0.3-end_to_end-joint", "robust-natural", "robust-detection"} <= labels
+    assert {"pd-linf-0.3-end_to_end-bpda", "pd-linf-0.3-transfer-gradient", "pd-sanity"} <= labels
+    assert not {"pd-linf-0.3-end_to_end-joint", "pd-natural", "pd-detection", "pd-l0-1-worst"} & labels
+
+
+def test_the_published_weights_are_attacked_as_they_are_and_their_surrogate_is_quicks():
+    graph = stages(config="published")
+    surrogate = graph["vae robust-seed1"].config["parameters"]
+    quick = load_config("configs/quick.py").robust
+    assert (surrogate["seed"], surrogate["epochs"], surrogate["epoch_steps"]) == (
+        1,
+        quick.epochs,
+        quick.epoch_steps,
+    )
+    transfer = graph["robustness robust-linf-0.3-transfer-gradient"]
+    assert transfer.inputs["surrogate"] is graph["vae robust-seed1"]
+    assert "content" in transfer.inputs["defense"].config
+
+
+def test_a_part_of_the_images_for_what_looks_many_times():
+    given = ("robustness.defenses=cls", "robustness.l2=4", "robustness.suites=gradient,eot,overpowered")
+    whole, part = stages(*given), stages(*given, "robustness.eot_images=7", "robustness.overpowered_images=5")
+    for label, subset in (("linf-0.3-end_to_end-eot", 7), ("l2-4-end_to_end-overpowered", 5)):
+        # The keys of what was made before there was such a field hold.
+        assert "subset" not in whole[f"robustness cls-{label}"].config
+        assert part[f"robustness cls-{label}"].config["subset"] == subset
+    same = "robustness cls-linf-0.3-end_to_end-gradient"
+    assert part[same].key == whole[same].key
+
+
+def test_a_seed_that_is_there_anyway_is_the_surrogate():
+    graph = stages("robustness.defenses=cls", "seeds=0,3", "robustness.surrogate_seed=3")
+    assert graph["robustness cls-linf-0.3-transfer-gradient"].inputs["surrogate"] is graph["vae cls-seed3"]
+    assert "evaluate cls-seed3" in graph and "vae cls-seed1" not in graph
+
+
+def test_the_test_images_of_robustness_reach_no_training():
+    graph = stages("robustness.defenses=none,cls")
+    for label, stage in graph.items():
+        if label.startswith(("vae", "classifier", "attack")):
+            assert not any(name.startswith("robustness") for name in upstream(stage))
