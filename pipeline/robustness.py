@@ -159,6 +159,7 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
             )
             has = {
                 "bpda": name in _PURIFIERS,
+                "bpda_squash": name == "robust" and config.robust.scale > 0,
                 "eot": name in _SAMPLED,
                 "latent": name in _SAMPLED,
                 "overpowered": name in _SAMPLED and norm == "l2",

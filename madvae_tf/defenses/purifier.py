@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from madvae_tf.attacks.bpda import with_identity_gradient
 from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.batches import IdentityPairs, Rows
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
@@ -115,9 +116,14 @@ def load_purifier(folder: Path, classifier: keras.Model) -> Defended:
         noise = tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec(mean.shape[1:], tf.float32))
         return mean + tf.exp(log_variance / 2) * noise
 
+    def straight(images: tf.Tensor) -> tf.Tensor:
+        squashed = with_identity_gradient(images, purifier.squash(images))
+        return classifier(purifier.decode(purifier.encode_squashed(squashed)[0]))
+
     return purified(
         classifier,
         purifier,
+        straight=None if purifier.squash is None else straight,
         encode=lambda images: purifier.encode(images)[0],
         decode=purifier.decode,
         sample=sample,

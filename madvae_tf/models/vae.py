@@ -145,6 +145,10 @@ class DefenseVAE(keras.Model):
         """q(z | image): (batch, 28, 28, 1) in [0, 1] -> mean and log-variance, float32 (batch, latent) each."""
         if self.squash is not None:
             images = self.squash(images)
+        return self.encode_squashed(images, training)
+
+    def encode_squashed(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """`encode` of images that the squash has been applied to, where there is one."""
         features = self.encoder(images, training=training)
         mean, scale = (
             tf.cast(head(features), tf.float32) for head in (self.mean_head, self.log_variance_head)

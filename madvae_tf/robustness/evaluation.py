@@ -105,7 +105,8 @@ def evaluate(
         images, labels: float (n, 28, 28, 1) in [0, 1], and integers (n,).
         suites: what to attack with; the AutoAttack standard set at L-infinity 0.3 by default.
         target: what the attacker attacks, if that is not the system (`target_of`); its images are then shown to the system.
-        targets: further targets by the gradient that a trial names: "identity" (`straight_through`), "expectation".
+        targets: further targets by the gradient that a trial names: "identity" (`straight_through`), "straight"
+            (`Defended.straight`), "expectation" (`expectation`), "latent" (`latent_matching`).
         seed: of every random draw.
         batch_size: images at a time.
         folder: keeps what each trial has found, batch by batch; the same call goes on from there. A file is known by the

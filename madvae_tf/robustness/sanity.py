@@ -162,7 +162,7 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
             warnings.append(
                 f"black-box beats white-box: {name} fools {lost:.4f} of the images that no gradient attack fooled."
             )
-    bpda = [o.right for o in end.outcomes if o.trial.gradient == "identity"]
+    bpda = [o.right for o in end.outcomes if o.trial.gradient in ("identity", "straight")]
     exact = [
         o.right
         for o in end.outcomes

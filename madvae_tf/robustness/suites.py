@@ -26,7 +26,7 @@ from madvae_tf.errors import UserError
 STANDARD = "autoattack_standard"
 SMALLER = "autoattack_smaller"
 _STANDARD_NUMBERS = {"iterations": 100, "restarts": 1, "targets": 9, "queries": 5000}
-GRADIENTS = ("exact", "identity", "expectation", "latent")
+GRADIENTS = ("exact", "identity", "straight", "expectation", "latent")
 # What asks for labels or values only.
 QUERY_ATTACKS = ("square", "hop_skip_jump", "spsa", "simba", "single_pixel")
 _SIMBA_STEP = 0.2
@@ -39,7 +39,8 @@ class Trial:
     Attributes:
         label: its name in rows and files; what follows an "@" sets trials of one name apart and is not in rows.
         attack: with its parameters.
-        gradient: exact, identity (BPDA), expectation (EOT) or latent (latent matching): which of the targets it is given.
+        gradient: exact, identity (BPDA through the purifier), straight (BPDA through its squash), expectation (EOT) or latent
+            (latent matching): which of the targets it is given.
     """
 
     label: str
@@ -118,7 +119,8 @@ def gradient_suite(
     own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts, "early": early}
     # The paper's PGD walks 40 x 0.01 for a budget of 0.3: the same length of path for other numbers.
     step_size = max(epsilon * 4 / 3 / min(iterations, 40), 1e-6)
-    name = {"exact": "gradient", "identity": "bpda", "expectation": "eot"}.get(gradient, gradient)
+    names = {"exact": "gradient", "identity": "bpda", "straight": "bpda_squash", "expectation": "eot"}
+    name = names.get(gradient, gradient)
     prefix = "" if gradient == "exact" else f"{name}_"
     return Suite(
         name,

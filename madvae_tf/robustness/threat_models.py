@@ -9,12 +9,12 @@ A system is a `Target` itself: `logits` of the whole, and `purify`, `encode`, `d
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from madvae_tf.attacks import Target, fold_seed
 from madvae_tf.attacks.base import Seed
+from madvae_tf.attacks.bpda import with_identity_gradient
 from madvae_tf.attacks.geometry import image_seeds
 from madvae_tf.errors import UserError, lookup
 
@@ -65,11 +65,6 @@ def target_of(
     return lookup(THREAT_MODELS, threat_model, "threat model")(system, classifier, surrogate)
 
 
-@tf.custom_gradient
-def _replace(images: Any, purified: Any) -> Any:
-    return purified, lambda upstream: (upstream, tf.zeros_like(purified))
-
-
 def straight_through(system: Target, classifier: Logits) -> Target:
     """The system with the identity's gradient in the purifier's place (BPDA; Athalye et al. 2018, section 4.1).
 
@@ -82,7 +77,7 @@ def straight_through(system: Target, classifier: Logits) -> Target:
     if purify is None:
         raise UserError("Invalid system for BPDA: received one without purify, expected one with it.")
     return dataclasses.replace(
-        system, logits=lambda images: classifier(_replace(images, tf.stop_gradient(purify(images))))
+        system, logits=lambda images: classifier(with_identity_gradient(images, purify(images)))
     )
 
 

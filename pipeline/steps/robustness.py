@@ -1,5 +1,6 @@
 """The stages that attack whole systems, take the worst case, and ask whether the attacks themselves are sound."""
 
+import dataclasses
 import functools
 import zlib
 from typing import Any
@@ -9,6 +10,14 @@ from pipeline.runner import Context
 from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
 
 _DRAW = zlib.crc32(b"robustness")
+# Suites of the same attacks by what they climb.
+_GRADIENTS = {
+    "gradient": "exact",
+    "bpda": "identity",
+    "bpda_squash": "straight",
+    "eot": "expectation",
+    "latent": "latent",
+}
 
 
 def attack_system(context: Context) -> None:
@@ -26,13 +35,16 @@ def attack_system(context: Context) -> None:
     subset = evenly_spaced(len(images), settings.get("subset", 0))
     classifier = load_classifier(context.inputs["classifier"])
     frozen = functools.partial(classifier, training=False)
-    system = load_system(context, classifier)
+    whole = defended(context, classifier)
+    system = _target(whole)
     target = target_of(settings["threat_model"], system, frozen, _surrogate(context, classifier))
     suite = _suite(settings)
     others = {}
     if settings["suite"] == "bpda":
         others["identity"] = straight_through(system, frozen)
         _check_composition(system, others["identity"], images[: settings["batch_size"]])
+    if settings["suite"] == "bpda_squash":
+        others["straight"] = dataclasses.replace(system, logits=whole.straight)
     if settings["suite"] == "latent":
         others["latent"] = latent_matching(system, prototypes(context, system))
     if settings["suite"] == "eot":
@@ -246,9 +258,7 @@ def _suite(settings: dict[str, Any]) -> Any:
         return auto_attack(**ball, **numbers)
     if settings["suite"] == "overpowered":
         return overpowered(settings["epsilon"], settings["iterations"], settings["restarts"])
-    gradient = {"gradient": "exact", "bpda": "identity", "eot": "expectation", "latent": "latent"}[
-        settings["suite"]
-    ]
+    gradient = _GRADIENTS[settings["suite"]]
     # An image that is to fool something other than what it is made on goes on to the largest loss.
     early = settings["threat_model"] == "end_to_end" and gradient != "latent"
     return gradient_suite(

@@ -114,6 +114,14 @@ def test_the_published_weights_are_attacked_as_they_are_and_their_surrogate_is_q
     assert "content" in transfer.inputs["defense"].config
 
 
+def test_bpda_through_the_squash_needs_one():
+    given = ("vae.variants=cls,robust", "robustness.defenses=cls,robust", "robustness.suites=bpda_squash")
+    label = "robustness {}-linf-0.3-end_to_end-bpda_squash"
+    graph = stages(*given)
+    assert label.format("robust") in graph and label.format("cls") not in graph
+    assert label.format("robust") not in stages(*given, "robust.scale=0")
+
+
 def test_a_part_of_the_images_for_what_looks_many_times():
     given = ("robustness.defenses=cls", "robustness.l2=4", "robustness.suites=gradient,eot,overpowered")
     whole, part = stages(*given), stages(*given, "robustness.eot_images=7", "robustness.overpowered_images=5")

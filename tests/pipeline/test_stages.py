@@ -182,12 +182,15 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
         ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 0, 1, 5)),
         # Eight defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 7 (and the overpowered
         # attack in L2) and it, a baseline 4 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
-        # for each budget, one pixel and its worst case, natural changes, and detection (not the classifier).
+        # for each budget, BPDA through the squash of `robust`, one pixel and its worst case, natural changes, and detection (not the classifier).
         ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
         # An L2 budget meets three suites (two without a latent distribution) of one threat model. The classifier, the paper's variants,
         # `robust`, which alone meets every suite, and the baselines.
-        ("published", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 13 + 4 * 19 + 28 + 2 * 15, 1, 6)),
-        ("robustness", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 53 + 3 * 58 + 8 + 4 * 23 + 8 * 3 + 7, 1, 6)),
+        ("published", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 13 + 4 * 19 + 29 + 2 * 15, 1, 6)),
+        (
+            "robustness",
+            (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 53 + 3 * 58 + 8 + 4 * 23 + 4 + 8 * 3 + 7, 1, 6),
+        ),
     ],
 )
 def test_the_committed_configs_make_a_graph(name, sizes):
