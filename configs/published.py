@@ -32,7 +32,7 @@ def get_config() -> Config:
         # meets what breaks it; docs/results/robustness has the rest of its suites.
         robustness=dataclasses.replace(
             base.robustness,
-            l2_suites=("gradient", "overpowered", "autoattack"),
+            l2_suites=("gradient", "bpda_squash", "overpowered", "autoattack"),
             l2_threat_models=("end_to_end",),
             brief=tuple(name for name in base.robustness.defenses if name != "robust"),
         ),

@@ -4,6 +4,7 @@ from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Attack, AttackResult, Target, attack_batches, fold_seed, run_attack
 from madvae_tf.attacks.carlini_wagner import CarliniWagner
 from madvae_tf.attacks.descent import RestartedPGD
+from madvae_tf.attacks.evasion import Evasion
 from madvae_tf.attacks.fab import FAB
 from madvae_tf.attacks.gradient import FGSM, MIFGSM, PGD, NoAttack, RandFGSM
 from madvae_tf.attacks.hop_skip_jump import HopSkipJump
@@ -24,7 +25,7 @@ STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {
     attack.name: attack
     for attack in (
         *(RestartedPGD, APGD, FAB, Square, Overpowered),
-        *(HopSkipJump, SPSA, SimBA, JointPGD, JointAPGD),
+        *(HopSkipJump, SPSA, SimBA, JointPGD, JointAPGD, Evasion),
     )
 }
 

@@ -36,6 +36,7 @@ class Target:
         encode: the purifier's encoder, images -> latents, where there is one.
         decode: the purifier's decoder, latents -> images, where there is one.
         sample: images, int32 seeds (batch, 2) -> latents drawn for them, where the defence can.
+        score: images -> float32 (batch,), what a detector refuses an image for when it is large, where there is one.
     """
 
     logits: Callable[[tf.Tensor], tf.Tensor]
@@ -43,6 +44,7 @@ class Target:
     encode: Callable[..., Any] | None = None
     decode: Callable[..., Any] | None = None
     sample: Callable[..., Any] | None = None
+    score: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,24 +2,29 @@
 
     cross_entropy   -log softmax(z)_y
     margin          max_{j != y} z_j - z_y                                                  Carlini & Wagner 2017
+    margin_capped   min(margin, 0.1)
     dlr             (max_{j != y} z_j - z_y) / (z_(1) - z_(3))                              Croce & Hein 2020, eq. 6
     dlr_targeted    (z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2)                             eq. 7
     margin_targeted z_t - z_y
 
-and, of a system with a purifier, any of them plus weight ||purify(x) - x||_2: the joint loss. A positive weight drives the purifier away from
-what it is given, a negative one evades a detector that watches that distance.
+and any of them plus weight times a score of the image. Of a system with a purifier that is the joint loss, with ||purify(x) - x||_2: a positive
+weight drives the purifier away from what it is given. A negative weight evades a detector that watches the score; where the margin is
+capped, an image that fools has nothing to gain but a lower one.
 
 z_(k) is the k-th largest logit. The difference-of-logits ratio does not change when the logits are shifted or scaled, so that no
 defence can hide its gradient by making the logits large.
 """
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
 
 _TINY = 1e-12
-# The purifier and the weight of the joint loss; without a purifier there is none.
-Joint = tuple[Callable[[tf.Tensor], tf.Tensor] | None, float]
+_CAP = 0.1
+Score = Callable[[tf.Tensor], tf.Tensor]
+# A score and its weight in the objective; without a score there is none.
+Joint = tuple[Score | None, float]
 
 
 def _at(z: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -38,6 +43,10 @@ def margin(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
     return tf.reduce_max(_others(z, y), axis=1) - _at(z, y)
 
 
+def margin_capped(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    return tf.minimum(margin(z, y, goal), _CAP)
+
+
 def dlr(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
     top = tf.math.top_k(z, 3).values
     return margin(z, y, goal) / (top[:, 0] - top[:, 2] + _TINY)
@@ -53,7 +62,8 @@ def margin_targeted(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
 
 
 OBJECTIVES: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
-    function.__name__: function for function in (cross_entropy, margin, dlr, dlr_targeted, margin_targeted)
+    function.__name__: function
+    for function in (cross_entropy, margin, margin_capped, dlr, dlr_targeted, margin_targeted)
 }
 TARGETED = ("dlr_targeted", "margin_targeted")
 
@@ -69,19 +79,25 @@ def reconstruction(purify: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf
     return tf.sqrt(tf.reduce_sum(tf.square(purify(x) - x), axis=[1, 2, 3]) + _TINY)
 
 
+@functools.lru_cache(maxsize=32)
+def reconstruction_of(purify: Callable[[tf.Tensor], tf.Tensor]) -> Score:
+    """`reconstruction` as a score; the same one for the same purifier, since compiled attacks are cached by it."""
+    return functools.partial(reconstruction, purify)
+
+
 def ascent(
     logits: Callable[[tf.Tensor], tf.Tensor],
     loss: str,
     x: tf.Tensor,
     y: tf.Tensor,
     goal: tf.Tensor,
-    purify: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    score: Score | None = None,
     weight: tf.Tensor | float = 0.0,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One look at the target.
 
     Args:
-        purify, weight: of the joint loss; without `purify` the objective is `loss` alone.
+        score, weight: what is added to the loss; without `score` the objective is `loss` alone.
 
     Returns:
         the objective (batch,), its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
@@ -90,7 +106,7 @@ def ascent(
         tape.watch(x)
         z = logits(x)
         value = OBJECTIVES[loss](z, y, goal)
-        if purify is not None:
-            value += weight * reconstruction(purify, x)
+        if score is not None:
+            value += weight * score(x)
     gradient = tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return value, tf.convert_to_tensor(gradient), tf.not_equal(tf.argmax(z, axis=1), y)

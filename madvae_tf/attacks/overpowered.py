@@ -6,7 +6,8 @@ For the decoder G and the whole system's margin m(x') = z_y - max_{j != y} z_j, 
 
 with Adam on z and plain ascent on lambda; u_k are random directions of norm 1, drawn anew at each step, one for each radius r_k, so
 that what is found is no accident of one point. The first G(z) within epsilon of x that is misclassified wins. Everything is per
-image: lambda, Adam's moments, margins and the end. One image of the pair is x itself.
+image: lambda, Adam's moments, margins and the end. One image of the pair is x itself. Where G(z) is farther than epsilon from x, which for small
+budgets it always is, the point of the ball nearest to it is tried, so that the attack is one on every image.
 
 From the ported code are the 20 restarts, Adam's 0.05, lambda's start at 1000, the radii and the confidence; it averages 100 directions at
 each step. lambda's rate, the number of steps and the first restart, from the encoder's own code of x, are ours.
@@ -19,7 +20,7 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
-from madvae_tf.attacks.geometry import distance, draws, image_seeds, spread, values_of
+from madvae_tf.attacks.geometry import draws, image_seeds, project, spread, values_of
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import UserError
@@ -71,8 +72,9 @@ def _search(
             loss = tf.add_n(margins) / len(RADII) + old.multiplier * excess
         gradient = tf.convert_to_tensor(tape.gradient(loss, old.z))
 
-        wrong = tf.not_equal(tf.argmax(logits(image), axis=1), y)
-        found = wrong & (distance(image - x, "l2") <= epsilon)
+        # Within the ball it is the image itself.
+        near = project(image, x, epsilon, "l2")
+        found = tf.not_equal(tf.argmax(logits(near), axis=1), y)
         time = tf.cast(old.index + 1, tf.float32)
         first = _FIRST_DECAY * old.first_moment + (1 - _FIRST_DECAY) * gradient
         second = _SECOND_DECAY * old.second_moment + (1 - _SECOND_DECAY) * tf.square(gradient)
@@ -84,7 +86,7 @@ def _search(
                 first_moment=first,
                 second_moment=second,
                 multiplier=tf.maximum(old.multiplier + multiplier_rate * excess, 0.0),
-                result=tf.where(spread(found & tf.logical_not(old.done)), image, old.result),
+                result=tf.where(spread(found & tf.logical_not(old.done)), near, old.result),
                 done=old.done | found,
             ),
         )

@@ -138,7 +138,7 @@ class RobustnessConfig:
     standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none).
     `decision_images` and `score_images` of them, evenly spaced, meet the suites that ask for labels or values only, with so many `*_queries`
     for an image. `joint_weights` are those of the reconstruction distance in the joint loss. `severities` are those of suite natural's
-    corruptions, 1 to 5. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
+    corruptions, 1 to 5. `evasion_weights` are those of a detector's score, in units of what clean images score. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
     `eot_images` and `overpowered_images`, evenly spaced, meet those suites (0: all), which look many times at the system at each step.
     `carried_suites`: which of gradient and autoattack are also run by attackers who do not have the system.
     `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets meet (empty: all).
@@ -166,11 +166,12 @@ class RobustnessConfig:
     score_images: int = added(100)
     score_queries: int = added(12_800)
     joint_weights: tuple[float, ...] = added((0.1, 1.0, -0.1))
+    evasion_weights: tuple[float, ...] = added((0.1, 0.3, 1.0, 3.0, 10.0))
     severities: tuple[int, ...] = added((1, 3, 5))
     detection_images: int = added(0)
     eot_images: int = added(0)
     overpowered_images: int = added(0)
-    carried_suites: tuple[str, ...] = added(CARRIED_SUITES)
+    carried_suites: tuple[str, ...] = added(("gradient",))
     l2_suites: tuple[str, ...] = added(())
     l2_threat_models: tuple[str, ...] = added(())
     brief: tuple[str, ...] = added(())
@@ -181,7 +182,7 @@ class RobustnessConfig:
             self,
             "robustness",
             positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2 "
-            "decision_queries score_queries severities",
+            "decision_queries score_queries severities evasion_weights",
             not_negative="linf surrogate_seed sanity_images decision_images score_images detection_images eot_images "
             "overpowered_images",
         )
@@ -206,6 +207,7 @@ class RobustnessConfig:
             "threat_models",
             "suites",
             "joint_weights",
+            "evasion_weights",
             "severities",
             "carried_suites",
             "l2_suites",

@@ -125,7 +125,15 @@ def _gradients(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
     if not own:
         return _NOT
     most = max(own, key=lambda row: row["value"])
-    return f"Exactly 0 at a share of at most {number(most['value'])} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
+    said = f"Exactly 0 at a share of at most {number(most['value'])} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
+    faint = [row for row in found if row["metric"] == "faint_gradient_share"]
+    if faint:
+        most = max(faint, key=lambda row: row["value"])
+        said += (
+            f" Below 1e-4 of the image’s largest at a mean share of at most {number(most['value'])} of the pixels "
+            f"({DEFENSES[most['defense']]}, n = {most['n']})."
+        )
+    return said
 
 
 def _curve(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:

@@ -62,6 +62,7 @@ ATTACKS = {
     "joint_pgd": "Joint loss: PGD",
     "joint_apgd": "Joint loss: APGD",
     "overpowered": "Overpowered",
+    "evasion": "Evading the detector",
     "spsa": "SPSA (values only)",
     "simba": "SimBA (values only)",
     "hop_skip_jump": "HopSkipJump (labels only)",
@@ -111,7 +112,7 @@ BLACK_BOX_TABLES = ("table3a", "table3b", "table3c")
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 
 _RATES = ("accuracy", "agreement", "success_rate", "substitute_agreement", "detection_rate", "safe_rate")
-_RATES += ("restart_share", "zero_gradient_share", "tpr", "auc")
+_RATES += ("restart_share", "zero_gradient_share", "faint_gradient_share", "tpr", "auc")
 # Metric -> the least and the greatest value that it can have. The metrics that a table must explain:
 # substitute_agreement: the share of images on which the substitute predicts what the attacked model predicts.
 # success_rate of table3c: the share of images on which the attack fools the substitute that it was made on.
@@ -119,6 +120,7 @@ _RATES += ("restart_share", "zero_gradient_share", "tpr", "auc")
 # safe_rate: on attacked images, refused or classified right; on clean images, accepted and classified right.
 # restart_share: of an attack's successes, the share that its first run did not have.
 # zero_gradient_share: the share of clean images at which the loss's gradient is exactly 0.
+# faint_gradient_share: the mean share of a clean image's pixels at which it is below 1e-4 of its largest.
 # auc: the chance that an attacked image gets a higher score than a clean one; equal scores count half.
 # tpr: the share of attacked images above the threshold that at most the share parameters["fpr"] of the clean ones is above.
 # ms_per_image: wall time of the whole system, defence and classifier, in milliseconds for one image.
@@ -140,7 +142,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "baselines": (*_KEPT, "detection_rate", "safe_rate"),
     "clusters": ("silhouette", "knn_purity"),
     "reference": _KEPT,
-    "robustness": ("accuracy", "restart_share", "zero_gradient_share"),
+    "robustness": ("accuracy", "restart_share", "zero_gradient_share", "faint_gradient_share"),
     "natural": ("accuracy",),
     "detection": ("auc", "tpr"),
     "time": ("ms_per_image",),

@@ -12,6 +12,10 @@ from madvae_tf.report.seeds import mean_rows
 
 # Names that only sequences and the worst case carry; a single attack's parameters are in results.json.
 _WORST, _CURVE = "worst_case", "pgd_curve"
+_GRADIENTS = {
+    "zero_gradient_share": "gradient exactly 0",
+    "faint_gradient_share": "mean share of pixels where the gradient is faint",
+}
 
 
 def section(rows: Sequence[Row], warnings: Sequence[Any], files: dict[str, bytes]) -> str:
@@ -76,7 +80,9 @@ def _ball(rows: Sequence[Row], norm: str, epsilon: float) -> str:
 def _worst(rows: Sequence[Row]) -> str:
     parts = []
     for row in rows:
-        over = ' <span class="detail">of all</span>' if "over" in row["parameters"] else ""
+        words_of = {"over": "of all", "met": f"of the {row['n']} that met every attack"}
+        said = ", ".join(words_of[name] for name in words_of if name in row["parameters"])
+        over = f' <span class="detail">{said}</span>' if said else ""
         parts.append(f'<span class="accuracy">{figure(row)}{over}</span>')
     return "".join(parts) or DASH
 
@@ -116,7 +122,6 @@ def _curves(rows: Sequence[Row]) -> str:
 
 def _sanity(rows: Sequence[Row]) -> str:
     """Gradients that vanished, and what restarts brought."""
-    vanished = [row for row in rows if row["metric"] == "zero_gradient_share"]
     restarts = [row for row in rows if row["metric"] == "restart_share"]
     body = [
         [
@@ -129,13 +134,16 @@ def _sanity(rows: Sequence[Row]) -> str:
         for row in restarts
     ]
     body = [
-        [DEFENSES[row["defense"]], "clean images", "gradient exactly 0", figure(row), str(row["n"])]
-        for row in vanished
+        [DEFENSES[row["defense"]], "clean images", what, figure(row), str(row["n"])]
+        for metric, what in _GRADIENTS.items()
+        for row in rows
+        if row["metric"] == metric
     ] + body
     if not body:
         return ""
     caption = (
-        "<b>Gradients and restarts.</b> A gradient of exactly 0 stops every attack that follows it. Later runs of an attack (restarts, "
+        "<b>Gradients and restarts.</b> A gradient of exactly 0 stops every attack that follows it. Pixels where it is faint (below 1e-4 of the "
+        "image’s largest) stay where they are under steps along it, in L<sub>2</sub>; steps along its signs, in L<sub>∞</sub>, move them too. Later runs of an attack (restarts, "
         "target classes) that bring much say that still more of them would bring more."
     )
     return table(

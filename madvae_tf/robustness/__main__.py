@@ -55,10 +55,12 @@ def _accuracies(path: Path) -> Iterator[str]:
                 if name in own
             ]
             where = ", ".join([row["defense"], row["threat_model"], *([" ".join(place)] if place else [])])
+            bound = ", an upper bound" if "partial" in own else ""
+            over = "".join(f", {own[name]}" for name in ("over", "met") if name in own)
             first = f"{own['after']}, then " if "after" in own else ""
             yield (
-                f"{where}: {first}{row['attack']}: right {row['value']:.4f} "
-                f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}] n = {row['n']}"
+                f"{where}: {first}{row['attack']}{over}: right {row['value']:.4f} "
+                f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}] n = {row['n']}{bound}"
             )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

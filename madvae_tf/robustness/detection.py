@@ -14,9 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks import Target
+from madvae_tf.attacks.objectives import reconstruction
 from madvae_tf.evaluate import Row, batched, rate_row
 
 TABLE = "detection"
+_TINY = 1e-12  # so that an attack's gradient is finite at a score of 0
 # Shares of flagged clean images at which the ROC is read off for the rows; the one that is quoted is 0.05.
 FALSE_POSITIVES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
@@ -31,10 +33,11 @@ def detectors(system: Target, centers: tf.Tensor | None) -> dict[str, Callable[[
     purify, encode = system.purify, system.encode
     if purify is not None:
         found["l1"] = lambda x: tf.reduce_sum(tf.abs(x - purify(x)), axis=[1, 2, 3])
-        found["l2"] = lambda x: tf.sqrt(tf.reduce_sum(tf.square(x - purify(x)), axis=[1, 2, 3]))
+        found["l2"] = lambda x: reconstruction(purify, x)
     if encode is not None and centers is not None:
         found["latent"] = lambda x: tf.sqrt(
             tf.reduce_min(tf.reduce_sum(tf.square(encode(x)[:, None] - centers[None]), axis=2), axis=1)
+            + _TINY
         )
     return {name: tf.function(function) for name, function in found.items()}
 

@@ -137,6 +137,7 @@ def evaluate(
             before = clean
             for trial in suite.trials:
                 attacked = known[trial.gradient]
+                trial = _to_the_end(trial, attacked.logits is logits_fn)
                 facts = {
                     **shared,
                     "suite": suite.name,
@@ -156,6 +157,18 @@ def evaluate(
                 outcomes.append(Outcome(suite, trial, state.right, tuple(int(n) for n in state.left)))
                 before = state.right if suite.sequential else clean
     return Evaluation(clean, tuple(outcomes))
+
+
+def _to_the_end(trial: Trial, judged: bool) -> Trial:
+    """An attack on something other than the system goes on after its first success there, which need not be one here.
+
+    Args:
+        judged: whether what the trial attacks is the system itself. BPDA's target says what the system says.
+    """
+    if judged or trial.gradient in ("identity", "straight") or not getattr(trial.attack, "early", False):
+        return trial
+    changed: Any = {"early": False}
+    return dataclasses.replace(trial, attack=dataclasses.replace(trial.attack, **changed))
 
 
 def _run_trial(

@@ -1,12 +1,12 @@
 """Rows of results.json, table "robustness", from an evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from madvae_tf.evaluate import Row, rate_row
-from madvae_tf.robustness.evaluation import Evaluation
+from madvae_tf.robustness.evaluation import Evaluation, Outcome
 from madvae_tf.robustness.sanity import restart_share
 
 TABLE = "robustness"
@@ -59,6 +59,25 @@ def accuracy_row(
     return rate_row(TABLE, "accuracy", right, {**common, "attack": attack, "parameters": dict(parameters)})
 
 
+def worst_rows(
+    right: np.ndarray, outcomes: Sequence[Outcome], common: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> list[Row]:
+    """The worst case over all images; where an attack met some only, that of those alone that every attack met, too.
+
+    The first is an upper bound then, since an image counts as right under an attack that it did not meet: its parameters name these attacks, with
+    their n, as "partial". The second has "met": "every attack".
+    """
+    masks = {outcome.trial.title: outcome.attacked for outcome in outcomes if outcome.attacked is not None}
+    if not masks:
+        return [accuracy_row(right, WORST, common, parameters)]
+    partial = ", ".join(f"{title} {int(mask.sum())}" for title, mask in sorted(masks.items()))
+    rows = [accuracy_row(right, WORST, common, {**parameters, "partial": partial})]
+    met = np.logical_and.reduce(list(masks.values()))
+    if met.any():
+        rows.append(accuracy_row(right[met], WORST, common, {**parameters, "met": "every attack"}))
+    return rows
+
+
 def natural_rows(found: Evaluation, common: Mapping[str, Any]) -> list[Row]:
     """Accuracy without an attack and after every trial, table "natural": what asks the system is end-to-end, a corruption asks nobody.
 
@@ -89,7 +108,11 @@ def curve_rows(
     ]
 
 
-def gradient_row(norms: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]) -> Row:
-    """The share of images at which the gradient is exactly 0."""
+def gradient_rows(
+    norms: np.ndarray, faint: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]
+) -> list[Row]:
+    """The share of images at which the gradient is exactly 0, and the mean share of pixels at which it is faint (`sanity.gradients`)."""
     named = {**common, "attack": "none", "parameters": dict(ball)}
-    return rate_row(TABLE, "zero_gradient_share", norms == 0, named)
+    zero = rate_row(TABLE, "zero_gradient_share", norms == 0, named)
+    mean = {"metric": "faint_gradient_share", "value": float(faint.mean()), "ci_low": None, "ci_high": None}
+    return [zero, {**zero, **mean}]

@@ -19,6 +19,8 @@ from madvae_tf.robustness.suites import QUERY_ATTACKS, Suite, Trial
 EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 STEPS = (1, 5, 10, 20, 50, 100)
 CHANCE = 0.1
+# Of an image's largest gradient.
+_FAINT = 1e-4
 # Shares of the images from which on a sanity figure is a warning.
 _VANISHED, _GAP = 0.05, 0.02
 _QUERY_TITLES: dict[str, str] = dict(
@@ -66,10 +68,15 @@ def curves(
     return kinds
 
 
-def gradient_norms(
+def gradients(
     target: Target, images: np.ndarray, labels: np.ndarray, batch_size: int = 100
-) -> np.ndarray:
-    """The L2 norm of the cross-entropy's gradient at each clean image, float64 (n,), exactly 0 where it vanished."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cross-entropy's gradient at each clean image, both float64 (n,).
+
+    Returns:
+        its L2 norm, exactly 0 where it vanished; and the share of pixels at which it is faint, below 1e-4 of its largest: a step along it in L2
+        leaves these where they are, while a step along its signs moves them all.
+    """
 
     @tf.function
     def gradient(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -83,8 +90,9 @@ def gradient_norms(
         part = batched(
             lambda x, y=y: gradient(x, tf.constant(y)), images[start : start + batch_size], batch_size
         )
-        found.append(np.linalg.norm(part.reshape(len(part), -1).astype(np.float64), axis=1))
-    return np.concatenate(found)
+        found.append(np.abs(part.reshape(len(part), -1).astype(np.float64)))
+    size = np.concatenate(found)
+    return np.linalg.norm(size, axis=1), (size <= _FAINT * size.max(axis=1, keepdims=True)).mean(axis=1)
 
 
 def restart_share(outcome: Outcome, before: int) -> float | None:

@@ -10,7 +10,9 @@ from pipeline.steps.robustness import drawn, load_system, prototypes
 
 
 def measure_detection(context: Context) -> None:
-    """Every detector on the test sets (oblivious) and on adaptive images: `rows.json`, `roc.npz`, `warnings.json` (none)."""
+    """Every detector on the test sets (oblivious) and on adaptive images, of which each detector has its own: `rows.json`, `roc.npz`,
+    `warnings.json` (none).
+    """
     import functools
 
     import numpy as np
@@ -32,21 +34,22 @@ def measure_detection(context: Context) -> None:
     judges = {"oblivious": undefended, "end_to_end": tf.function(system.logits)}
     rows: list[dict[str, Any]] = []
     curves: dict[str, Any] = {}
-    sources = [*_oblivious(context), *_adaptive(context, system)]
-    for label, attack, threat_model, parameters, clean, x_adv, y in sources:
+    sources = [*_oblivious(context, tuple(functions)), *_adaptive(context, system, functions)]
+    for attack, threat_model, parameters, watched, clean, x_adv, y in sources:
         predicted = batched(judges[threat_model], x_adv, size).argmax(axis=1)
-        both = [scores(functions, images, size) for images in (clean, x_adv)]
+        own = {name: functions[name] for name in watched}
+        both = [scores(own, images, size) for images in (clean, x_adv)]
         named = {**common, "attack": attack, "threat_model": threat_model, "parameters": parameters}
         rows += detection_rows(both[0], both[1], predicted != y, named)
-        for detector in functions:
-            curves[f"{label}/{detector}"] = np.stack(roc(both[0][detector], both[1][detector]))
+        for detector in own:
+            curves[f"{attack}/{detector}"] = np.stack(roc(both[0][detector], both[1][detector]))
     np.savez(context.folder / "roc.npz", **curves)
     artifacts.write_json(context.folder / "warnings.json", [])
     artifacts.write_json(context.folder / "rows.json", rows)
 
 
-def _oblivious(context: Context) -> list[tuple[Any, ...]]:
-    """Of each attacked test set: label, attack, threat model, parameters, clean images, attacked images, labels."""
+def _oblivious(context: Context, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """Of each attacked test set: attack, threat model, parameters, detectors, clean images, attacked images, labels."""
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import to_float
@@ -62,26 +65,49 @@ def _oblivious(context: Context) -> list[tuple[Any, ...]]:
         x_adv, index = test.gather(picked)
         clean = to_float(split.images[index])
         parameters = test.metadata["parameters"]
-        found.append((attack, attack, "oblivious", parameters, clean, x_adv, test.labels[picked]))
+        found.append((attack, "oblivious", parameters, names, clean, x_adv, test.labels[picked]))
     return found
 
 
-def _adaptive(context: Context, system: Any) -> list[tuple[Any, ...]]:
-    """The same of attacks on the whole system: one that does not know of the detector, and one for each weight that evades it."""
+def _adaptive(context: Context, system: Any, functions: Any) -> list[tuple[Any, ...]]:
+    """The same of attacks on the whole system: one that does not know of the detectors, and one that evades each of them.
+
+    An evasion has a weight, and no weight is the best for every image: of all of them, and of the attack that does not know, an image keeps
+    what fools with the lowest score. What that attack does not fool is not tried again: it stays what it made of it.
+    """
+    import dataclasses
+
+    import numpy as np
+    import tensorflow as tf
+
     from madvae_tf.attacks.apgd import APGD
-    from madvae_tf.attacks.joint import JointAPGD
+    from madvae_tf.attacks.evasion import Evasion
+    from madvae_tf.evaluate import batched
 
     settings = context.config
+    size, weights = settings["batch_size"], settings["weights"]
     images, labels = drawn(context, settings["images"])
     own = {name: settings[name] for name in ("norm", "epsilon", "iterations")}
-    attacks: dict[str, tuple[str, Any]] = {"apgd_ce_restarts": ("apgd_ce_restarts", APGD(**own))}
-    for weight in settings["weights"]:
-        # It goes on after its first success: to the smallest distance that still fools.
-        attacks[f"joint_apgd@{weight:g}"] = ("joint_apgd", JointAPGD(**own, weight=weight, early=False))
-    found = []
-    for label, (name, attack) in attacks.items():
-        x_adv = _attacked(context, label, attack, system, images, labels)
-        found.append((label, name, "end_to_end", attack.parameters, images, x_adv, labels))
+    plain = APGD(**own)
+    x_adv = _attacked(context, "apgd_ce_restarts", plain, system, images, labels)
+    logits = tf.function(system.logits)
+    fooled = np.flatnonzero(batched(logits, x_adv, size).argmax(axis=1) != labels)
+    found = [("apgd_ce_restarts", "end_to_end", plain.parameters, tuple(functions), images, x_adv, labels)]
+    for name, function in functions.items() if len(fooled) else ():
+        # In units of what clean images score, so that a weight means the same for every detector.
+        unit = max(float(np.median(batched(function, images, size))), 1e-6)
+        target = dataclasses.replace(system, score=lambda x, f=function, unit=unit: f(x) / unit)
+        best = x_adv.copy()
+        lowest = batched(function, best, size)
+        for weight in weights:
+            attack, label = Evasion(**own, weight=weight), f"evasion-{name}@{weight:g}"
+            made = _attacked(context, label, attack, target, images[fooled], labels[fooled])
+            scores = batched(function, made, size)
+            wrong = batched(logits, made, size).argmax(axis=1) != labels[fooled]
+            better = wrong & (scores < lowest[fooled])
+            best[fooled[better]], lowest[fooled[better]] = made[better], scores[better]
+        parameters = {**own, "loss": "margin_capped", "weights": list(weights)}
+        found.append(("evasion", "end_to_end", parameters, (name,), images, best, labels))
     return found
 
 

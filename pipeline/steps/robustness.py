@@ -98,7 +98,7 @@ def take_worst(context: Context) -> None:
 
     from madvae_tf.robustness import THREAT_MODELS
     from madvae_tf.robustness.evaluation import Evaluation, Outcome
-    from madvae_tf.robustness.rows import WORST, accuracy_row
+    from madvae_tf.robustness.rows import accuracy_row, worst_rows
     from madvae_tf.robustness.sanity import order_warnings
 
     start_anew(context)
@@ -119,12 +119,13 @@ def take_worst(context: Context) -> None:
     for name, evaluation in evaluations.items():
         common = _common({**settings, "threat_model": name})
         rows.append(accuracy_row(evaluation.clean, "none", common, ball))
-        rows.append(accuracy_row(evaluation.worst, WORST, common, ball))
+        rows += worst_rows(evaluation.worst, evaluation.outcomes, common, ball)
     if len(evaluations) > 1 and "end_to_end" in evaluations:
         # What knows most may do all that the others do.
         common = _common({**settings, "threat_model": "end_to_end"})
         right = np.logical_and.reduce([evaluation.worst for evaluation in evaluations.values()])
-        rows.append(accuracy_row(right, WORST, common, {**ball, "over": "+".join(evaluations)}))
+        every = [outcome for evaluation in evaluations.values() for outcome in evaluation.outcomes]
+        rows += worst_rows(right, every, common, {**ball, "over": "+".join(evaluations)})
     artifacts.write_json(context.folder / "warnings.json", _titled(settings, order_warnings(evaluations)))
     artifacts.write_json(context.folder / "rows.json", rows)
 
@@ -161,7 +162,7 @@ def check_sanity(context: Context) -> None:
     import numpy as np
 
     from madvae_tf.robustness import sanity
-    from madvae_tf.robustness.rows import curve_rows, gradient_row
+    from madvae_tf.robustness.rows import curve_rows, gradient_rows
 
     start_anew(context)
     settings = context.config
@@ -177,14 +178,13 @@ def check_sanity(context: Context) -> None:
         batch_size=settings["batch_size"],
         folder=context.scratch / "trials",
     )
-    norms = sanity.gradient_norms(system, images, labels, settings["batch_size"])
+    norms, faint = sanity.gradients(system, images, labels, settings["batch_size"])
     common = _common({**settings, "threat_model": "end_to_end"})
     np.save(context.folder / "gradients.npy", norms)
     warnings = [*sanity.curve_warnings(curves), *sanity.gradient_warnings(norms)]
     artifacts.write_json(context.folder / "warnings.json", _titled(settings, warnings))
-    artifacts.write_json(
-        context.folder / "rows.json", [*curve_rows(curves, common, ball), gradient_row(norms, common, ball)]
-    )
+    rows = [*curve_rows(curves, common, ball), *gradient_rows(norms, faint, common, ball)]
+    artifacts.write_json(context.folder / "rows.json", rows)
 
 
 def drawn(context: Context, wanted: int) -> tuple[Any, Any]:
@@ -260,7 +260,7 @@ def _suite(settings: dict[str, Any]) -> Any:
         return overpowered(settings["epsilon"], settings["iterations"], settings["restarts"])
     gradient = _GRADIENTS[settings["suite"]]
     # An image that is to fool something other than what it is made on goes on to the largest loss.
-    early = settings["threat_model"] == "end_to_end" and gradient != "latent"
+    early = settings["threat_model"] == "end_to_end" and gradient not in ("expectation", "latent")
     return gradient_suite(
         **ball,
         iterations=settings["iterations"],

@@ -13,6 +13,7 @@ GOAL = tf.constant([3, 0], tf.int64)
 BY_HAND = {
     "cross_entropy": np.log(np.exp([4, 1, 7, 2, 0]).sum()) - np.array([4, 7]),
     "margin": [3, -3],
+    "margin_capped": [0.1, -3],
     "dlr": [3 / 5, -3 / 5],
     "dlr_targeted": [(2 - 4) / (7 - 1.5), (4 - 7) / (7 - 1.5)],
     "margin_targeted": [-2, -3],

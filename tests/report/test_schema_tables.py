@@ -42,7 +42,12 @@ BAD = [
     ("reference", "parameters", {"setting": " ", "difference": "x"}, "'setting' to be a non-empty string"),
     ("robustness", "parameters", {"norm": "l1", "epsilon": 2.0}, "'norm' to be one of: linf, l2"),
     ("robustness", "parameters", {"norm": "l2"}, "'epsilon' to be a number >= 0"),
-    ("robustness", "metric", "agreement", "accuracy, restart_share, zero_gradient_share"),
+    (
+        "robustness",
+        "metric",
+        "agreement",
+        "accuracy, restart_share, zero_gradient_share, faint_gradient_share",
+    ),
     ("time", "parameters", {"batch": 0}, "'batch' to be an integer >= 1"),
     ("time", "parameters", {"batch": True}, "'batch' to be an integer >= 1"),
     ("time", "value", -0.1, "a finite number >= 0"),

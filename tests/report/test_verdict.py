@@ -23,7 +23,14 @@ def rows(rate):
         one(93, "robust", "apgd_margin"),
         one(92, "robust", "autoattack_standard"),
         one(91, "robust", "worst_case"),
-        one(90, "robust", "worst_case", over="oblivious+transfer+end_to_end"),
+        one(
+            90,
+            "robust",
+            "worst_case",
+            over="oblivious+transfer+end_to_end",
+            partial="hop_skip_jump 10, spsa 10",
+        ),
+        one(9, "robust", "worst_case", over="oblivious+transfer+end_to_end", met="every attack", n=10),
         one(10, "robust", "worst_case", "transfer"),
         one(60, "robust", "autoattack_standard", ball={"norm": "l2", "epsilon": 2.0}),
         one(12, "robust", "overpowered", ball={"norm": "l2", "epsilon": 2.0}, n=20),
@@ -53,6 +60,8 @@ def test_a_line_a_defence_on_the_page(written, rows):
     assert figures == ["0.9700", "0.9600", "0.9500", "0.9400", "0.9200", "0.1000", "0.9000"]
     assert "n = 20" in robust[6] and none[0].startswith("No defence")
     assert [value.split()[0] for value in none[1:]] == ["–", "–", "–", "0.0000", "–", "–", "–"]
+    words = " ".join(parsed.text().split())
+    assert "count as right under them: HopSkipJump (labels only) 10, SPSA (values only) 10." in words
     assert not parsed.errors
 
 

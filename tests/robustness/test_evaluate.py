@@ -83,6 +83,27 @@ def test_few_images_come_in_a_smaller_batch_with_the_same_result(line, monkeypat
     assert found[0].left == found[1].left
 
 
+def test_an_image_made_on_another_model_goes_on_after_it_fools_that_one():
+    """The other one's boundary is at a mean of 0.59, a step away from these images; the system's at 0.5, in reach of ten."""
+
+    def logits(x, boundary=0.5):
+        gap = 10 * (tf.reduce_mean(x, [1, 2, 3]) - boundary)
+        return tf.concat([gap[:, None], -gap[:, None], tf.fill((tf.shape(x)[0], 8), -50.0)], axis=1)
+
+    images, labels = np.full((2, 28, 28, 1), 0.6, np.float32), np.zeros(2, np.int64)
+    attack = RestartedPGD(
+        epsilon=0.15, iterations=20, step_size=0.0125, restarts=1, random_start=False, loss="margin"
+    )
+    other = Target(lambda x: logits(x, 0.59))
+    for gradient, options in (
+        ("exact", {"target": other}),
+        ("expectation", {"targets": {"expectation": other}}),
+    ):
+        suite = Suite("own", (Trial("pgd", attack, gradient),))
+        found = evaluate(logits, images, labels, [suite], progress=False, **options)
+        assert not found.worst.any() and not found.outcomes[0].trial.attack.parameters["early"]
+
+
 class Stop(Exception):
     pass
 
@@ -226,17 +247,30 @@ def test_curves_and_their_warnings(line):
     assert "epsilon 0.5 leaves 1.0000" in rising and "above chance" in grey
 
 
+def test_faint_gradients_are_a_share_of_the_pixels(line):
+    """A quarter of the rows passes a thousandth of a tenth of the others' gradient on."""
+
+    def logits(x):
+        faint = x[:, :7] * 1e-5
+        return line.logits(tf.concat([faint + tf.stop_gradient(x[:, :7] - faint), x[:, 7:]], axis=1))
+
+    norms, faint = sanity.gradients(Target(logits), line.images, line.labels, batch_size=4)
+    assert (norms > 0).all()
+    np.testing.assert_allclose(faint, 0.25)
+
+
 def test_gradients_that_vanish_are_counted(line):
     def logits(x):
         # No gradient for the bright images.
         bright = tf.reduce_mean(x, [1, 2, 3], keepdims=True) > 0.6
         return line.logits(tf.where(bright, tf.stop_gradient(x), x))
 
-    norms = sanity.gradient_norms(Target(logits), line.images, line.labels, batch_size=4)
+    norms, faint = sanity.gradients(Target(logits), line.images, line.labels, batch_size=4)
     np.testing.assert_array_equal(norms == 0, [0, 0, 1, 1, 0, 0])
     # The gradient of -log softmax in the gap: 2 (p - 1) / 784 in every pixel, but for the eight low classes.
     p = 1 / (1 + np.exp(-2 * 0.02))
     assert norms[0] == pytest.approx(2 * (1 - p) / 28, rel=1e-3)
+    np.testing.assert_array_equal(faint, norms == 0)
     assert "0.3333" in sanity.gradient_warnings(norms)[0] and sanity.gradient_warnings(norms[:2]) == []
 
 
