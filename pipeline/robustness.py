@@ -11,8 +11,10 @@ from typing import Any
 
 from madvae_tf.config import Config
 from madvae_tf.errors import UserError, lookup
+from madvae_tf.variants import VARIANTS
 from pipeline import costs, steps
 from pipeline.core import Core
+from pipeline.defenses import BASELINES
 from pipeline.runner import Stage
 
 # Systems whose logits are the classifier's of what their purifier makes: what BPDA needs; and those with a latent distribution: the others.
@@ -50,13 +52,15 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
     """The stages of section `robustness`; none without defences.
 
     Raises:
-        UserError: a defence that the configuration does not have.
+        UserError: a defence that the configuration does not have, or one in `brief` that there is not.
     """
     own = config.robustness
     trained: dict[str, Stage | None] = {_NONE: None}
     trained |= {name: core.vaes[name][2] for name in config.vae.variants}
     trained |= {stage.instance: stage for stage in baselines}
     stages = []
+    for name in own.brief:
+        lookup({_NONE: None, **VARIANTS, **BASELINES}, name, "defence in robustness.brief")
     for name in own.defenses:
         defense = lookup(trained, name, "defence of section robustness")
         system = core.both | ({} if defense is None else {"defense": defense})

@@ -142,7 +142,7 @@ class RobustnessConfig:
     `eot_images` and `overpowered_images`, evenly spaced, meet those suites (0: all), which look many times at the system at each step.
     `carried_suites`: which of gradient and autoattack are also run by attackers who do not have the system.
     `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets meet (empty: all).
-    `brief`: those of `defenses` that meet those of `suites` that are in `brief_suites` only, and no detection: what a few attacks break.
+    `brief`: defences, of those in `defenses` or not, that meet those of `suites` that are in `brief_suites` only, and no detection: what a few attacks break.
     """
 
     defenses: tuple[str, ...] = ()
@@ -224,7 +224,6 @@ class RobustnessConfig:
             ("carried_suites", CARRIED_SUITES),
             ("l2_suites", ROBUSTNESS_SUITES),
             ("l2_threat_models", THREAT_MODELS),
-            ("brief", self.defenses),
             ("brief_suites", ROBUSTNESS_SUITES),
         ):
             for name in getattr(self, field):

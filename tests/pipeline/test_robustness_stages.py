@@ -83,6 +83,7 @@ def test_a_brief_defence_meets_its_suites_and_no_detection():
         *(f"{place}{what}" for what in ("linf-0.3-end_to_end-joint", "natural", "detection")),
         *(f"{place}l0-1-{what}" for what in ("end_to_end-one_pixel", "worst")),
     }
+    assert set(stages(*given, "robustness.brief=pd,none")) == set(whole)
     # "bpda" is none of `suites`.
     assert set(brief) < set(whole)
     changed = {label for label in brief if brief[label].key != whole[label].key}

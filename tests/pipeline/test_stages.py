@@ -223,7 +223,7 @@ def test_the_committed_configs_make_a_graph(name, sizes):
             "robustness.l2_threat_models=white_box",
             "Invalid robustness.l2_threat_models: received 'white_box'",
         ),
-        ("robustness.brief=cls", "Invalid robustness.brief: received 'cls'"),
+        ("robustness.brief=clss", "Unknown defence in robustness.brief 'clss'. Did you mean 'cls'"),
         ("robustness.brief_suites=bdpa", "Invalid robustness.brief_suites: received 'bdpa'"),
         ("black_box.substitutes=F", "Invalid black_box.substitutes: received 'F'"),
         ("seeds=1,2", r"Invalid seeds: received \(1, 2\), expected seed \(0\) among them"),
