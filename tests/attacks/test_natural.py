@@ -7,7 +7,7 @@ import tensorflow as tf
 from madvae_tf.attacks import Target, run_attack
 from madvae_tf.attacks.corruptions import CORRUPTIONS, Corruption
 from madvae_tf.attacks.joint import JointAPGD, JointPGD
-from madvae_tf.attacks.objectives import ascent
+from madvae_tf.attacks.objectives import ascent, reconstruction_of
 from madvae_tf.attacks.spatial import RotationTranslation, placed, turn
 from madvae_tf.errors import UserError
 
@@ -117,12 +117,12 @@ def test_the_joint_objective_and_its_gradient_by_hand(images):
     logits = lambda x: tf.reshape(x, (-1, 784)) @ weights  # noqa: E731
     x, y = tf.constant(images), tf.constant(ZEROS, tf.int64)
     plain, slope, _ = ascent(logits, "margin", x, y, y)
-    value, gradient, _ = ascent(logits, "margin", x, y, y, purify, 3.0)
+    value, gradient, _ = ascent(logits, "margin", x, y, y, reconstruction_of(purify), 3.0)
     # ||purify(x) - x|| = ||x|| / 2, whose gradient is x / (2 ||x||).
     size = np.linalg.norm(images.reshape(4, -1), axis=1)
     np.testing.assert_allclose(value - plain, 1.5 * size, rtol=1e-4)
     np.testing.assert_allclose(gradient - slope, 1.5 * images / size[:, None, None, None], atol=1e-5)
-    _, gradient, _ = ascent(logits, "margin", tf.zeros_like(x), y, y, purify, 3.0)
+    _, gradient, _ = ascent(logits, "margin", tf.zeros_like(x), y, y, reconstruction_of(purify), 3.0)
     assert np.isfinite(gradient).all()
 
 
