@@ -91,7 +91,11 @@ def _budgets(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any])
 
 
 def _undefended(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    own = [row for row in _accuracy(found) if (row["defense"], row["attack"]) == ("none", WORST)]
+    own = [
+        row
+        for row in _accuracy(found)
+        if (row["defense"], row["attack"]) == ("none", WORST) and "met" not in row["parameters"]
+    ]
     if not own:
         return _NOT
     highest = max(row["value"] for row in own)

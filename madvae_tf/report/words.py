@@ -52,7 +52,7 @@ def _end_to_end(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         known = (row["table"], row["attack"], row["metric"]) == ("robustness", "worst_case", "accuracy")
         own = row["threat_model"] == "end_to_end" and row["defense"] in VARIANTS
-        if known and own and "over" not in row["parameters"]:
+        if known and own and not {"over", "met"} & set(row["parameters"]):
             budget = (row["parameters"]["norm"], row["parameters"]["epsilon"])
             budgets.setdefault(budget, []).append(row)
     return [
