@@ -28,7 +28,7 @@ _NATURAL_QUERIES, _ONE_PIXEL_QUERIES = 830, 940
 _LEFT = {"robust": 0.9}
 _LEFT_ELSEWHERE = 0.2
 # Of suites whose attacks are others than before.
-_VERSIONS = {"eot": 2, "overpowered": 2}
+_VERSIONS = {"eot": 2, "joint": 2, "overpowered": 2}
 
 
 def surrogates(config: Config) -> list[tuple[str, int]]:

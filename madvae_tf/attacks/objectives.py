@@ -102,11 +102,19 @@ def ascent(
     Returns:
         the objective (batch,), its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
     """
+    # Two of them, so that no sum of gradients has more than two terms: TensorFlow gives a longer one a temporary variable, whose name two calls
+    # at once have in common (AlreadyExistsError).
+    judged, scored = tf.identity(x), tf.identity(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        z = logits(x)
+        tape.watch((judged, scored))
+        z = logits(judged)
         value = OBJECTIVES[loss](z, y, goal)
         if score is not None:
-            value += weight * score(x)
-    gradient = tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    return value, tf.convert_to_tensor(gradient), tf.not_equal(tf.argmax(z, axis=1), y)
+            value += weight * score(scored)
+    zero = tf.UnconnectedGradients.ZERO
+    gradient, more = map(
+        tf.convert_to_tensor, tape.gradient(value, (judged, scored), unconnected_gradients=zero)
+    )
+    if score is not None:
+        gradient += more
+    return value, gradient, tf.not_equal(tf.argmax(z, axis=1), y)

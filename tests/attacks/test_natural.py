@@ -126,6 +126,24 @@ def test_the_joint_objective_and_its_gradient_by_hand(images):
     assert np.isfinite(gradient).all()
 
 
+def test_no_sum_of_gradients_has_more_than_two_terms(images):
+    """TensorFlow gives a longer one a temporary variable, which two calls at once trip over."""
+    weights = tf.ones((784, 10))
+
+    @tf.function
+    def step(x):
+        score = reconstruction_of(purify)
+        y = tf.constant(ZEROS, tf.int64)
+        return ascent(lambda x: tf.reshape(purify(x), (-1, 784)) @ weights, "margin", x, y, y, score, 3.0)
+
+    sums = [
+        operation
+        for operation in step.get_concrete_function(tf.constant(images)).graph.get_operations()
+        if operation.type == "AddN"
+    ]
+    assert sums and all(len(operation.inputs) <= 2 for operation in sums)
+
+
 @pytest.mark.parametrize("kind", [JointPGD, JointAPGD])
 def test_the_joint_loss_pulls_the_distance_its_way(kind, images):
     """On a flat classifier only the distance is left to climb: up with a positive weight, down with a negative one."""
