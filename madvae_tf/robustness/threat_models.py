@@ -84,8 +84,8 @@ def straight_through(system: Target, classifier: Logits) -> Target:
 def latent_matching(system: Target, prototypes: tf.Tensor) -> Target:
     """The system with the latent code's own classes: logits -||encode(x) - prototype_j||^2.
 
-    An attack on these moves the code from its class's prototype to another one's, and needs nothing of what comes after the code. Give
-    it `early=False`: success is the system's word.
+    An attack on these moves the code from its class's prototype to another one's, and needs nothing of what comes after the code. `evaluate` lets it go on
+    after its first success: success is the system's word.
 
     Args:
         prototypes: float32 (10, latent), such as the mean codes of each class.

@@ -258,16 +258,8 @@ def _suite(settings: dict[str, Any]) -> Any:
         return auto_attack(**ball, **numbers)
     if settings["suite"] == "overpowered":
         return overpowered(settings["epsilon"], settings["iterations"], settings["restarts"])
-    gradient = _GRADIENTS[settings["suite"]]
-    # An image that is to fool something other than what it is made on goes on to the largest loss.
-    early = settings["threat_model"] == "end_to_end" and gradient not in ("expectation", "latent")
-    return gradient_suite(
-        **ball,
-        iterations=settings["iterations"],
-        restarts=settings["restarts"],
-        early=early,
-        gradient=gradient,
-    )
+    numbers = {name: settings[name] for name in ("iterations", "restarts")}
+    return gradient_suite(**ball, **numbers, gradient=_GRADIENTS[settings["suite"]])
 
 
 def _ball(settings: dict[str, Any]) -> dict[str, Any]:

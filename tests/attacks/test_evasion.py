@@ -29,18 +29,18 @@ TARGET = Target(logits, score=score)
 ATTACK = Evasion(epsilon=0.2, iterations=100, weight=3.0)
 
 
-def lower_than_plain(attack):
+def made_by(attack):
     return run_attack(attack, TARGET, X, Y, (0, 0), batch_size=3).x_adv
 
 
 def test_what_fools_has_the_lowest_score_that_the_budget_allows():
     """Both halves can be moved to the same grey below 0.5: it fools at a score of 0."""
-    x_adv = lower_than_plain(ATTACK)
+    x_adv = made_by(ATTACK)
     assert np.abs(x_adv - X).max() <= 0.2 + 1e-6
     assert (logits(x_adv).numpy().argmax(1) == 1).all()
     found = score(x_adv).numpy()
     # A weight that counts for nothing leaves what a random start left.
-    weak = score(lower_than_plain(dataclasses.replace(ATTACK, weight=1e-6))).numpy()
+    weak = score(made_by(dataclasses.replace(ATTACK, weight=1e-6))).numpy()
     assert (found < 0.01).all() and (weak > 3 * found).all()
 
 
