@@ -21,7 +21,7 @@ def material(config: Any, workdir: Path, images: int) -> tuple[Any, dict[str, An
     """The classifier, the purifiers by variant, and validation images evenly spaced with their labels."""
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import load_splits, to_float
-    from pipeline.runner import plan, with_inputs
+    from pipeline.planning import plan, with_inputs
     from pipeline.stages import build_stages
     from pipeline.steps.common import load_classifier, load_model
 

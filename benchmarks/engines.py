@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from pipeline import artifacts, engines
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.data import generate_adversarial_set
 
 

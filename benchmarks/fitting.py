@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
     from madvae_tf.attacks.descent import RestartedPGD
     from madvae_tf.data.prepare import load_splits, to_float
     from madvae_tf.robustness import Suite, Trial, evaluate
-    from pipeline.runner import plan, with_inputs
+    from pipeline.planning import plan, with_inputs
     from pipeline.stages import build_stages
     from pipeline.steps.common import load_classifier, load_model
 

@@ -40,7 +40,7 @@ def write(path: str, workdir: str) -> None:
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import load_splits
     from madvae_tf.overrides import load_config
-    from pipeline.runner import plan
+    from pipeline.planning import plan
     from pipeline.stages import build_stages
     from pipeline.steps.common import load_classifier
 

@@ -11,7 +11,7 @@ from typing import Any
 from madvae_tf.config import Config
 from madvae_tf.errors import UserError
 from pipeline import artifacts, steps
-from pipeline.runner import Stage
+from pipeline.planning import Stage
 
 # These train the classifier itself, or a new one of its architecture, which is Table 6's only.
 _NEED_TABLE6 = ("adversarial_fgsm", "adversarial_pgd", "defense_vae_e2e")

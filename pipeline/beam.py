@@ -16,7 +16,7 @@ from typing import Any
 from madvae_tf.errors import UserError
 from pipeline import artifacts
 from pipeline.engines import Beam
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.store import Store
 
 try:

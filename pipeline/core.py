@@ -6,7 +6,7 @@ from typing import Any
 from madvae_tf.config import Config, plain
 from madvae_tf.precision import resolve_precision
 from pipeline import steps
-from pipeline.runner import Stage
+from pipeline.planning import Stage
 
 
 def own_fields(section: Any, *names: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.helpers import Helper
-from pipeline.runner import PlanStep
+from pipeline.planning import PlanStep
 
 
 def chains(steps: Sequence[PlanStep]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from madvae_tf.data.sources import DATASETS
 from madvae_tf.errors import UserError
 from pipeline import artifacts, steps
 from pipeline.core import own_fields
-from pipeline.runner import Stage
+from pipeline.planning import Stage
 
 OWN = "own"
 

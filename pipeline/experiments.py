@@ -12,7 +12,7 @@ from madvae_tf.precision import resolve_precision
 from pipeline import costs, steps
 from pipeline.core import Core, own_fields, train_stage
 from pipeline.defenses import BASELINES, REFERENCE_SETTINGS, Recipe, reference_parameters
-from pipeline.runner import Stage
+from pipeline.planning import Stage
 
 # The fully connected substitutes of Table 7.
 _FULLY_CONNECTED = ("D", "E")

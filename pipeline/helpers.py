@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from madvae_tf.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.runner import Stage
+    from pipeline.planning import Stage
 
 _LENGTH = struct.Struct("<Q")
 _ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,7 @@ from madvae_tf.variants import VARIANTS
 from pipeline import costs, steps
 from pipeline.core import Core
 from pipeline.defenses import BASELINES
-from pipeline.runner import Stage
+from pipeline.planning import Stage
 
 # Systems whose logits are the classifier's of what their purifier makes: what BPDA needs; and those with a latent distribution: the others.
 _SAMPLED = ("vanilla", "cls", "pd", "combined", "robust", "identity", "defense_vae", "mixture")

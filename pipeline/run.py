@@ -14,7 +14,8 @@ from madvae_tf.config import Config
 from madvae_tf.errors import UserError, as_one_line, unknown_name
 from madvae_tf.overrides import load_config, override
 from pipeline import engines
-from pipeline.runner import Stage, plan, plan_lines, run_stages, with_inputs
+from pipeline.planning import Stage, plan, plan_lines, with_inputs
+from pipeline.runner import run_stages
 from pipeline.stages import STAGES, build_stages
 from pipeline.watch import last_words
 

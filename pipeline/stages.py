@@ -19,7 +19,7 @@ from pipeline.adopted import adopted_purifier, adopted_stage
 from pipeline.core import Core, own_fields, train_stage, version_in
 from pipeline.datasets import available, data_stage, dataset_name
 from pipeline.defenses import purifier_parameters, robust_parameters, variant_parameters
-from pipeline.runner import Stage
+from pipeline.planning import Stage
 from pipeline.settings import SetSetting, test_settings, train_settings, validation_settings
 
 STAGES = (

@@ -216,7 +216,7 @@ PLANTED = {
     "relative": ("madvae_tf/models/vae.py", "from ..attacks import base"),
     "relative from a package": ("madvae_tf/models/__init__.py", "from .. import losses"),
     "inside a function": ("madvae_tf/attacks/base.py", "def run():\n    from madvae_tf.models import vae"),
-    "library to pipeline": ("madvae_tf/evaluate.py", "from pipeline.runner import Stage"),
+    "library to pipeline": ("madvae_tf/evaluate.py", "from pipeline.planning import Stage"),
     "foundation to a room": ("madvae_tf/errors.py", "from madvae_tf.config import Config"),
     "config to the library": ("configs/quick.py", "from madvae_tf.models import vae"),
     "report to TensorFlow": ("madvae_tf/report/tables.py", "def draw():\n    import tensorflow as tf"),

@@ -9,7 +9,7 @@ from absl import logging
 from madvae_tf.errors import UserError
 from madvae_tf.interrupts import raise_if_received
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import ADOPTED, SAVED_MODEL, load_model, splits_of, start_anew
 from pipeline.steps.training import classifier_metrics, material_of
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import load_classifier, load_model, start_anew
 
 PICTURES = ("test", "adversarial", "output", "latent")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 
 # Of an artifact that holds data of the user's own.
 ARRAYS = "arrays"

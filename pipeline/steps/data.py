@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts, engines
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import ARRAYS, attack_target, splits_of, start_anew
 
 

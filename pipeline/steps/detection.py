@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import load_classifier, splits_of, start_anew
 from pipeline.steps.robustness import drawn, load_system, prototypes
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import defended, load_classifier, load_model, read_json, splits_of, start_anew
 
 # Images of each test set whose latent codes TensorBoard's projector shows.

@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
 
 _DRAW = zlib.crc32(b"robustness")

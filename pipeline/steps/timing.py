@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import load_classifier, splits_of, start_anew
 
 # A defence is timed in at most so many rounds, and in no further one once it has taken so many seconds.

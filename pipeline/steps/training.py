@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import load_classifier, paired_sets, splits_of
 
 _LOG_STEPS = 20

@@ -1,7 +1,7 @@
 """The stage that searches for the weights of the combined loss, on validation images."""
 
 from pipeline import artifacts
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.common import load_classifier, load_model, paired_sets, splits_of
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runner import Context, Stage
+from pipeline.planning import Context, Stage
 
 
 class Toy:

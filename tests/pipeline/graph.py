@@ -2,7 +2,7 @@
 
 from madvae_tf.config import Config
 from madvae_tf.overrides import load_config, override
-from pipeline.runner import with_inputs
+from pipeline.planning import with_inputs
 from pipeline.stages import STAGES, build_stages
 
 

@@ -14,7 +14,7 @@ from madvae_tf.errors import UserError
 from madvae_tf.export import export_classifier, export_purifier
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.overrides import override
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.stages import STAGES, build_stages
 from pipeline.steps import common
 from pipeline.steps.adopt import adopt_classifier

@@ -14,7 +14,7 @@ import pytest
 
 from madvae_tf.errors import UserError
 from pipeline import engines
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps.data import generate_adversarial_set, set_work
 
 pytest.importorskip("apache_beam")

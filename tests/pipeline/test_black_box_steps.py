@@ -12,7 +12,7 @@ from madvae_tf.data.generate import draw_rows
 from madvae_tf.data.prepare import Split, to_float
 from madvae_tf.evaluate import wilson_interval
 from madvae_tf.report.schema import FIELDS
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps import black_box
 
 SEED, EPSILON = 9, 0.05

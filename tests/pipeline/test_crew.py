@@ -16,7 +16,8 @@ from madvae_tf.errors import UserError
 from madvae_tf.overrides import load_config
 from pipeline.crew import chains
 from pipeline.disk import lock_workdir
-from pipeline.runner import PlanStep, Stage, run_stages
+from pipeline.planning import PlanStep, Stage
+from pipeline.runner import run_stages
 from pipeline.stages import build_stages
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +121,8 @@ def test_a_failure_comes_back_and_what_was_done_stays(name, kind, words, work, t
 def test_killed_the_run_takes_its_helpers_along_and_frees_the_workdir(work, tmp_path):
     code = (
         "import functions_of_crew_test as work\n"
-        "from pipeline.runner import Stage, run_stages\n"
+        "from pipeline.planning import Stage\n"
+        "from pipeline.runner import run_stages\n"
         "stages = [Stage('sleep', str(k), 1, {}, {}, work.sleep) for k in (1, 2)]\n"
         f"run_stages(stages, {str(tmp_path / 'w')!r}, jobs=2)\n"
     )

@@ -7,7 +7,8 @@ import pytest
 
 from madvae_tf.errors import UserError
 from pipeline import artifacts
-from pipeline.runner import plan, run_stages
+from pipeline.planning import plan
+from pipeline.runner import run_stages
 
 
 def flip(folder):

@@ -13,7 +13,7 @@ from madvae_tf.data.generate import SetWork, generate_set
 from madvae_tf.data.prepare import Split
 from madvae_tf.errors import UserError
 from pipeline import engines
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps import data as step
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,8 @@ import os, signal, sys, time
 from pathlib import Path
 from madvae_tf.errors import as_one_line
 from madvae_tf.progress import progress_bar
-from pipeline.runner import Stage, run_stages
+from pipeline.planning import Stage
+from pipeline.runner import run_stages
 from pipeline.watch import last_words
 
 # A shell that starts this in the background has it ignore Ctrl-C.

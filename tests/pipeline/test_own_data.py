@@ -9,7 +9,8 @@ import pytest
 from madvae_tf.config import Config
 from madvae_tf.errors import UserError
 from madvae_tf.overrides import load_config, override
-from pipeline.runner import run_stages, with_inputs
+from pipeline.planning import with_inputs
+from pipeline.runner import run_stages
 from pipeline.stages import STAGES, build_stages
 from tests.pipeline.shapes import shapes, write_tree
 

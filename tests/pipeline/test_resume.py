@@ -12,7 +12,8 @@ import pytest
 from madvae_tf.errors import UserError
 from pipeline import artifacts
 from pipeline.disk import lock_workdir
-from pipeline.runner import Stage, run_stages
+from pipeline.planning import Stage
+from pipeline.runner import run_stages
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, os, sys, time
 from pathlib import Path
-from pipeline.runner import Stage, run_stages
+from pipeline.planning import Stage
+from pipeline.runner import run_stages
 
 def shards(context):
     for index in range(context.config["shards"]):

@@ -12,7 +12,7 @@ from madvae_tf.defenses import Defended
 from madvae_tf.defenses.base import purified
 from madvae_tf.errors import UserError
 from madvae_tf.report import validate_rows
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps import robustness
 
 # Class 0 above a mean of 0.5: an image falls to an L-infinity budget above its distance from that, 0.078, 0.18, ...

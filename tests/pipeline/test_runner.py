@@ -7,7 +7,8 @@ import pytest
 
 from madvae_tf.errors import UserError
 from pipeline import artifacts
-from pipeline.runner import Stage, plan, plan_lines, run_stages, with_inputs
+from pipeline.planning import Stage, plan, plan_lines, with_inputs
+from pipeline.runner import run_stages
 
 
 def keys(stages):

@@ -8,7 +8,7 @@ import pytest
 
 from madvae_tf.config import Config, VaeConfig, to_dict
 from madvae_tf.overrides import load_config
-from pipeline.runner import Context
+from pipeline.planning import Context
 from pipeline.steps import tune as step
 
 VAE = VaeConfig(warmup_epochs=3, max_shift=2, latent_scale="linear", reduction="mean", checkpoint_steps=7)
