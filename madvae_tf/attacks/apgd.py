@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
-from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Score, ascent, goal_class
+from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent, goal_class
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import lookup
 from madvae_tf.images import NUM_CLASSES
@@ -71,7 +71,7 @@ def _ascend(
     epsilon: tf.Tensor,
     windows: tf.Tensor,
     early: tf.Tensor,
-    score: Score | None,
+    scored: Scored | None,
     weight: tf.Tensor,
 ) -> tf.Tensor:
     """One run. `windows` int32 (iterations + 1,): at a checkpoint the steps since the last one, else 0."""
@@ -82,7 +82,7 @@ def _ascend(
         momentum = tf.where(index > 1, _MOMENTUM, 1.0)
         moved = old.image + momentum * (along - old.image) + (1 - momentum) * (old.image - old.before)
         image = project(moved, x, epsilon, norm)
-        value, gradient, fooled = ascent(logits, loss, image, y, goal, score, weight)
+        value, gradient, fooled = ascent(logits, loss, image, y, goal, scored, weight)
 
         rises = old.rises + tf.cast(value > old.value, tf.int32)
         better = value > old.highest
@@ -118,7 +118,7 @@ def _ascend(
             ),
         )
 
-    value, gradient, fooled = ascent(logits, loss, start, y, goal, score, weight)
+    value, gradient, fooled = ascent(logits, loss, start, y, goal, scored, weight)
     size = tf.fill(tf.shape(value), 2 * epsilon)
     state = _State(
         index=tf.constant(0),
@@ -176,7 +176,7 @@ class APGD(RepeatedAttack):
         return None, 0.0
 
     def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
-        score, weight = self.joint(target)
+        scored, weight = self.joint(target)
         goal = y
         if self.loss in TARGETED:
             goal = goals(target.logits, x, y, tf.constant(number % self.targets))
@@ -193,6 +193,6 @@ class APGD(RepeatedAttack):
             tf.constant(self.epsilon),
             tf.constant([windows.get(index, 0) for index in range(self.iterations + 1)]),
             tf.constant(self.early),
-            score,
+            scored,
             tf.constant(weight),
         )

@@ -33,6 +33,7 @@ class Target:
     Attributes:
         logits: differentiable, (batch, 28, 28, 1) float32 in [0, 1] -> (batch, 10) float32.
         purify: the defence's purifier, images -> images, where there is one.
+        classify: what makes `logits` of what `purify` makes, where they are made that way: attacks that need both purify once.
         encode: the purifier's encoder, images -> latents, where there is one.
         decode: the purifier's decoder, latents -> images, where there is one.
         sample: images, int32 seeds (batch, 2) -> latents drawn for them, where the defence can.
@@ -41,6 +42,7 @@ class Target:
 
     logits: Callable[[tf.Tensor], tf.Tensor]
     purify: Callable[[tf.Tensor], tf.Tensor] | None = None
+    classify: Callable[[tf.Tensor], tf.Tensor] | None = None
     encode: Callable[..., Any] | None = None
     decode: Callable[..., Any] | None = None
     sample: Callable[..., Any] | None = None

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
-from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Score, ascent
+from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import UserError, lookup
 from madvae_tf.parameters import parameter
@@ -32,7 +32,7 @@ def _descend(
     step_size: tf.Tensor,
     iterations: tf.Tensor,
     early: tf.Tensor,
-    score: Score | None,
+    scored: Scored | None,
     weight: tf.Tensor,
 ) -> tf.Tensor:
     """The first fooling iterate, or of all iterates the one of the largest objective, fooling ones before others."""
@@ -40,7 +40,7 @@ def _descend(
     def look(
         image: tf.Tensor, result: tf.Tensor, highest: tf.Tensor, done: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        value, gradient, fooled = ascent(logits, loss, image, y, y, score, weight)
+        value, gradient, fooled = ascent(logits, loss, image, y, y, scored, weight)
         better = tf.where(
             done, fooled & tf.logical_not(early) & (value > highest), fooled | (value > highest)
         )
@@ -106,7 +106,7 @@ class RestartedPGD(RepeatedAttack):
         return None, 0.0
 
     def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
-        score, weight = self.joint(target)
+        scored, weight = self.joint(target)
         start = x
         if self.random_start:
             start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed))
@@ -121,6 +121,6 @@ class RestartedPGD(RepeatedAttack):
             tf.constant(self.step_size),
             tf.constant(self.iterations),
             tf.constant(self.early),
-            score,
+            scored,
             tf.constant(weight),
         )

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Target
-from madvae_tf.attacks.objectives import Joint
+from madvae_tf.attacks.objectives import Joint, beside
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
 
@@ -34,4 +34,4 @@ class Evasion(APGD):
         """The score and the weight, negative; raises `UserError` without a score."""
         if target.score is None:
             raise UserError("Invalid target of evasion: received one without score, expected one with it.")
-        return target.score, -self.weight
+        return beside(target.logits, target.score), -self.weight

@@ -12,7 +12,7 @@ from typing import ClassVar
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Target
 from madvae_tf.attacks.descent import RestartedPGD
-from madvae_tf.attacks.objectives import Joint, reconstruction_of
+from madvae_tf.attacks.objectives import Joint, with_reconstruction
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
 
@@ -20,7 +20,7 @@ from madvae_tf.parameters import parameter
 def _joint(target: Target, weight: float) -> Joint:
     if target.purify is None:
         raise UserError("Invalid target of a joint loss: received one without purify, expected one with it.")
-    return reconstruction_of(target.purify), weight
+    return with_reconstruction(target.logits, target.purify, target.classify), weight
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,9 +22,11 @@ import tensorflow as tf
 
 _TINY = 1e-12
 _CAP = 0.1
-Score = Callable[[tf.Tensor], tf.Tensor]
-# A score and its weight in the objective; without a score there is none.
-Joint = tuple[Score | None, float]
+Function = Callable[[tf.Tensor], tf.Tensor]
+# Images -> logits, and a score (batch,).
+Scored = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+# What gives logits and a score, and the score's weight in the objective; None: the target's logits are all.
+Joint = tuple[Scored | None, float]
 
 
 def _at(z: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -74,47 +76,62 @@ def goal_class(z: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
     return tf.cast(ranked[:, rank], tf.int64)
 
 
-def reconstruction(purify: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    """||purify(x) - x||_2 of each image, (batch,); its gradient is finite where it is 0."""
-    return tf.sqrt(tf.reduce_sum(tf.square(purify(x) - x), axis=[1, 2, 3]) + _TINY)
+def _distance(purified: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """||purified - x||_2 of each image, (batch,); its gradient is finite where it is 0."""
+    return tf.sqrt(tf.reduce_sum(tf.square(purified - x), axis=[1, 2, 3]) + _TINY)
+
+
+# No sum of gradients below has more than two terms, hence the identities: TensorFlow gives a longer one a temporary variable, whose name two
+# calls at once have in common (AlreadyExistsError). Compiled attacks are cached by what these functions return, hence the caches.
 
 
 @functools.lru_cache(maxsize=32)
-def reconstruction_of(purify: Callable[[tf.Tensor], tf.Tensor]) -> Score:
-    """`reconstruction` as a score; the same one for the same purifier, since compiled attacks are cached by it."""
-    return functools.partial(reconstruction, purify)
+def beside(logits: Function, score: Function) -> Scored:
+    """Logits and a score, each of the images on its own."""
+    return lambda x: (logits(tf.identity(x)), score(tf.identity(x)))
+
+
+@functools.lru_cache(maxsize=32)
+def with_reconstruction(logits: Function, purify: Function, classify: Function | None = None) -> Scored:
+    """Logits and the score ||purify(x) - x||_2.
+
+    Args:
+        classify: where logits(x) = classify(purify(x)): it purifies once then.
+    """
+    if classify is None:
+        return beside(logits, lambda x: _distance(purify(tf.identity(x)), x))
+
+    def look(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        purified = purify(tf.identity(x))
+        return classify(purified), _distance(purified, x)
+
+    return look
 
 
 def ascent(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     loss: str,
     x: tf.Tensor,
     y: tf.Tensor,
     goal: tf.Tensor,
-    score: Score | None = None,
+    scored: Scored | None = None,
     weight: tf.Tensor | float = 0.0,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One look at the target.
 
     Args:
-        score, weight: what is added to the loss; without `score` the objective is `loss` alone.
+        scored, weight: asked in the place of `logits`, and weight times the score is added to the loss; None: the objective is `loss` alone.
 
     Returns:
         the objective (batch,), its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
     """
-    # Two of them, so that no sum of gradients has more than two terms: TensorFlow gives a longer one a temporary variable, whose name two calls
-    # at once have in common (AlreadyExistsError).
-    judged, scored = tf.identity(x), tf.identity(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch((judged, scored))
-        z = logits(judged)
-        value = OBJECTIVES[loss](z, y, goal)
-        if score is not None:
-            value += weight * score(scored)
-    zero = tf.UnconnectedGradients.ZERO
-    gradient, more = map(
-        tf.convert_to_tensor, tape.gradient(value, (judged, scored), unconnected_gradients=zero)
-    )
-    if score is not None:
-        gradient += more
-    return value, gradient, tf.not_equal(tf.argmax(z, axis=1), y)
+        tape.watch(x)
+        if scored is None:
+            z = logits(x)
+            value = OBJECTIVES[loss](z, y, goal)
+        else:
+            z, score = scored(x)
+            value = OBJECTIVES[loss](z, y, goal) + weight * score
+    gradient = tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return value, tf.convert_to_tensor(gradient), tf.not_equal(tf.argmax(z, axis=1), y)

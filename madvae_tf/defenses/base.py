@@ -53,6 +53,7 @@ class Defended:
     Attributes:
         logits: images -> float32 (batch, 10), of the whole system.
         purify: images -> images, where the defence changes the image.
+        classify: purified images -> `logits`, where they are made of nothing else.
         encode: images -> float32 (batch, latent), where it has a latent code.
         decode: latents -> images, where it has one.
         sample: images, int32 seeds (batch, 2) -> latents drawn from the code of each image, where it has a distribution.
@@ -62,6 +63,7 @@ class Defended:
 
     logits: Callable[[tf.Tensor], tf.Tensor]
     purify: Callable[[tf.Tensor], tf.Tensor] | None = None
+    classify: Callable[[tf.Tensor], tf.Tensor] | None = None
     encode: Callable[[tf.Tensor], tf.Tensor] | None = None
     decode: Callable[[tf.Tensor], tf.Tensor] | None = None
     sample: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
@@ -73,7 +75,9 @@ def purified(
     classifier: Callable[[tf.Tensor], tf.Tensor], purify: Callable[[tf.Tensor], tf.Tensor], **more
 ) -> Defended:
     """The usual defence: `classifier` on the output of `purify`; `more` are further fields of `Defended`."""
-    return Defended(logits=lambda images: classifier(purify(images)), purify=purify, **more)
+    return Defended(
+        logits=lambda images: classifier(purify(images)), purify=purify, classify=classifier, **more
+    )
 
 
 @dataclasses.dataclass(frozen=True)

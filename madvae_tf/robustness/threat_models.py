@@ -77,7 +77,9 @@ def straight_through(system: Target, classifier: Logits) -> Target:
     if purify is None:
         raise UserError("Invalid system for BPDA: received one without purify, expected one with it.")
     return dataclasses.replace(
-        system, logits=lambda images: classifier(with_identity_gradient(images, purify(images)))
+        system,
+        logits=lambda images: classifier(with_identity_gradient(images, purify(images))),
+        classify=None,
     )
 
 
@@ -102,7 +104,7 @@ def latent_matching(system: Target, prototypes: tf.Tensor) -> Target:
     def logits(images: tf.Tensor) -> tf.Tensor:
         return -tf.reduce_sum(tf.square(encode(images)[:, None] - prototypes[None]), axis=2)
 
-    return dataclasses.replace(system, logits=logits)
+    return dataclasses.replace(system, logits=logits, classify=None)
 
 
 def expectation(system: Target, classifier: Logits, draws: int, seed: Seed = (0, 0)) -> Target:
@@ -127,4 +129,4 @@ def expectation(system: Target, classifier: Logits, draws: int, seed: Seed = (0,
         every = classifier(decode(sample(tf.tile(images, (draws, 1, 1, 1)), seeds)))
         return tf.reduce_mean(tf.reshape(every, (draws, tf.shape(images)[0], every.shape[-1])), axis=0)
 
-    return dataclasses.replace(system, logits=logits)
+    return dataclasses.replace(system, logits=logits, classify=None)

@@ -10,6 +10,8 @@ from pipeline.planning import Context
 from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
 
 _DRAW = zlib.crc32(b"robustness")
+# What an attack sees of a defence.
+_SEEN = ("logits", "purify", "classify", "encode", "decode", "sample")
 # Suites of the same attacks by what they climb.
 _GRADIENTS = {
     "gradient": "exact",
@@ -44,7 +46,7 @@ def attack_system(context: Context) -> None:
         others["identity"] = straight_through(system, frozen)
         _check_composition(system, others["identity"], images[: settings["batch_size"]])
     if settings["suite"] == "bpda_squash":
-        others["straight"] = dataclasses.replace(system, logits=whole.straight)
+        others["straight"] = dataclasses.replace(system, logits=whole.straight, classify=None)
     if settings["suite"] == "latent":
         others["latent"] = latent_matching(system, prototypes(context, system))
     if settings["suite"] == "eot":
@@ -214,7 +216,7 @@ def _surrogate(context: Context, classifier: Any) -> Any:
 def _target(system: Any) -> Any:
     from madvae_tf.attacks import Target
 
-    return Target(system.logits, system.purify, system.encode, system.decode, system.sample)
+    return Target(**{name: getattr(system, name) for name in _SEEN})
 
 
 def prototypes(context: Context, system: Any) -> Any:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from madvae_tf.attacks import Target, run_attack
 from madvae_tf.attacks.corruptions import CORRUPTIONS, Corruption
 from madvae_tf.attacks.joint import JointAPGD, JointPGD
-from madvae_tf.attacks.objectives import ascent, reconstruction_of
+from madvae_tf.attacks.objectives import ascent, with_reconstruction
 from madvae_tf.attacks.spatial import RotationTranslation, placed, turn
 from madvae_tf.errors import UserError
 
@@ -112,29 +112,50 @@ def purify(x):
     return 0.5 * x
 
 
-def test_the_joint_objective_and_its_gradient_by_hand(images):
-    weights = tf.constant(np.random.default_rng(1).normal(size=(784, 10)), tf.float32)
-    logits = lambda x: tf.reshape(x, (-1, 784)) @ weights  # noqa: E731
+WEIGHTS = tf.constant(np.random.default_rng(1).normal(size=(784, 10)), tf.float32)
+
+
+def classify(purified):
+    return tf.reshape(purified, (-1, 784)) @ WEIGHTS
+
+
+def system(x):
+    return classify(purify(x))
+
+
+# Where the logits are known to be made of the purified image, it is made once.
+JOINT = pytest.mark.parametrize("last", [None, classify], ids=["apart", "shared"])
+
+
+@JOINT
+def test_the_joint_objective_and_its_gradient_by_hand(images, last):
     x, y = tf.constant(images), tf.constant(ZEROS, tf.int64)
-    plain, slope, _ = ascent(logits, "margin", x, y, y)
-    value, gradient, _ = ascent(logits, "margin", x, y, y, reconstruction_of(purify), 3.0)
+    scored = with_reconstruction(system, purify, last)
+    plain, slope, wrong = ascent(system, "margin", x, y, y)
+    value, gradient, fooled = ascent(system, "margin", x, y, y, scored, 3.0)
     # ||purify(x) - x|| = ||x|| / 2, whose gradient is x / (2 ||x||).
     size = np.linalg.norm(images.reshape(4, -1), axis=1)
     np.testing.assert_allclose(value - plain, 1.5 * size, rtol=1e-4)
     np.testing.assert_allclose(gradient - slope, 1.5 * images / size[:, None, None, None], atol=1e-5)
-    _, gradient, _ = ascent(logits, "margin", tf.zeros_like(x), y, y, reconstruction_of(purify), 3.0)
+    np.testing.assert_array_equal(fooled, wrong)
+    _, gradient, _ = ascent(system, "margin", tf.zeros_like(x), y, y, scored, 3.0)
     assert np.isfinite(gradient).all()
 
 
-def test_no_sum_of_gradients_has_more_than_two_terms(images):
+@pytest.mark.parametrize(("last", "times"), [(None, 2), (classify, 1)], ids=["apart", "shared"])
+def test_no_sum_of_gradients_has_more_than_two_terms(images, last, times):
     """TensorFlow gives a longer one a temporary variable, which two calls at once trip over."""
-    weights = tf.ones((784, 10))
+    called = []
+
+    def counted(x):
+        called.append(x)
+        return purify(x)
 
     @tf.function
     def step(x):
-        score = reconstruction_of(purify)
         y = tf.constant(ZEROS, tf.int64)
-        return ascent(lambda x: tf.reshape(purify(x), (-1, 784)) @ weights, "margin", x, y, y, score, 3.0)
+        scored = with_reconstruction(lambda x: classify(counted(x)), counted, last)
+        return ascent(system, "margin", x, y, y, scored, 3.0)
 
     sums = [
         operation
@@ -142,6 +163,7 @@ def test_no_sum_of_gradients_has_more_than_two_terms(images):
         if operation.type == "AddN"
     ]
     assert sums and all(len(operation.inputs) <= 2 for operation in sums)
+    assert len(called) == times
 
 
 @pytest.mark.parametrize("kind", [JointPGD, JointAPGD])
