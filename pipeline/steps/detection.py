@@ -34,7 +34,8 @@ def measure_detection(context: Context) -> None:
     judges = {"oblivious": undefended, "end_to_end": tf.function(system.logits)}
     rows: list[dict[str, Any]] = []
     curves: dict[str, Any] = {}
-    sources = [*_oblivious(context, tuple(functions)), *_adaptive(context, system, functions)]
+    adaptive = _adaptive(context, system, judges["end_to_end"], functions)
+    sources = [*_oblivious(context, tuple(functions)), *adaptive]
     for attack, threat_model, parameters, watched, clean, x_adv, y in sources:
         predicted = batched(judges[threat_model], x_adv, size).argmax(axis=1)
         own = {name: functions[name] for name in watched}
@@ -69,16 +70,15 @@ def _oblivious(context: Context, names: tuple[str, ...]) -> list[tuple[Any, ...]
     return found
 
 
-def _adaptive(context: Context, system: Any, functions: Any) -> list[tuple[Any, ...]]:
+def _adaptive(context: Context, system: Any, logits: Any, functions: Any) -> list[tuple[Any, ...]]:
     """The same of attacks on the whole system: one that does not know of the detectors, and one that evades each of them.
 
     An evasion has a weight, and no weight is the best for every image: of all of them, and of the attack that does not know, an image keeps
-    what fools with the lowest score. What that attack does not fool is not tried again: it stays what it made of it.
+    what fools with the lowest score. `logits` are the system's, compiled. What that attack does not fool is not tried again: it stays what it made of it.
     """
     import dataclasses
 
     import numpy as np
-    import tensorflow as tf
 
     from madvae_tf.attacks.apgd import APGD
     from madvae_tf.attacks.evasion import Evasion
@@ -90,7 +90,6 @@ def _adaptive(context: Context, system: Any, functions: Any) -> list[tuple[Any, 
     own = {name: settings[name] for name in ("norm", "epsilon", "iterations")}
     plain = APGD(**own)
     x_adv = _attacked(context, "apgd_ce_restarts", plain, system, images, labels)
-    logits = tf.function(system.logits)
     fooled = np.flatnonzero(batched(logits, x_adv, size).argmax(axis=1) != labels)
     found = [("apgd_ce_restarts", "end_to_end", plain.parameters, tuple(functions), images, x_adv, labels)]
     for name, function in functions.items() if len(fooled) else ():
@@ -106,7 +105,8 @@ def _adaptive(context: Context, system: Any, functions: Any) -> list[tuple[Any, 
             wrong = batched(logits, made, size).argmax(axis=1) != labels[fooled]
             better = wrong & (scores < lowest[fooled])
             best[fooled[better]], lowest[fooled[better]] = made[better], scores[better]
-        parameters = {**own, "loss": "margin_capped", "weights": list(weights)}
+        named = {**Evasion(**own).parameters, "weights": list(weights)}
+        parameters = {key: value for key, value in named.items() if key != "weight"}
         found.append(("evasion", "end_to_end", parameters, (name,), images, best, labels))
     return found
 
