@@ -76,7 +76,7 @@ def goal_class(z: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
     return tf.cast(ranked[:, rank], tf.int64)
 
 
-def _distance(purified: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+def distance(purified: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """||purified - x||_2 of each image, (batch,); its gradient is finite where it is 0."""
     return tf.sqrt(tf.reduce_sum(tf.square(purified - x), axis=[1, 2, 3]) + _TINY)
 
@@ -99,11 +99,11 @@ def with_reconstruction(logits: Function, purify: Function, classify: Function |
         classify: where logits(x) = classify(purify(x)): it purifies once then.
     """
     if classify is None:
-        return beside(logits, lambda x: _distance(purify(tf.identity(x)), x))
+        return beside(logits, lambda x: distance(purify(tf.identity(x)), x))
 
     def look(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         purified = purify(tf.identity(x))
-        return classify(purified), _distance(purified, x)
+        return classify(purified), distance(purified, x)
 
     return look
 

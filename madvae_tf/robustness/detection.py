@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks import Target
-from madvae_tf.attacks.objectives import reconstruction
+from madvae_tf.attacks.objectives import distance
 from madvae_tf.evaluate import Row, batched, rate_row
 
 TABLE = "detection"
@@ -33,7 +33,7 @@ def detectors(system: Target, centers: tf.Tensor | None) -> dict[str, Callable[[
     purify, encode = system.purify, system.encode
     if purify is not None:
         found["l1"] = lambda x: tf.reduce_sum(tf.abs(x - purify(x)), axis=[1, 2, 3])
-        found["l2"] = lambda x: reconstruction(purify, x)
+        found["l2"] = lambda x: distance(purify(x), x)
     if encode is not None and centers is not None:
         found["latent"] = lambda x: tf.sqrt(
             tf.reduce_min(tf.reduce_sum(tf.square(encode(x)[:, None] - centers[None]), axis=2), axis=1)
