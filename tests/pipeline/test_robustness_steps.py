@@ -1,101 +1,19 @@
 """The stages that attack whole systems, on a linear classifier whose robustness is known image by image."""
 
-import json
-
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from madvae_tf.attacks.bpda import with_identity_gradient
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import Defended
 from madvae_tf.defenses.base import purified
 from madvae_tf.errors import UserError
-from madvae_tf.report import validate_rows
-from pipeline.planning import Context
 from pipeline.steps import robustness
-
-# Class 0 above a mean of 0.5: an image falls to an L-infinity budget above its distance from that, 0.078, 0.18, ...
-BYTES = np.array([147, 173, 199, 225], np.uint8)
-SPLIT = Split(np.broadcast_to(BYTES[:, None, None, None], (4, 28, 28, 1)).copy(), np.zeros(4, np.int64))
-
-
-def classifier(images, training=False):
-    gap = 10 * (tf.reduce_mean(images, [1, 2, 3]) - 0.5)
-    return tf.concat(
-        [gap[:, None], -gap[:, None], tf.fill([tf.shape(images)[0], 8], -50.0) + tf.range(8.0)], 1
-    )
-
-
-def shrink(images):
-    return 0.5 * images + 0.3  # the boundary moves from a mean of 0.5 to one of 0.4
-
-
-def encode(images):
-    return tf.reduce_mean(images, [1, 2, 3])[:, None]
-
-
-def decode(z):
-    return tf.tile(tf.clip_by_value(z, 0.0, 1.0)[:, :, None, None], [1, 28, 28, 1])
-
-
-def steps_of(images):
-    return tf.round(images * 255) / 255
-
-
-def straight(images):
-    return classifier(with_identity_gradient(images, steps_of(images)))
-
-
-SYSTEMS = {
-    "none": Defended(classifier),
-    "shrink": purified(classifier, shrink),
-    "steps": purified(classifier, steps_of, straight=straight),
-}
-# A code of one number, the mean; what is decoded is grey.
-SYSTEMS["code"] = purified(
-    classifier,
-    lambda images: decode(encode(images)),
-    encode=lambda images: encode(images),
-    decode=lambda z: decode(z),
-    sample=lambda images, seeds: encode(images) + 0.0 * tf.cast(seeds[:, :1], tf.float32),
-)
-NUMBERS = {"iterations": 10, "targets": 1, "queries": 20, "restarts": 1}
+from tests.pipeline.linear import SPLIT, SYSTEMS, classifier, runner, shrink
 
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Runs a stage function; returns its folder's rows, warnings and folder."""
-    monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT})
-    monkeypatch.setattr(robustness, "load_classifier", lambda folder: classifier)
-    monkeypatch.setattr(
-        robustness,
-        "defended",
-        lambda context, model: SYSTEMS[
-            context.inputs["defense"].name if "defense" in context.inputs else "none"
-        ],
-    )
-
-    def run(function, name, inputs, **config):
-        folder = tmp_path / name
-        (folder / ".scratch").mkdir(parents=True)
-        (folder / "left.over").touch()
-        common = {
-            "dataset": "mnist",
-            "seed": 0,
-            "images": 0,
-            "batch_size": 4,
-            "norm": "linf",
-            "epsilon": 0.15,
-        }
-        config = {**common, **NUMBERS, "parameters": {}, **config}
-        function(Context(folder, folder / ".scratch", {"classifier": tmp_path, **inputs}, config))
-        assert not (folder / "left.over").exists()
-        rows = json.loads((folder / "rows.json").read_text())
-        validate_rows(rows)
-        return rows, json.loads((folder / "warnings.json").read_text()), folder, config
-
-    return run
+    return runner(monkeypatch, tmp_path)
 
 
 def values(rows):
@@ -251,78 +169,6 @@ def test_natural_rows_are_of_each_corruption(run, tmp_path):
     assert found["corruption", "scale", 5]["value"] == 0.0
     assert found["rotation_translation", None, None]["threat_model"] == "end_to_end"
     assert found["corruption", "fog", 5]["threat_model"] == "oblivious"
-
-
-def test_detection_measures_oblivious_and_adaptive_images(run, tmp_path, monkeypatch):
-    """A system that brightens by 0.1: every image is 0.1 x 784 from what is made of it, and so is any other that is not clipped."""
-    from madvae_tf.data.adversarial_sets import AdversarialSet
-    from pipeline.steps import detection
-
-    grey = np.linspace(200, 20, 10).astype(np.uint8)
-    validation = Split(np.broadcast_to(grey[:, None, None, None], (10, 28, 28, 1)).copy(), np.arange(10))
-    for module in (robustness, detection):
-        monkeypatch.setattr(module, "splits_of", lambda context: {"test": SPLIT, "validation": validation})
-    monkeypatch.setattr(detection, "load_classifier", lambda folder: classifier)
-    index = np.arange(4)
-    made = (SPLIT.images / 255).astype(np.float32) + np.float32(0.1) * (-1.0) ** np.indices(
-        (1, 28, 28, 1)
-    ).sum(0)
-
-    class Made:
-        metadata = {"parameters": {"epsilon": 0.1}}
-        labels = np.zeros(4, np.int64)
-        __len__ = lambda self: 4  # noqa: E731
-        gather = lambda self, rows: (np.clip(made, 0, 1).astype(np.float32)[rows], index[rows])  # noqa: E731
-
-    monkeypatch.setattr(AdversarialSet, "open", lambda folder: Made())
-    inputs = {"defense": tmp_path / "code", "set:fgsm": tmp_path, "set:none": tmp_path}
-    more = {"iterations": 5, "weights": [1.0], "images": 0}
-    rows, warnings, folder, _ = run(
-        detection.measure_detection, "detection", inputs, defense="vanilla", **more
-    )
-    auc = {
-        (row["attack"], row["threat_model"], row["parameters"]["detector"]): row["value"]
-        for row in rows
-        if row["metric"] == "auc" and row["parameters"]["among"] == "all"
-    }
-    # The system makes an image grey: a grey one is 0 from what is made of it, the chessboard that was laid on it 0.1 a pixel.
-    assert auc["fgsm", "oblivious", "l1"] == auc["fgsm", "oblivious", "l2"] == 1.0
-    assert {key[:2] for key in auc} == {
-        ("fgsm", "oblivious"),
-        ("apgd_ce_restarts", "end_to_end"),
-        ("evasion", "end_to_end"),
-    }
-    assert len(auc) == 3 * 3 and warnings == []
-    with np.load(folder / "roc.npz", allow_pickle=False) as file:
-        np.testing.assert_array_equal(file["fgsm/l1"][:, [0, -1]], [[0, 1], [0, 1]])
-    kept = sorted(path.name for path in (folder / ".scratch" / "adaptive").iterdir())
-    evasions = [f"evasion-{name}@1-00000.npy" for name in ("l1", "l2", "latent")]
-    assert kept == ["apgd_ce_restarts-00000.npy", *evasions]
-
-
-def test_evasion_keeps_what_fools_with_the_lowest_score(tmp_path, monkeypatch):
-    """A detector of dark images. Who does not know of it goes to the budget's end; the brightest image that fools is a hair below 0.5 in the mean."""
-    from pipeline.steps import detection
-
-    monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT})
-    (tmp_path / "scratch").mkdir()
-    config = {"images": 0, "seed": 0, "batch_size": 4, "norm": "linf", "epsilon": 0.15, "iterations": 20}
-    context = Context(tmp_path, tmp_path / "scratch", {}, {**config, "weights": [1e-3, 1.0, 1e4]})
-    dark = tf.function(lambda x: 1 - tf.reduce_mean(x, [1, 2, 3]))
-    system = robustness._target(SYSTEMS["code"])
-    plain, evading = detection._adaptive(context, system, tf.function(system.logits), {"dark": dark})
-    assert (plain[0], plain[3], evading[0], evading[3]) == (
-        "apgd_ce_restarts",
-        ("dark",),
-        "evasion",
-        ("dark",),
-    )
-    for _, _, _, _, clean, x_adv, labels in (plain, evading):
-        assert np.abs(x_adv - clean).max() <= 0.15 + 1e-6 and not labels.any()
-        assert (classifier(x_adv).numpy().argmax(1) != 0).tolist() == [True, False, False, False]
-    means = [each[5][0].mean() for each in (plain, evading)]
-    assert means[0] < 0.45 and 0.49 < means[1] < 0.5
-    np.testing.assert_array_equal(plain[5][1:], evading[5][1:])
 
 
 def test_the_worst_case_joins_all_parts(run, tmp_path):
