@@ -153,9 +153,17 @@ def _curve(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -
 
 
 def _order(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    own = [row for row in found if row["metric"] == "beyond_gradients_share"]
+    alone = ""
+    if own:
+        most = max(own, key=lambda row: row["value"])
+        alone = (
+            f" Attacks without gradients fool a share of at most {number(most['value'])} of their images that no attack with one fools "
+            f"({attack_title(most['attack']).removeprefix('then ')}, n = {most['n']}, {_where(most)})."
+        )
     if any(sign in " ".join(map(str, warnings)) for sign in _SIGNS):
-        return "Warnings of this page say where not."
-    return "No check found otherwise." if _accuracy(found) else _NOT
+        return f"Warnings of this page say where not.{alone}"
+    return f"No check found otherwise.{alone}" if _accuracy(found) else _NOT
 
 
 def _natural(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:

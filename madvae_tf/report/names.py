@@ -112,7 +112,14 @@ BLACK_BOX_TABLES = ("table3a", "table3b", "table3c")
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 
 _RATES = ("accuracy", "agreement", "success_rate", "substitute_agreement", "detection_rate", "safe_rate")
-_RATES += ("restart_share", "zero_gradient_share", "faint_gradient_share", "tpr", "auc")
+_RATES += (
+    "restart_share",
+    "zero_gradient_share",
+    "faint_gradient_share",
+    "beyond_gradients_share",
+    "tpr",
+    "auc",
+)
 # Metric -> the least and the greatest value that it can have. The metrics that a table must explain:
 # substitute_agreement: the share of images on which the substitute predicts what the attacked model predicts.
 # success_rate of table3c: the share of images on which the attack fools the substitute that it was made on.
@@ -121,6 +128,7 @@ _RATES += ("restart_share", "zero_gradient_share", "faint_gradient_share", "tpr"
 # restart_share: of an attack's successes, the share that its first run did not have.
 # zero_gradient_share: the share of clean images at which the loss's gradient is exactly 0.
 # faint_gradient_share: the mean share of a clean image's pixels at which it is below 1e-4 of its largest.
+# beyond_gradients_share: of an attack without gradients the share of its images that it fools and no attack with one does.
 # auc: the chance that an attacked image gets a higher score than a clean one; equal scores count half.
 # tpr: the share of attacked images above the threshold that at most the share parameters["fpr"] of the clean ones is above.
 # ms_per_image: wall time of the whole system, defence and classifier, in milliseconds for one image.
@@ -142,7 +150,13 @@ TABLES: dict[str, tuple[str, ...]] = {
     "baselines": (*_KEPT, "detection_rate", "safe_rate"),
     "clusters": ("silhouette", "knn_purity"),
     "reference": _KEPT,
-    "robustness": ("accuracy", "restart_share", "zero_gradient_share", "faint_gradient_share"),
+    "robustness": (
+        "accuracy",
+        "restart_share",
+        "zero_gradient_share",
+        "faint_gradient_share",
+        "beyond_gradients_share",
+    ),
     "natural": ("accuracy",),
     "detection": ("auc", "tpr"),
     "time": ("ms_per_image",),

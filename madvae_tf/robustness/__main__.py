@@ -1,6 +1,6 @@
 """What evaluations have found, and what those that go on, or were stopped, have found so far: python -m madvae_tf.robustness FOLDER...
 
-Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy; or files of trials
+Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy and each share that only attacks without gradients fool; or files of trials
 (`evaluate(folder=...)`; a stage's `.partial/.scratch/trials`), a line a file: the runs of the attack that are finished, the images that the run going on has
 visited, and how many images are right after all that: an upper bound of what will be left.
 """
@@ -15,10 +15,11 @@ from madvae_tf.evaluate import wilson_interval
 from madvae_tf.robustness.store import read_progress
 
 _ROWS = "rows.json"
+_PRINTED = {"accuracy": "right", "beyond_gradients_share": "fools, and no gradient did,"}
 
 
 def lines(folders: Sequence[Path]) -> Iterator[str]:
-    """A line an accuracy of a finished stage, a line a trial.
+    """A line a figure of a finished stage, a line a trial.
 
     Raises:
         UserError: a folder without either, or a damaged file.
@@ -31,7 +32,7 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
                 f"No rows and no trials in {folder}; expected a folder that an evaluation keeps its files in."
             )
         for path in finished:
-            yield from _accuracies(path)
+            yield from _figures(path)
         for path in files:
             found = read_progress(path)
             n, right, visited = len(found.right), int(found.right.sum()), int(found.visited.sum())
@@ -43,10 +44,10 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
             )
 
 
-def _accuracies(path: Path) -> Iterator[str]:
+def _figures(path: Path) -> Iterator[str]:
     try:
         for row in json.loads(path.read_text(encoding="utf-8")):
-            if row["metric"] != "accuracy":
+            if row["metric"] not in _PRINTED:
                 continue
             own = row["parameters"]
             place = [
@@ -59,7 +60,7 @@ def _accuracies(path: Path) -> Iterator[str]:
             over = "".join(f", {own[name]}" for name in ("over", "met") if name in own)
             first = f"{own['after']}, then " if "after" in own else ""
             yield (
-                f"{where}: {first}{row['attack']}{over}: right {row['value']:.4f} "
+                f"{where}: {first}{row['attack']}{over}: {_PRINTED[row['metric']]} {row['value']:.4f} "
                 f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}] n = {row['n']}{bound}"
             )
     except (OSError, ValueError, KeyError, TypeError) as error:

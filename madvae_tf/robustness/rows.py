@@ -7,7 +7,7 @@ import numpy as np
 
 from madvae_tf.evaluate import Row, rate_row
 from madvae_tf.robustness.evaluation import Evaluation, Outcome
-from madvae_tf.robustness.sanity import restart_share
+from madvae_tf.robustness.sanity import beyond_gradients, restart_share
 
 TABLE = "robustness"
 NATURAL = "natural"
@@ -76,6 +76,19 @@ def worst_rows(
     if met.any():
         rows.append(accuracy_row(right[met], WORST, common, {**parameters, "met": "every attack"}))
     return rows
+
+
+def beyond_rows(end: Evaluation, common: Mapping[str, Any], ball: Mapping[str, Any]) -> list[Row]:
+    """Of each attack without gradients the share of its images that it fools and no attack with one does (`sanity.beyond_gradients`)."""
+    return [
+        rate_row(
+            TABLE,
+            "beyond_gradients_share",
+            alone,
+            {**common, "attack": query.trial.title, "parameters": {**ball, **query.trial.attack.parameters}},
+        )
+        for query, alone in beyond_gradients(end)
+    ]
 
 
 def natural_rows(found: Evaluation, common: Mapping[str, Any]) -> list[Row]:

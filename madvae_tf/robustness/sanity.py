@@ -142,6 +142,25 @@ def gradient_warnings(norms: np.ndarray) -> list[str]:
     ]
 
 
+def beyond_gradients(end: Evaluation) -> list[tuple[Outcome, np.ndarray]]:
+    """What each attack without gradients finds that those with one do not: a gradient that misleads shows here first.
+
+    Args:
+        end: what attacks on the system itself left.
+
+    Returns:
+        each of them, where others were run, and of the images that it met, bool, which it alone fools: no attack with a gradient does. In a sequence it comes last:
+        what it still finds, no gradient attack found.
+    """
+    others = [o.right for o in end.outcomes if o.trial.attack.name not in QUERY_ATTACKS]
+    queries = [o for o in end.outcomes if o.trial.attack.name in QUERY_ATTACKS] if others else []
+    found = []
+    for query in queries:
+        alone = np.logical_and.reduce(others) & ~query.right
+        found.append((query, alone if query.attacked is None else alone[query.attacked]))
+    return found
+
+
 def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
     """Where less knowledge beats more.
 
@@ -158,17 +177,12 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
             )
     if end is None:
         return warnings
-    # In a sequence a query-only attack comes last: what it still finds, no gradient attack found.
-    queries = [o for o in end.outcomes if o.trial.attack.name in QUERY_ATTACKS]
-    others = [o.right for o in end.outcomes if o.trial.attack.name not in QUERY_ATTACKS]
-    for query in queries if others else ():
-        stood = np.logical_and.reduce(others)
-        tried = np.ones_like(stood) if query.attacked is None else query.attacked
-        lost = float((stood & ~query.right)[tried].mean())
+    for query, alone in beyond_gradients(end):
+        lost = float(alone.mean())
         if lost > _GAP:
             name = _QUERY_TITLES[query.trial.attack.name]
             warnings.append(
-                f"black-box beats white-box: {name} fools {lost:.4f} of the images that no gradient attack fooled."
+                f"black-box beats white-box: {name} fools {lost:.4f} of the images, and no gradient attack fooled them."
             )
     bpda = [o.right for o in end.outcomes if o.trial.gradient in ("identity", "straight")]
     exact = [

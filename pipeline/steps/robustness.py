@@ -100,7 +100,7 @@ def take_worst(context: Context) -> None:
 
     from madvae_tf.robustness import THREAT_MODELS
     from madvae_tf.robustness.evaluation import Evaluation, Outcome
-    from madvae_tf.robustness.rows import accuracy_row, worst_rows
+    from madvae_tf.robustness.rows import accuracy_row, beyond_rows, worst_rows
     from madvae_tf.robustness.sanity import order_warnings
 
     start_anew(context)
@@ -122,6 +122,9 @@ def take_worst(context: Context) -> None:
         common = _common({**settings, "threat_model": name})
         rows.append(accuracy_row(evaluation.clean, "none", common, ball))
         rows += worst_rows(evaluation.worst, evaluation.outcomes, common, ball)
+    if "end_to_end" in evaluations:
+        common = _common({**settings, "threat_model": "end_to_end"})
+        rows += beyond_rows(evaluations["end_to_end"], common, ball)
     if len(evaluations) > 1 and "end_to_end" in evaluations:
         # What knows most may do all that the others do.
         common = _common({**settings, "threat_model": "end_to_end"})

@@ -187,6 +187,13 @@ def test_the_worst_case_joins_all_parts(run, tmp_path):
     found = {
         (row["threat_model"], row["attack"], row["parameters"].get("over")): row["value"] for row in rows
     }
+    (alone,) = [row for row in rows if row["metric"] == "beyond_gradients_share"]
+    assert (alone["threat_model"], alone["attack"], alone["value"], alone["n"]) == (
+        "end_to_end",
+        "square",
+        0.25,
+        4,
+    )
     # Square needs no gradient: what it finds is a black box's win over a masked gradient.
     square = values(parts["end_to_end:autoattack"][0])["square"]
     assert found == {
@@ -194,6 +201,7 @@ def test_the_worst_case_joins_all_parts(run, tmp_path):
         ("oblivious", "worst_case", None): 0.75,
         ("end_to_end", "none", None): 1.0,
         ("end_to_end", "worst_case", None): square,
+        ("end_to_end", "square", None): 0.25,
         ("end_to_end", "worst_case", "oblivious+end_to_end"): 0.75,
     }
     assert (

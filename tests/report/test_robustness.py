@@ -84,7 +84,7 @@ def of(page, words):
     return found
 
 
-def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows):
+def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows, rate):
     page = written(rows).page
     assert (
         of(page, "knows everything")
@@ -118,6 +118,14 @@ def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows):
     assert "by budget up to 0.5, where at most 0.0800 is left" in of(page, "up to chance")
     assert of(page, "gradients vanish").startswith("Exactly 0 at a share of at most 0.0300")
     assert of(page, "white-box beat") == "No check found otherwise."
+    alone = rate(
+        1, **END, defense="pd", n=50, attack="simba", parameters=LINF, metric="beyond_gradients_share"
+    )
+    page = written([*rows, alone]).page
+    assert (
+        "fool a share of at most 0.0200 of their images that no attack with one fools (SimBA (values only), n = 50"
+        in of(page, "white-box beat")
+    )
     warned = written(rows, {"warnings": ["pd: black-box beats white-box: ..."]}).page
     assert of(warned, "white-box beat") == "Warnings of this page say where not."
 

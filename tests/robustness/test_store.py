@@ -72,6 +72,7 @@ def test_a_finished_stage_prints_its_accuracies(tmp_path):
         accuracy_row(right, "fab_t", common, {**ball, "after": "autoattack_standard"}),
         {**accuracy_row(right, "fab_t", common, ball), "metric": "restart_share"},
         accuracy_row(right, "pgd_curve", common, {**ball, "curve": "steps", "at": 10}),
+        {**accuracy_row(right, "simba", common, ball), "metric": "beyond_gradients_share"},
     ]
     (stage / "rows.json").write_text(json.dumps(rows))
     # What lies beside the rows is no trial's.
@@ -80,6 +81,7 @@ def test_a_finished_stage_prints_its_accuracies(tmp_path):
     assert main([str(tmp_path)]).splitlines() == [
         f"cls, end_to_end, linf 0.3: autoattack_standard, then fab_t: {figures}",
         f"cls, end_to_end, linf 0.3 steps 10: pgd_curve: {figures}",
+        f"cls, end_to_end, linf 0.3: simba: fools, and no gradient did, {figures.removeprefix('right ')}",
     ]
     (stage / "rows.json").write_text("[{}]")
     with pytest.raises(SystemExit, match="error: Damaged file of rows"):

@@ -1,0 +1,109 @@
+"""The checks of the attacks themselves: curves, gradients, restarts, and what less finds that more does not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.attacks import Target
+from madvae_tf.attacks.apgd import APGD
+from madvae_tf.attacks.square import Square
+from madvae_tf.robustness import Suite, Trial, sanity
+from madvae_tf.robustness.evaluation import Evaluation, Outcome
+from madvae_tf.robustness.rows import beyond_rows
+
+
+def test_curves_and_their_warnings(line):
+    found = sanity.curves(
+        Target(line.logits), line.images, line.labels, 0.08, 20, (0.0, 0.08, 0.5), (1, 20), progress=False
+    )
+    assert {kind: [int(right.sum()) for right in curve.values()] for kind, curve in found.items()} == {
+        "epsilon": [5, 2, 0],
+        "steps": [2, 2],
+    }
+    assert sanity.curve_warnings(found) == []
+    many = {0.3: np.zeros(50, bool), 0.5: np.ones(50, bool)}
+    rising, grey = sanity.curve_warnings({"epsilon": many})
+    assert "epsilon 0.5 leaves 1.0000" in rising and "above chance" in grey
+
+
+def test_faint_gradients_are_a_share_of_the_pixels(line):
+    """A quarter of the rows passes a thousandth of a tenth of the others' gradient on."""
+
+    def logits(x):
+        faint = x[:, :7] * 1e-5
+        return line.logits(tf.concat([faint + tf.stop_gradient(x[:, :7] - faint), x[:, 7:]], axis=1))
+
+    norms, faint = sanity.gradients(Target(logits), line.images, line.labels, batch_size=4)
+    assert (norms > 0).all()
+    np.testing.assert_allclose(faint, 0.25)
+
+
+def test_gradients_that_vanish_are_counted(line):
+    def logits(x):
+        # No gradient for the bright images.
+        bright = tf.reduce_mean(x, [1, 2, 3], keepdims=True) > 0.6
+        return line.logits(tf.where(bright, tf.stop_gradient(x), x))
+
+    norms, faint = sanity.gradients(Target(logits), line.images, line.labels, batch_size=4)
+    np.testing.assert_array_equal(norms == 0, [0, 0, 1, 1, 0, 0])
+    # The gradient of -log softmax in the gap: 2 (p - 1) / 784 in every pixel, but for the eight low classes.
+    p = 1 / (1 + np.exp(-2 * 0.02))
+    assert norms[0] == pytest.approx(2 * (1 - p) / 28, rel=1e-3)
+    np.testing.assert_array_equal(faint, norms == 0)
+    assert "0.3333" in sanity.gradient_warnings(norms)[0] and sanity.gradient_warnings(norms[:2]) == []
+
+
+def evaluation_of(**right):
+    """An evaluation with one outcome for each name."""
+    attacks = {"square": Square(), "bpda": APGD(), "apgd": APGD()}
+    outcomes = [
+        Outcome(
+            Suite("s", ()),
+            Trial(name, attacks[name], "identity" if name == "bpda" else "exact"),
+            np.arange(100) < count,
+            (count,),
+        )
+        for name, count in right.items()
+    ]
+    return Evaluation(np.ones(100, bool), tuple(outcomes))
+
+
+def test_what_attacks_without_gradients_fool_alone():
+    found = evaluation_of(apgd=50, square=40, bpda=45)
+    half = np.arange(100) % 2 == 0
+    few = dataclasses.replace(found.outcomes[1], attacked=half)
+    for outcome, size in ((found.outcomes[1], 100), (few, 50)):
+        end = Evaluation(found.clean, (found.outcomes[0], outcome, found.outcomes[2]))
+        ((query, alone),) = sanity.beyond_gradients(end)
+        # Of the images 40 to 44; 45 to 49 fell to BPDA, too.
+        assert query is outcome and (len(alone), alone.sum()) == (size, 5 if size == 100 else 3)
+    (row,) = beyond_rows(
+        end, {"dataset": "mnist", "seed": 0, "defense": "pd", "threat_model": "end_to_end"}, {"norm": "linf"}
+    )
+    assert (row["attack"], row["metric"], row["value"], row["n"]) == (
+        "square",
+        "beyond_gradients_share",
+        0.06,
+        50,
+    )
+    assert sanity.beyond_gradients(evaluation_of(square=40)) == []
+
+
+def test_warnings_where_less_beats_more():
+    strong = evaluation_of(apgd=20, square=20)
+    assert sanity.order_warnings({"end_to_end": strong, "oblivious": evaluation_of(apgd=90)}) == []
+    (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=90), "oblivious": strong})
+    assert "oblivious leaves 0.2000, end_to_end 0.9000" in line
+    (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=50, square=40)})
+    assert "Square fools 0.1000" in line
+    (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=50, bpda=40)})
+    assert "BPDA fools 0.1000" in line
+
+
+def test_the_share_of_restarts():
+    outcome = Outcome(Suite("s", ()), Trial("t", APGD()), np.zeros(1, bool), (60, 45, 40))
+    assert sanity.restart_share(outcome, 100) == pytest.approx(20 / 60)
+    none = Outcome(Suite("s", ()), Trial("t", APGD()), np.zeros(1, bool), (100, 100))
+    assert sanity.restart_share(none, 100) is None
