@@ -140,7 +140,12 @@ def test_a_costly_suite_meets_a_part_of_the_images_and_the_worst_case_knows_whic
     assert (whole["value"], whole["n"], whole["parameters"]["partial"]) == (0.75, 4, "simba 2, spsa 2")
     # Of the two that every attack met, one fell.
     assert (met["value"], met["n"], met["parameters"]["met"]) == (0.5, 2, "every attack")
-    assert len(rows) == 3 and "partial" not in met["parameters"]
+    assert len(rows) == 5 and "partial" not in met["parameters"]
+    alone = {row["attack"]: row for row in rows if row["metric"] == "beyond_gradients_share"}
+    assert {name: (row["value"], row["n"]) for name, row in alone.items()} == {
+        "spsa": (float(not np.load(part[2] / "right.npz")["spsa"][0]) / 2, 2),
+        "simba": (0.5, 2),
+    }
     # One of the two that were attacked, not of the four.
     assert any("SimBA fools 0.5000" in warning for warning in warnings)
 
