@@ -48,6 +48,10 @@ class Target:
     sample: Callable[..., Any] | None = None
     score: Callable[[tf.Tensor], tf.Tensor] | None = None
 
+    def climbing(self, logits: Callable[[tf.Tensor], tf.Tensor]) -> "Target":
+        """The same parts with other logits, which `classify` does not make."""
+        return dataclasses.replace(self, logits=logits, classify=None)
+
 
 @dataclasses.dataclass(frozen=True)
 class Attack(Parameters, abc.ABC):

@@ -154,9 +154,10 @@ def beyond_gradients(end: Evaluation) -> list[tuple[Outcome, np.ndarray]]:
     """
     others = [o.right for o in end.outcomes if o.trial.attack.name not in QUERY_ATTACKS]
     queries = [o for o in end.outcomes if o.trial.attack.name in QUERY_ATTACKS] if others else []
+    stood = np.logical_and.reduce(others)
     found = []
     for query in queries:
-        alone = np.logical_and.reduce(others) & ~query.right
+        alone = stood & ~query.right
         found.append((query, alone if query.attacked is None else alone[query.attacked]))
     return found
 

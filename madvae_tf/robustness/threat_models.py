@@ -7,7 +7,6 @@
 A system is a `Target` itself: `logits` of the whole, and `purify`, `encode`, `decode` and `sample` where it has them.
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -76,11 +75,7 @@ def straight_through(system: Target, classifier: Logits) -> Target:
     purify = system.purify
     if purify is None:
         raise UserError("Invalid system for BPDA: received one without purify, expected one with it.")
-    return dataclasses.replace(
-        system,
-        logits=lambda images: classifier(with_identity_gradient(images, purify(images))),
-        classify=None,
-    )
+    return system.climbing(lambda images: classifier(with_identity_gradient(images, purify(images))))
 
 
 def latent_matching(system: Target, prototypes: tf.Tensor) -> Target:
@@ -104,7 +99,7 @@ def latent_matching(system: Target, prototypes: tf.Tensor) -> Target:
     def logits(images: tf.Tensor) -> tf.Tensor:
         return -tf.reduce_sum(tf.square(encode(images)[:, None] - prototypes[None]), axis=2)
 
-    return dataclasses.replace(system, logits=logits, classify=None)
+    return system.climbing(logits)
 
 
 def expectation(system: Target, classifier: Logits, draws: int, seed: Seed = (0, 0)) -> Target:
@@ -124,9 +119,9 @@ def expectation(system: Target, classifier: Logits, draws: int, seed: Seed = (0,
         raise UserError(f"Invalid draws of EOT: received {draws}, expected at least 1.")
 
     def logits(images: tf.Tensor) -> tf.Tensor:
-        # All draws in one batch: a sum of eight gradients would be one too long, see `attacks.objectives.ascent`.
+        # All draws in one batch: a sum of eight gradients would be one too long, see `attacks.objectives.beside`.
         seeds = tf.concat([image_seeds(images, fold_seed(seed, draw)) for draw in range(draws)], axis=0)
         every = classifier(decode(sample(tf.tile(images, (draws, 1, 1, 1)), seeds)))
         return tf.reduce_mean(tf.reshape(every, (draws, tf.shape(images)[0], every.shape[-1])), axis=0)
 
-    return dataclasses.replace(system, logits=logits, classify=None)
+    return system.climbing(logits)

@@ -105,8 +105,8 @@ def _adaptive(context: Context, system: Any, logits: Any, functions: Any) -> lis
             wrong = batched(logits, made, size).argmax(axis=1) != labels[fooled]
             better = wrong & (scores < lowest[fooled])
             best[fooled[better]], lowest[fooled[better]] = made[better], scores[better]
-        named = {**Evasion(**own).parameters, "weights": list(weights)}
-        parameters = {key: value for key, value in named.items() if key != "weight"}
+        parameters = {**Evasion(**own).parameters, "weights": list(weights)}
+        del parameters["weight"]
         found.append(("evasion", "end_to_end", parameters, (name,), images, best, labels))
     return found
 

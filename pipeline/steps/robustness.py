@@ -1,6 +1,5 @@
 """The stages that attack whole systems, take the worst case, and ask whether the attacks themselves are sound."""
 
-import dataclasses
 import functools
 import zlib
 from typing import Any
@@ -46,7 +45,7 @@ def attack_system(context: Context) -> None:
         others["identity"] = straight_through(system, frozen)
         _check_composition(system, others["identity"], images[: settings["batch_size"]])
     if settings["suite"] == "bpda_squash":
-        others["straight"] = dataclasses.replace(system, logits=whole.straight, classify=None)
+        others["straight"] = system.climbing(whole.straight)
     if settings["suite"] == "latent":
         others["latent"] = latent_matching(system, prototypes(context, system))
     if settings["suite"] == "eot":
@@ -122,12 +121,11 @@ def take_worst(context: Context) -> None:
         common = _common({**settings, "threat_model": name})
         rows.append(accuracy_row(evaluation.clean, "none", common, ball))
         rows += worst_rows(evaluation.worst, evaluation.outcomes, common, ball)
+    common = _common({**settings, "threat_model": "end_to_end"})
     if "end_to_end" in evaluations:
-        common = _common({**settings, "threat_model": "end_to_end"})
         rows += beyond_rows(evaluations["end_to_end"], common, ball)
     if len(evaluations) > 1 and "end_to_end" in evaluations:
         # What knows most may do all that the others do.
-        common = _common({**settings, "threat_model": "end_to_end"})
         right = np.logical_and.reduce([evaluation.worst for evaluation in evaluations.values()])
         every = [outcome for evaluation in evaluations.values() for outcome in evaluation.outcomes]
         rows += worst_rows(right, every, common, {**ball, "over": "+".join(evaluations)})
