@@ -72,7 +72,8 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
             "batch_size": own.batch_size,
         }
         for norm, epsilon in _balls(config):
-            ball = {"norm": norm, "epsilon": epsilon}
+            images = _images(config, norm)
+            ball = {"norm": norm, "epsilon": epsilon, "images": images}
             place = f"{name}-{norm}-{epsilon:g}"
             parts: dict[str, Stage] = {}
             for threat_model, suite in _wanted(config, name, norm, name in surrogates):
@@ -89,14 +90,15 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
                     given,
                     inputs,
                     steps.attack_system,
-                    cost=_cost(config, name, threat_model, suite),
+                    cost=_cost(config, name, threat_model, suite, images),
                 )
                 parts[f"{threat_model}:{suite}"] = part
             if parts:
                 inputs = {f"part:{label}": part for label, part in parts.items()}
                 given = {
                     **{key: settings[key] for key in ("dataset", "seed", "defense")},
-                    **ball,
+                    "norm": norm,
+                    "epsilon": epsilon,
                     "parts": {label: part.config for label, part in parts.items()},
                 }
                 stages += parts.values()
@@ -144,6 +146,11 @@ def _detection(
     cost = costs.robustness_seconds(True, own.detection_images, gradients, 0)
     inputs = {**system, **core.tests}
     return Stage("robustness", f"{name}-detection", 2, given, inputs, steps.measure_detection, cost=cost)
+
+
+def _images(config: Config, norm: str) -> int:
+    own = config.robustness
+    return (norm == "l2" and own.l2_images) or own.images
 
 
 def _suites(config: Config, name: str) -> list[str]:
@@ -203,11 +210,11 @@ def _subset(images: int) -> dict[str, int]:
     return {"subset": images} if images else {}
 
 
-def _cost(config: Config, name: str, threat_model: str, suite: str) -> float:
+def _cost(config: Config, name: str, threat_model: str, suite: str, images: int) -> float:
     own = config.robustness
     defended = name != _NONE and threat_model != "oblivious"
     numbers = _numbers(config, suite)
-    images = min(numbers.get("subset") or own.images, own.images)
+    images = min(numbers.get("subset") or images, images)
     if suite in ("decision", "score", "one_pixel"):
         queries = numbers.get("queries", _ONE_PIXEL_QUERIES)
         return costs.robustness_seconds(defended, images, 0, queries)

@@ -141,7 +141,7 @@ class RobustnessConfig:
     corruptions, 1 to 5. `evasion_weights` are those of a detector's score, in units of what clean images score. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
     `eot_images` and `overpowered_images`, evenly spaced, meet those suites (0: all), which look many times at the system at each step.
     `carried_suites`: which of gradient and autoattack are also run by attackers who do not have the system.
-    `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets meet (empty: all).
+    `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets meet (empty: all), on `l2_images` images (0: `images`).
     `brief`: defences, of those in `defenses` or not, that meet those of `suites` that are in `brief_suites` only, and no detection: what a few attacks break.
     """
 
@@ -174,6 +174,7 @@ class RobustnessConfig:
     carried_suites: tuple[str, ...] = added(("gradient",))
     l2_suites: tuple[str, ...] = added(())
     l2_threat_models: tuple[str, ...] = added(())
+    l2_images: int = added(0)
     brief: tuple[str, ...] = added(())
     brief_suites: tuple[str, ...] = added(("gradient", "bpda", "overpowered", "autoattack"))
 
@@ -184,7 +185,7 @@ class RobustnessConfig:
             positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2 "
             "decision_queries score_queries severities evasion_weights",
             not_negative="linf surrogate_seed sanity_images decision_images score_images detection_images eot_images "
-            "overpowered_images",
+            "overpowered_images l2_images",
         )
         require(
             all(severity <= 5 for severity in self.severities),

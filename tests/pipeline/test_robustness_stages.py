@@ -133,6 +133,16 @@ def test_a_part_of_the_images_for_what_looks_many_times():
     assert part[same].key == whole[same].key
 
 
+def test_an_l2_budget_may_have_fewer_images():
+    given = ("robustness.defenses=cls", "robustness.l2=4", "robustness.suites=gradient")
+    label = "robustness cls-{}-end_to_end-gradient"
+    whole, part = stages(*given), stages(*given, "robustness.l2_images=7")
+    assert part[label.format("l2-4")].config["images"] == 7
+    assert part[label.format("l2-4")].cost < whole[label.format("l2-4")].cost
+    for same in (label.format("linf-0.3"), "robustness cls-linf-0.3-worst", "robustness cls-sanity"):
+        assert part[same].key == whole[same].key
+
+
 def test_a_seed_that_is_there_anyway_is_the_surrogate():
     graph = stages("robustness.defenses=cls", "seeds=0,3", "robustness.surrogate_seed=3")
     assert graph["robustness cls-linf-0.3-transfer-gradient"].inputs["surrogate"] is graph["vae cls-seed3"]
