@@ -1,4 +1,4 @@
-"""Every defence against attackers who know of it, `robust` with the trained weights of docs/weights; hours, in parts.
+"""The variants against attackers who know of them, `robust` with the trained weights of docs/weights; hours, in parts.
 
     python -m pipeline.run --config=configs/published.py --workdir=runs/published --stage=robustness
     python -m pipeline.run --config=configs/published.py --workdir=runs/published --stage=report
@@ -28,15 +28,17 @@ def get_config() -> Config:
         name="published",
         classifier=dataclasses.replace(base.classifier, path=str(_WEIGHTS / "classifier.keras")),
         robust=dataclasses.replace(surrogate, path=str(_WEIGHTS / "purifier.keras"), **measured),
-        # The weights were trained for L-infinity: there they meet everything, elsewhere what breaks defences. AutoAttack has the exact
-        # gradient; the suites of BPDA go around what has none (binarization) or a faint one (the squash). What is not `robust` meets what
-        # breaks it; docs/results/robustness has the rest of its suites. 200 images in L2, as many as meet the overpowered attack elsewhere.
+        # The weights were trained for L-infinity: there they meet everything, elsewhere what breaks defences, on 200 images. AutoAttack has
+        # the exact gradient; the suites of BPDA go around a faint one (the squash). What is not `robust` meets what breaks it: it has an
+        # exact gradient that is not faint. Binarization has none, and would need BPDA: robustness.py has it, with all its suites.
         robustness=dataclasses.replace(
             base.robustness,
+            defenses=tuple(name for name in base.robustness.defenses if name not in base.baselines.names),
             l2_suites=("bpda", "bpda_squash", "overpowered", "autoattack"),
             l2_threat_models=("end_to_end",),
             l2_images=200,
             overpowered_images=0,
-            brief=tuple(name for name in base.robustness.defenses if name != "robust"),
+            brief=("none", *(name for name in base.vae.variants if name != "robust")),
+            brief_suites=("gradient", "overpowered", "autoattack"),
         ),
     )
