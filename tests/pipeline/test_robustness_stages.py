@@ -93,8 +93,11 @@ def test_a_brief_defence_meets_its_suites_and_no_detection():
 def test_of_the_published_configuration_robust_alone_meets_every_suite():
     labels = {label.removeprefix("robustness ") for label in stages(config="published")}
     assert {"robust-linf-0.3-end_to_end-joint", "robust-natural", "robust-detection"} <= labels
-    assert {"pd-linf-0.3-end_to_end-bpda", "pd-linf-0.3-transfer-gradient", "pd-sanity"} <= labels
-    assert not {"pd-linf-0.3-end_to_end-joint", "pd-natural", "pd-detection", "pd-l0-1-worst"} & labels
+    assert {"pd-linf-0.3-end_to_end-autoattack", "pd-linf-0.3-transfer-gradient", "pd-sanity"} <= labels
+    assert {"robust-linf-0.3-end_to_end-bpda", "robust-l2-2-end_to_end-bpda_squash"} <= labels
+    assert not {"pd-linf-0.3-end_to_end-bpda", "pd-linf-0.3-end_to_end-joint", "pd-natural", "pd-detection", "pd-l0-1-worst"} & labels
+    # Without BPDA a step without a gradient would look like a defence.
+    assert not any(label.startswith("binarization") for label in labels)
 
 
 def test_the_published_weights_are_attacked_as_they_are_and_their_surrogate_is_quicks():
