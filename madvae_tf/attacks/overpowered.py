@@ -58,18 +58,19 @@ def _search(
     def step(old: _State) -> tuple[_State]:
         # Another stream at each step, the same for an image whatever its batch.
         noise = draws(seeds + old.index, [len(RADII), values_of(x)], normal=True)
-        noise = noise / tf.norm(noise, axis=2, keepdims=True)
+        noise = noise / tf.norm(noise, axis=2, keepdims=True) * tf.constant(RADII)[:, None]
+        moves = tf.reshape(noise, tf.concat([tf.shape(noise)[:2], tf.shape(x)[1:]], 0))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(old.z)
             image = decode(old.z)
             excess = tf.reduce_mean(tf.square(image - x), [1, 2, 3]) - tf.square(epsilon) / values_of(x)
-            margins = []
-            for number, radius in enumerate(RADII):
-                near = tf.clip_by_value(
-                    image + radius * tf.reshape(noise[:, number], tf.shape(image)), 0.0, 1.0
-                )
-                margins.append(tf.maximum(-margin(logits(near), y, y), -confidence))
-            loss = tf.add_n(margins) / len(RADII) + old.multiplier * excess
+            # One look at all points: besides being faster, it leaves sums of two gradients only; of a longer one two batches at once trip over
+            # the temporary variable that TensorFlow gives it (AlreadyExistsError).
+            near = tf.clip_by_value(image[:, None] + moves, 0.0, 1.0)
+            seen = logits(tf.reshape(near, tf.concat([[-1], tf.shape(x)[1:]], 0)))
+            labels = tf.repeat(y, len(RADII))
+            margins = tf.reshape(tf.maximum(-margin(seen, labels, labels), -confidence), (-1, len(RADII)))
+            loss = tf.reduce_mean(margins, 1) + old.multiplier * excess
         gradient = tf.convert_to_tensor(tape.gradient(loss, old.z))
 
         # Within the ball it is the image itself.

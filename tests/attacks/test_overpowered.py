@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, run_attack
+from madvae_tf.attacks import Target, overpowered, run_attack
 from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.errors import UserError
 
@@ -50,6 +50,22 @@ def test_an_image_does_not_depend_on_its_batch():
         alone = run_attack(attack, TARGET, IMAGES[index:][:1], LABELS[:1], (0, 0), batch_size=4).x_adv
         np.testing.assert_array_equal(alone[0], together[index])
     assert attack.runs == 2 and attack.norm_budget == 4.0 and attack.parameters["restarts"] == 2
+
+
+def test_no_sum_in_a_step_has_more_than_two_terms():
+    """TensorFlow gives a longer one a temporary variable, which two batches at once trip over."""
+    traced = overpowered._search.get_concrete_function(
+        TARGET.logits,
+        TARGET.decode,
+        tf.constant(IMAGES),
+        tf.constant(LABELS),
+        TARGET.encode(IMAGES),
+        tf.zeros((4, 2), tf.int32),
+        *map(tf.constant, (4.0, 1.0, 0.05, 1.0, 1.0, 1)),
+    )
+    nodes = [node for function in traced.graph.as_graph_def().library.function for node in function.node_def]
+    sums = [node for node in nodes if node.op == "AddN"]
+    assert sums and all(node.attr["N"].i == 2 for node in sums)
 
 
 def test_labels_count_row_by_row():
