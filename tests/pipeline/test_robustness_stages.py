@@ -95,7 +95,16 @@ def test_of_the_published_configuration_robust_alone_meets_every_suite():
     assert {"robust-linf-0.3-end_to_end-joint", "robust-natural", "robust-detection"} <= labels
     assert {"pd-linf-0.3-end_to_end-autoattack", "pd-linf-0.3-transfer-gradient", "pd-sanity"} <= labels
     assert {"robust-linf-0.3-end_to_end-bpda", "robust-l2-2-end_to_end-bpda_squash"} <= labels
-    assert not {"pd-linf-0.3-end_to_end-bpda", "pd-linf-0.3-end_to_end-joint", "pd-natural", "pd-detection", "pd-l0-1-worst"} & labels
+    assert (
+        not {
+            "pd-linf-0.3-end_to_end-bpda",
+            "pd-linf-0.3-end_to_end-joint",
+            "pd-natural",
+            "pd-detection",
+            "pd-l0-1-worst",
+        }
+        & labels
+    )
     # Without BPDA a step without a gradient would look like a defence.
     assert not any(label.startswith("binarization") for label in labels)
 
