@@ -40,5 +40,6 @@ def get_config() -> Config:
             overpowered_images=0,
             brief=("none", *(name for name in base.vae.variants if name != "robust")),
             brief_suites=("gradient", "overpowered", "autoattack"),
+            brief_transfer_images=200,
         ),
     )

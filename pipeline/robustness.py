@@ -77,7 +77,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
             place = f"{name}-{norm}-{epsilon:g}"
             parts: dict[str, Stage] = {}
             for threat_model, suite in _wanted(config, name, norm, name in surrogates):
-                numbers = _numbers(config, suite)
+                numbers = _numbers(config, name, threat_model, suite)
                 given = {**settings, **ball, **numbers, "threat_model": threat_model, "suite": suite}
                 inputs = dict(system)
                 if threat_model == "transfer":
@@ -187,7 +187,14 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
     return found
 
 
-def _numbers(config: Config, suite: str) -> dict[str, Any]:
+def _numbers(config: Config, name: str, threat_model: str, suite: str) -> dict[str, Any]:
+    own = config.robustness
+    if threat_model == "transfer" and name in own.brief:
+        return _suite_numbers(config, suite) | _subset(own.brief_transfer_images)
+    return _suite_numbers(config, suite)
+
+
+def _suite_numbers(config: Config, suite: str) -> dict[str, Any]:
     own = config.robustness
     if suite == "autoattack":
         return {"iterations": own.iterations, "targets": own.targets, "queries": own.queries}
@@ -213,7 +220,7 @@ def _subset(images: int) -> dict[str, int]:
 def _cost(config: Config, name: str, threat_model: str, suite: str, images: int) -> float:
     own = config.robustness
     defended = name != _NONE and threat_model != "oblivious"
-    numbers = _numbers(config, suite)
+    numbers = _numbers(config, name, threat_model, suite)
     images = min(numbers.get("subset") or images, images)
     if suite in ("decision", "score", "one_pixel"):
         queries = numbers.get("queries", _ONE_PIXEL_QUERIES)

@@ -143,6 +143,7 @@ class RobustnessConfig:
     `carried_suites`: which of gradient and autoattack are also run by attackers who do not have the system.
     `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets meet (empty: all), on `l2_images` images (0: `images`).
     `brief`: defences, of those in `defenses` or not, that meet those of `suites` that are in `brief_suites` only, and no detection: what a few attacks break.
+    `brief_transfer_images`, evenly spaced, are how many of the images these meet from a surrogate (0: all), which takes longer than all attacks on what they break.
     """
 
     defenses: tuple[str, ...] = ()
@@ -177,6 +178,7 @@ class RobustnessConfig:
     l2_images: int = added(0)
     brief: tuple[str, ...] = added(())
     brief_suites: tuple[str, ...] = added(("gradient", "bpda", "overpowered", "autoattack"))
+    brief_transfer_images: int = added(0)
 
     def __post_init__(self) -> None:
         check(
@@ -185,7 +187,7 @@ class RobustnessConfig:
             positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2 "
             "decision_queries score_queries severities evasion_weights",
             not_negative="linf surrogate_seed sanity_images decision_images score_images detection_images eot_images "
-            "overpowered_images l2_images",
+            "overpowered_images l2_images brief_transfer_images",
         )
         require(
             all(severity <= 5 for severity in self.severities),

@@ -155,6 +155,18 @@ def test_an_l2_budget_may_have_fewer_images():
         assert part[same].key == whole[same].key
 
 
+def test_brief_defences_may_meet_fewer_images_from_a_surrogate():
+    given = ("robustness.defenses=cls,pd", "robustness.suites=gradient", "robustness.brief=cls")
+    whole, part = stages(*given), stages(*given, "robustness.brief_transfer_images=7")
+    changed = "robustness cls-linf-0.3-transfer-gradient"
+    assert part[changed].config == {**whole[changed].config, "subset": 7}
+    assert part[changed].cost < whole[changed].cost
+    for threat_model in ("oblivious", "end_to_end"):
+        same = f"robustness cls-linf-0.3-{threat_model}-gradient"
+        assert part[same].key == whole[same].key
+    assert part[changed.replace("cls", "pd")].key == whole[changed.replace("cls", "pd")].key
+
+
 def test_a_seed_that_is_there_anyway_is_the_surrogate():
     graph = stages("robustness.defenses=cls", "seeds=0,3", "robustness.surrogate_seed=3")
     assert graph["robustness cls-linf-0.3-transfer-gradient"].inputs["surrogate"] is graph["vae cls-seed3"]
