@@ -62,17 +62,25 @@ def accuracy_row(
 def worst_rows(
     right: np.ndarray, outcomes: Sequence[Outcome], common: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> list[Row]:
-    """The worst case over all images; where an attack met some only, that of those alone that every attack met, too.
+    """The worst case over the images that an attack met at all; where one met a part of them, that of those alone that every attack met, too.
 
     The first is an upper bound then, since an image counts as right under an attack that it did not meet: its parameters name these attacks, with
     their n, as "partial". The second has "met": "every attack".
     """
-    masks = {outcome.trial.title: outcome.attacked for outcome in outcomes if outcome.attacked is not None}
+    everything = np.ones(len(right), bool)
+    # By title and threat model an attack may occur more than once.
+    masks = [
+        (outcome.trial.title, everything if outcome.attacked is None else outcome.attacked)
+        for outcome in outcomes
+    ]
+    visited = np.logical_or.reduce([mask for _, mask in masks])
+    right = right[visited]
+    masks = [(title, mask[visited]) for title, mask in masks if not mask[visited].all()]
     if not masks:
         return [accuracy_row(right, WORST, common, parameters)]
-    partial = ", ".join(f"{title} {int(mask.sum())}" for title, mask in sorted(masks.items()))
+    partial = ", ".join(f"{title} {count}" for title, count in sorted({(t, int(m.sum())) for t, m in masks}))
     rows = [accuracy_row(right, WORST, common, {**parameters, "partial": partial})]
-    met = np.logical_and.reduce(list(masks.values()))
+    met = np.logical_and.reduce([mask for _, mask in masks])
     if met.any():
         rows.append(accuracy_row(right[met], WORST, common, {**parameters, "met": "every attack"}))
     return rows
