@@ -72,17 +72,19 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
             "batch_size": own.batch_size,
         }
         for norm, epsilon in _balls(config):
-            images = _images(config, norm)
-            ball = {"norm": norm, "epsilon": epsilon, "images": images}
+            ball = {"norm": norm, "epsilon": epsilon}
+            images = (norm == "l2" and own.l2_images) or own.images
             place = f"{name}-{norm}-{epsilon:g}"
             parts: dict[str, Stage] = {}
             for threat_model, suite in _wanted(config, name, norm, name in surrogates):
-                numbers = _numbers(config, name, threat_model, suite)
-                given = {**settings, **ball, **numbers, "threat_model": threat_model, "suite": suite}
+                given = {**settings, **ball, "images": images, **_numbers(config, suite)}
+                given |= {"threat_model": threat_model, "suite": suite}
                 inputs = dict(system)
                 if threat_model == "transfer":
                     inputs["surrogate"] = surrogates[name]
                     given["surrogate_parameters"] = surrogates[name].config["parameters"]
+                    if name in own.brief:
+                        given |= _subset(own.brief_transfer_images)
                 part = Stage(
                     "robustness",
                     f"{place}-{threat_model}-{suite}",
@@ -90,15 +92,14 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
                     given,
                     inputs,
                     steps.attack_system,
-                    cost=_cost(config, name, threat_model, suite, images),
+                    cost=_cost(config, given),
                 )
                 parts[f"{threat_model}:{suite}"] = part
             if parts:
                 inputs = {f"part:{label}": part for label, part in parts.items()}
                 given = {
                     **{key: settings[key] for key in ("dataset", "seed", "defense")},
-                    "norm": norm,
-                    "epsilon": epsilon,
+                    **ball,
                     "parts": {label: part.config for label, part in parts.items()},
                 }
                 stages += parts.values()
@@ -148,11 +149,6 @@ def _detection(
     return Stage("robustness", f"{name}-detection", 2, given, inputs, steps.measure_detection, cost=cost)
 
 
-def _images(config: Config, norm: str) -> int:
-    own = config.robustness
-    return (norm == "l2" and own.l2_images) or own.images
-
-
 def _suites(config: Config, name: str) -> list[str]:
     own = config.robustness
     return [suite for suite in own.suites if name not in own.brief or suite in own.brief_suites]
@@ -187,14 +183,7 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
     return found
 
 
-def _numbers(config: Config, name: str, threat_model: str, suite: str) -> dict[str, Any]:
-    own = config.robustness
-    if threat_model == "transfer" and name in own.brief:
-        return _suite_numbers(config, suite) | _subset(own.brief_transfer_images)
-    return _suite_numbers(config, suite)
-
-
-def _suite_numbers(config: Config, suite: str) -> dict[str, Any]:
+def _numbers(config: Config, suite: str) -> dict[str, Any]:
     own = config.robustness
     if suite == "autoattack":
         return {"iterations": own.iterations, "targets": own.targets, "queries": own.queries}
@@ -217,13 +206,13 @@ def _subset(images: int) -> dict[str, int]:
     return {"subset": images} if images else {}
 
 
-def _cost(config: Config, name: str, threat_model: str, suite: str, images: int) -> float:
+def _cost(config: Config, given: dict[str, Any]) -> float:
     own = config.robustness
-    defended = name != _NONE and threat_model != "oblivious"
-    numbers = _numbers(config, name, threat_model, suite)
-    images = min(numbers.get("subset") or images, images)
+    name, suite = given["defense"], given["suite"]
+    defended = name != _NONE and given["threat_model"] != "oblivious"
+    images = min(given.get("subset", given["images"]), given["images"])
     if suite in ("decision", "score", "one_pixel"):
-        queries = numbers.get("queries", _ONE_PIXEL_QUERIES)
+        queries = given.get("queries", _ONE_PIXEL_QUERIES)
         return costs.robustness_seconds(defended, images, 0, queries)
     if suite == "autoattack":
         # FAB looks once more at each step.

@@ -64,8 +64,7 @@ def _search(
             tape.watch(old.z)
             image = decode(old.z)
             excess = tf.reduce_mean(tf.square(image - x), [1, 2, 3]) - tf.square(epsilon) / values_of(x)
-            # One look at all points: besides being faster, it leaves sums of two gradients only; of a longer one two batches at once trip over
-            # the temporary variable that TensorFlow gives it (AlreadyExistsError).
+            # One look at all points, so that no sum of gradients here has more than two terms: see `attacks.objectives.beside`.
             near = tf.clip_by_value(image[:, None] + moves, 0.0, 1.0)
             seen = logits(tf.reshape(near, tf.concat([[-1], tf.shape(x)[1:]], 0)))
             labels = tf.repeat(y, len(RADII))
