@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
@@ -30,8 +31,11 @@ _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 RADII = (1.0, 2.5, 3.0, 3.5)
 
 
+# Images that have fallen leave the batch after so many steps; the attack takes six looks at each image at each step.
+_STRETCH = 20
+
+
 class _State(NamedTuple):
-    index: tf.Tensor  # int32 ()
     z: tf.Tensor  # float32 (batch, latent), as the two moments
     first_moment: tf.Tensor
     second_moment: tf.Tensor
@@ -40,24 +44,27 @@ class _State(NamedTuple):
     done: tf.Tensor  # bool (batch,)
 
 
-@tf.function
+# Without a trace for every size that a batch shrinks to.
+@tf.function(reduce_retracing=True)
 def _search(
     logits: Callable[[tf.Tensor], tf.Tensor],
     decode: Callable[[tf.Tensor], tf.Tensor],
     x: tf.Tensor,
     y: tf.Tensor,
-    start: tf.Tensor,
+    state: _State,
     seeds: tf.Tensor,
     epsilon: tf.Tensor,
     confidence: tf.Tensor,
     learning_rate: tf.Tensor,
-    multiplier: tf.Tensor,
     multiplier_rate: tf.Tensor,
-    iterations: tf.Tensor,
-) -> tf.Tensor:
-    def step(old: _State) -> tuple[_State]:
+    first_step: tf.Tensor,
+    end: tf.Tensor,
+) -> _State:
+    """Steps `first_step` to `end` (int32, exclusive), or fewer where every image has fallen."""
+
+    def step(index: tf.Tensor, old: _State) -> tuple[tf.Tensor, _State]:
         # Another stream at each step, the same for an image whatever its batch.
-        noise = draws(seeds + old.index, [len(RADII), values_of(x)], normal=True)
+        noise = draws(seeds + index, [len(RADII), values_of(x)], normal=True)
         noise = noise / tf.norm(noise, axis=2, keepdims=True) * tf.constant(RADII)[:, None]
         moves = tf.reshape(noise, tf.concat([tf.shape(noise)[:2], tf.shape(x)[1:]], 0))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -75,36 +82,24 @@ def _search(
         # Within the ball it is the image itself.
         near = project(image, x, epsilon, "l2")
         found = tf.not_equal(tf.argmax(logits(near), axis=1), y)
-        time = tf.cast(old.index + 1, tf.float32)
+        time = tf.cast(index + 1, tf.float32)
         first = _FIRST_DECAY * old.first_moment + (1 - _FIRST_DECAY) * gradient
         second = _SECOND_DECAY * old.second_moment + (1 - _SECOND_DECAY) * tf.square(gradient)
         rate = learning_rate * tf.sqrt(1 - tf.pow(_SECOND_DECAY, time)) / (1 - tf.pow(_FIRST_DECAY, time))
-        return (
-            _State(
-                index=old.index + 1,
-                z=old.z - rate * first / (tf.sqrt(second) + _ADAM_EPSILON),
-                first_moment=first,
-                second_moment=second,
-                multiplier=tf.maximum(old.multiplier + multiplier_rate * excess, 0.0),
-                result=tf.where(spread(found & tf.logical_not(old.done)), near, old.result),
-                done=old.done | found,
-            ),
+        return index + 1, _State(
+            z=old.z - rate * first / (tf.sqrt(second) + _ADAM_EPSILON),
+            first_moment=first,
+            second_moment=second,
+            multiplier=tf.maximum(old.multiplier + multiplier_rate * excess, 0.0),
+            result=tf.where(spread(found & tf.logical_not(old.done)), near, old.result),
+            done=old.done | found,
         )
 
-    zeros = tf.zeros_like(start)
-    state = _State(
-        index=tf.constant(0),
-        z=start,
-        first_moment=zeros,
-        second_moment=zeros,
-        multiplier=tf.fill(tf.shape(y), multiplier),
-        result=x,
-        done=tf.zeros_like(y, tf.bool),
-    )
-    (state,) = tf.while_loop(
-        lambda state: (state.index < iterations) & tf.logical_not(tf.reduce_all(state.done)), step, (state,)
-    )
-    return state.result
+    return tf.while_loop(
+        lambda index, state: (index < end) & tf.logical_not(tf.reduce_all(state.done)),
+        step,
+        (first_step, state),
+    )[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,22 +144,21 @@ class Overpowered(RepeatedAttack):
         start = target.encode(x)
         if number:
             start = draws(seeds, [int(start.shape[1])], normal=True)
-        return _search(
-            target.logits,
-            target.decode,
-            x,
-            y,
-            start,
-            seeds,
-            *map(
-                tf.constant,
-                (
-                    self.epsilon,
-                    self.confidence,
-                    self.learning_rate,
-                    self.multiplier,
-                    self.multiplier_rate,
-                    self.iterations,
-                ),
-            ),
+        zeros, n = tf.zeros_like(start), len(x)
+        state = _State(
+            start, zeros, zeros, tf.fill([n], tf.constant(self.multiplier)), x, tf.fill([n], False)
         )
+        given = map(tf.constant, (self.epsilon, self.confidence, self.learning_rate, self.multiplier_rate))
+        numbers, result, rows = tuple(given), np.array(x), np.arange(n)
+        for first_step in range(0, self.iterations, _STRETCH):
+            end = min(first_step + _STRETCH, self.iterations)
+            steps = tf.constant(first_step), tf.constant(end)
+            state = _search(target.logits, target.decode, x, y, state, seeds, *numbers, *steps)
+            done = np.array(state.done)
+            result[rows[done]] = np.array(state.result)[done]
+            if done.all():
+                break
+            rows, left = rows[~done], np.flatnonzero(~done)
+            x, y, seeds, *parts = (tf.gather(part, left) for part in (x, y, seeds, *state))
+            state = _State(*parts)
+        return tf.constant(result)
