@@ -21,6 +21,7 @@ def get_config() -> Config:
             base.robust,
             scale=10.0,
             norm="l2",
+            around_squash=True,
             epsilon=2.0,
             start_epsilon=0.3,
             attack_steps=2,

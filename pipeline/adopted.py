@@ -16,7 +16,16 @@ from pipeline.planning import Stage
 # These train the classifier itself, or a new one of its architecture, which is Table 6's only.
 _NEED_TABLE6 = ("adversarial_fgsm", "adversarial_pgd", "defense_vae_e2e")
 # Of `RobustConfig`: what the accuracy under attack of an adopted purifier is measured with.
-_MEASURED = ("norm", "epsilon", "l2_epsilon", "step_ratio", "validation_images", "validation_steps", "seed")
+_MEASURED = (
+    "norm",
+    "epsilon",
+    "l2_epsilon",
+    "around_squash",
+    "step_ratio",
+    "validation_images",
+    "validation_steps",
+    "seed",
+)
 
 
 def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:

@@ -11,7 +11,8 @@ class RobustConfig:
 
     The attack on classifier and purifier that every step makes: `epsilon` is its radius, reached from
     `start_epsilon` over `ramp_steps` steps, in `norm`: "linf", "l2" or "both", which attacks every other image within `epsilon` in L-infinity and
-    the rest within `l2_epsilon` in L2. It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
+    the rest within `l2_epsilon` in L2; `around_squash`: by a gradient without the slope of the squash, which is faint at black and white and leads a step
+    in L2 astray. It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
     over; a step is `step_ratio` epsilon long, n > 2 steps 2 `step_ratio` / n.
     `scale` and `center` are k and b of the squash sigmoid(k (x - b)) before the encoder; a scale of 0: no squash.
     `epochs` of `epoch_steps` steps (0: all training images once), with a validation after each, on `validation_images` attacked by
@@ -47,6 +48,7 @@ class RobustConfig:
     validation_steps: int = 20
     norm: str = added("linf")
     l2_epsilon: float = added(2.0)
+    around_squash: bool = added(False)
     path: str = added("")
 
     def __post_init__(self) -> None:

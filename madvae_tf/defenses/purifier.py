@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from madvae_tf.attacks.bpda import with_identity_gradient
 from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.batches import IdentityPairs, Rows
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
@@ -117,8 +116,7 @@ def load_purifier(folder: Path, classifier: keras.Model) -> Defended:
         return mean + tf.exp(log_variance / 2) * noise
 
     def straight(images: tf.Tensor) -> tf.Tensor:
-        squashed = with_identity_gradient(images, purifier.squash(images))
-        return classifier(purifier.decode(purifier.encode_squashed(squashed)[0]))
+        return classifier(purifier.purify_around_squash(images))
 
     return purified(
         classifier,

@@ -39,6 +39,7 @@ class Robust(Defense):
     norm: str = parameter("linf")
     epsilon: float = parameter(0.3, open_minimum=True)
     l2_epsilon: float = parameter(2.0, open_minimum=True)
+    around_squash: bool = parameter(False)
     start_epsilon: float = parameter(0.05)
     ramp_steps: int = parameter(700)
     attack_steps: int = parameter(1, minimum=1)
@@ -156,6 +157,7 @@ class Robust(Defense):
             self.step_ratio,
             self.norm,
             self.l2_epsilon,
+            self.around_squash,
         )
         return RobustTrainer(
             purifier,

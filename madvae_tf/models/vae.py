@@ -18,6 +18,7 @@ from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 from madvae_tf.models.convolutions import Conv2D, Conv2DTranspose
 from madvae_tf.models.layers import BatchNormalization, Crop2D
 from madvae_tf.models.squash import Squash
+from madvae_tf.models.straight import with_identity_gradient
 
 LATENT_SCALES = ("log_variance", "linear")
 
@@ -168,6 +169,12 @@ class DefenseVAE(keras.Model):
     def purify(self, images: tf.Tensor) -> tf.Tensor:
         """Decodes the latent mean, so it is deterministic: (batch, 28, 28, 1) in [0, 1] -> the same, float32."""
         return self.decode(self.encode(images)[0])
+
+    def purify_around_squash(self, images: tf.Tensor) -> tf.Tensor:
+        """What `purify` makes, with a gradient as if the squash were the identity (BPDA); of a purifier with a squash only."""
+        squash: Any = self.squash
+        squashed = with_identity_gradient(images, squash(images))
+        return self.decode(self.encode_squashed(squashed)[0])
 
     def call(self, inputs):
         return self.purify(inputs)

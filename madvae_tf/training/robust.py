@@ -45,6 +45,8 @@ class InnerAttack:
         step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it.
         norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the rest in L2.
         l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
+        around_squash: whether its gradient leaves out the squash's slope, where there is a squash. A step in L2 follows the gradient
+            itself, which the slope makes faint where an image is black or white; signs are the same either way.
     """
 
     epsilon: float = 0.3
@@ -56,6 +58,7 @@ class InnerAttack:
     step_ratio: float = 1.25
     norm: str = "linf"
     l2_epsilon: float = 2.0
+    around_squash: bool = False
 
     def ball(self, images: tf.Tensor, radius: tf.Tensor | float) -> Ball:
         """Where an attack of this radius (L-infinity, for "both") may go."""
@@ -129,8 +132,10 @@ class RobustTrainer(DefenseTrainer):
         seed: tf.Tensor,
     ) -> tf.Tensor:
         """`attack_within` against the deployed system of `purifier`; the arguments are its own."""
+        around = self.attack.around_squash and purifier.squash is not None
+        purify = purifier.purify_around_squash if around else purifier.purify
         return attack_within(
-            lambda given: self._classify(purifier.purify(given)),
+            lambda given: self._classify(purify(given)),
             images,
             label,
             epsilon,

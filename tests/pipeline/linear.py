@@ -5,10 +5,10 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks.bpda import with_identity_gradient
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import Defended
 from madvae_tf.defenses.base import purified
+from madvae_tf.models.straight import with_identity_gradient
 from madvae_tf.report import validate_rows
 from pipeline.planning import Context
 from pipeline.steps import robustness
