@@ -148,12 +148,25 @@ class Overpowered(RepeatedAttack):
         state = _State(
             start, zeros, zeros, tf.fill([n], tf.constant(self.multiplier)), x, tf.fill([n], False)
         )
-        given = map(tf.constant, (self.epsilon, self.confidence, self.learning_rate, self.multiplier_rate))
-        numbers, result, rows = tuple(given), np.array(x), np.arange(n)
+        epsilon, confidence = tf.constant(self.epsilon), tf.constant(self.confidence)
+        learning_rate, multiplier_rate = tf.constant(self.learning_rate), tf.constant(self.multiplier_rate)
+        result, rows = np.array(x), np.arange(n)
         for first_step in range(0, self.iterations, _STRETCH):
             end = min(first_step + _STRETCH, self.iterations)
-            steps = tf.constant(first_step), tf.constant(end)
-            state = _search(target.logits, target.decode, x, y, state, seeds, *numbers, *steps)
+            state = _search(
+                target.logits,
+                target.decode,
+                x,
+                y,
+                state,
+                seeds,
+                epsilon,
+                confidence,
+                learning_rate,
+                multiplier_rate,
+                tf.constant(first_step),
+                tf.constant(end),
+            )
             done = np.array(state.done)
             result[rows[done]] = np.array(state.result)[done]
             if done.all():

@@ -18,7 +18,7 @@ from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 from madvae_tf.models.convolutions import Conv2D, Conv2DTranspose
 from madvae_tf.models.layers import BatchNormalization, Crop2D
 from madvae_tf.models.squash import Squash
-from madvae_tf.models.straight import with_identity_gradient
+from madvae_tf.straight import with_identity_gradient
 
 LATENT_SCALES = ("log_variance", "linear")
 

@@ -15,7 +15,7 @@ from madvae_tf.attacks import Target, fold_seed
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.geometry import image_seeds
 from madvae_tf.errors import UserError, lookup
-from madvae_tf.models.straight import with_identity_gradient
+from madvae_tf.straight import with_identity_gradient
 
 Logits = Callable[[tf.Tensor], tf.Tensor]
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import Defended
 from madvae_tf.defenses.base import purified
-from madvae_tf.models.straight import with_identity_gradient
 from madvae_tf.report import validate_rows
+from madvae_tf.straight import with_identity_gradient
 from pipeline.planning import Context
 from pipeline.steps import robustness
 
