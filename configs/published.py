@@ -29,12 +29,12 @@ def get_config() -> Config:
         classifier=dataclasses.replace(base.classifier, path=str(_WEIGHTS / "classifier.keras")),
         robust=dataclasses.replace(surrogate, path=str(_WEIGHTS / "purifier.keras"), **measured),
         # The weights were trained for L-infinity: there they meet everything, elsewhere what breaks defences, on 200 images. AutoAttack has
-        # the exact gradient; the suites of BPDA go around a faint one (the squash). What is not `robust` meets what breaks it: it has an
+        # the exact gradient; the suites of BPDA go around a faint one (the squash), `crossing` across its threshold. What is not `robust` meets what breaks it: it has an
         # exact gradient that is not faint. Binarization has none, and would need BPDA: robustness.py has it, with all its suites.
         robustness=dataclasses.replace(
             base.robustness,
             defenses=tuple(name for name in base.robustness.defenses if name not in base.baselines.names),
-            l2_suites=("bpda", "bpda_squash", "overpowered", "autoattack"),
+            l2_suites=("bpda", "bpda_squash", "crossing", "overpowered", "autoattack"),
             l2_threat_models=("end_to_end",),
             l2_images=200,
             overpowered_images=0,

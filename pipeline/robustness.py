@@ -163,6 +163,7 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
         suites = [suite for suite in suites if suite in own.l2_suites]
     if norm == "l2" and own.l2_threat_models:
         threat_models = tuple(model for model in threat_models if model in own.l2_threat_models)
+    squashed = name == "robust" and config.robust.scale > 0
     for threat_model in threat_models:
         for suite in suites:
             known = threat_model == "end_to_end" or (
@@ -171,7 +172,8 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
             has = {
                 "bpda": name in _PURIFIERS,
                 # In L-infinity a step follows signs, which the squash leaves as they are.
-                "bpda_squash": name == "robust" and config.robust.scale > 0 and norm == "l2",
+                "bpda_squash": squashed and norm == "l2",
+                "crossing": squashed and norm == "l2",
                 "eot": name in _SAMPLED,
                 "latent": name in _SAMPLED,
                 "overpowered": name in _SAMPLED and norm == "l2",
@@ -221,7 +223,7 @@ def _cost(config: Config, given: dict[str, Any]) -> float:
         # Five looks at each step.
         gradients, queries = own.overpowered_iterations * own.overpowered_restarts * 5, 0
     else:
-        attacks = 1 + len(own.joint_weights) if suite == "joint" else 4
+        attacks = {"joint": 1 + len(own.joint_weights), "crossing": 1}.get(suite, 4)
         gradients = own.iterations * attacks * own.restarts * (own.draws if suite == "eot" else 1)
         queries = 0
     return costs.robustness_seconds(defended, images, gradients, queries) * _LEFT.get(name, _LEFT_ELSEWHERE)

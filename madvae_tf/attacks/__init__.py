@@ -3,6 +3,7 @@
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Attack, AttackResult, Target, attack_batches, fold_seed, run_attack
 from madvae_tf.attacks.carlini_wagner import CarliniWagner
+from madvae_tf.attacks.crossing import Crossing
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.evasion import Evasion
 from madvae_tf.attacks.fab import FAB
@@ -24,7 +25,7 @@ ATTACKS: dict[str, type[Attack]] = {
 STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {
     attack.name: attack
     for attack in (
-        *(RestartedPGD, APGD, FAB, Square, Overpowered),
+        *(RestartedPGD, APGD, FAB, Square, Overpowered, Crossing),
         *(HopSkipJump, SPSA, SimBA, JointPGD, JointAPGD, Evasion),
     )
 }

@@ -37,6 +37,7 @@ class Target:
         encode: the purifier's encoder, images -> latents, where there is one.
         decode: the purifier's decoder, latents -> images, where there is one.
         sample: images, int32 seeds (batch, 2) -> latents drawn for them, where the defence can.
+        squash: what the system begins with, where it is a function of each pixel alone: images -> images.
         score: images -> float32 (batch,), what a detector refuses an image for when it is large, where there is one.
     """
 
@@ -46,6 +47,7 @@ class Target:
     encode: Callable[..., Any] | None = None
     decode: Callable[..., Any] | None = None
     sample: Callable[..., Any] | None = None
+    squash: Callable[[tf.Tensor], tf.Tensor] | None = None
     score: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def climbing(self, logits: Callable[[tf.Tensor], tf.Tensor]) -> "Target":

@@ -58,6 +58,7 @@ class Defended:
         decode: latents -> images, where it has one.
         sample: images, int32 seeds (batch, 2) -> latents drawn from the code of each image, where it has a distribution.
         detect: images -> bool (batch,), True where the image is refused as adversarial.
+        squash: the squash that the system begins with, a function of each pixel alone, where it has one.
         straight: `logits` with the identity's gradient in the place of its squash's, where it has one.
     """
 
@@ -68,6 +69,7 @@ class Defended:
     decode: Callable[[tf.Tensor], tf.Tensor] | None = None
     sample: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
     detect: Callable[[tf.Tensor], tf.Tensor] | None = None
+    squash: Callable[[tf.Tensor], tf.Tensor] | None = None
     straight: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 

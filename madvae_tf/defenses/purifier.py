@@ -121,6 +121,7 @@ def load_purifier(folder: Path, classifier: keras.Model) -> Defended:
     return purified(
         classifier,
         purifier,
+        squash=purifier.squash,
         straight=None if purifier.squash is None else straight,
         encode=lambda images: purifier.encode(images)[0],
         decode=purifier.decode,

@@ -193,7 +193,7 @@ _QUESTIONS: dict[str, Callable[[Sequence[Row], Sequence[Row], Sequence[Any]], st
     "Is accuracy without an attack given?": _clean,
     "Do the attacks break the undefended classifier?": _undefended,
     "Adaptive attacks around gradients that mislead, and on the defence’s own parts?": _named(
-        "bpda", "eot", "latent", "joint", "overpowered"
+        "bpda", "eot", "latent", "joint", "overpowered", "crossing"
     ),
     "Attacks without gradients: on values, and on labels alone?": _named(
         "square", "spsa", "simba", "hop_skip_jump"

@@ -62,6 +62,7 @@ ATTACKS = {
     "joint_pgd": "Joint loss: PGD",
     "joint_apgd": "Joint loss: APGD",
     "overpowered": "Overpowered",
+    "crossing": "Crossing the squash",
     "evasion": "Evading the detector",
     "spsa": "SPSA (values only)",
     "simba": "SimBA (values only)",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from madvae_tf.attacks import Attack
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.corruptions import CORRUPTIONS, SEVERITIES, Corruption
+from madvae_tf.attacks.crossing import Crossing
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
 from madvae_tf.attacks.hop_skip_jump import HopSkipJump
@@ -142,6 +143,12 @@ def overpowered(epsilon: float = 4.0, iterations: int = 200, restarts: int = 20)
     return Suite("overpowered", (Trial("overpowered", attack),))
 
 
+def crossing(epsilon: float = 2.0, iterations: int = 100, restarts: int = 2) -> Suite:
+    """For a system that begins with a squash, in L2: pixels across its threshold, chosen by the gradient around it."""
+    attack = Crossing(epsilon=epsilon, iterations=iterations, restarts=restarts)
+    return Suite("crossing", (Trial("crossing", attack, "straight"),))
+
+
 def decision(norm: str = "linf", epsilon: float = 0.3, queries: int = 20_000) -> Suite:
     """HopSkipJump: labels only, at most `queries` of them for an image."""
     return Suite(
@@ -204,6 +211,7 @@ SUITES: dict[str, Callable[..., Suite]] = {
     "gradient": gradient_suite,
     "autoattack": auto_attack,
     "overpowered": overpowered,
+    "crossing": crossing,
     "decision": decision,
     "score": score,
     "joint": joint,

@@ -10,7 +10,7 @@ from pipeline.steps.common import defended, load_classifier, splits_of, start_an
 
 _DRAW = zlib.crc32(b"robustness")
 # What an attack sees of a defence.
-_SEEN = ("logits", "purify", "classify", "encode", "decode", "sample")
+_SEEN = ("logits", "purify", "classify", "encode", "decode", "sample", "squash")
 # Suites of the same attacks by what they climb.
 _GRADIENTS = {
     "gradient": "exact",
@@ -44,7 +44,7 @@ def attack_system(context: Context) -> None:
     if settings["suite"] == "bpda":
         others["identity"] = straight_through(system, frozen)
         _check_composition(system, others["identity"], images[: settings["batch_size"]])
-    if settings["suite"] == "bpda_squash":
+    if settings["suite"] in ("bpda_squash", "crossing"):
         others["straight"] = system.climbing(whole.straight)
     if settings["suite"] == "latent":
         others["latent"] = latent_matching(system, prototypes(context, system))
@@ -247,7 +247,15 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
 
 
 def _suite(settings: dict[str, Any]) -> Any:
-    from madvae_tf.robustness import SUITES, auto_attack, gradient_suite, joint, one_pixel, overpowered
+    from madvae_tf.robustness import (
+        SUITES,
+        auto_attack,
+        crossing,
+        gradient_suite,
+        joint,
+        one_pixel,
+        overpowered,
+    )
 
     if settings["suite"] == "one_pixel":
         return one_pixel()
@@ -262,6 +270,8 @@ def _suite(settings: dict[str, Any]) -> Any:
     if settings["suite"] == "overpowered":
         return overpowered(settings["epsilon"], settings["iterations"], settings["restarts"])
     numbers = {name: settings[name] for name in ("iterations", "restarts")}
+    if settings["suite"] == "crossing":
+        return crossing(settings["epsilon"], **numbers)
     return gradient_suite(**ball, **numbers, gradient=_GRADIENTS[settings["suite"]])
 
 

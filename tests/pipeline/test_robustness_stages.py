@@ -1,5 +1,7 @@
 """Stages of section `robustness`: who attacks what with which suites."""
 
+import pytest
+
 from madvae_tf.overrides import load_config
 from tests.pipeline.graph import stages, upstream
 
@@ -123,15 +125,16 @@ def test_the_published_weights_are_attacked_as_they_are_and_their_surrogate_is_q
     assert "content" in transfer.inputs["defense"].config
 
 
-def test_bpda_through_the_squash_needs_one():
-    given = ("vae.variants=cls,robust", "robustness.defenses=cls,robust", "robustness.suites=bpda_squash")
+@pytest.mark.parametrize("suite", ["bpda_squash", "crossing"])
+def test_attacks_on_the_squash_need_one(suite):
+    given = ("vae.variants=cls,robust", "robustness.defenses=cls,robust", f"robustness.suites={suite}")
     given += ("robustness.l2=2",)
-    label = "robustness {}-l2-2-end_to_end-bpda_squash"
+    label = f"robustness {{}}-l2-2-end_to_end-{suite}"
     graph = stages(*given)
     assert label.format("robust") in graph and label.format("cls") not in graph
     assert label.format("robust") not in stages(*given, "robust.scale=0")
     # Its steps in L-infinity are those of the exact gradient.
-    assert "robustness robust-linf-0.3-end_to_end-bpda_squash" not in graph
+    assert f"robustness robust-linf-0.3-end_to_end-{suite}" not in graph
 
 
 def test_a_part_of_the_images_for_what_looks_many_times():
