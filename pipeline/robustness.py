@@ -103,7 +103,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
                     "parts": {label: part.config for label, part in parts.items()},
                 }
                 stages += parts.values()
-                stages.append(Stage("robustness", f"{place}-worst", 4, given, inputs, steps.take_worst))
+                stages.append(Stage("robustness", f"{place}-worst", 5, given, inputs, steps.take_worst))
         if "natural" in _suites(config, name):
             given = {**settings, "severities": own.severities}
             cost = costs.robustness_seconds(name != _NONE, own.images, 0, _NATURAL_QUERIES)

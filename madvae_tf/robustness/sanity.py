@@ -196,6 +196,6 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
         lost = float((stood & ~np.logical_and.reduce(bpda)).mean())
         if lost > _GAP:
             warnings.append(
-                f"gradients mislead: BPDA fools {lost:.4f} of the images that no attack with the exact gradient fooled."
+                f"gradients mislead: attacks around them (BPDA) fool {lost:.4f} of the images that no attack with the exact gradient fooled."
             )
     return warnings

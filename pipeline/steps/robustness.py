@@ -129,7 +129,9 @@ def take_worst(context: Context) -> None:
         right = np.logical_and.reduce([evaluation.worst for evaluation in evaluations.values()])
         every = [outcome for evaluation in evaluations.values() for outcome in evaluation.outcomes]
         rows += worst_rows(right, every, common, {**ball, "over": "+".join(evaluations)})
-    artifacts.write_json(context.folder / "warnings.json", _titled(settings, order_warnings(evaluations)))
+    artifacts.write_json(
+        context.folder / "warnings.json", _titled(settings, order_warnings(evaluations), True)
+    )
     artifacts.write_json(context.folder / "rows.json", rows)
 
 
@@ -283,5 +285,6 @@ def _common(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in ("dataset", "threat_model", "defense", "seed")}
 
 
-def _titled(settings: dict[str, Any], warnings: list[str]) -> list[str]:
-    return [f"{settings['defense']}: {warning}" for warning in warnings]
+def _titled(settings: dict[str, Any], warnings: list[str], one_ball: bool = False) -> list[str]:
+    ball = f", {settings['norm']} {settings['epsilon']:g}" if one_ball else ""
+    return [f"{settings['defense']}{ball}: {warning}" for warning in warnings]
