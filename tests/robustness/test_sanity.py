@@ -99,7 +99,7 @@ def test_warnings_where_less_beats_more():
     (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=50, square=40)})
     assert "Square fools 0.1000" in line
     (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=50, bpda=40)})
-    assert "BPDA fools 0.1000" in line
+    assert "(BPDA) fool 0.1000" in line
 
 
 def test_the_share_of_restarts():
