@@ -22,16 +22,8 @@ def get_config() -> Config:
             defenses=("none", "vanilla", "cls", "pd", "combined", "robust", "binarization", "blur"),
             l2=(1.5, 2.0, 4.0),
             suites=(
-                *(
-                    "gradient",
-                    "bpda",
-                    "bpda_squash",
-                    "crossing",
-                    "eot",
-                    "latent",
-                    "overpowered",
-                    "autoattack",
-                ),
+                *("gradient", "bpda", "bpda_squash", "crossing"),
+                *("eot", "latent", "overpowered", "autoattack"),
                 *("joint", "score", "decision", "one_pixel", "natural"),
             ),
             detection_images=500,

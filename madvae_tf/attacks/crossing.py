@@ -6,9 +6,10 @@ changing pixel i of x to the value v is taken to
 
     bring   g_i (q(v) - q(x_i))    and to cost    (v - x_i)^2
 
-For each pixel the v of a grid that brings the most less lambda times its cost is chosen, with the lambda at which the budget epsilon^2 is just not
-kept, and pixels are taken in the order of what they bring for their cost while it lasts: a knapsack, by its Lagrangian and then greedily. g changes with what was taken, so it is an average of the steps' gradients, each scaled to a mean of
-1, and the choice is made anew from x at each step. The first misclassified image wins. Where q is the identity this is a sparse attack.
+For each pixel the v of a grid that brings the most less lambda times its cost is chosen, with the lambda at which the budget epsilon^2 is
+just not kept, and pixels are taken in the order of what they bring for their cost while it lasts: a knapsack, by its Lagrangian and then
+greedily. g changes with what was taken, so it is an average of the steps' gradients, each scaled to a mean of 1, and the choice is made
+anew from x at each step. The first misclassified image wins. Where q is the identity this is a sparse attack.
 
 Ours. The idea of climbing around what shatters gradients is BPDA's (Athalye et al. 2018, section 4.1), that an attack must be made for
 the defence is Tramer et al.'s (2020, "On adaptive attacks").
@@ -22,13 +23,13 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
-from madvae_tf.attacks.geometry import direction, draws, flat, image_seeds, project, spread, values_of
-from madvae_tf.attacks.objectives import margin
+from madvae_tf.attacks.geometry import flat, image_seeds, project, random_start, spread
+from madvae_tf.attacks.objectives import ascent
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
 
-# Values that a pixel may be changed to. Even numbers of steps: 0.5 is one of them.
+# Values that a pixel may be changed to.
 _GRID = np.linspace(0.0, 1.0, 41, dtype=np.float32)
 _TINY = 1e-12
 # log10 of lambda: the largest is above every ratio worth taking, at the smallest cost is no matter. Each halving says one bit of it.
@@ -46,20 +47,11 @@ def _search(
     momentum: tf.Tensor,
     iterations: tf.Tensor,
 ) -> tf.Tensor:
-    origin = flat(x)
-    levels = tf.reshape(tf.constant(_GRID), (-1, 1, 1, 1))
+    origin, squashed = flat(x), flat(squash(x))
+    grid = tf.constant(_GRID)
     # (41, batch, 784): what each value of the grid would cost a pixel, and do to q(x).
-    costs = tf.square(tf.reshape(levels, (-1, 1, 1)) - origin)
-    effects = flat(squash(tf.reshape(_GRID, (-1, 1, 1, 1))))[:, :1, None] - flat(squash(x))
-
-    def gradient_at(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(image)
-            z = logits(image)
-            value = margin(z, y, y)
-        gradient = flat(tf.convert_to_tensor(tape.gradient(value, image)))
-        scale = tf.reduce_mean(tf.abs(gradient), axis=1, keepdims=True)
-        return tf.math.divide_no_nan(gradient, scale), tf.not_equal(tf.argmax(z, axis=1), y)
+    costs = tf.square(grid[:, None, None] - origin)
+    effects = tf.reshape(squash(grid[:, None, None, None]), (-1, 1, 1)) - squashed
 
     def best(gradient: tf.Tensor) -> tf.Tensor:
         """The greedy choice, float32 (batch, 28, 28, 1)."""
@@ -70,7 +62,7 @@ def _search(
             gains = brings - tf.pow(10.0, exponent)[:, None] * costs
             index = tf.argmax(gains, axis=0)
             worth = tf.reduce_max(gains, axis=0) > 0
-            return tf.where(worth, tf.gather(tf.constant(_GRID), index), origin)
+            return tf.where(worth, tf.gather(grid, index), origin)
 
         def halve(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             middle = (low + high) / 2
@@ -81,10 +73,10 @@ def _search(
         ends = tf.fill([tf.shape(x)[0]], _SMALLEST), tf.fill([tf.shape(x)[0]], _LARGEST)
         low, _ = tf.while_loop(lambda low, high: True, halve, ends, maximum_iterations=_HALVINGS)
         value = chosen(low)
-        effect = gradient * (flat(squash(tf.reshape(value, tf.shape(x)))) - flat(squash(x)))
-        ratio = effect / (tf.square(value - origin) + _TINY)
+        cost = tf.square(value - origin)
+        ratio = gradient * (flat(squash(tf.reshape(value, tf.shape(x)))) - squashed) / (cost + _TINY)
         order = tf.argsort(ratio, axis=1, direction="DESCENDING")
-        spent = tf.cumsum(tf.gather(tf.square(value - origin), order, batch_dims=1), axis=1)
+        spent = tf.cumsum(tf.gather(cost, order, batch_dims=1), axis=1)
         # The first that does not fit ends it.
         fits = tf.gather(spent <= tf.square(epsilon), tf.argsort(order, axis=1), batch_dims=1)
         image = tf.reshape(tf.where(fits & (ratio > 0), value, origin), tf.shape(x))
@@ -94,8 +86,10 @@ def _search(
     def step(
         index: tf.Tensor, image: tf.Tensor, average: tf.Tensor, result: tf.Tensor, done: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        gradient, fooled = gradient_at(image)
-        average = momentum * average + (1 - momentum) * gradient
+        _, gradient, fooled = ascent(logits, "margin", image, y, y)
+        gradient = flat(gradient)
+        scale = tf.reduce_mean(tf.abs(gradient), axis=1, keepdims=True)
+        average = momentum * average + (1 - momentum) * tf.math.divide_no_nan(gradient, scale)
         result = tf.where(spread(fooled & tf.logical_not(done)), image, result)
         return index + 1, best(average), average, result, done | fooled
 
@@ -119,7 +113,7 @@ class Crossing(RepeatedAttack):
         epsilon: the L2 budget.
         iterations: gradients of a run.
         momentum: the share of the average gradient that a step keeps, in [0, 1).
-        restarts: the first from x itself, the others from random points of the ball.
+        restarts: the first from x itself, the others from random starts.
     """
 
     name: ClassVar[str] = "crossing"
@@ -144,9 +138,6 @@ class Crossing(RepeatedAttack):
             raise UserError(
                 "Invalid target of crossing: received one without squash, expected one that begins with a pointwise squash."
             )
-        start = x
-        if number:
-            noise = tf.reshape(draws(image_seeds(x, seed), [values_of(x)], normal=True), tf.shape(x))
-            start = project(x + self.epsilon * direction(noise, "l2"), x, tf.constant(self.epsilon), "l2")
+        start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed)) if number else x
         numbers = tf.constant(self.epsilon), tf.constant(self.momentum), tf.constant(self.iterations)
         return _search(target.logits, target.squash, x, y, start, *numbers)

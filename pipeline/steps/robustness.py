@@ -129,9 +129,8 @@ def take_worst(context: Context) -> None:
         right = np.logical_and.reduce([evaluation.worst for evaluation in evaluations.values()])
         every = [outcome for evaluation in evaluations.values() for outcome in evaluation.outcomes]
         rows += worst_rows(right, every, common, {**ball, "over": "+".join(evaluations)})
-    artifacts.write_json(
-        context.folder / "warnings.json", _titled(settings, order_warnings(evaluations), True)
-    )
+    title = f"{settings['defense']}, {settings['norm']} {settings['epsilon']:g}"
+    artifacts.write_json(context.folder / "warnings.json", _titled(title, order_warnings(evaluations)))
     artifacts.write_json(context.folder / "rows.json", rows)
 
 
@@ -187,7 +186,7 @@ def check_sanity(context: Context) -> None:
     common = _common({**settings, "threat_model": "end_to_end"})
     np.save(context.folder / "gradients.npy", norms)
     warnings = [*sanity.curve_warnings(curves), *sanity.gradient_warnings(norms)]
-    artifacts.write_json(context.folder / "warnings.json", _titled(settings, warnings))
+    artifacts.write_json(context.folder / "warnings.json", _titled(settings["defense"], warnings))
     rows = [*curve_rows(curves, common, ball), *gradient_rows(norms, faint, common, ball)]
     artifacts.write_json(context.folder / "rows.json", rows)
 
@@ -249,15 +248,7 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
 
 
 def _suite(settings: dict[str, Any]) -> Any:
-    from madvae_tf.robustness import (
-        SUITES,
-        auto_attack,
-        crossing,
-        gradient_suite,
-        joint,
-        one_pixel,
-        overpowered,
-    )
+    from madvae_tf.robustness import SUITES, auto_attack, gradient_suite, joint, one_pixel
 
     if settings["suite"] == "one_pixel":
         return one_pixel()
@@ -269,11 +260,9 @@ def _suite(settings: dict[str, Any]) -> Any:
     if settings["suite"] == "autoattack":
         numbers = {name: settings[name] for name in ("iterations", "targets", "queries")}
         return auto_attack(**ball, **numbers)
-    if settings["suite"] == "overpowered":
-        return overpowered(settings["epsilon"], settings["iterations"], settings["restarts"])
     numbers = {name: settings[name] for name in ("iterations", "restarts")}
-    if settings["suite"] == "crossing":
-        return crossing(settings["epsilon"], **numbers)
+    if settings["suite"] in ("overpowered", "crossing"):
+        return SUITES[settings["suite"]](settings["epsilon"], **numbers)
     return gradient_suite(**ball, **numbers, gradient=_GRADIENTS[settings["suite"]])
 
 
@@ -285,6 +274,5 @@ def _common(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in ("dataset", "threat_model", "defense", "seed")}
 
 
-def _titled(settings: dict[str, Any], warnings: list[str], one_ball: bool = False) -> list[str]:
-    ball = f", {settings['norm']} {settings['epsilon']:g}" if one_ball else ""
-    return [f"{settings['defense']}{ball}: {warning}" for warning in warnings]
+def _titled(title: str, warnings: list[str]) -> list[str]:
+    return [f"{title}: {warning}" for warning in warnings]
