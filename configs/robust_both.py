@@ -15,6 +15,6 @@ def get_config() -> Config:
     return dataclasses.replace(
         base,
         name="robust_both",
-        robust=dataclasses.replace(base.robust, scale=10.0, norm="both", l2_epsilon=2.0, around_squash=True),
+        robust=dataclasses.replace(base.robust, scale=10.0, norm="both", l2_epsilon=2.0, crossing=True),
         robustness=dataclasses.replace(base.robustness, l2=(2.0,)),
     )

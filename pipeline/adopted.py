@@ -20,7 +20,7 @@ _MEASURED = (
     "norm",
     "epsilon",
     "l2_epsilon",
-    "around_squash",
+    "crossing",
     "step_ratio",
     "validation_images",
     "validation_steps",

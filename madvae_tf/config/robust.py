@@ -11,8 +11,8 @@ class RobustConfig:
 
     The attack on classifier and purifier that every step makes: `epsilon` is its radius, reached from
     `start_epsilon` over `ramp_steps` steps, in `norm`: "linf", "l2" or "both", which attacks every other image within `epsilon` in L-infinity and
-    the rest within `l2_epsilon` in L2; `around_squash`: by a gradient without the slope of the squash, which is faint at black and white and leads a step
-    in L2 astray. It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
+    the rest within `l2_epsilon` in L2; `crossing`: what is attacked in L2 is attacked as the attack `crossing` does, by the pixels that it takes across the squash.
+    It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
     over; a step is `step_ratio` epsilon long, n > 2 steps 2 `step_ratio` / n.
     `scale` and `center` are k and b of the squash sigmoid(k (x - b)) before the encoder; a scale of 0: no squash.
     `epochs` of `epoch_steps` steps (0: all training images once), with a validation after each, on `validation_images` attacked by
@@ -48,7 +48,7 @@ class RobustConfig:
     validation_steps: int = 20
     norm: str = added("linf")
     l2_epsilon: float = added(2.0)
-    around_squash: bool = added(False)
+    crossing: bool = added(False)
     path: str = added("")
 
     def __post_init__(self) -> None:
@@ -61,6 +61,11 @@ class RobustConfig:
             "consistency average",
         )
         require(self.norm in ("linf", "l2", "both"), "robust.norm", self.norm, "linf, l2 or both")
+        if self.crossing:
+            require(self.norm != "linf", "robust.norm", self.norm, "l2 or both, with robust.crossing")
+            require(
+                self.scale > 0, "robust.scale", self.scale, "above 0, a squash to cross, with robust.crossing"
+            )
         if self.norm != "l2":
             require(self.epsilon <= 1, "robust.epsilon", self.epsilon, "at most 1, the range of a pixel")
         require(

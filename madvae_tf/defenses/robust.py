@@ -39,7 +39,7 @@ class Robust(Defense):
     norm: str = parameter("linf")
     epsilon: float = parameter(0.3, open_minimum=True)
     l2_epsilon: float = parameter(2.0, open_minimum=True)
-    around_squash: bool = parameter(False)
+    crossing: bool = parameter(False)
     start_epsilon: float = parameter(0.05)
     ramp_steps: int = parameter(700)
     attack_steps: int = parameter(1, minimum=1)
@@ -68,6 +68,10 @@ class Robust(Defense):
         super().__post_init__()
         if self.norm not in NORMS:
             raise unknown_name("norm", self.norm, NORMS)
+        if self.crossing and (self.norm == "linf" or not self.scale):
+            raise UserError(
+                f"Invalid crossing: received True with norm {self.norm!r} and scale {self.scale:g}, expected l2 or both and a squash."
+            )
         if self.norm != "l2" and self.epsilon > 1:
             raise UserError(
                 f"Invalid epsilon: received {self.epsilon:g}, expected at most 1, the range of a pixel."
@@ -157,7 +161,7 @@ class Robust(Defense):
             self.step_ratio,
             self.norm,
             self.l2_epsilon,
-            self.around_squash,
+            self.crossing,
         )
         return RobustTrainer(
             purifier,

@@ -59,16 +59,23 @@ def attack_within(
         tf.shape(images)[0],
     )
 
-    def climb(x_adv: tf.Tensor) -> tuple[tf.Tensor]:
+    def climb(x_adv: tf.Tensor, along: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(x_adv)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits(x_adv))
         gradient = tf.convert_to_tensor(tape.gradient(entropy, x_adv))
-        return (room.climb(x_adv, gradient, step_size),)
+        along = room.remember(along, gradient)
+        return room.climb(x_adv, along, step_size), along
 
     start = room.start(noise)
     # A loop of the graph, so that the graph does not grow with the steps.
-    (x_adv,) = tf.while_loop(lambda _: True, climb, (start,), maximum_iterations=steps, parallel_iterations=1)
+    x_adv, _ = tf.while_loop(
+        lambda *_: True,
+        climb,
+        (start, tf.zeros_like(start)),
+        maximum_iterations=steps,
+        parallel_iterations=1,
+    )
     return tf.stop_gradient(x_adv)
 
 

@@ -14,7 +14,8 @@ system can do, and it would have to synchronise replicas inside its loop.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -24,7 +25,7 @@ from madvae_tf import losses
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.adversarial import attack_within
 from madvae_tf.training.augment import random_shift
-from madvae_tf.training.balls import Ball, BothBalls, L2Ball, LinfBall
+from madvae_tf.training.balls import Ball, BothBalls, CrossingBall, L2Ball, LinfBall
 from madvae_tf.training.classifier import correct
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.replicas import global_size
@@ -45,8 +46,9 @@ class InnerAttack:
         step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it.
         norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the rest in L2.
         l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
-        around_squash: whether its gradient leaves out the squash's slope, where there is a squash. A step in L2 follows the gradient
-            itself, which the slope makes faint where an image is black or white; signs are the same either way.
+        crossing: whether its steps in L2 are those of the attack `crossing`, by the gradient without the squash's slope (that of
+            L-infinity has the same signs either way); needs a purifier with a squash. A step along the gradient misses what a squash lets
+            through: a few pixels, taken across its threshold.
     """
 
     epsilon: float = 0.3
@@ -58,13 +60,21 @@ class InnerAttack:
     step_ratio: float = 1.25
     norm: str = "linf"
     l2_epsilon: float = 2.0
-    around_squash: bool = False
+    crossing: bool = False
 
-    def ball(self, images: tf.Tensor, radius: tf.Tensor | float) -> Ball:
-        """Where an attack of this radius (L-infinity, for "both") may go."""
-        if self.norm == "both":
-            return BothBalls(images, radius, self.l2_epsilon / self.epsilon)
-        return {"linf": LinfBall, "l2": L2Ball}[self.norm](images, radius)
+    def ball(
+        self,
+        images: tf.Tensor,
+        radius: tf.Tensor | float,
+        squash: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> Ball:
+        """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for `crossing`: what the system begins with."""
+        if self.norm == "linf":
+            return LinfBall(images, radius)
+        in_l2 = functools.partial(CrossingBall, squash=squash) if self.crossing else L2Ball
+        if self.norm == "l2":
+            return in_l2(images, radius)
+        return BothBalls(images, radius, self.l2_epsilon / self.epsilon, in_l2)
 
     def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
         """start_epsilon + (epsilon - start_epsilon) min(1, step / ramp_steps), float32 ()."""
@@ -132,8 +142,7 @@ class RobustTrainer(DefenseTrainer):
         seed: tf.Tensor,
     ) -> tf.Tensor:
         """`attack_within` against the deployed system of `purifier`; the arguments are its own."""
-        around = self.attack.around_squash and purifier.squash is not None
-        purify = purifier.purify_around_squash if around else purifier.purify
+        purify = purifier.purify_around_squash if self.attack.crossing else purifier.purify
         return attack_within(
             lambda given: self._classify(purify(given)),
             images,
@@ -142,7 +151,7 @@ class RobustTrainer(DefenseTrainer):
             self.attack.step_size(epsilon, steps),
             steps,
             seed,
-            self.attack.ball,
+            functools.partial(self.attack.ball, squash=purifier.squash),
         )
 
     def forward(self, data: Mapping[str, tf.Tensor], noise: tf.Tensor, training: bool) -> losses.Forward:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from madvae_tf.defenses.robust import Robust
 from madvae_tf.errors import UserError
 from madvae_tf.training.adversarial import attack_within
-from madvae_tf.training.balls import BothBalls, L2Ball, LinfBall
+from madvae_tf.training.balls import BothBalls, CrossingBall, L2Ball, LinfBall
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.training.robust import InnerAttack
 
@@ -67,6 +67,46 @@ def test_both_are_the_two_in_turn():
     np.testing.assert_allclose(climbed[1::2], l2.climb(start, GRADIENT, 2.5)[1::2], atol=1e-6)
 
 
+def squash(x):
+    return tf.sigmoid(20.0 * (x - 0.5))
+
+
+def test_a_crossing_step_brings_more_through_a_squash_than_a_step_along_the_gradient():
+    crossing, plain = CrossingBall(IMAGES, 2.0, squash), L2Ball(IMAGES, 2.0)
+    # The gradient with respect to the squashed images is GRADIENT: what a step brings is linear in them.
+    brought = {}
+    for name, ball in (("crossing", crossing), ("plain", plain)):
+        moved = ball.climb(IMAGES, ball.remember(tf.zeros_like(IMAGES), GRADIENT), 2.0).numpy()
+        assert (norms(moved - IMAGES) <= 2.0 + 1e-5).all() and moved.min() >= 0 and moved.max() <= 1
+        effect = squash(moved).numpy().astype(np.float64) - squash(IMAGES).numpy()
+        brought[name] = (effect * GRADIENT).sum(axis=(1, 2, 3))
+    assert (brought["crossing"] > 1.3 * brought["plain"]).all()
+
+
+def test_a_crossing_ball_sums_the_scaled_gradients_and_the_others_take_the_last():
+    first = np.roll(GRADIENT, 1, axis=0) * 50
+    scaled = [g / np.abs(g).mean(axis=(1, 2, 3), keepdims=True) for g in (first, GRADIENT)]
+    crossing = CrossingBall(IMAGES, 2.0, squash)
+    past = crossing.remember(tf.zeros_like(IMAGES), first)
+    np.testing.assert_allclose(crossing.remember(past, GRADIENT), sum(scaled), rtol=1e-4, atol=1e-5)
+    both = BothBalls(IMAGES, 0.3, 2.0 / 0.3, lambda images, radius: CrossingBall(images, radius, squash))
+    past = both.remember(tf.zeros_like(IMAGES), first)
+    along = both.remember(past, GRADIENT).numpy()
+    np.testing.assert_allclose(along[1::2], sum(scaled)[1::2], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(along[::2], GRADIENT[::2])
+    climbed = both.climb(IMAGES, along, 0.3)
+    np.testing.assert_allclose(climbed[1::2], crossing.climb(IMAGES, along, 0.0)[1::2], atol=1e-6)
+    for ball in (LinfBall(IMAGES, 0.3), L2Ball(IMAGES, 2.0)):
+        np.testing.assert_array_equal(ball.remember(first, GRADIENT), GRADIENT)
+
+
+def test_both_take_an_odd_batch():
+    both = BothBalls(IMAGES[:5], 0.3, 2.0 / 0.3)
+    start = both.start(NOISE[:5])
+    np.testing.assert_allclose(start[4], LinfBall(IMAGES, 0.3).start(NOISE)[4], atol=1e-6)
+    np.testing.assert_allclose(start[3], L2Ball(IMAGES, 2.0).start(NOISE)[3], atol=1e-6)
+
+
 @pytest.mark.parametrize(("norm", "epsilon"), [("l2", 2.0), ("both", 0.3)])
 def test_the_attack_stays_within_and_beats_noise(batch, classifier, norm, epsilon):
     attack = InnerAttack(epsilon, norm=norm)
@@ -94,3 +134,6 @@ def test_norms_are_checked():
     with pytest.raises(UserError, match="received 2, expected at most 1"):
         Robust(epsilon=2.0)
     assert Robust(norm="l2", epsilon=2.0).epsilon == 2.0
+    for settings in ({"norm": "linf"}, {"norm": "both", "scale": 0.0}):
+        with pytest.raises(UserError, match="Invalid crossing"):
+            Robust(crossing=True, **settings)
