@@ -19,6 +19,8 @@ from pipeline.planning import Stage
 
 # Systems whose logits are the classifier's of what their purifier makes: what BPDA needs; and those with a latent distribution: the others.
 _SAMPLED = ("vanilla", "cls", "pd", "combined", "robust", "identity", "defense_vae", "mixture")
+# With a decoder: what the overpowered attack needs.
+_DECODED = (*_SAMPLED, "defense_gan", "mad_gan")
 _PURIFIERS = (*_SAMPLED, "binarization", "blur", "defense_gan", "mad_gan")
 _SANITY_STEPS = 6 * 40 + 186
 _NONE = "none"
@@ -176,7 +178,7 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
                 "crossing": squashed and norm == "l2",
                 "eot": name in _SAMPLED,
                 "latent": name in _SAMPLED,
-                "overpowered": name in _SAMPLED and norm == "l2",
+                "overpowered": name in _DECODED and norm == "l2",
                 "joint": name in _PURIFIERS,
                 "natural": False,
             }.get(suite, True)

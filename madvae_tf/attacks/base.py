@@ -38,6 +38,8 @@ class Target:
         decode: the purifier's decoder, latents -> images, where there is one.
         sample: images, int32 seeds (batch, 2) -> latents drawn for them, where the defence can.
         squash: what the system begins with, where it is a function of each pixel alone: images -> images.
+        range_logits: `logits` of what `decode` made, without the search for it, for a purifier that searches `decode`'s range and so finds
+            such an image again (Defense-GAN); of other images it may say something else.
         score: images -> float32 (batch,), what a detector refuses an image for when it is large, where there is one.
     """
 
@@ -48,6 +50,7 @@ class Target:
     decode: Callable[..., Any] | None = None
     sample: Callable[..., Any] | None = None
     squash: Callable[[tf.Tensor], tf.Tensor] | None = None
+    range_logits: Callable[[tf.Tensor], tf.Tensor] | None = None
     score: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def climbing(self, logits: Callable[[tf.Tensor], tf.Tensor]) -> "Target":

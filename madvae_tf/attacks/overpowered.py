@@ -9,18 +9,22 @@ that what is found is no accident of one point. The first G(z) within epsilon of
 image: lambda, Adam's moments, margins and the end. One image of the pair is x itself. Where G(z) is farther than epsilon from x, which for small
 budgets it always is, the point of the ball nearest to it is tried, so that the attack is one on every image.
 
+A purifier that searches G's range (Defense-GAN) finds G(z) again, so the search looks at the classifier's answer to it, `range_logits`, as the
+authors' attack on Defense-GAN does, where a look through the purifier would be hundreds of looks at G. What counts is the whole system's answer all the
+same: every `_STRETCH` steps it is asked whether what was found, or else the point of the ball nearest to G(z), fools it.
+
 From the ported code are the 20 restarts, Adam's 0.05, lambda's start at 1000, the radii and the confidence; it averages 100 directions at
 each step. lambda's rate, the number of steps and the first restart, from the encoder's own code of x, are ours.
 """
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed, Target, predict
 from madvae_tf.attacks.geometry import draws, image_seeds, project, spread, values_of
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
@@ -59,8 +63,9 @@ def _search(
     multiplier_rate: tf.Tensor,
     first_step: tf.Tensor,
     end: tf.Tensor,
+    in_range: tf.Tensor,
 ) -> _State:
-    """Steps `first_step` to `end` (int32, exclusive), or fewer where every image has fallen."""
+    """Steps `first_step` to `end` (int32, exclusive), or fewer where every image has fallen; `in_range`: only a G(z) within the ball itself counts."""
 
     def step(index: tf.Tensor, old: _State) -> tuple[tf.Tensor, _State]:
         # Another stream at each step, the same for an image whatever its batch.
@@ -81,7 +86,7 @@ def _search(
 
         # Within the ball it is the image itself.
         near = project(image, x, epsilon, "l2")
-        found = tf.not_equal(tf.argmax(logits(near), axis=1), y)
+        found = tf.not_equal(tf.argmax(logits(near), axis=1), y) & (~in_range | (excess <= 0))
         time = tf.cast(index + 1, tf.float32)
         first = _FIRST_DECAY * old.first_moment + (1 - _FIRST_DECAY) * gradient
         second = _SECOND_DECAY * old.second_moment + (1 - _SECOND_DECAY) * tf.square(gradient)
@@ -100,6 +105,14 @@ def _search(
         step,
         (first_step, state),
     )[1]
+
+
+def _asked(target: Target, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: tf.Tensor) -> _State:
+    """The state with the whole system's answers in the place of those within the range of the decoder."""
+    decode: Any = target.decode
+    near = project(decode(state.z), x, epsilon, "l2")
+    result = tf.where(spread(state.done), state.result, near)
+    return state._replace(result=result, done=tf.not_equal(predict(target.logits, result), y))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +167,7 @@ class Overpowered(RepeatedAttack):
         for first_step in range(0, self.iterations, _STRETCH):
             end = min(first_step + _STRETCH, self.iterations)
             state = _search(
-                target.logits,
+                target.range_logits or target.logits,
                 target.decode,
                 x,
                 y,
@@ -166,7 +179,10 @@ class Overpowered(RepeatedAttack):
                 multiplier_rate,
                 tf.constant(first_step),
                 tf.constant(end),
+                tf.constant(target.range_logits is not None),
             )
+            if target.range_logits is not None:
+                state = _asked(target, x, y, state, epsilon)
             done = np.array(state.done)
             result[rows[done]] = np.array(state.result)[done]
             if done.all():

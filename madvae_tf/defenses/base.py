@@ -59,6 +59,7 @@ class Defended:
         sample: images, int32 seeds (batch, 2) -> latents drawn from the code of each image, where it has a distribution.
         detect: images -> bool (batch,), True where the image is refused as adversarial.
         squash: the squash that the system begins with, a function of each pixel alone, where it has one.
+        range_logits: `logits` of what `decode` made, where the purifier searches `decode`'s range: without the search.
         straight: `logits` with the identity's gradient in the place of its squash's, where it has one.
     """
 
@@ -70,6 +71,7 @@ class Defended:
     sample: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
     detect: Callable[[tf.Tensor], tf.Tensor] | None = None
     squash: Callable[[tf.Tensor], tf.Tensor] | None = None
+    range_logits: Callable[[tf.Tensor], tf.Tensor] | None = None
     straight: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 

@@ -122,7 +122,7 @@ class DefenseGan(Defense):
         def encode(images: tf.Tensor) -> tf.Tensor:
             return nearest(images)[1]
 
-        return purified(classifier, purify, encode=encode)
+        return purified(classifier, purify, encode=encode, decode=generator, range_logits=classifier)
 
 
 @dataclasses.dataclass(frozen=True)

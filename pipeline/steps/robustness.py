@@ -10,7 +10,7 @@ from pipeline.steps.common import defended, load_classifier, splits_of, start_an
 
 _DRAW = zlib.crc32(b"robustness")
 # What an attack sees of a defence.
-_SEEN = ("logits", "purify", "classify", "encode", "decode", "sample", "squash")
+_SEEN = ("logits", "purify", "classify", "encode", "decode", "sample", "squash", "range_logits")
 # Suites of the same attacks by what they climb.
 _GRADIENTS = {
     "gradient": "exact",

@@ -63,7 +63,7 @@ def test_no_sum_in_a_step_has_more_than_two_terms():
             *(TARGET.encode(IMAGES),) * 3, tf.ones(4), tf.constant(IMAGES), tf.constant([False] * 4)
         ),
         tf.zeros((4, 2), tf.int32),
-        *map(tf.constant, (4.0, 1.0, 0.05, 1.0, 0, 1)),
+        *map(tf.constant, (4.0, 1.0, 0.05, 1.0, 0, 1, False)),
     )
     nodes = [node for function in traced.graph.as_graph_def().library.function for node in function.node_def]
     sums = [node for node in nodes if node.op == "AddN"]
@@ -82,6 +82,40 @@ def test_labels_count_row_by_row():
         batch_size=2,
     )
     assert result.success.all() and result.l2[0] > 2.8 and result.l2[1] == 0
+
+
+def test_a_purifier_that_searches_the_range_is_searched_without_and_asked_with_it():
+    """The decoder draws flat images only, the purifier answers with the nearest of them, and is told apart from one that is not so good."""
+    looks = []
+
+    def flat(x):
+        return tf.ones_like(x) * tf.reduce_mean(x, [1, 2, 3], keepdims=True)
+
+    def whole(shift):
+        def answers(x):
+            looks.append(None)
+            return logits(tf.clip_by_value(flat(x) + shift, 0.0, 1.0))
+
+        return answers
+
+    target = Target(
+        whole(0.0),
+        encode=lambda x: tf.reduce_mean(x, [1, 2, 3])[:, None],
+        decode=lambda z: tf.clip_by_value(z, 0.0, 1.0)[:, :, None, None] * tf.ones((28, 28, 1)),
+        range_logits=logits,
+    )
+    attack = Overpowered(epsilon=4.0, iterations=100, learning_rate=0.01, multiplier=1.0, restarts=1)
+    result = run_attack(attack, target, IMAGES, LABELS, (0, 0), batch_size=4)
+    np.testing.assert_array_equal(result.success, [1, 1, 0, 0])
+    assert (result.l2 <= 4.0 + 1e-5).all()
+    # Steps do not look through the purifier: five stretches, and the driver's own.
+    assert len(looks) < 20
+    # One that answers brighter than what it was shown: what fools the classifier does not fool it, and is not said to.
+    brighter = dataclasses.replace(target, logits=whole(0.3))
+    assert not run_attack(attack, brighter, IMAGES, LABELS, (0, 0), batch_size=4).success.any()
+    # One that answers darker is fooled by what does not fool the classifier.
+    darker = dataclasses.replace(target, logits=whole(-0.15))
+    assert run_attack(attack, darker, IMAGES, LABELS, (0, 0), batch_size=4).success[:3].all()
 
 
 def test_a_target_without_a_latent_code_is_refused():

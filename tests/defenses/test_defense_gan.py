@@ -87,7 +87,11 @@ def test_train_and_load(tmp_path, kind):
     system = defense.load(folder, classifier)
     images = RNG.random((3, 28, 28, 1)).astype(np.float32)
     purified = system.purify(images)
-    assert purified.shape == (3, 28, 28, 1) and system.encode(images).shape == (3, 4)
+    latents = system.encode(images)
+    assert purified.shape == (3, 28, 28, 1) and latents.shape == (3, 4)
+    # What the overpowered attack counts on.
+    np.testing.assert_allclose(system.decode(latents), purified, atol=1e-5)
+    np.testing.assert_allclose(system.range_logits(purified), system.logits(images), atol=1e-5)
     np.testing.assert_allclose(tf.function(system.logits)(images), classifier(purified), atol=1e-4)
 
 
