@@ -14,7 +14,34 @@ from pathlib import Path
 from configs import quick, robustness
 from madvae_tf.config import Config
 
-_WEIGHTS = Path(__file__).resolve().parents[1] / "docs" / "weights" / "mnist-robust"
+_WEIGHTS = Path(__file__).resolve().parents[1] / "docs" / "weights"
+
+
+def with_weights(base: Config, classifier: str, purifier: str) -> Config:
+    """`base` with the models of two folders of docs/weights in the place of trained ones.
+
+    The purifier's training is left out of the keys, but for what it is validated with.
+    """
+    return dataclasses.replace(
+        base,
+        classifier=dataclasses.replace(base.classifier, path=str(_WEIGHTS / classifier / "classifier.keras")),
+        robust=dataclasses.replace(base.robust, path=str(_WEIGHTS / purifier / "purifier.keras")),
+    )
+
+
+def other_norms(base: Config) -> Config:
+    """`base` with what breaks purifiers, gradient, crossing and AutoAttack standard, end to end on 200 images."""
+    return dataclasses.replace(
+        base,
+        robustness=dataclasses.replace(
+            base.robustness,
+            defenses=("none", "robust"),
+            images=200,
+            threat_models=("end_to_end",),
+            suites=("gradient", "bpda_squash", "crossing", "autoattack"),
+            sanity_images=100,
+        ),
+    )
 
 
 def get_config() -> Config:
@@ -23,11 +50,10 @@ def get_config() -> Config:
     surrogate = quick.get_config().robust
     # What the published weights are validated with stays what they were trained with.
     measured = {name: getattr(base.robust, name) for name in ("validation_images", "validation_steps")}
-    return dataclasses.replace(
+    config = dataclasses.replace(
         base,
         name="published",
-        classifier=dataclasses.replace(base.classifier, path=str(_WEIGHTS / "classifier.keras")),
-        robust=dataclasses.replace(surrogate, path=str(_WEIGHTS / "purifier.keras"), **measured),
+        robust=dataclasses.replace(surrogate, **measured),
         # The weights were trained for L-infinity: there they meet everything, elsewhere what breaks defences, on 200 images. AutoAttack has
         # the exact gradient; the suites of BPDA go around a faint one (the squash), `crossing` across its threshold. What is not `robust` meets what breaks it: it has an
         # exact gradient that is not faint. Binarization has none, and would need BPDA: robustness.py has it, with all its suites.
@@ -43,3 +69,4 @@ def get_config() -> Config:
             brief_transfer_images=200,
         ),
     )
+    return with_weights(config, "mnist-robust", "mnist-robust")

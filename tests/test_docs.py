@@ -212,11 +212,21 @@ def test_weights_are_rounded_as_float16_rounds_and_deflated(tmp_path):
     assert after < 0.65 * before
 
 
-def test_the_published_weights_are_rounded_models_of_this_project():
-    folder, rounded = DOCS / "weights" / "mnist-robust", script("make_weights").rounded
-    purifier, classifier = (load_keras(folder / f"{name}.keras") for name in ("purifier", "classifier"))
-    assert isinstance(purifier, DefenseVAE) and purifier.squash is not None
-    assert isinstance(classifier, CLASSIFIERS["table6"])
+@pytest.mark.parametrize(
+    ("weights", "classifier_of", "squash"),
+    [
+        ("mnist-robust", "mnist-robust", True),
+        ("mnist-robust-l2", "mnist-robust", False),
+        ("mnist-robust-both", "mnist-robust", True),
+        ("fashion-robust", "fashion-robust", False),
+    ],
+)
+def test_the_published_weights_are_rounded_models_of_this_project(weights, classifier_of, squash):
+    folder, rounded = DOCS / "weights" / weights, script("make_weights").rounded
+    purifier = load_keras(folder / "purifier.keras")
+    classifier = load_keras(DOCS / "weights" / classifier_of / "classifier.keras")
+    assert isinstance(purifier, DefenseVAE) and (purifier.squash is not None) == squash
+    assert isinstance(classifier, CLASSIFIERS["table6"]) and (folder / "README.md").exists()
     for model in (purifier, classifier):
         assert all(np.array_equal(rounded(weights), weights) for weights in model.get_weights())
     assert all(path.stat().st_size < 10e6 for path in folder.iterdir())

@@ -1,0 +1,20 @@
+"""robust_fashion.py with the purifier for Fashion-MNIST, L-infinity 0.1 of docs/weights, against attackers who know of it.
+
+    python -m pipeline.run --config=configs/published_fashion.py --workdir=runs/robust-fashion --stage=robustness
+    python -m pipeline.run --config=configs/published_fashion.py --workdir=runs/robust-fashion --stage=report
+
+Needs a checkout: a wheel has no docs/.
+"""
+
+import dataclasses
+
+from configs import published, robust_fashion
+from madvae_tf.config import Config
+
+
+def get_config() -> Config:
+    """See the module's docstring."""
+    config = published.other_norms(robust_fashion.get_config())
+    budgets = dataclasses.replace(config.robustness, linf=(0.1,), l2=())
+    config = dataclasses.replace(config, name="published_fashion", robustness=budgets)
+    return published.with_weights(config, "fashion-robust", "fashion-robust")

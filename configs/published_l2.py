@@ -1,0 +1,20 @@
+"""robust_l2.py with the purifier for L2 2.0 of docs/weights, against attackers who know of it.
+
+    python -m pipeline.run --config=configs/published_l2.py --workdir=runs/robust-l2 --stage=robustness
+    python -m pipeline.run --config=configs/published_l2.py --workdir=runs/robust-l2 --stage=report
+
+Needs a checkout: a wheel has no docs/.
+"""
+
+import dataclasses
+
+from configs import published, robust_l2
+from madvae_tf.config import Config
+
+
+def get_config() -> Config:
+    """See the module's docstring."""
+    config = published.other_norms(robust_l2.get_config())
+    budgets = dataclasses.replace(config.robustness, linf=(0.3,), l2=(2.0,))
+    config = dataclasses.replace(config, name="published_l2", robustness=budgets)
+    return published.with_weights(config, "mnist-robust", "mnist-robust-l2")
