@@ -29,14 +29,16 @@ def with_weights(base: Config, classifier: str, purifier: str) -> Config:
     )
 
 
-def other_norms(base: Config) -> Config:
-    """`base` with what breaks purifiers, gradient, crossing and AutoAttack standard, end to end on 200 images."""
+def end_to_end(base: Config, linf: tuple[float, ...], l2: tuple[float, ...]) -> Config:
+    """`base` with what breaks purifiers, end to end on 200 images: gradient, BPDA through and `crossing` of a squash, AutoAttack standard."""
     return dataclasses.replace(
         base,
         robustness=dataclasses.replace(
             base.robustness,
             defenses=("none", "robust"),
             images=200,
+            linf=linf,
+            l2=l2,
             threat_models=("end_to_end",),
             suites=("gradient", "bpda_squash", "crossing", "autoattack"),
             sanity_images=100,

@@ -14,7 +14,6 @@ from madvae_tf.config import Config
 
 def get_config() -> Config:
     """See the module's docstring."""
-    config = published.other_norms(robust_fashion.get_config())
-    budgets = dataclasses.replace(config.robustness, linf=(0.1,), l2=())
-    config = dataclasses.replace(config, name="published_fashion", robustness=budgets)
+    config = published.end_to_end(robust_fashion.get_config(), (0.1,), ())
+    config = dataclasses.replace(config, name="published_fashion")
     return published.with_weights(config, "fashion-robust", "fashion-robust")

@@ -14,7 +14,6 @@ from madvae_tf.config import Config
 
 def get_config() -> Config:
     """See the module's docstring."""
-    config = published.other_norms(robust_l2.get_config())
-    budgets = dataclasses.replace(config.robustness, linf=(0.3,), l2=(2.0,))
-    config = dataclasses.replace(config, name="published_l2", robustness=budgets)
+    config = published.end_to_end(robust_l2.get_config(), (0.3,), (2.0,))
+    config = dataclasses.replace(config, name="published_l2")
     return published.with_weights(config, "mnist-robust", "mnist-robust-l2")

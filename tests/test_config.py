@@ -66,6 +66,10 @@ def test_override_changes_nothing_else():
         ("classifier.dropout=1.0", "expected a value below 1"),
         ("seed=-1", "Invalid config.seed"),
         ("attack.test_epsilon=1.5", "expected at most 1, the range of a pixel"),
+        (
+            "robust.crossing=true",
+            "Invalid robust.norm: received 'linf', expected l2 or both, with robust.crossing",
+        ),
         ("attack.alpha=0.28", "Invalid attack.alpha: received 0.28, expected at most every epsilon (0.25)"),
     ],
 )
@@ -74,6 +78,13 @@ def test_a_bad_override_is_one_clear_line(assignment, message):
         override(Config(), [assignment])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_crossing_needs_a_squash():
+    given = ["robust.norm=both", "robust.scale=0", "robust.crossing=true"]
+    with pytest.raises(UserError, match=r"Invalid robust\.scale: received 0(\.0)?, expected above 0"):
+        override(Config(), given)
+    assert override(Config(), [given[0], given[2]]).robust.crossing
 
 
 def test_sections_check_types_on_construction():

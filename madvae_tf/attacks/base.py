@@ -54,8 +54,8 @@ class Target:
     score: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def climbing(self, logits: Callable[[tf.Tensor], tf.Tensor]) -> "Target":
-        """The same parts with other logits, which `classify` does not make."""
-        return dataclasses.replace(self, logits=logits, classify=None)
+        """The same parts with other logits, which neither `classify` nor `range_logits` makes."""
+        return dataclasses.replace(self, logits=logits, classify=None, range_logits=None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target, predict
+from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.geometry import draws, image_seeds, project, spread, values_of
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
@@ -96,12 +96,14 @@ def _search(
             first_moment=first,
             second_moment=second,
             multiplier=tf.maximum(old.multiplier + multiplier_rate * excess, 0.0),
-            result=tf.where(spread(found & tf.logical_not(old.done)), near, old.result),
+            # What is to be asked of the whole system yet is the latest, whose margin is the largest.
+            result=tf.where(spread(found & (in_range | tf.logical_not(old.done))), near, old.result),
             done=old.done | found,
         )
 
     return tf.while_loop(
-        lambda index, state: (index < end) & tf.logical_not(tf.reduce_all(state.done)),
+        # Of the range alone "done" may be taken back, and an image must not depend on its batch.
+        lambda index, state: (index < end) & (in_range | tf.logical_not(tf.reduce_all(state.done))),
         step,
         (first_step, state),
     )[1]
@@ -112,7 +114,12 @@ def _asked(target: Target, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: t
     decode: Any = target.decode
     near = project(decode(state.z), x, epsilon, "l2")
     result = tf.where(spread(state.done), state.result, near)
-    return state._replace(result=result, done=tf.not_equal(predict(target.logits, result), y))
+    return state._replace(result=result, done=tf.not_equal(_answers(target.logits, result), y))
+
+
+@tf.function(reduce_retracing=True)
+def _answers(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    return tf.argmax(logits(x), axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +132,7 @@ class Overpowered(RepeatedAttack):
         iterations: steps of a run.
         learning_rate: Adam's, on the latent code.
         multiplier, multiplier_rate: lambda's start, and its ascent.
-        restarts: the first from the code of x, the others from the prior.
+        restarts: the first from the code of x, the others from N(0, I).
     """
 
     name: ClassVar[str] = "overpowered"

@@ -101,8 +101,8 @@ class BothBalls(Ball):
         self.linf, self.l2 = LinfBall(images[::2], radius), l2_ball(images[1::2], radius * l2_per_linf)
         self.l2_per_linf, self.shape = l2_per_linf, images.shape
         # Where the images are, once those of L-infinity stand first.
-        size = tf.shape(images)[0]
-        self.places = tf.argsort(tf.concat([tf.range(0, size, 2), tf.range(1, size, 2)], axis=0))
+        indices = tf.range(tf.shape(images)[0])
+        self.places = tf.argsort(tf.concat([indices[::2], indices[1::2]], axis=0))
 
     def start(self, noise: tf.Tensor) -> tf.Tensor:
         return self._in_turn(self.linf.start(noise[::2]), self.l2.start(noise[1::2]))

@@ -89,6 +89,10 @@ def adopt_purifier(path: Path, context: Context) -> None:
             f"Invalid robust.path: {path} takes images of shape {purifier.image_shape}, expected {shape}, those of "
             f"{context.config['dataset']}."
         )
+    if context.config["parameters"].get("crossing") and purifier.squash is None:
+        raise UserError(
+            f"Invalid robust.crossing: received True with {path}, which has no squash to cross; expected False."
+        )
     found = Robust(**context.config["parameters"]).measure(purifier, material)
     logging.info(
         "The purifier %s is right on %.3f of %d validation images, on %.3f of them attacked end to end.",

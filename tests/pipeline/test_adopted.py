@@ -174,6 +174,8 @@ def test_a_file_that_changes_after_the_plan_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.steps.adopt.splits_of", lambda context: {})
     folder = tmp_path / "artifact"
     folder.mkdir()
+    path = tmp_path / "changed.keras"
+    DefenseVAE(2).save(path)
     with pytest.raises(UserError, match="has changed since the run began"):
         adopt_classifier(path, Context(folder, tmp_path, {}, stage.config))
 
@@ -227,9 +229,9 @@ def adopted_robust(tmp_path, monkeypatch):
         )
     model().save(tmp_path / "classifier.keras")
 
-    def run(path, change=lambda: None):
+    def run(path, *more, change=lambda: None):
         stage = robust_stages(
-            f"robust.path={path}", "robust.validation_images=12", "robust.validation_steps=2"
+            f"robust.path={path}", "robust.validation_images=12", "robust.validation_steps=2", *more
         )["vae robust"]
         change()
         folder = tmp_path / f"artifact-{path.name}"
@@ -268,7 +270,11 @@ def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path
     ):
         with pytest.raises(UserError, match=message):
             adopted_robust(tmp_path / f"{name}.keras")
+    path = tmp_path / "plain.keras"
+    DefenseVAE(2).save(path)
+    with pytest.raises(UserError, match="Invalid robust.crossing: received True .* which has no squash"):
+        adopted_robust(path, "robust.norm=both", "robust.crossing=true")
     path = tmp_path / "changed.keras"
     DefenseVAE(2).save(path)
     with pytest.raises(UserError, match="has changed since the run began"):
-        adopted_robust(path, lambda: DefenseVAE(3).save(path))
+        adopted_robust(path, change=lambda: DefenseVAE(3).save(path))

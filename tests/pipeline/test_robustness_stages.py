@@ -137,6 +137,17 @@ def test_attacks_on_the_squash_need_one(suite):
     assert f"robustness robust-linf-0.3-end_to_end-{suite}" not in graph
 
 
+def test_what_draws_images_meets_the_overpowered_attack_in_l2():
+    given = (
+        "baselines.names=defense_gan,blur",
+        "robustness.defenses=cls,defense_gan,blur",
+        "robustness.l2=4",
+    )
+    labels = stages(*given, "robustness.suites=overpowered")
+    met = {label.partition(" ")[2] for label in labels if label.endswith("overpowered")}
+    assert met == {f"{name}-l2-4-end_to_end-overpowered" for name in ("cls", "defense_gan")}
+
+
 def test_a_part_of_the_images_for_what_looks_many_times():
     given = ("robustness.defenses=cls", "robustness.l2=4", "robustness.suites=gradient,eot,overpowered")
     whole, part = stages(*given), stages(*given, "robustness.eot_images=7", "robustness.overpowered_images=5")
