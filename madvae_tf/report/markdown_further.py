@@ -138,20 +138,22 @@ def _reference(rows: Sequence[Row]) -> str:
 
 
 def _verdicts(rows: Sequence[Row]) -> Iterable[str]:
-    """One for each L-infinity budget, each figure with its interval and n."""
-    for (_, epsilon), lines in verdicts(rows).items():
+    """One for each budget, each figure with its interval and n."""
+    for (norm, epsilon), lines in verdicts(rows).items():
         used = [column for column in COLUMNS if any(column in line for line in lines.values())]
         body = [
-            [DEFENSES[defense], *(_judged(line.get(column)) for column in used)]
+            [DEFENSES[defense], *(_judged(line.get(column), norm) for column in used)]
             for defense, line in lines.items()
         ]
         every = [row for line in lines.values() for row in line.values()]
-        title = f"**The verdict, L-infinity {epsilon:g}**, accuracy"
+        title = f"**The verdict, {'L2' if norm == 'l2' else 'L-infinity'} {epsilon:g}**, accuracy"
         yield _table(title, every, ["defence", *(column.title for column in used)], body)
 
 
-def _judged(row: Row | None) -> str:
+def _judged(row: Row | None, norm: str) -> str:
+    """A figure; with its budget where that is in another norm than the table's."""
     if row is None:
         return "–"
-    ball = f", L2 {row['parameters']['epsilon']:g}" if row["parameters"]["norm"] == "l2" else ""
+    own = row["parameters"]
+    ball = f", L2 {own['epsilon']:g}" if own["norm"] == "l2" != norm else ""
     return f"{row['value']:.4f} ({row['ci_low']:.4f}–{row['ci_high']:.4f}, n {row['n']}{ball})"

@@ -27,19 +27,21 @@ COLUMNS = (
     Column("PGD, end to end", "pgd_restarts", "end_to_end"),
     Column("AutoAttack standard, end to end", "autoattack_standard", "end_to_end"),
     Column("Overpowered, end to end", "overpowered", "end_to_end"),
+    Column("Crossing, end to end", "crossing", "end_to_end"),
     Column("Worst case", "worst_case", "end_to_end"),
 )
 
 
 def verdicts(rows: Sequence[Row]) -> dict[Ball, dict[str, dict[Column, Row]]]:
-    """Budget -> defence -> column -> its row, of the accuracies of table "robustness"; only L-infinity budgets.
+    """Budget -> defence -> column -> its row, of the accuracies of table "robustness"; L-infinity budgets, then L2's.
 
-    The overpowered attack has budgets in L2 only: its column holds the largest, which each row names. The worst case is that over all
+    The overpowered attack has budgets in L2 only: beside an L-infinity budget its column holds the largest, which each row names. The worst case is that over all
     threat models, where it was taken.
     """
     accuracy = [row for row in rows if (row["table"], row["metric"]) == ("robustness", "accuracy")]
     found: dict[Ball, dict[str, dict[Column, Row]]] = {}
-    for ball in sorted({_ball(row) for row in accuracy if _ball(row)[0] == "linf"}):
+    balls = {_ball(row) for row in accuracy if _ball(row)[0] in ("linf", "l2")}
+    for ball in sorted(balls, key=lambda ball: (ball[0] == "l2", ball)):
         for defense in DEFENSES:
             own = [row for row in accuracy if row["defense"] == defense]
             line = {column: row for column in COLUMNS if (row := _pick(own, column, ball)) is not None}
@@ -50,7 +52,7 @@ def verdicts(rows: Sequence[Row]) -> dict[Ball, dict[str, dict[Column, Row]]]:
 
 
 def section(rows: Sequence[Row]) -> str:
-    """The verdicts as HTML tables, one for each L-infinity budget."""
+    """The verdicts as HTML tables, one for each budget."""
     return "".join(_table(ball, lines) for ball, lines in verdicts(rows).items())
 
 
@@ -77,7 +79,7 @@ def _pick(rows: Sequence[Row], column: Column, ball: Ball) -> Row | None:
         for row in rows
         if row["attack"] == column.attack and column.threat_model in ("", row["threat_model"])
     ]
-    if column.attack == "overpowered":
+    if column.attack == "overpowered" and ball[0] == "linf":
         return max(own, key=_ball, default=None)
     own = [row for row in own if _ball(row) == ball]
     order = list(THREAT_MODELS)
@@ -101,10 +103,12 @@ def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> str:
         body.append([f'{DEFENSES[defense]}<span class="detail">{head.text}</span>', *cells])
     every = [row for line in lines.values() for row in line.values()]
     beyond = sorted({_ball(row)[1] for row in every if row["attack"] == "overpowered"})
-    overpowered = (
-        f" Overpowered: L<sub>2</sub> {', '.join(f'{epsilon:g}' for epsilon in beyond)}." if beyond else ""
-    )
     norm, epsilon = ball
+    overpowered = (
+        f" Overpowered: L<sub>2</sub> {', '.join(f'{epsilon:g}' for epsilon in beyond)}."
+        if beyond and norm == "linf"
+        else ""
+    )
     caption = (
         f"<b>The verdict, {NORMS[norm]} {epsilon:g}.</b> Accuracy against the label with its 95% Wilson interval. Worst case: an image counts as "
         f"right only if no attack of any threat model that was run fooled it.{_partial(every)}{overpowered}{words.several_seeds(every)} {words.evidence(every)}."

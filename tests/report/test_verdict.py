@@ -73,7 +73,31 @@ def test_the_same_in_markdown(rows):
     )
     line = next(line for line in text.splitlines() if line.startswith("| Robust |"))
     assert "| 0.9200 (0.8500–0.9589, n 100) |" in line and "0.1000 (0.0279–0.3010, n 20, L2 4)" in line
-    assert "Blur" not in text and "Proximity" not in text
+    assert "Blur" not in text and "Proximity" in text
+
+
+def test_an_l2_budget_has_a_verdict_of_its_own(written, rows, rate):
+    crossed = rate(
+        3,
+        table="robustness",
+        threat_model="end_to_end",
+        defense="robust",
+        n=100,
+        attack="crossing",
+        parameters={"norm": "l2", "epsilon": 2.0},
+    )
+    parsed = written([*rows, crossed]).parsed
+    head, robust, pd = sorted(parsed.lines("verdict-l2-2"), key=lambda line: line[0] != "Defence")
+    if pd[0].startswith("Robust"):
+        robust, pd = pd, robust
+    columns = ("PGD", "AutoAttack standard", "Overpowered", "Crossing")
+    assert head == ["Defence", *(f"{column}, end to end" for column in columns)]
+    # Its own budget of the overpowered attack, not the largest.
+    assert [value.split()[0] for value in robust[1:]] == ["–", "0.6000", "0.6000", "0.0300"]
+    assert [value.split()[0] for value in pd[1:]] == ["0.5000", "–", "–", "–"]
+    assert list(verdicts(rows)) == [("linf", 0.3), ("l2", 2.0), ("l2", 4.0)]
+    text = further_markdown({"rows": [*rows, crossed]})
+    assert "**The verdict, L2 2**" in text and "| 0.0300 (0.0103–0.0845, n 100) |" in text
 
 
 def test_nothing_without_rows():
