@@ -26,8 +26,7 @@ def introduction(run: Mapping[str, Any], lines: Sequence[Line]) -> str:
 def verdict(lines: Sequence[Line], rows: Sequence[Row]) -> str:
     """The finding from the rows, never without its threat model, and what it does not cover."""
     oblivious = [line for line in lines if line.threat_model == "oblivious"]
-    # The verdict is on the paper's own variants, whatever else was measured.
-    names = [name for name in defenses_of(oblivious) if name in ("none", *VARIANTS)]
+    names = [name for name in defenses_of(oblivious) if name in ("none", *_judged(rows))]
     worst = {name: _worst(oblivious, name) for name in names}
     found = {name: row for name, row in worst.items() if row is not None}
     kept = [row["value"] for name, row in found.items() if name != "none"]
@@ -46,12 +45,19 @@ def verdict(lines: Sequence[Line], rows: Sequence[Row]) -> str:
     return f"<p>{' '.join(sentences)}</p>{_verdict_table(oblivious, found)}{limits(rows)}"
 
 
+def _judged(rows: Sequence[Row]) -> Sequence[str]:
+    """Whom the verdict is on: the paper's own variants, whatever else was measured; `robust` where none of them was."""
+    measured = {row["defense"] for row in rows}
+    return [name for name in VARIANTS if name in measured] or ["robust"]
+
+
 def _end_to_end(rows: Sequence[Row]) -> list[str]:
-    """A sentence for each budget at which the variants were attacked by one who knows of them."""
+    """A sentence for each budget at which those judged were attacked by one who knows of them."""
+    judged = _judged(rows)
     budgets: dict[tuple[str, float], list[Row]] = {}
     for row in rows:
         known = (row["table"], row["attack"], row["metric"]) == ("robustness", "worst_case", "accuracy")
-        own = row["threat_model"] == "end_to_end" and row["defense"] in VARIANTS
+        own = row["threat_model"] == "end_to_end" and row["defense"] in judged
         if known and own and not {"over", "met"} & set(row["parameters"]):
             budget = (row["parameters"]["norm"], row["parameters"]["epsilon"])
             budgets.setdefault(budget, []).append(row)
@@ -87,8 +93,9 @@ def _verdict_table(lines: Sequence[Line], worst: Mapping[str, Row]) -> str:
 
 def limits(rows: Sequence[Row]) -> str:
     """What the robustness figures do not say."""
-    # Of the purifiers alone: a baseline that was attacked end to end says nothing of them.
-    models = {row["threat_model"] for row in rows if row["defense"] in VARIANTS}
+    # Of those judged alone: a baseline that was attacked end to end says nothing of them.
+    judged = _judged(rows)
+    models = {row["threat_model"] for row in rows if row["defense"] in judged}
     if "end_to_end" in models:
         return (
             '<div class="note"><strong>Read each figure with its threat model.</strong> Only the rows marked '

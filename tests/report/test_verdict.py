@@ -102,3 +102,33 @@ def test_an_l2_budget_has_a_verdict_of_its_own(written, rows, rate):
 
 def test_nothing_without_rows():
     assert verdicts([]) == {} and "verdict" not in further_markdown({"rows": []})
+
+
+def test_where_robust_alone_was_measured_the_verdict_is_on_it(written, rate):
+    table1 = [
+        rate(hits, table="table1", threat_model="oblivious", defense=defense, attack=attack, n=100)
+        for defense, attack, hits in (
+            *(("none", "none", 99), ("none", "pgd", 0)),
+            *(("robust", "none", 98), ("robust", "pgd", 70)),
+        )
+    ]
+    known = rate(
+        48,
+        table="robustness",
+        threat_model="end_to_end",
+        defense="robust",
+        n=100,
+        attack="worst_case",
+        parameters={"norm": "l2", "epsilon": 2.0},
+    )
+    words = " ".join(written([*table1, known]).parsed.text().split())
+    assert "the purifiers keep 0.7000 of the images right" in words
+    assert "they keep 0.4800 in the worst case over all attacks" in words
+    assert "say nothing about an attacker who knows of the purifier" not in words
+    beside = [
+        rate(50, table="table1", threat_model="oblivious", defense="pd", attack=attack, n=100)
+        for attack in ("none", "pgd")
+    ]
+    words = " ".join(written([*table1, *beside, known]).parsed.text().split())
+    assert "the purifiers keep 0.5000 of the images right" in words
+    assert "say nothing about an attacker who knows of the purifier" in words
