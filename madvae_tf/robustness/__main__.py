@@ -3,12 +3,17 @@
 Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy and each share that only attacks without gradients fool; or files of trials
 (`evaluate(folder=...)`; a stage's `.partial/.scratch/trials`), a line a file: the runs of the attack that are finished, the images that the run going on has
 visited, and how many images are right after all that: an upper bound of what will be left.
+
+With --union first: how many images of one defence are right whatever was done to them in all finished stages of these folders, several budgets and norms
+among them (Tramer and Boneh 2019); those must be of the same images.
 """
 
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from madvae_tf.errors import UserError
 from madvae_tf.evaluate import wilson_interval
@@ -44,6 +49,37 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
             )
 
 
+def union(folders: Sequence[Path]) -> str:
+    """The line of --union.
+
+    Raises:
+        UserError: no finished attack in a folder, or attacks on different defences or images.
+    """
+    kept: np.ndarray | None = None
+    first: tuple | None = None
+    stages = []
+    for folder in folders:
+        files = sorted(folder.rglob("right.npz"))
+        if not files:
+            raise UserError(f"No finished attack in {folder}; expected the folder of a stage or one above.")
+        for path in files:
+            config = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))["config"]
+            with np.load(path, allow_pickle=False) as file:
+                right = {name: file[name] for name in file if name != "attacked"}
+            what = (config["dataset"], config["defense"], config["seed"], right["clean"].tolist())
+            if first is not None and what != first:
+                raise UserError(
+                    f"Invalid folders: {path.parent.name} is of another defence or other images than {stages[0]}, expected the same."
+                )
+            first = what
+            stages.append(path.parent.name)
+            kept = np.logical_and.reduce([*right.values(), *([] if kept is None else [kept])])
+    assert kept is not None and first is not None
+    n, hits = len(kept), int(kept.sum())
+    low, high = wilson_interval(hits, n)
+    return f"{first[1]}, all of {', '.join(stages)}: right {hits / n:.4f} [{low:.4f}, {high:.4f}] n = {n}"
+
+
 def _figures(path: Path) -> Iterator[str]:
     try:
         for row in json.loads(path.read_text(encoding="utf-8")):
@@ -71,9 +107,11 @@ def _figures(path: Path) -> Iterator[str]:
 
 def main(arguments: Sequence[str]) -> str:
     """What is printed; exits with a line where there is nothing to print."""
-    if not arguments:
-        sys.exit("usage: python -m madvae_tf.robustness FOLDER...")
+    if not arguments or list(arguments) == ["--union"]:
+        sys.exit("usage: python -m madvae_tf.robustness [--union] FOLDER...")
     try:
+        if arguments[0] == "--union":
+            return union([Path(argument) for argument in arguments[1:]])
         return "\n".join(lines([Path(argument) for argument in arguments]))
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -96,3 +96,34 @@ def test_nothing_to_print_is_said_in_one_line(tmp_path, monkeypatch, arguments, 
     (tmp_path / "x.npz").write_bytes(b"no archive")
     with pytest.raises(SystemExit, match="usage: |Damaged file of a robustness trial"):
         main(arguments)
+
+
+def test_the_union_of_several_budgets_is_who_is_right_under_every_attack(tmp_path):
+    clean = np.array([True] * 9 + [False])
+    attacks = {"linf": {"pgd": [0, 1]}, "l2": {"crossing": [1, 4], "square": [9]}}
+
+    def stage(name, settings, clean, fallen):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "manifest.json").write_text(json.dumps({"config": settings}))
+        right = {attack: clean & ~np.isin(np.arange(10), which) for attack, which in fallen.items()}
+        np.savez(folder / "right.npz", clean=clean, attacked=np.zeros(10, bool), **right)
+
+    own = {"dataset": "mnist", "defense": "robust", "seed": 0}
+    for norm, fallen in attacks.items():
+        stage(norm, own, clean, fallen)
+    assert main(["--union", str(tmp_path)]) == (
+        "robust, all of l2, linf: right 0.6000 [0.3127, 0.8318] n = 10"
+    )
+    assert "all of l2: right 0.7000" in main(["--union", str(tmp_path / "l2")])
+    for name, settings, images in (("cls", {**own, "defense": "cls"}, clean), ("other", own, clean[::-1])):
+        stage(name, settings, images, {"pgd": []})
+        with pytest.raises(
+            SystemExit, match=f"error: Invalid folders: {name} is of another defence or other images"
+        ):
+            main(["--union", str(tmp_path / "l2"), str(tmp_path / name)])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="error: No finished attack in"):
+        main(["--union", str(tmp_path / "empty")])
+    with pytest.raises(SystemExit, match="usage: "):
+        main(["--union"])
