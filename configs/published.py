@@ -29,10 +29,11 @@ def with_weights(base: Config, classifier: str, purifier: str) -> Config:
     )
 
 
-def end_to_end(base: Config, linf: tuple[float, ...], l2: tuple[float, ...]) -> Config:
-    """`base` with what breaks purifiers, end to end on 200 images: gradient, BPDA through and `crossing` of a squash, AutoAttack standard."""
+def end_to_end(name: str, base: Config, linf: tuple[float, ...], l2: tuple[float, ...]) -> Config:
+    """`base`, called `name`, with what breaks purifiers, end to end on 200 images: gradient, BPDA through and `crossing` of a squash, AutoAttack standard."""
     return dataclasses.replace(
         base,
+        name=name,
         robustness=dataclasses.replace(
             base.robustness,
             defenses=("none", "robust"),

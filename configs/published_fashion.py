@@ -6,14 +6,11 @@
 Needs a checkout: a wheel has no docs/.
 """
 
-import dataclasses
-
 from configs import published, robust_fashion
 from madvae_tf.config import Config
 
 
 def get_config() -> Config:
     """See the module's docstring."""
-    config = published.end_to_end(robust_fashion.get_config(), (0.1,), ())
-    config = dataclasses.replace(config, name="published_fashion")
+    config = published.end_to_end("published_fashion", robust_fashion.get_config(), (0.1,), ())
     return published.with_weights(config, "fashion-robust", "fashion-robust")

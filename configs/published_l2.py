@@ -6,14 +6,11 @@
 Needs a checkout: a wheel has no docs/.
 """
 
-import dataclasses
-
 from configs import published, robust_l2
 from madvae_tf.config import Config
 
 
 def get_config() -> Config:
     """See the module's docstring."""
-    config = published.end_to_end(robust_l2.get_config(), (0.3,), (2.0,))
-    config = dataclasses.replace(config, name="published_l2")
+    config = published.end_to_end("published_l2", robust_l2.get_config(), (0.3,), (2.0,))
     return published.with_weights(config, "mnist-robust", "mnist-robust-l2")

@@ -21,7 +21,7 @@ from pipeline.planning import Stage
 _SAMPLED = ("vanilla", "cls", "pd", "combined", "robust", "identity", "defense_vae", "mixture")
 # With a decoder: what the overpowered attack needs.
 _DECODED = (*_SAMPLED, "defense_gan", "mad_gan")
-_PURIFIERS = (*_SAMPLED, "binarization", "blur", "defense_gan", "mad_gan")
+_PURIFIERS = (*_DECODED, "binarization", "blur")
 _SANITY_STEPS = 6 * 40 + 186
 _NONE = "none"
 # A grid of 775 places and some dozens of corruptions; three fifths of MNIST's pixels changed to black or white.

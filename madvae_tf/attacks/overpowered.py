@@ -86,7 +86,7 @@ def _search(
 
         # Within the ball it is the image itself.
         near = project(image, x, epsilon, "l2")
-        found = tf.not_equal(tf.argmax(logits(near), axis=1), y) & (~in_range | (excess <= 0))
+        found = tf.not_equal(tf.argmax(logits(near), axis=1), y) & (tf.logical_not(in_range) | (excess <= 0))
         time = tf.cast(index + 1, tf.float32)
         first = _FIRST_DECAY * old.first_moment + (1 - _FIRST_DECAY) * gradient
         second = _SECOND_DECAY * old.second_moment + (1 - _SECOND_DECAY) * tf.square(gradient)
@@ -117,6 +117,7 @@ def _asked(target: Target, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: t
     return state._replace(result=result, done=tf.not_equal(_answers(target.logits, result), y))
 
 
+# `predict`, without a trace for every size that a batch shrinks to.
 @tf.function(reduce_retracing=True)
 def _answers(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
     return tf.argmax(logits(x), axis=1)

@@ -41,11 +41,10 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
         for path in files:
             found = read_progress(path)
             n, right, visited = len(found.right), int(found.right.sum()), int(found.visited.sum())
-            low, high = wilson_interval(right, n)
             going = f", {visited} images into the next" if visited else ""
             yield (
-                f"{path.name.rpartition('-')[0].rpartition('-')[0]}: {len(found.left)} runs finished{going}; right {right / n:.4f} "
-                f"[{low:.4f}, {high:.4f}] n = {n}"
+                f"{path.name.rpartition('-')[0].rpartition('-')[0]}: {len(found.left)} runs finished{going}; right "
+                f"{_share(right / n, wilson_interval(right, n), n)}"
             )
 
 
@@ -55,29 +54,35 @@ def union(folders: Sequence[Path]) -> str:
     Raises:
         UserError: no finished attack in a folder, or attacks on different defences or images.
     """
-    kept: np.ndarray | None = None
-    first: tuple | None = None
-    stages = []
+    found: dict[str, tuple[list, list[np.ndarray]]] = {}
     for folder in folders:
         files = sorted(folder.rglob("right.npz"))
         if not files:
             raise UserError(f"No finished attack in {folder}; expected the folder of a stage or one above.")
-        for path in files:
-            config = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))["config"]
-            with np.load(path, allow_pickle=False) as file:
-                right = {name: file[name] for name in file if name != "attacked"}
-            what = (config["dataset"], config["defense"], config["seed"], right["clean"].tolist())
-            if first is not None and what != first:
-                raise UserError(
-                    f"Invalid folders: {path.parent.name} is of another defence or other images than {stages[0]}, expected the same."
-                )
-            first = what
-            stages.append(path.parent.name)
-            kept = np.logical_and.reduce([*right.values(), *([] if kept is None else [kept])])
-    assert kept is not None and first is not None
-    n, hits = len(kept), int(kept.sum())
-    low, high = wilson_interval(hits, n)
-    return f"{first[1]}, all of {', '.join(stages)}: right {hits / n:.4f} [{low:.4f}, {high:.4f}] n = {n}"
+        found |= {path.parent.name: _attacked(path) for path in files}
+    (first, (whom, _)), *others = found.items()
+    for name, (other, _) in others:
+        if other != whom:
+            raise UserError(
+                f"Invalid folders: {name} is of another defence or other images than {first}, expected the same."
+            )
+    kept = np.logical_and.reduce([right for _, attacks in found.values() for right in attacks])
+    hits, n = int(kept.sum()), len(kept)
+    return f"{whom[1]}, all of {', '.join(found)}: right {_share(hits / n, wilson_interval(hits, n), n)}"
+
+
+def _attacked(path: Path) -> tuple[list, list[np.ndarray]]:
+    """Dataset, defence, seed and who is right as it is, which tell the images; and who is right after each attack, bool (n,)."""
+    config = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))["config"]
+    with np.load(path, allow_pickle=False) as file:
+        right = {name: file[name] for name in file if name != "attacked"}
+    return [*(config[name] for name in ("dataset", "defense", "seed")), right["clean"].tolist()], [
+        *right.values()
+    ]
+
+
+def _share(value: float, interval: tuple[float, float], n: int) -> str:
+    return f"{value:.4f} [{interval[0]:.4f}, {interval[1]:.4f}] n = {n}"
 
 
 def _figures(path: Path) -> Iterator[str]:
@@ -96,8 +101,8 @@ def _figures(path: Path) -> Iterator[str]:
             over = "".join(f", {own[name]}" for name in ("over", "met") if name in own)
             first = f"{own['after']}, then " if "after" in own else ""
             yield (
-                f"{where}: {first}{row['attack']}{over}: {_PRINTED[row['metric']]} {row['value']:.4f} "
-                f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}] n = {row['n']}{bound}"
+                f"{where}: {first}{row['attack']}{over}: {_PRINTED[row['metric']]} "
+                f"{_share(row['value'], (row['ci_low'], row['ci_high']), row['n'])}{bound}"
             )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -1,5 +1,6 @@
 """Where the attack of a training step may go: the points of [0, 1] within a distance of each image, and how to climb there."""
 
+import abc
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -10,21 +11,21 @@ from madvae_tf.attacks.knapsack import Knapsack, scaled
 NORMS = ("linf", "l2", "both")
 
 
-class Ball:
+class Ball(abc.ABC):
     """The points of [0, 1] around a batch of images, float32 (batch, height, width, channels)."""
 
+    @abc.abstractmethod
     def start(self, noise: tf.Tensor) -> tf.Tensor:
         """A point of it, from noise uniform in [-1, 1] of the images' shape."""
-        raise NotImplementedError
 
     def remember(self, past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
         """What to climb along, of what the step before climbed along (0 in the first) and the gradient now; by default the gradient."""
         del past
         return gradient
 
+    @abc.abstractmethod
     def climb(self, x_adv: tf.Tensor, gradient: tf.Tensor, length: tf.Tensor | float) -> tf.Tensor:
         """The point of it that steepest ascent reaches from `x_adv` with a step of `length`, in the units of the radius."""
-        raise NotImplementedError
 
 
 class LinfBall(Ball):

@@ -71,7 +71,8 @@ class InnerAttack:
         """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for `crossing`: what the system begins with."""
         if self.norm == "linf":
             return LinfBall(images, radius)
-        in_l2 = functools.partial(CrossingBall, squash=squash) if self.crossing else L2Ball
+        begins: Any = squash
+        in_l2 = functools.partial(CrossingBall, squash=begins) if self.crossing else L2Ball
         if self.norm == "l2":
             return in_l2(images, radius)
         return BothBalls(images, radius, self.l2_epsilon / self.epsilon, in_l2)

@@ -8,12 +8,22 @@ from madvae_tf.report.verdict import verdicts
 LINF = {"norm": "linf", "epsilon": 0.3}
 
 
+L2 = {"norm": "l2", "epsilon": 2.0}
+
+
 @pytest.fixture
-def rows(rate):
-    def one(hits, defense, attack, model="end_to_end", ball=LINF, n=100, **more):
+def one(rate):
+    """A function that makes a row of table "robustness"."""
+
+    def make(hits, defense, attack, model="end_to_end", ball=LINF, n=100, **more):
         own = {"table": "robustness", "threat_model": model, "defense": defense, "n": n}
         return rate(hits, **own, attack=attack, parameters={**ball, **more})
 
+    return make
+
+
+@pytest.fixture
+def rows(one):
     return [
         one(98, "robust", "none"),
         one(97, "robust", "none", "oblivious"),
@@ -32,13 +42,13 @@ def rows(rate):
         ),
         one(9, "robust", "worst_case", over="oblivious+transfer+end_to_end", met="every attack", n=10),
         one(10, "robust", "worst_case", "transfer"),
-        one(60, "robust", "autoattack_standard", ball={"norm": "l2", "epsilon": 2.0}),
-        one(12, "robust", "overpowered", ball={"norm": "l2", "epsilon": 2.0}, n=20),
+        one(60, "robust", "autoattack_standard", ball=L2),
+        one(12, "robust", "overpowered", ball=L2, n=20),
         one(2, "robust", "overpowered", ball={"norm": "l2", "epsilon": 4.0}, n=20),
         one(0, "none", "pgd_restarts"),
         # Without an attack there is nothing to judge.
         one(99, "blur", "none"),
-        one(50, "pd", "pgd_restarts", ball={"norm": "l2", "epsilon": 2.0}),
+        one(50, "pd", "pgd_restarts", ball=L2),
     ]
 
 
@@ -76,20 +86,10 @@ def test_the_same_in_markdown(rows):
     assert "Blur" not in text and "Proximity" in text
 
 
-def test_an_l2_budget_has_a_verdict_of_its_own(written, rows, rate):
-    crossed = rate(
-        3,
-        table="robustness",
-        threat_model="end_to_end",
-        defense="robust",
-        n=100,
-        attack="crossing",
-        parameters={"norm": "l2", "epsilon": 2.0},
-    )
+def test_an_l2_budget_has_a_verdict_of_its_own(written, rows, one):
+    crossed = one(3, "robust", "crossing", ball=L2)
     parsed = written([*rows, crossed]).parsed
-    head, robust, pd = sorted(parsed.lines("verdict-l2-2"), key=lambda line: line[0] != "Defence")
-    if pd[0].startswith("Robust"):
-        robust, pd = pd, robust
+    head, pd, robust = parsed.lines("verdict-l2-2")
     columns = ("PGD", "AutoAttack standard", "Overpowered", "Crossing")
     assert head == ["Defence", *(f"{column}, end to end" for column in columns)]
     # Its own budget of the overpowered attack, not the largest.
@@ -104,7 +104,7 @@ def test_nothing_without_rows():
     assert verdicts([]) == {} and "verdict" not in further_markdown({"rows": []})
 
 
-def test_where_robust_alone_was_measured_the_verdict_is_on_it(written, rate):
+def test_where_robust_alone_was_measured_the_verdict_is_on_it(written, rate, one):
     table1 = [
         rate(hits, table="table1", threat_model="oblivious", defense=defense, attack=attack, n=100)
         for defense, attack, hits in (
@@ -112,15 +112,7 @@ def test_where_robust_alone_was_measured_the_verdict_is_on_it(written, rate):
             *(("robust", "none", 98), ("robust", "pgd", 70)),
         )
     ]
-    known = rate(
-        48,
-        table="robustness",
-        threat_model="end_to_end",
-        defense="robust",
-        n=100,
-        attack="worst_case",
-        parameters={"norm": "l2", "epsilon": 2.0},
-    )
+    known = one(48, "robust", "worst_case", ball=L2)
     words = " ".join(written([*table1, known]).parsed.text().split())
     assert "the purifiers keep 0.7000 of the images right" in words
     assert "they keep 0.4800 in the worst case over all attacks" in words
