@@ -1,5 +1,5 @@
 """Models made elsewhere: a classifier in the place of Table 6 (`classifier.path`), a purifier in the place of the trained `robust`
-(`robust.path`). Their stages are keyed by the content of their files.
+(`robust.path`) or that its training goes on from (`robust.start`). Their stages are keyed by the content of their files.
 
 The path is in no key: the same file elsewhere is the same model, another file at the same place another one.
 """
@@ -21,6 +21,7 @@ _MEASURED = (
     "epsilon",
     "l2_epsilon",
     "crossing",
+    "falling",
     "step_ratio",
     "validation_images",
     "validation_steps",
@@ -46,25 +47,31 @@ def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
 
 
 def adopted_purifier(
-    config: Config, common: dict[str, Any], inputs: dict[str, Stage], parameters: dict[str, Any]
+    instance: str,
+    field: str,
+    config: Config,
+    common: dict[str, Any],
+    inputs: dict[str, Stage],
+    parameters: dict[str, Any],
 ) -> Stage:
-    """The stage "vae robust" that checks and copies the file, and measures it as a trained one is measured.
+    """The stage "vae" that checks and copies a purifier's file, and measures it as a trained one is measured.
 
     Args:
+        field: of `RobustConfig`, which has the file.
         inputs: the stages "data" and "classifier".
         parameters: of the trained one; what is no part of the measurement is left out.
 
     Raises:
         UserError: there is no such file.
     """
-    path = Path(config.robust.path).expanduser()
+    path = Path(getattr(config.robust, field)).expanduser()
     try:
         found = artifacts.hash_file(path) if path.is_file() and path.suffix == ".keras" else ""
     except OSError as error:
         raise _unreadable(error) from error
     if not found:
         raise UserError(
-            f"Invalid robust.path: received {str(path)!r}, expected a .keras file that a purifier was saved to "
+            f"Invalid robust.{field}: received {str(path)!r}, expected a .keras file that a purifier was saved to "
             "(export/robust/purifier.keras of another run, say)."
         )
     measured = {name: value for name, value in parameters.items() if name in _MEASURED}
@@ -76,8 +83,8 @@ def adopted_purifier(
         # As a training's settings say it: it learns from no pairs, and is measured in float32.
         **{"pairs": False, "classifier": "", "precision": "float32"},
     }
-    run = functools.partial(steps.adopt_purifier, path)
-    return Stage("vae", "robust", 1, own, inputs, run, cost=20)
+    run = functools.partial(steps.adopt_purifier, path, field)
+    return Stage("vae", instance, 1, own, inputs, run, cost=20)
 
 
 def content_of(path: Path) -> dict[str, str]:

@@ -115,7 +115,10 @@ def train_stage(
         "precision": resolve_precision(config.vae.precision),
         "pairs": any(name.startswith("train:") for name in inputs),
     }
-    version = version_in(own["precision"])
+    # The third: a Table 6 from a file computes in the purifier's precision, as a trained one does.
+    version = version_in(own["precision"]) + (
+        0 if core.classifier_name or own["precision"] == "float32" else 1
+    )
     return Stage(kind, instance, version, own, inputs, steps.train_defense, cost=cost)
 
 

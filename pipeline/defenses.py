@@ -60,7 +60,7 @@ def variant_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters:
 
 def robust_parameters(config: Config, seed: int) -> Parameters:
     """Of the variant `robust`: its own section, and of the purifiers' what is no hyper-parameter of their training."""
-    own = {name: value for name, value in plain(config.robust).items() if name != "path"}
+    own = {name: value for name, value in plain(config.robust).items() if name not in ("path", "start")}
     return own | {name: getattr(config.vae, name) for name in ("latent_size", "image_steps")} | {"seed": seed}
 
 

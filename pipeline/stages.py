@@ -8,6 +8,7 @@ change re-runs only what depends on it.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 from madvae_tf.config import Config, to_dict
@@ -146,10 +147,15 @@ def _core(config: Config) -> Core:
 
 
 def _purifiers(core: Core, surrogates: list[Stage]) -> list[Stage]:
-    """The variants and surrogates, and before them the warm-ups that one of them reads."""
+    """The variants and surrogates, and before them what they go on from: warm-ups, and the start of `robust`."""
     variants = [*(stage for _, _, stage in core.vaes.values()), *surrogates]
-    read = {id(each) for stage in variants for each in stage.inputs.values()}
-    return [*(warmup for warmup in core.warmups.values() if id(warmup) in read), *variants]
+    before = {
+        id(each): each
+        for stage in variants
+        for name, each in stage.inputs.items()
+        if name.startswith("trained:")
+    }
+    return [*before.values(), *variants]
 
 
 def _trained_classifier(config: Config, common: dict[str, Any], data: Stage, train_images: int) -> Stage:
@@ -181,12 +187,22 @@ def _variant(core: Core, name: str, seed: int) -> Stage:
     """One variant trained with `seed`; its warm-up joins `core.warmups`."""
     if name == "robust":
         # It makes its attacks itself: neither adversarial sets nor the warm-up.
-        parameters = robust_parameters(core.config, seed)
-        # Another seed's is trained: it stands for what an attacker has, or for the spread.
-        if core.config.robust.path and seed == core.config.seed:
-            return adopted_purifier(core.config, core.common, core.both, parameters)
+        config, inputs = core.config, core.both
+        parameters = robust_parameters(config, seed)
+        adopted = functools.partial(
+            adopted_purifier,
+            config=config,
+            common=core.common,
+            inputs=inputs,
+            parameters=parameters,
+        )
+        # Another seed's is trained, from nothing: it stands for what an attacker has, or for the spread.
+        if config.robust.path and seed == config.seed:
+            return adopted(name, "path")
+        if config.robust.start and seed == config.seed:
+            inputs = inputs | {"trained:start": adopted("robust-start", "start")}
         cost = costs.robust_seconds(parameters, core.train_images)
-        return train_stage(core, "vae", _named(core, name, seed), name, parameters, core.both, cost)
+        return train_stage(core, "vae", _named(core, name, seed), name, parameters, inputs, cost)
     vae, inputs = core.config.vae, core.both | core.learned
     if vae.warmup_epochs and seed not in core.warmups:
         # The vanilla purifier, at one learning rate throughout, that every variant goes on from.

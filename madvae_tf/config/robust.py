@@ -13,7 +13,7 @@ class RobustConfig:
     `start_epsilon` over `ramp_steps` steps, in `norm`: "linf", "l2" or "both", which attacks every other image within `epsilon` in L-infinity and
     the rest within `l2_epsilon` in L2; `crossing`: what is attacked in L2 is attacked as the attack `crossing` does, by the pixels that it takes across the squash.
     It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
-    over; a step is `step_ratio` epsilon long, n > 2 steps 2 `step_ratio` / n.
+    over; a step is `step_ratio` epsilon long, n > 2 steps 2 `step_ratio` / n, and with `falling` the i-th of n, from 0, `step_ratio` (1 - i / n).
     `scale` and `center` are k and b of the squash sigmoid(k (x - b)) before the encoder; a scale of 0: no squash.
     `epochs` of `epoch_steps` steps (0: all training images once), with a validation after each, on `validation_images` attacked by
     `validation_steps` steps; Adam's rate falls from `learning_rate` to `final_learning_rate` along half a cosine.
@@ -21,7 +21,8 @@ class RobustConfig:
     attacked images (TRADES); above 0, clean images are in every step, too, which costs half as much again. `average` is the decay of
     an exponential average of the weights, which is then what is saved; 0: the last weights.
     `path`: a `.keras` file of a purifier that was trained elsewhere and stands in the trained one's place, as it is; of the other fields
-    only the validation's then count.
+    only the validation's then count. `start`: a `.keras` file of a purifier that the training goes on from; whether it has a squash, where that now
+    stands and the size of its latents are then the file's.
     """
 
     epsilon: float = 0.3
@@ -50,6 +51,8 @@ class RobustConfig:
     l2_epsilon: float = added(2.0)
     crossing: bool = added(False)
     path: str = added("")
+    start: str = added("")
+    falling: bool = added(False)
 
     def __post_init__(self) -> None:
         check(
@@ -75,5 +78,9 @@ class RobustConfig:
             f"at most robust.epsilon ({self.epsilon})",
         )
         require(self.late_from <= 1, "robust.late_from", self.late_from, "at most 1, the end of the training")
+        if self.path:
+            require(
+                not self.start, "robust.start", self.start, "none beside robust.path, which is not trained"
+            )
         require(self.average < 1, "robust.average", self.average, "below 1")
         require(self.max_shift < 14, "robust.max_shift", self.max_shift, "a value below 14 pixels")

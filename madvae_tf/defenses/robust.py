@@ -15,9 +15,11 @@ import tensorflow as tf
 from madvae_tf.data.batches import CleanImages, evenly_spaced, in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material
-from madvae_tf.defenses.files import save_float32, write_json
+from madvae_tf.defenses.files import load_keras, save_float32, write_json
 from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.errors import UserError, unknown_name
+from madvae_tf.images import Shape
+from madvae_tf.models.copies import in_precision
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import parameter
 from madvae_tf.training.balls import NORMS
@@ -32,7 +34,10 @@ from madvae_tf.variants import weights_of
 
 @dataclasses.dataclass(frozen=True)
 class Robust(Defense):
-    """One robust purifier; the fields are those of `RobustConfig`, where they are explained."""
+    """One robust purifier; the fields are those of `RobustConfig`, where they are explained.
+
+    `material.trained["start"]`, where it is there, holds the purifier that the training goes on from.
+    """
 
     name: ClassVar[str] = "robust"
     latent_size: int = parameter(128, minimum=1)
@@ -40,6 +45,7 @@ class Robust(Defense):
     epsilon: float = parameter(0.3, open_minimum=True)
     l2_epsilon: float = parameter(2.0, open_minimum=True)
     crossing: bool = parameter(False)
+    falling: bool = parameter(False)
     start_epsilon: float = parameter(0.05)
     ramp_steps: int = parameter(700)
     attack_steps: int = parameter(1, minimum=1)
@@ -91,13 +97,7 @@ class Robust(Defense):
         keras.utils.set_random_seed(seed)
         with strategy.scope():
             frozen = classifier_in(material.precision, material.classifier, material.classifier_name)
-            purifier = DefenseVAE(
-                self.latent_size,
-                squash_scale=self.scale,
-                squash_center=self.center,
-                image_shape=images.image_shape,
-                dtype=material.precision,
-            )
+            purifier = self._beginning(material, images.image_shape)
             trainer = self._trainer(purifier, frozen, seed, total)
             schedule = cosine_decay(self.learning_rate, self.final_learning_rate, total)
             trainer.compile(optimizer=FusedAdam(schedule))  # pyright: ignore[reportArgumentType]
@@ -123,6 +123,18 @@ class Robust(Defense):
         saved = save_float32(trainer.served, folder / "purifier.keras")
         metrics = {"images": total * batch_size, "steps": total, "batch_size": batch_size}
         write_json(folder / "metrics.json", metrics | self.measure(saved, material))
+
+    def _beginning(self, material: Material, image_shape: Shape) -> DefenseVAE:
+        """What is trained: the start of `material`, in its precision, or one with initial weights."""
+        if start := material.trained.get("start"):
+            return in_precision(load_keras(start / "purifier.keras"), material.precision, trainable=True)
+        return DefenseVAE(
+            self.latent_size,
+            squash_scale=self.scale,
+            squash_center=self.center,
+            image_shape=image_shape,
+            dtype=material.precision,
+        )
 
     def measure(self, purifier: DefenseVAE, material: Material) -> dict[str, float | int]:
         """validation_images, validation_accuracy and validation_attacked_accuracy of a purifier, in float32.
@@ -162,6 +174,7 @@ class Robust(Defense):
             self.norm,
             self.l2_epsilon,
             self.crossing,
+            self.falling,
         )
         return RobustTrainer(
             purifier,

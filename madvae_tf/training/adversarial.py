@@ -36,6 +36,7 @@ def attack_within(
     steps: tf.Tensor | int,
     seed: tf.Tensor,
     ball: Callable[[tf.Tensor, tf.Tensor | float], Ball] = LinfBall,
+    falling: bool = False,
 ) -> tf.Tensor:
     """Images of high cross-entropy within `epsilon` and in [0, 1]; no gradient passes.
 
@@ -47,6 +48,7 @@ def attack_within(
         steps: of steepest ascent, each projected on the ball and on [0, 1]; 0 leaves the random start.
         seed: int32 (2,), for the start: uniform in the L-infinity ball, then clipped to [0, 1]; see `balls` for others.
         ball: images and radius -> where the attack may go.
+        falling: of n steps the i-th, from 0, is 1 - i / n of `step_size` long.
 
     Returns:
         float32, the shape of `images`.
@@ -59,20 +61,21 @@ def attack_within(
         tf.shape(images)[0],
     )
 
-    def climb(x_adv: tf.Tensor, along: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def climb(step: tf.Tensor, x_adv: tf.Tensor, along: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(x_adv)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits(x_adv))
         gradient = tf.convert_to_tensor(tape.gradient(entropy, x_adv))
         along = room.remember(along, gradient)
-        return room.climb(x_adv, along, step_size), along
+        left = tf.cast(1 - step / steps, tf.float32) if falling else 1.0
+        return step + 1, room.climb(x_adv, along, left * step_size), along
 
     start = room.start(noise)
     # A loop of the graph, so that the graph does not grow with the steps.
-    x_adv, _ = tf.while_loop(
+    _, x_adv, _ = tf.while_loop(
         lambda *_: True,
         climb,
-        (start, tf.zeros_like(start)),
+        (tf.constant(0), start, tf.zeros_like(start)),
         maximum_iterations=steps,
         parallel_iterations=1,
     )

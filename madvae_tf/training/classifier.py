@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from madvae_tf.errors import lookup
 from madvae_tf.images import IMAGE_SHAPE, Shape
-from madvae_tf.models.classifiers import CLASSIFIERS
+from madvae_tf.models.classifiers import CLASSIFIERS, Table6Classifier
+from madvae_tf.models.copies import in_precision
 from madvae_tf.training.augment import random_flip, random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size
 
@@ -83,10 +84,12 @@ def classifier_in(precision: str, classifier: Any, name: str) -> Any:
     """What a purifier is trained against: a copy of `classifier` that computes in `precision`, a Keras dtype policy.
 
     Args:
-        name: its name in `CLASSIFIERS`; "" for a `ForeignClassifier`, which is returned as it is.
+        name: its name in `CLASSIFIERS`; "" for a `ForeignClassifier`, which is returned as it is unless it is a Table 6 from a file.
     """
     if not name:
-        return classifier
+        source = classifier.source
+        ours = isinstance(source, Table6Classifier) and classifier.outputs == "logits"
+        return in_precision(source, precision, dropout=0.0) if ours else classifier
     copy = build_classifier(name, 0.0, precision, classifier.image_shape)
     copy.set_weights(classifier.get_weights())
     return copy

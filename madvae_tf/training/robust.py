@@ -43,12 +43,14 @@ class InnerAttack:
         start_epsilon: at step 0.
         ramp_steps: training steps of the ramp; 0 for none.
         attack_steps, late_attack_steps: sign steps before training step `late_start`, and from it on.
-        step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it.
+        step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it. With `falling` that of the first step.
         norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the rest in L2.
         l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
         crossing: whether its steps in L2 are those of the attack `crossing`, by the gradient without the squash's slope (that of
             L-infinity has the same signs either way); needs a purifier with a squash. A step along the gradient misses what a squash lets
             through: a few pixels, taken across its threshold.
+        falling: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it looks far, then near. As many steps of one
+            length find far less.
     """
 
     epsilon: float = 0.3
@@ -61,6 +63,7 @@ class InnerAttack:
     norm: str = "linf"
     l2_epsilon: float = 2.0
     crossing: bool = False
+    falling: bool = False
 
     def ball(
         self,
@@ -87,7 +90,9 @@ class InnerAttack:
         return tf.where(step < self.late_start, self.attack_steps, self.late_attack_steps)
 
     def step_size(self, epsilon: tf.Tensor | float, steps: tf.Tensor | int) -> tf.Tensor:
-        """Length of one of `steps` sign steps, float32 ()."""
+        """Length of one of `steps` sign steps, of the first with `falling`; float32 ()."""
+        if self.falling:
+            return epsilon * tf.constant(self.step_ratio)
         return epsilon * self.step_ratio * tf.minimum(1.0, 2.0 / tf.cast(steps, tf.float32))
 
 
@@ -153,6 +158,7 @@ class RobustTrainer(DefenseTrainer):
             steps,
             seed,
             functools.partial(self.attack.ball, squash=purifier.squash),
+            self.attack.falling,
         )
 
     def forward(self, data: Mapping[str, tf.Tensor], noise: tf.Tensor, training: bool) -> losses.Forward:

@@ -1,4 +1,4 @@
-"""The stages that take over models made elsewhere: a classifier, and a purifier for the variant `robust`."""
+"""The stages that take over models made elsewhere: a classifier, and a purifier for the variant `robust` or its training to go on from."""
 
 import shutil
 from pathlib import Path
@@ -57,8 +57,8 @@ def adopt_classifier(path: Path, context: Context) -> None:
     artifacts.write_json(context.folder / ADOPTED, record)
 
 
-def adopt_purifier(path: Path, context: Context) -> None:
-    """Checks the purifier at `path` and copies it as `purifier.keras`, with `metrics.json` of its accuracies on validation images.
+def adopt_purifier(path: Path, field: str, context: Context) -> None:
+    """Checks the purifier at `path`, of `RobustConfig`'s `field`, and copies it as `purifier.keras`, with `metrics.json` of its accuracies on validation images.
 
     Raises:
         UserError: it is no purifier of this project, or of other images, or has changed since the plan was made.
@@ -76,17 +76,17 @@ def adopt_purifier(path: Path, context: Context) -> None:
     except Exception as error:  # Whatever Keras raises for a file that it did not write.
         raise_if_received()
         raise UserError(
-            f"Invalid robust.path: {path} cannot be read ({type(error).__name__}), expected a DefenseVAE that this project saved."
+            f"Invalid robust.{field}: {path} cannot be read ({type(error).__name__}), expected a DefenseVAE that this project saved."
         ) from error
     if not isinstance(purifier, DefenseVAE):
         raise UserError(
-            f"Invalid robust.path: {path} holds {type(purifier).__name__}, expected a DefenseVAE that this project saved."
+            f"Invalid robust.{field}: {path} holds {type(purifier).__name__}, expected a DefenseVAE that this project saved."
         )
     material = material_of(context)
     shape = tuple(material.validation.images.shape[1:])
     if tuple(purifier.image_shape) != shape:
         raise UserError(
-            f"Invalid robust.path: {path} takes images of shape {purifier.image_shape}, expected {shape}, those of "
+            f"Invalid robust.{field}: {path} takes images of shape {purifier.image_shape}, expected {shape}, those of "
             f"{context.config['dataset']}."
         )
     if context.config["parameters"].get("crossing") and purifier.squash is None:
