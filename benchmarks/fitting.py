@@ -10,24 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from madvae_tf.overrides import load_config
+from benchmarks.published import load_system
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each split: accuracy on clean and on attacked images, with 95% Wilson intervals."""
     from madvae_tf.attacks.descent import RestartedPGD
-    from madvae_tf.data.prepare import load_splits, to_float
+    from madvae_tf.data.prepare import to_float
     from madvae_tf.robustness import Suite, Trial, evaluate
-    from pipeline.planning import plan, with_inputs
-    from pipeline.stages import build_stages
-    from pipeline.steps.common import load_classifier, load_model
 
-    config = load_config(arguments.config)
-    robust = [stage for stage in build_stages(config, "")["vae"] if stage.instance == "robust"]
-    folders = {step.stage.stage: step.folder for step in plan(with_inputs(robust), arguments.workdir)}
-    classifier = load_classifier(folders["classifier"])
-    purifier = load_model(folders["vae"] / "purifier.keras")
-    splits = load_splits(config.data.name, folders["data"] / "tfds", config.data.validation_images)
+    config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
     epsilon, steps = config.robust.epsilon, arguments.steps
     # A purifier for both norms by the one that `epsilon` is of.
     norm = "l2" if config.robust.norm == "l2" else "linf"

@@ -87,6 +87,11 @@ def test_crossing_needs_a_squash():
     assert override(Config(), [given[0], given[2]]).robust.crossing
 
 
+def test_what_is_not_trained_goes_on_from_nothing():
+    with pytest.raises(UserError, match="Invalid robust.start: received 'a.keras', expected none beside"):
+        override(Config(), ["robust.path=b.keras", "robust.start=a.keras"])
+
+
 def test_sections_check_types_on_construction():
     with pytest.raises(UserError, match="Invalid vae.epochs: received 1.5"):
         dataclasses.replace(Config().vae, epochs=1.5)

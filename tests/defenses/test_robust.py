@@ -15,6 +15,7 @@ from madvae_tf.data.prepare import to_float
 from madvae_tf.defenses import DEFENSES, robust
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.robust import Robust
+from madvae_tf.models.vae import DefenseVAE
 
 TINY = {"latent_size": 8, "batch_size": 4, "validation_steps": 2, "validation_images": 8}
 
@@ -66,6 +67,29 @@ def test_the_metrics_of_the_file_are_those_of_the_training(clean, trained):
     assert load_keras(folder / "purifier.keras").dtype_policy.name == "float32"
 
 
+def test_a_training_goes_on_from_its_start(clean, trained, tmp_path):
+    """With steps of next to no length it ends where it began: with the start's weights, latents and squash, whatever its own settings."""
+    beginning = DefenseVAE(6, squash_scale=12.0)
+    start = tmp_path / "start"
+    start.mkdir()
+    beginning.save(start / "purifier.keras")
+    rates = {"learning_rate": 1e-12, "final_learning_rate": 1e-12}
+    defense = Robust(**TINY, **rates, epochs=1, epoch_steps=2)
+    folder = trained(defense, robust, clean, "on", trained={"start": start})
+    ended = load_keras(folder / "purifier.keras")
+    assert (ended.latent_size, ended.squash_scale) == (6, 12.0)
+    moved = [
+        np.abs(before - after).max()
+        for before, after in zip(beginning.get_weights(), ended.get_weights(), strict=True)
+    ]
+    # The moving statistics of ten normalisations follow the images; nothing else moves.
+    statistics = 2 * sum("moving_mean" in weight.path for weight in beginning.weights)
+    assert sum(distance > 1e-9 for distance in moved) <= statistics < len(moved) / 2
+    with (folder / "log.csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    assert float(first["squash_scale"]) == pytest.approx(12.0)
+
+
 def kept(defended, split, epsilon):
     x = to_float(split.images)
     attack = PGD(epsilon=epsilon, step_size=epsilon / 4, iterations=8)
@@ -97,9 +121,9 @@ def test_it_holds_against_attacks_on_the_whole_system_where_an_ordinary_purifier
 
 
 def test_the_row_of_the_registry_takes_what_the_configuration_has():
-    """All but the file of one that is not trained here, which is the pipeline's."""
+    """All but the files of one that is not trained here and of what the training goes on from, which are the pipeline's."""
     own = dataclasses.asdict(RobustConfig())
-    del own["path"]
+    del own["path"], own["start"]
     assert set(own) < {field.name for field in dataclasses.fields(Robust)}
     defense = DEFENSES["robust"](**own)
     assert isinstance(defense, Robust)

@@ -209,10 +209,33 @@ def test_a_surrogate_is_trained_although_the_purifier_is_not(tmp_path):
     assert adopted.config["parameters"]["seed"] == 1 and "path" not in adopted.config["parameters"]
 
 
+def test_a_training_goes_on_from_a_purifier_that_is_known_by_its_content(tmp_path):
+    path = tmp_path / "one.keras"
+    path.write_bytes(b"weights")
+    wanted = ("robustness.defenses=robust", "robustness.threat_models=transfer", "robustness.linf=0.3")
+    plain, first = robust_stages(*wanted), robust_stages(f"robust.start={path}", *wanted)
+    assert first["vae robust"].inputs["trained:start"] is first["vae robust-start"]
+    assert "start" not in first["vae robust"].config["parameters"]
+    path.write_bytes(b"Weights")
+    second = robust_stages(f"robust.start={path}", *wanted)
+    for one, other in ((plain, first), (first, second)):
+        assert one["vae robust"].key != other["vae robust"].key
+        # A surrogate is trained from nothing.
+        for label in ("vae vanilla", "vae robust-seed1"):
+            assert one[label].key == other[label].key
+    # How it is trained further has no part in what it starts from.
+    assert (
+        robust_stages(f"robust.start={path}", "robust.epochs=9")["vae robust-start"].key
+        == second["vae robust-start"].key
+    )
+
+
+@pytest.mark.parametrize("field", ["path", "start"])
 @pytest.mark.parametrize("path", ["missing.keras", "configs"])
-def test_no_purifier_is_refused_in_the_plan(path):
-    with pytest.raises(UserError, match=rf"Invalid robust.path: received '{path}', expected a .keras file"):
-        robust_stages(f"robust.path={path}")
+def test_no_purifier_is_refused_in_the_plan(path, field):
+    message = rf"Invalid robust.{field}: received '{path}', expected a .keras file"
+    with pytest.raises(UserError, match=message):
+        robust_stages(f"robust.{field}={path}")
 
 
 @pytest.fixture

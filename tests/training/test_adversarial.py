@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from madvae_tf.models.foreign import ForeignClassifier
 from madvae_tf.training.adversarial import AdversarialTrainer, attack_within
-from madvae_tf.training.classifier import build_classifier
+from madvae_tf.training.classifier import build_classifier, classifier_in
 
 STREAM = 15_485_863
 SEED = (4, 2)
@@ -79,6 +80,23 @@ def test_epsilon_0_is_no_attack(batch, classifier):
     np.testing.assert_array_equal(got, batch["x"])
 
 
+def test_falling_steps_are_as_long_as_they_say():
+    """Where no border is met and every gradient is positive, the way is the sum of the lengths: 1, 3/4, 1/2, 1/4."""
+    x = np.full((2, 28, 28, 1), 0.5, np.float32)
+    way = {}
+    for falling in (False, True):
+        got = attack_within(
+            lambda images: tf.stack([-tf.reduce_sum(images, (1, 2, 3)), tf.zeros(2)], axis=1),
+            *(x, np.zeros(2, np.int64), 0.4, 0.02, 4, SEED),
+            falling=falling,
+        )
+        start = attack_within(lambda images: images, x, np.zeros(2, np.int64), 0.4, 0.02, 0, SEED)
+        way[falling] = got - start
+    free = (start - 0.5).numpy() < 0.3
+    np.testing.assert_allclose(way[True][free], 0.02 * 2.5, rtol=1e-4)
+    np.testing.assert_allclose(way[False][free], 0.02 * 4, rtol=1e-4)
+
+
 def test_no_gradient_passes_through_the_attack(batch, classifier):
     with tf.GradientTape() as tape:
         attacked = attack_within(classifier.logits, batch["x"], batch["label"], 0.3, 0.1, 1, SEED)
@@ -144,3 +162,15 @@ def test_validation_is_on_clean_and_on_attacked_images(batch):
         assert logs[f"{prefix}accuracy"] == right.mean()
     assert logs["attacked_loss"] > logs["loss"]
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("outputs", ["logits", "probabilities"])
+def test_a_table_6_from_a_file_computes_in_the_purifiers_precision(batch, classifier, outputs):
+    foreign = ForeignClassifier(classifier, outputs)
+    copy = classifier_in("mixed_bfloat16", foreign, "")
+    if outputs == "probabilities":
+        assert copy is foreign
+        return
+    assert copy.dtype_policy.name == "mixed_bfloat16" and copy.dropout == 0
+    difference = np.abs(copy(batch["x"]) - classifier(batch["x"]))
+    assert 0 < difference.max() < 0.05 * np.abs(classifier(batch["x"])).max() + 0.01

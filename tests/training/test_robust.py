@@ -65,6 +65,8 @@ def test_steps_and_their_length_by_hand():
     assert [int(attack.steps_at(tf.constant(step))) for step in (0, 6, 7, 9)] == [1, 1, 4, 4]
     lengths = [float(attack.step_size(0.3, steps)) for steps in (1, 2, 4, 10)]
     np.testing.assert_allclose(lengths, [0.375, 0.375, 0.1875, 0.075], rtol=1e-6)
+    falling = InnerAttack(step_ratio=2.0, falling=True)
+    np.testing.assert_allclose([float(falling.step_size(0.3, steps)) for steps in (1, 8)], 0.6, rtol=1e-6)
     assert [late_start(100, part) for part in (0.0, 0.55, 1.0)] == [0, 55, 100]
 
 
