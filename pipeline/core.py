@@ -115,10 +115,7 @@ def train_stage(
         "precision": resolve_precision(config.vae.precision),
         "pairs": any(name.startswith("train:") for name in inputs),
     }
-    # The third: a Table 6 from a file computes in the purifier's precision, as a trained one does.
-    version = version_in(own["precision"]) + (
-        0 if core.classifier_name or own["precision"] == "float32" else 1
-    )
+    version = version_in(own["precision"])
     return Stage(kind, instance, version, own, inputs, steps.train_defense, cost=cost)
 
 
