@@ -2,7 +2,7 @@
 
 Its squash starts gentle: of an L-infinity change of 0.3 a steep one leaves little, but it makes more of an L2 budget, which takes pixels across its threshold.
 For that reason the steps in L2 are those of the attack `crossing`. Four to six steps that grow shorter: fewer,
-or steps of one length, are soon overfitted. Four passes, about an hour and a half on two CPU cores.
+or steps of one length, are soon overfitted. Four passes, more than an hour on two CPU cores.
 
 python -m madvae_tf.train --loss=robust --config=configs/robust_both.py --workdir=runs/quick
 """
