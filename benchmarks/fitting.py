@@ -6,17 +6,13 @@ As many wrong on the training images say that it has learnt too little; many mor
 """
 
 import argparse
-from pathlib import Path
 
-import numpy as np
-
-from benchmarks.published import load_system
+from benchmarks.system import draw_images, load_system, make_parser
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each split: accuracy on clean and on attacked images, with 95% Wilson intervals."""
     from madvae_tf.attacks.descent import RestartedPGD
-    from madvae_tf.data.prepare import to_float
     from madvae_tf.robustness import Suite, Trial, evaluate
 
     config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
@@ -30,22 +26,15 @@ def main(arguments: argparse.Namespace) -> None:
         f"PGD-{steps}, {norm} {epsilon:g}, end to end, n = {arguments.images} of each split, seed {config.seed}"
     )
     for name in ("train", "validation"):
-        split = splits[name]
-        rows = np.random.default_rng(config.seed).choice(len(split), arguments.images, replace=False)
         found = evaluate(
             lambda images: classifier(purifier.purify(images), training=False),
-            *(to_float(split.images[rows]), split.labels[rows]),
+            *draw_images(splits[name], arguments.images, config.seed),
             [Suite("fitting", (Trial("pgd", attack),))],
         )
         print(f"{name}\n{found.summary()}", flush=True)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config", default="configs/published.py")
-    parser.add_argument("--workdir", type=Path, default=Path("runs/published"))
-    parser.add_argument("--images", type=int, default=1000)
+    parser = make_parser(__doc__, 1000)
     parser.add_argument("--steps", type=int, default=20)
     main(parser.parse_args())

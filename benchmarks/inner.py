@@ -8,11 +8,10 @@ and few do not is what a training against few does not learn.
 
 import argparse
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.published import load_system
+from benchmarks.system import draw_images, load_system, make_parser
 
 STEPS = (2, 5, 10, 20)
 _BATCH = 100
@@ -22,14 +21,12 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each number of steps and kind of them."""
     import tensorflow as tf
 
-    from madvae_tf.data.prepare import to_float
     from madvae_tf.evaluate import wilson_interval
     from madvae_tf.training.robust import InnerAttack, RobustTrainer
 
     config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
-    own, split, n = config.robust, splits["validation"], arguments.images
-    rows = np.random.default_rng(config.seed).choice(len(split), n, replace=False)
-    x, label = to_float(split.images[rows]), split.labels[rows].astype(np.int64)
+    own, n = config.robust, arguments.images
+    x, label = draw_images(splits["validation"], n, config.seed)
     attack = InnerAttack(epsilon=own.epsilon, norm=own.norm, l2_epsilon=own.l2_epsilon, crossing=own.crossing)
     print(f"{own.norm} {own.epsilon:g}, end to end, n = {n} validation images, seed {config.seed}")
     for steps in STEPS:
@@ -41,7 +38,9 @@ def main(arguments: argparse.Namespace) -> None:
             right = 0
             for start in range(0, n, _BATCH):
                 part = slice(start, start + _BATCH)
-                x_adv = attacked(purifier, x[part], label[part], own.epsilon, steps, (config.seed, start))
+                # A tensor: of Python numbers each would be a trace of its own.
+                seed = tf.constant([config.seed, start])
+                x_adv = attacked(purifier, x[part], label[part], own.epsilon, steps, seed)
                 answers = np.argmax(classifier(purifier.purify(x_adv), training=False), axis=1)
                 right += int(np.sum(answers == label[part]))
             low, high = wilson_interval(right, n)
@@ -53,10 +52,4 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config", default="configs/published.py")
-    parser.add_argument("--workdir", type=Path, default=Path("runs/published"))
-    parser.add_argument("--images", type=int, default=500)
-    main(parser.parse_args())
+    main(make_parser(__doc__, 500).parse_args())

@@ -1,7 +1,10 @@
 """The defended system of a configuration whose `robust` a workdir holds, for benchmarks that ask what it withstands."""
 
+import argparse
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from madvae_tf.config import Config
 from madvae_tf.overrides import load_config
@@ -23,3 +26,22 @@ def load_system(config_file: str, workdir: Path) -> tuple[Config, Any, Any, dict
         load_model(folders["vae"] / "purifier.keras"),
         load_splits(config.data.name, folders["data"] / "tfds", config.data.validation_images),
     )
+
+
+def draw_images(split: Any, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` images of a split, float32 (count, 28, 28, 1) in [0, 1], and their labels, int64 (count,); the same for a seed."""
+    from madvae_tf.data.prepare import to_float
+
+    rows = np.random.default_rng(seed).choice(len(split), count, replace=False)
+    return to_float(split.images[rows]), split.labels[rows].astype(np.int64)
+
+
+def make_parser(description: str | None, images: int) -> argparse.ArgumentParser:
+    """--config and --workdir of the system, and --images, how many are attacked."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="configs/published.py")
+    parser.add_argument("--workdir", type=Path, default=Path("runs/published"))
+    parser.add_argument("--images", type=int, default=images)
+    return parser

@@ -11,6 +11,7 @@ from typing import Any
 from madvae_tf.config import Config
 from madvae_tf.errors import UserError
 from pipeline import artifacts, steps
+from pipeline.core import Core
 from pipeline.planning import Stage
 
 # These train the classifier itself, or a new one of its architecture, which is Table 6's only.
@@ -46,25 +47,17 @@ def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
     return Stage("classifier", "own", 1, own, {"data": data}, run, cost=10)
 
 
-def adopted_purifier(
-    instance: str,
-    field: str,
-    config: Config,
-    common: dict[str, Any],
-    inputs: dict[str, Stage],
-    parameters: dict[str, Any],
-) -> Stage:
+def adopted_purifier(core: Core, instance: str, field: str, parameters: dict[str, Any]) -> Stage:
     """The stage "vae" that checks and copies a purifier's file, and measures it as a trained one is measured.
 
     Args:
         field: of `RobustConfig`, which has the file.
-        inputs: the stages "data" and "classifier".
         parameters: of the trained one; what is no part of the measurement is left out.
 
     Raises:
         UserError: there is no such file.
     """
-    path = Path(getattr(config.robust, field)).expanduser()
+    path = Path(getattr(core.config.robust, field)).expanduser()
     try:
         found = artifacts.hash_file(path) if path.is_file() and path.suffix == ".keras" else ""
     except OSError as error:
@@ -76,7 +69,7 @@ def adopted_purifier(
         )
     measured = {name: value for name, value in parameters.items() if name in _MEASURED}
     own = {
-        **common,
+        **core.common,
         "defense": "robust",
         "parameters": measured,
         "content": found,
@@ -84,7 +77,7 @@ def adopted_purifier(
         **{"pairs": False, "classifier": "", "precision": "float32"},
     }
     run = functools.partial(steps.adopt_purifier, path, field)
-    return Stage("vae", instance, 1, own, inputs, run, cost=20)
+    return Stage("vae", instance, 1, own, core.both, run, cost=20)
 
 
 def content_of(path: Path) -> dict[str, str]:

@@ -8,7 +8,6 @@ change re-runs only what depends on it.
 """
 
 import dataclasses
-import functools
 from typing import Any
 
 from madvae_tf.config import Config, to_dict
@@ -183,26 +182,23 @@ def _named(core: Core, name: str, seed: int) -> str:
     return name if seed == core.config.seed else f"{name}-seed{seed}"
 
 
+def _robust(core: Core, seed: int) -> Stage:
+    """The variant `robust`: it makes its attacks itself, so that it needs neither adversarial sets nor the warm-up."""
+    own, inputs = core.config.robust, core.both
+    parameters = robust_parameters(core.config, seed)
+    # Another seed's is trained, from nothing: it stands for what an attacker has, or for the spread.
+    if seed == core.config.seed and own.path:
+        return adopted_purifier(core, "robust", "path", parameters)
+    if seed == core.config.seed and own.start:
+        inputs = inputs | {"trained:start": adopted_purifier(core, "robust-start", "start", parameters)}
+    cost = costs.robust_seconds(parameters, core.train_images)
+    return train_stage(core, "vae", _named(core, "robust", seed), "robust", parameters, inputs, cost)
+
+
 def _variant(core: Core, name: str, seed: int) -> Stage:
     """One variant trained with `seed`; its warm-up joins `core.warmups`."""
     if name == "robust":
-        # It makes its attacks itself: neither adversarial sets nor the warm-up.
-        config, inputs = core.config, core.both
-        parameters = robust_parameters(config, seed)
-        adopted = functools.partial(
-            adopted_purifier,
-            config=config,
-            common=core.common,
-            inputs=inputs,
-            parameters=parameters,
-        )
-        # Another seed's is trained, from nothing: it stands for what an attacker has, or for the spread.
-        if config.robust.path and seed == config.seed:
-            return adopted(name, "path")
-        if config.robust.start and seed == config.seed:
-            inputs = inputs | {"trained:start": adopted("robust-start", "start")}
-        cost = costs.robust_seconds(parameters, core.train_images)
-        return train_stage(core, "vae", _named(core, name, seed), name, parameters, inputs, cost)
+        return _robust(core, seed)
     vae, inputs = core.config.vae, core.both | core.learned
     if vae.warmup_epochs and seed not in core.warmups:
         # The vanilla purifier, at one learning rate throughout, that every variant goes on from.

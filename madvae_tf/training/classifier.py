@@ -86,10 +86,6 @@ def classifier_in(precision: str, classifier: Any, name: str) -> Any:
     Args:
         name: its name in `CLASSIFIERS`; "" for a `ForeignClassifier`, which is returned as it is unless it is a Table 6 from a file.
     """
-    if not name:
-        source = classifier.source
-        ours = isinstance(source, Table6Classifier) and classifier.outputs == "logits"
-        return in_precision(source, precision, dropout=0.0) if ours else classifier
-    copy = build_classifier(name, 0.0, precision, classifier.image_shape)
-    copy.set_weights(classifier.get_weights())
-    return copy
+    source = classifier if name else classifier.source
+    ours = name or (isinstance(source, Table6Classifier) and classifier.outputs == "logits")
+    return in_precision(source, precision, dropout=0.0) if ours else classifier
