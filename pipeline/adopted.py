@@ -23,6 +23,7 @@ _MEASURED = (
     "l2_epsilon",
     "crossing",
     "falling",
+    "turns",
     "step_ratio",
     "validation_images",
     "validation_steps",

@@ -87,6 +87,20 @@ def test_crossing_needs_a_squash():
     assert override(Config(), [given[0], given[2]]).robust.crossing
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["robust.turns=linf,l2"], "none, or robust.norm=both"),
+        (["robust.norm=both", "robust.turns=linf,square"], "names of linf, l2, crossing, joined by commas"),
+        (["robust.norm=both", "robust.turns=linf,crossing", "robust.scale=0"], "a squash to cross"),
+    ],
+)
+def test_turns_are_known_kinds_for_both_norms(given, expected):
+    with pytest.raises(UserError, match=f"Invalid robust.turns: received 'linf,.*{expected}"):
+        override(Config(), given)
+    assert override(Config(), ["robust.norm=both", "robust.turns=linf,l2,crossing,l2"]).robust.turns
+
+
 def test_what_is_not_trained_goes_on_from_nothing():
     with pytest.raises(UserError, match="Invalid robust.start: received 'a.keras', expected none beside"):
         override(Config(), ["robust.path=b.keras", "robust.start=a.keras"])

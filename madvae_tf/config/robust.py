@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from madvae_tf.config.fields import added, check, require
+from madvae_tf.turns import turns_problem
 
 
 @dataclass(frozen=True)
@@ -11,7 +12,8 @@ class RobustConfig:
 
     The attack on classifier and purifier that every step makes: `epsilon` is its radius, reached from
     `start_epsilon` over `ramp_steps` steps, in `norm`: "linf", "l2" or "both", which attacks every other image within `epsilon` in L-infinity and
-    the rest within `l2_epsilon` in L2; `crossing`: what is attacked in L2 is attacked as the attack `crossing` does, by the pixels that it takes across the squash.
+    the rest within `l2_epsilon` in L2; `crossing`: what is attacked in L2 is attacked as the attack `crossing` does, by the pixels that it takes across the squash;
+    `turns`, with "both": what the images of a batch are attacked by in turn, of linf, l2 and crossing, joined by commas (linf,l2,crossing,l2), in the place of what `norm` and `crossing` say.
     It has `attack_steps` steps, `late_attack_steps` once `late_from` of the training is
     over; a step is `step_ratio` epsilon long, n > 2 steps 2 `step_ratio` / n, and with `falling` the i-th of n, from 0, `step_ratio` (1 - i / n).
     `scale` and `center` are k and b of the squash sigmoid(k (x - b)) before the encoder; a scale of 0: no squash.
@@ -53,6 +55,7 @@ class RobustConfig:
     path: str = added("")
     start: str = added("")
     falling: bool = added(False)
+    turns: str = added("")
 
     def __post_init__(self) -> None:
         check(
@@ -69,6 +72,8 @@ class RobustConfig:
             require(
                 self.scale > 0, "robust.scale", self.scale, "above 0, a squash to cross, with robust.crossing"
             )
+        expected = turns_problem(self.turns, self.norm, self.scale > 0)
+        require(not expected, "robust.turns", self.turns, expected)
         if self.norm != "l2":
             require(self.epsilon <= 1, "robust.epsilon", self.epsilon, "at most 1, the range of a pixel")
         require(

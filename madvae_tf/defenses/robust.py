@@ -29,6 +29,7 @@ from madvae_tf.training.loop import default_strategy, evaluate_steps, train
 from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import AverageWeights, InnerAttack, RobustTrainer, late_start
+from madvae_tf.turns import turns_problem
 from madvae_tf.variants import weights_of
 
 
@@ -68,6 +69,7 @@ class Robust(Defense):
     validation_images: int = parameter(500, minimum=1)
     validation_steps: int = parameter(20, minimum=1)
     image_steps: int = parameter(500, minimum=1)
+    turns: str = parameter("", added=True)
     seed: int = parameter(-1, minimum=-1)
 
     def __post_init__(self) -> None:
@@ -78,6 +80,8 @@ class Robust(Defense):
             raise UserError(
                 f"Invalid crossing: received True with norm {self.norm!r} and scale {self.scale:g}, expected l2 or both and a squash."
             )
+        if expected := turns_problem(self.turns, self.norm, self.scale > 0):
+            raise UserError(f"Invalid turns: received {self.turns!r}, expected {expected}.")
         if self.norm != "l2" and self.epsilon > 1:
             raise UserError(
                 f"Invalid epsilon: received {self.epsilon:g}, expected at most 1, the range of a pixel."
@@ -175,6 +179,7 @@ class Robust(Defense):
             self.l2_epsilon,
             self.crossing,
             self.falling,
+            self.turns,
         )
         return RobustTrainer(
             purifier,

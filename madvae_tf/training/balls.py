@@ -1,7 +1,8 @@
 """Where the attack of a training step may go: the points of [0, 1] within a distance of each image, and how to climb there."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -82,47 +83,68 @@ class CrossingBall(L2Ball):
         return self.knapsack.choose(flat(gradient))
 
 
-class BothBalls(Ball):
-    """Every other image of the batch in its L-infinity ball, the rest in their L2 balls.
+class SlopedL2Ball(L2Ball):
+    """An L2 ball in front of a pointwise squash whose slope the gradients leave out: it puts the slope back, so that steps are `L2Ball`'s."""
+
+    def __init__(
+        self, images: tf.Tensor, radius: tf.Tensor | float, squash: Callable[[tf.Tensor], tf.Tensor]
+    ):
+        super().__init__(images, radius)
+        self.squash = squash
+
+    def climb(self, x_adv: tf.Tensor, gradient: tf.Tensor, length: tf.Tensor | float) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x_adv)
+            squashed = self.squash(x_adv)
+        # Of a function of each pixel alone this is, pixel by pixel, its slope times `gradient`.
+        slope: Any = tape.gradient(squashed, x_adv, gradient)
+        return super().climb(x_adv, slope, length)
+
+
+class TurnsBall(Ball):
+    """The images of the batch in balls of several kinds in turn: of n kinds, image i in the ball of kind i mod n.
 
     Args:
         images: the batch.
-        radius: of the L-infinity balls; lengths are in its units.
-        l2_per_linf: the L2 radius, as a multiple of `radius`.
-        l2_ball: `L2Ball`, or another of its kind: images and radius -> the ball.
+        radius: of the balls; lengths are in its units.
+        kinds: at least one; how a ball is made of images and radius, and the multiple of `radius` and of lengths that it has.
     """
 
     def __init__(
         self,
         images: tf.Tensor,
         radius: tf.Tensor | float,
-        l2_per_linf: float,
-        l2_ball: Callable[[tf.Tensor, tf.Tensor | float], Ball] = L2Ball,
+        kinds: Sequence[tuple[Callable[[tf.Tensor, tf.Tensor | float], Ball], float]],
     ):
-        self.linf, self.l2 = LinfBall(images[::2], radius), l2_ball(images[1::2], radius * l2_per_linf)
-        self.l2_per_linf, self.shape = l2_per_linf, images.shape
-        # Where the images are, once those of L-infinity stand first.
+        count = len(kinds)
+        self.balls = [
+            make(images[turn::count], radius * multiple) for turn, (make, multiple) in enumerate(kinds)
+        ]
+        self.multiples = [multiple for _, multiple in kinds]
+        self.shape = images.shape
+        # Where the images are, once those of one kind stand together.
         indices = tf.range(tf.shape(images)[0])
-        self.places = tf.argsort(tf.concat([indices[::2], indices[1::2]], axis=0))
+        self.places = tf.argsort(tf.concat([indices[turn::count] for turn in range(count)], axis=0))
 
     def start(self, noise: tf.Tensor) -> tf.Tensor:
-        return self._in_turn(self.linf.start(noise[::2]), self.l2.start(noise[1::2]))
+        parts = self._parts(noise)
+        return self._in_turn([ball.start(part) for ball, part in zip(self.balls, parts, strict=True)])
 
     def remember(self, past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
-        parts = (
-            ball.remember(past[first::2], gradient[first::2])
-            for first, ball in enumerate((self.linf, self.l2))
-        )
-        return self._in_turn(*parts)
+        parts = zip(self.balls, self._parts(past), self._parts(gradient), strict=True)
+        return self._in_turn([ball.remember(before, now) for ball, before, now in parts])
 
     def climb(self, x_adv: tf.Tensor, gradient: tf.Tensor, length: tf.Tensor | float) -> tf.Tensor:
+        parts = zip(self.balls, self.multiples, self._parts(x_adv), self._parts(gradient), strict=True)
         return self._in_turn(
-            self.linf.climb(x_adv[::2], gradient[::2], length),
-            self.l2.climb(x_adv[1::2], gradient[1::2], length * self.l2_per_linf),
+            [ball.climb(at, along, length * multiple) for ball, multiple, at, along in parts]
         )
 
-    def _in_turn(self, in_linf: tf.Tensor, in_l2: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.gather(tf.concat([in_linf, in_l2], axis=0), self.places), self.shape)
+    def _parts(self, batch: tf.Tensor) -> list[tf.Tensor]:
+        return [batch[turn :: len(self.balls)] for turn in range(len(self.balls))]
+
+    def _in_turn(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        return tf.ensure_shape(tf.gather(tf.concat(parts, axis=0), self.places), self.shape)
 
 
 def _norm(x: tf.Tensor) -> tf.Tensor:

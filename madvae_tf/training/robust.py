@@ -25,7 +25,7 @@ from madvae_tf import losses
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.adversarial import attack_within
 from madvae_tf.training.augment import random_shift
-from madvae_tf.training.balls import Ball, BothBalls, CrossingBall, L2Ball, LinfBall
+from madvae_tf.training.balls import Ball, CrossingBall, L2Ball, LinfBall, SlopedL2Ball, TurnsBall
 from madvae_tf.training.classifier import correct
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.replicas import global_size
@@ -51,6 +51,9 @@ class InnerAttack:
             through: a few pixels, taken across its threshold.
         falling: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it looks far, then near. As many steps of one
             length find far less.
+        turns: what the images of a batch are attacked by in turn, of `turns.KINDS`, joined by commas: in L-infinity, in L2 along the gradient, in L2
+            by crossing. Empty: what `norm` and `crossing` say. A purifier withstands only what it is trained against: behind a squash
+            the gradient finds what `crossing` does not, and the other way round.
     """
 
     epsilon: float = 0.3
@@ -64,6 +67,20 @@ class InnerAttack:
     l2_epsilon: float = 2.0
     crossing: bool = False
     falling: bool = False
+    turns: str = ""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What images are attacked by in turn, of `turns.KINDS`."""
+        if self.turns:
+            return tuple(self.turns.split(","))
+        in_l2 = "crossing" if self.crossing else "l2"
+        return {"linf": ("linf",), "l2": (in_l2,), "both": ("linf", in_l2)}[self.norm]
+
+    @property
+    def around(self) -> bool:
+        """Whether gradients leave out the squash's slope: what is not `crossing` has the same signs either way, or puts it back."""
+        return "crossing" in self.kinds
 
     def ball(
         self,
@@ -71,14 +88,18 @@ class InnerAttack:
         radius: tf.Tensor | float,
         squash: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> Ball:
-        """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for `crossing`: what the system begins with."""
-        if self.norm == "linf":
-            return LinfBall(images, radius)
+        """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for crossing: what the system begins with."""
         begins: Any = squash
-        in_l2 = functools.partial(CrossingBall, squash=begins) if self.crossing else L2Ball
-        if self.norm == "l2":
-            return in_l2(images, radius)
-        return BothBalls(images, radius, self.l2_epsilon / self.epsilon, in_l2)
+        makers: dict[str, Any] = {
+            "linf": LinfBall,
+            "l2": functools.partial(SlopedL2Ball, squash=begins) if self.around else L2Ball,
+            "crossing": functools.partial(CrossingBall, squash=begins),
+        }
+        in_l2 = self.l2_epsilon / self.epsilon if self.norm == "both" else 1.0
+        kinds = [(makers[kind], 1.0 if kind == "linf" else in_l2) for kind in self.kinds]
+        if len(kinds) == 1:
+            return kinds[0][0](images, radius)
+        return TurnsBall(images, radius, kinds)
 
     def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
         """start_epsilon + (epsilon - start_epsilon) min(1, step / ramp_steps), float32 ()."""
@@ -148,7 +169,7 @@ class RobustTrainer(DefenseTrainer):
         seed: tf.Tensor,
     ) -> tf.Tensor:
         """`attack_within` against the deployed system of `purifier`; the arguments are its own."""
-        purify = purifier.purify_around_squash if self.attack.crossing else purifier.purify
+        purify = purifier.purify_around_squash if self.attack.around else purifier.purify
         return attack_within(
             lambda given: self._classify(purify(given)),
             images,

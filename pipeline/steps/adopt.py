@@ -89,10 +89,13 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
             f"Invalid robust.{field}: {path} takes images of shape {purifier.image_shape}, expected {shape}, those of "
             f"{context.config['dataset']}."
         )
-    if context.config["parameters"].get("crossing") and purifier.squash is None:
-        raise UserError(
-            f"Invalid robust.crossing: received True with {path}, which has no squash to cross; expected False."
-        )
+    parameters = context.config["parameters"]
+    for field in ("crossing", "turns"):
+        received = parameters.get(field)
+        if purifier.squash is None and received and (field == "crossing" or "crossing" in received):
+            raise UserError(
+                f"Invalid robust.{field}: received {received!r} with {path}, which has no squash to cross; expected one without crossing."
+            )
     found = Robust(**context.config["parameters"]).measure(purifier, material)
     logging.info(
         "The purifier %s is right on %.3f of %d validation images, on %.3f of them attacked end to end.",

@@ -129,8 +129,9 @@ def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path
             adopted_robust(tmp_path / f"{name}.keras")
     path = tmp_path / "plain.keras"
     DefenseVAE(2).save(path)
-    with pytest.raises(UserError, match="Invalid robust.crossing: received True .* which has no squash"):
-        adopted_robust(path, "robust.norm=both", "robust.crossing=true")
+    for field, given in (("crossing", "true"), ("turns", "linf,crossing")):
+        with pytest.raises(UserError, match=f"Invalid robust.{field}: received .* which has no squash"):
+            adopted_robust(path, "robust.norm=both", f"robust.{field}={given}")
     path = tmp_path / "changed.keras"
     DefenseVAE(2).save(path)
     with pytest.raises(UserError, match="has changed since the run began"):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from madvae_tf.defenses.robust import Robust
 from madvae_tf.errors import UserError
 from madvae_tf.training.adversarial import attack_within
-from madvae_tf.training.balls import BothBalls, CrossingBall, L2Ball, LinfBall
+from madvae_tf.training.balls import CrossingBall, L2Ball, LinfBall, SlopedL2Ball, TurnsBall
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.training.robust import InnerAttack
 
@@ -37,6 +37,10 @@ def classifier():
     return build_classifier("table6", 0.0, "float32")
 
 
+# Every other image within L-infinity 0.3, the rest within L2 2.0.
+IN_BOTH = [(LinfBall, 1.0), (L2Ball, 2.0 / 0.3)]
+
+
 def test_an_l2_step_by_hand():
     ball = L2Ball(IMAGES, 2.0)
     start = ball.start(NOISE).numpy()
@@ -58,7 +62,7 @@ def test_no_gradient_no_step():
 
 
 def test_both_are_the_two_in_turn():
-    both, linf, l2 = BothBalls(IMAGES, 0.3, 2.0 / 0.3), LinfBall(IMAGES, 0.3), L2Ball(IMAGES, 2.0)
+    both, linf, l2 = TurnsBall(IMAGES, 0.3, IN_BOTH), LinfBall(IMAGES, 0.3), L2Ball(IMAGES, 2.0)
     start = both.start(NOISE)
     np.testing.assert_allclose(start[::2], linf.start(NOISE)[::2], atol=1e-6)
     np.testing.assert_allclose(start[1::2], l2.start(NOISE)[1::2], atol=1e-6)
@@ -89,7 +93,11 @@ def test_a_crossing_ball_sums_the_scaled_gradients_and_the_others_take_the_last(
     crossing = CrossingBall(IMAGES, 2.0, squash)
     past = crossing.remember(tf.zeros_like(IMAGES), first)
     np.testing.assert_allclose(crossing.remember(past, GRADIENT), sum(scaled), rtol=1e-4, atol=1e-5)
-    both = BothBalls(IMAGES, 0.3, 2.0 / 0.3, lambda images, radius: CrossingBall(images, radius, squash))
+    both = TurnsBall(
+        IMAGES,
+        0.3,
+        [(LinfBall, 1.0), (lambda images, radius: CrossingBall(images, radius, squash), 2.0 / 0.3)],
+    )
     past = both.remember(tf.zeros_like(IMAGES), first)
     along = both.remember(past, GRADIENT).numpy()
     np.testing.assert_allclose(along[1::2], sum(scaled)[1::2], rtol=1e-4, atol=1e-5)
@@ -100,8 +108,36 @@ def test_a_crossing_ball_sums_the_scaled_gradients_and_the_others_take_the_last(
         np.testing.assert_array_equal(ball.remember(first, GRADIENT), GRADIENT)
 
 
+def test_a_sloped_ball_steps_as_a_plain_one_does_with_the_whole_gradient():
+    # By hand: the derivative of sigmoid(20 (x - 0.5)) is 20 s (1 - s).
+    s = 1 / (1 + np.exp(-20.0 * (IMAGES.astype(np.float64) - 0.5)))
+    whole = (GRADIENT * 20 * s * (1 - s)).astype(np.float32)
+    got = SlopedL2Ball(IMAGES, 2.0, squash).climb(tf.constant(IMAGES), tf.constant(GRADIENT), 1.0)
+    np.testing.assert_allclose(got, L2Ball(IMAGES, 2.0).climb(IMAGES, whole, 1.0), atol=1e-5)
+    assert np.abs(got - L2Ball(IMAGES, 2.0).climb(IMAGES, GRADIENT, 1.0)).max() > 0.05
+
+
+def test_three_kinds_take_every_third_image():
+    kinds = [
+        (LinfBall, 1.0),
+        (L2Ball, 2.0 / 0.3),
+        (lambda images, radius: CrossingBall(images, radius, squash), 2.0 / 0.3),
+    ]
+    turns = TurnsBall(IMAGES, 0.3, kinds)
+    past = turns.remember(tf.zeros_like(IMAGES), GRADIENT)
+    climbed = turns.climb(IMAGES, past, 0.15).numpy()
+    crossing = CrossingBall(IMAGES, 2.0, squash)
+    expected = (
+        LinfBall(IMAGES, 0.3).climb(IMAGES, GRADIENT, 0.15),
+        L2Ball(IMAGES, 2.0).climb(IMAGES, GRADIENT, 1.0),
+        crossing.climb(IMAGES, crossing.remember(tf.zeros_like(IMAGES), GRADIENT), 0.0),
+    )
+    for turn, alone in enumerate(expected):
+        np.testing.assert_allclose(climbed[turn::3], alone[turn::3], atol=1e-5)
+
+
 def test_both_take_an_odd_batch():
-    both = BothBalls(IMAGES[:5], 0.3, 2.0 / 0.3)
+    both = TurnsBall(IMAGES[:5], 0.3, IN_BOTH)
     start = both.start(NOISE[:5])
     np.testing.assert_allclose(start[4], LinfBall(IMAGES, 0.3).start(NOISE)[4], atol=1e-6)
     np.testing.assert_allclose(start[3], L2Ball(IMAGES, 2.0).start(NOISE)[3], atol=1e-6)

@@ -132,6 +132,25 @@ def test_crossing_spends_the_budget_where_the_gradient_without_the_squashs_slope
     assert (norm(got - x) <= 2.0 + 1e-5).all() and got.min() >= 0 and got.max() <= 1
 
 
+def test_turns_attack_each_image_in_its_own_way(batch, robust):
+    """Of turns l2, crossing: the even images as the exact gradient's attack in L2 has them, the odd ones as `crossing`'s alone has them."""
+    x, label = batch["x"], batch["label"]
+    own = {"epsilon": 0.3, "norm": "both", "step_ratio": 2.0, "falling": True}
+    alone = {"epsilon": 2.0, "norm": "l2", "step_ratio": 2.0, "falling": True}
+    attacks = {
+        "turns": (InnerAttack(**own, turns="l2,crossing"), 0.3),
+        "l2": (InnerAttack(**alone), 2.0),
+        "crossing": (InnerAttack(**alone, crossing=True), 2.0),
+    }
+    got = {}
+    for name, (attack, radius) in attacks.items():
+        trainer = robust(attack=attack)
+        got[name] = trainer.attacked(trainer.purifier, x, label, radius, tf.constant(3), SEED).numpy()
+    np.testing.assert_allclose(got["turns"][::2], got["l2"][::2], atol=1e-3)
+    np.testing.assert_allclose(got["turns"][1::2], got["crossing"][1::2], atol=1e-3)
+    assert np.abs(got["l2"] - got["crossing"]).max() > 0.1
+
+
 def test_a_step_learns_from_the_attack_what_an_ordinary_step_learns_from_pairs(batch, robust):
     settings = {"attack": InnerAttack(0.3, 0.1, 4, 2, 2, 0, 1.0)}
     trainer, twin = (robust(optimizer=keras.optimizers.SGD(0.1), **settings) for _ in range(2))
