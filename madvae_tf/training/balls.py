@@ -96,9 +96,9 @@ class SlopedL2Ball(L2Ball):
         with tf.GradientTape() as tape:
             tape.watch(x_adv)
             squashed = self.squash(x_adv)
-        # Of a function of each pixel alone this is, pixel by pixel, its slope times `gradient`.
-        slope: Any = tape.gradient(squashed, x_adv, gradient)
-        return super().climb(x_adv, slope, length)
+        # Of a function of each pixel alone, the gradient of the sum is the slope, pixel by pixel.
+        slope: Any = tape.gradient(squashed, x_adv)
+        return super().climb(x_adv, slope * gradient, length)
 
 
 class TurnsBall(Ball):

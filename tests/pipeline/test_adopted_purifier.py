@@ -127,9 +127,9 @@ def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path
     ):
         with pytest.raises(UserError, match=message):
             adopted_robust(tmp_path / f"{name}.keras")
-    path = tmp_path / "plain.keras"
-    DefenseVAE(2).save(path)
     for field, given in (("crossing", "true"), ("turns", "linf,crossing")):
+        path = tmp_path / f"{field}.keras"
+        DefenseVAE(2).save(path)
         with pytest.raises(UserError, match=f"Invalid robust.{field}: received .* which has no squash"):
             adopted_robust(path, "robust.norm=both", f"robust.{field}={given}")
     path = tmp_path / "changed.keras"

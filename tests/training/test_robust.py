@@ -142,10 +142,11 @@ def test_turns_attack_each_image_in_its_own_way(batch, robust):
         "l2": (InnerAttack(**alone), 2.0),
         "crossing": (InnerAttack(**alone, crossing=True), 2.0),
     }
+    # One step: the batches differ, and with them the last bits, which more steps carry across kinks of the network.
     got = {}
     for name, (attack, radius) in attacks.items():
         trainer = robust(attack=attack)
-        got[name] = trainer.attacked(trainer.purifier, x, label, radius, tf.constant(3), SEED).numpy()
+        got[name] = trainer.attacked(trainer.purifier, x, label, radius, tf.constant(1), SEED).numpy()
     np.testing.assert_allclose(got["turns"][::2], got["l2"][::2], atol=1e-3)
     np.testing.assert_allclose(got["turns"][1::2], got["crossing"][1::2], atol=1e-3)
     assert np.abs(got["l2"] - got["crossing"]).max() > 0.1
