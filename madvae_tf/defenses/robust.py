@@ -167,19 +167,9 @@ class Robust(Defense):
         weights = weights_of(
             self.name, {name: getattr(self, name) for name in ("beta", "classification")}
         ) | ({"consistency": self.consistency} if self.consistency else {})
+        own = [field.name for field in dataclasses.fields(InnerAttack) if field.name != "late_start"]
         attack = InnerAttack(
-            self.epsilon,
-            self.start_epsilon,
-            self.ramp_steps,
-            self.attack_steps,
-            self.late_attack_steps,
-            late_start(total, self.late_from),
-            self.step_ratio,
-            self.norm,
-            self.l2_epsilon,
-            self.crossing,
-            self.falling,
-            self.turns,
+            **{name: getattr(self, name) for name in own}, late_start=late_start(total, self.late_from)
         )
         return RobustTrainer(
             purifier,
