@@ -1,6 +1,6 @@
 """What evaluations have found, and what those that go on, or were stopped, have found so far: python -m madvae_tf.robustness FOLDER...
 
-Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy and each share that only attacks without gradients fool; or files of trials
+Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy, each share that only attacks without gradients fool and each detector's area under the ROC curve; or files of trials
 (`evaluate(folder=...)`; a stage's `.partial/.scratch/trials`), a line a file: the runs of the attack that are finished, the images that the run going on has
 visited, and how many images are right after all that: an upper bound of what will be left.
 
@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from madvae_tf.evaluate import wilson_interval
 from madvae_tf.robustness.store import read_progress
 
 _ROWS = "rows.json"
-_PRINTED = {"accuracy": "right", "beyond_gradients_share": "fools, and no gradient did,"}
+_PRINTED = {"accuracy": "right", "beyond_gradients_share": "fools, and no gradient did,", "auc": "AUC"}
 
 
 def lines(folders: Sequence[Path]) -> Iterator[str]:
@@ -85,6 +86,12 @@ def _share(value: float, interval: tuple[float, float], n: int) -> str:
     return f"{value:.4f} [{interval[0]:.4f}, {interval[1]:.4f}] n = {n}"
 
 
+def _value(row: dict[str, Any]) -> str:
+    if row["ci_low"] is None:
+        return f"{row['value']:.4f} n = {row['n']}"
+    return _share(row["value"], (row["ci_low"], row["ci_high"]), row["n"])
+
+
 def _figures(path: Path) -> Iterator[str]:
     try:
         for row in json.loads(path.read_text(encoding="utf-8")):
@@ -93,17 +100,14 @@ def _figures(path: Path) -> Iterator[str]:
             own = row["parameters"]
             place = [
                 f"{own[name]:g}" if isinstance(own[name], float) else str(own[name])
-                for name in ("norm", "epsilon", "curve", "at", "severity")
+                for name in ("norm", "epsilon", "curve", "at", "kind", "severity", "detector", "among")
                 if name in own
             ]
             where = ", ".join([row["defense"], row["threat_model"], *([" ".join(place)] if place else [])])
             bound = ", an upper bound" if "partial" in own else ""
             over = "".join(f", {own[name]}" for name in ("over", "met") if name in own)
             first = f"{own['after']}, then " if "after" in own else ""
-            yield (
-                f"{where}: {first}{row['attack']}{over}: {_PRINTED[row['metric']]} "
-                f"{_share(row['value'], (row['ci_low'], row['ci_high']), row['n'])}{bound}"
-            )
+            yield (f"{where}: {first}{row['attack']}{over}: {_PRINTED[row['metric']]} {_value(row)}{bound}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"Damaged file of rows: {path} ({error}); delete the stage's folder and run again."
