@@ -63,7 +63,7 @@ def test_what_a_stopped_evaluation_has_found_is_printed(tmp_path):
     )
 
 
-def test_a_finished_stage_prints_its_accuracies(tmp_path):
+def test_a_finished_stage_prints_its_accuracies_and_areas(tmp_path):
     stage = tmp_path / "cls-linf-0.3-end_to_end-autoattack-1"
     stage.mkdir()
     common = {"dataset": "mnist", "threat_model": "end_to_end", "defense": "cls", "seed": 0}
@@ -73,6 +73,11 @@ def test_a_finished_stage_prints_its_accuracies(tmp_path):
         {**accuracy_row(right, "fab_t", common, ball), "metric": "restart_share"},
         accuracy_row(right, "pgd_curve", common, {**ball, "curve": "steps", "at": 10}),
         {**accuracy_row(right, "simba", common, ball), "metric": "beyond_gradients_share"},
+        accuracy_row(right, "corruption", common, {"kind": "fog", "severity": 3}),
+        {
+            **accuracy_row(right, "pgd", common, {**ball, "detector": "l1", "among": "fooling"}),
+            **{"metric": "auc", "value": 0.25, "ci_low": None, "ci_high": None},
+        },
     ]
     (stage / "rows.json").write_text(json.dumps(rows))
     # What lies beside the rows is no trial's.
@@ -82,6 +87,8 @@ def test_a_finished_stage_prints_its_accuracies(tmp_path):
         f"cls, end_to_end, linf 0.3: autoattack_standard, then fab_t: {figures}",
         f"cls, end_to_end, linf 0.3 steps 10: pgd_curve: {figures}",
         f"cls, end_to_end, linf 0.3: simba: fools, and no gradient did, {figures.removeprefix('right ')}",
+        f"cls, end_to_end, fog 3: corruption: {figures}",
+        "cls, end_to_end, linf 0.3 l1 fooling: pgd: AUC 0.2500 n = 10",
     ]
     (stage / "rows.json").write_text("[{}]")
     with pytest.raises(SystemExit, match="error: Damaged file of rows"):
