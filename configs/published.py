@@ -24,9 +24,16 @@ def with_weights(base: Config, classifier: str, purifier: str) -> Config:
     """
     return dataclasses.replace(
         base,
-        classifier=dataclasses.replace(base.classifier, path=str(_WEIGHTS / classifier / "classifier.keras")),
-        robust=dataclasses.replace(base.robust, path=str(_WEIGHTS / purifier / "purifier.keras")),
+        classifier=dataclasses.replace(base.classifier, path=_path(classifier, "classifier.keras")),
+        robust=dataclasses.replace(base.robust, path=_path(purifier, "purifier.keras")),
     )
+
+
+def _path(folder: str, file: str) -> str:
+    """The file's path; in the checkout the short one, as pages show it."""
+    path = _WEIGHTS / folder / file
+    here = Path.cwd().resolve()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def end_to_end(name: str, base: Config, linf: tuple[float, ...], l2: tuple[float, ...]) -> Config:
