@@ -27,7 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
     config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
     own, n = config.robust, arguments.images
     x, label = draw_images(splits["validation"], n, config.seed)
-    attack = InnerAttack(epsilon=own.epsilon, norm=own.norm, l2_epsilon=own.l2_epsilon, crossing=own.crossing)
+    kept = ("epsilon", "norm", "l2_epsilon", "crossing", "turns")
+    attack = InnerAttack(**{name: getattr(own, name) for name in kept})
     print(f"{own.norm} {own.epsilon:g}, end to end, n = {n} validation images, seed {config.seed}")
     for steps in STEPS:
         for falling in (False, True):

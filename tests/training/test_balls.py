@@ -1,5 +1,7 @@
 """Balls: steps and projections against their definitions, pixel by pixel in float64."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -75,6 +77,9 @@ def squash(x):
     return tf.sigmoid(20.0 * (x - 0.5))
 
 
+CROSSING = (functools.partial(CrossingBall, squash=squash), 2.0 / 0.3)
+
+
 def test_a_crossing_step_brings_more_through_a_squash_than_a_step_along_the_gradient():
     crossing, plain = CrossingBall(IMAGES, 2.0, squash), L2Ball(IMAGES, 2.0)
     # The gradient with respect to the squashed images is GRADIENT: what a step brings is linear in them.
@@ -93,11 +98,7 @@ def test_a_crossing_ball_sums_the_scaled_gradients_and_the_others_take_the_last(
     crossing = CrossingBall(IMAGES, 2.0, squash)
     past = crossing.remember(tf.zeros_like(IMAGES), first)
     np.testing.assert_allclose(crossing.remember(past, GRADIENT), sum(scaled), rtol=1e-4, atol=1e-5)
-    both = TurnsBall(
-        IMAGES,
-        0.3,
-        [(LinfBall, 1.0), (lambda images, radius: CrossingBall(images, radius, squash), 2.0 / 0.3)],
-    )
+    both = TurnsBall(IMAGES, 0.3, [(LinfBall, 1.0), CROSSING])
     past = both.remember(tf.zeros_like(IMAGES), first)
     along = both.remember(past, GRADIENT).numpy()
     np.testing.assert_allclose(along[1::2], sum(scaled)[1::2], rtol=1e-4, atol=1e-5)
@@ -118,12 +119,7 @@ def test_a_sloped_ball_steps_as_a_plain_one_does_with_the_whole_gradient():
 
 
 def test_three_kinds_take_every_third_image():
-    kinds = [
-        (LinfBall, 1.0),
-        (L2Ball, 2.0 / 0.3),
-        (lambda images, radius: CrossingBall(images, radius, squash), 2.0 / 0.3),
-    ]
-    turns = TurnsBall(IMAGES, 0.3, kinds)
+    turns = TurnsBall(IMAGES, 0.3, [*IN_BOTH, CROSSING])
     past = turns.remember(tf.zeros_like(IMAGES), GRADIENT)
     climbed = turns.climb(IMAGES, past, 0.15).numpy()
     crossing = CrossingBall(IMAGES, 2.0, squash)
