@@ -90,13 +90,14 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
             f"{context.config['dataset']}."
         )
     parameters = context.config["parameters"]
-    for field in ("crossing", "turns"):
-        received = parameters.get(field)
-        if purifier.squash is None and received and (field == "crossing" or "crossing" in received):
+    crosses = {"crossing": parameters.get("crossing"), "turns": "crossing" in parameters.get("turns", "")}
+    for option in crosses:
+        if crosses[option] and purifier.squash is None:
             raise UserError(
-                f"Invalid robust.{field}: received {received!r} with {path}, which has no squash to cross; expected one without crossing."
+                f"Invalid robust.{option}: received {parameters[option]!r} with {path}, which has no squash to cross; "
+                "expected one without crossing."
             )
-    found = Robust(**context.config["parameters"]).measure(purifier, material)
+    found = Robust(**parameters).measure(purifier, material)
     logging.info(
         "The purifier %s is right on %.3f of %d validation images, on %.3f of them attacked end to end.",
         *(path, found["validation_accuracy"], found["validation_images"]),
