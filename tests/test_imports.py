@@ -17,6 +17,7 @@ FOUNDATION = {
     "madvae_tf.interrupts",
     "madvae_tf.parameters",
     "madvae_tf.progress",
+    "madvae_tf.turns",
 }
 
 GROUND_FLOOR = {
