@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Every room may import these; they import nothing of the project but each other.
 FOUNDATION = {
     "madvae_tf",
+    "madvae_tf.answers",
     "madvae_tf.errors",
     "madvae_tf.images",
     "madvae_tf.interrupts",

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 # The classes of this project's own files must be registered before one is read.
 import madvae_tf.models.classifiers  # noqa: F401
+from madvae_tf.answers import are_probabilities
 from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, SHAPES, Shape, as_shape, is_image_shape, shape_of
 
@@ -23,7 +24,6 @@ OUTPUTS = ("auto", "logits", "probabilities")
 
 # Probabilities below it count as it: the logarithm of 0 is no number, and neither is its gradient.
 _SMALLEST = 1e-37
-_SUM_TOLERANCE = 1e-3
 
 
 class ForeignClassifier:
@@ -103,7 +103,7 @@ def adapt(
             "Invalid classifier: it gave NaN or infinity, expected finite logits or probabilities."
         )
     sums = values.sum(axis=1)
-    found = "probabilities" if (values >= 0).all() and np.abs(sums - 1).max() <= _SUM_TOLERANCE else "logits"
+    found = "probabilities" if are_probabilities(values) else "logits"
     if outputs == "probabilities" and found != outputs:
         raise UserError(
             f"Invalid classifier: values in [{values.min():g}, {values.max():g}] with sums in [{sums.min():g}, "

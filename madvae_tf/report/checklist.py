@@ -104,7 +104,9 @@ def _undefended(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[An
 
 
 def _clean(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    own = {row["defense"]: row for row in _accuracy(found) if row["attack"] == "none"}
+    # Of a defence that was asked at several budgets, the most images.
+    clean = [row for row in _accuracy(found) if row["attack"] == "none"]
+    own = {row["defense"]: row for row in sorted(clean, key=lambda row: row["n"])}
     parts = [
         f"{DEFENSES[name]} {number(own[name]['value'])} (n = {own[name]['n']})"
         for name in DEFENSES

@@ -52,20 +52,40 @@ def _judged(rows: Sequence[Row]) -> Sequence[str]:
 
 
 def _end_to_end(rows: Sequence[Row]) -> list[str]:
-    """A sentence for each budget at which those judged were attacked by one who knows of them."""
+    """A sentence for each budget at which those judged were attacked by one who knows of them, and one on `robust` beside them."""
     judged = _judged(rows)
-    budgets: dict[tuple[str, float], list[Row]] = {}
-    for row in rows:
-        known = (row["table"], row["attack"], row["metric"]) == ("robustness", "worst_case", "accuracy")
-        own = row["threat_model"] == "end_to_end" and row["defense"] in judged
-        if known and own and not {"over", "met"} & set(row["parameters"]):
-            budget = (row["parameters"]["norm"], row["parameters"]["epsilon"])
-            budgets.setdefault(budget, []).append(row)
+    sentences = []
+    for norm, epsilon in dict.fromkeys(map(_budget, _worst_cases(rows, (*judged, "robust")))):
+        found = [row for row in _worst_cases(rows, judged) if _budget(row) == (norm, epsilon)]
+        model = f"(threat model: end_to_end, {NORMS[norm]} {epsilon:g}, n = "
+        if found:
+            sentences.append(
+                f"<strong>Against one who knows of it</strong> {model}{span(row['n'] for row in found)}), they keep "
+                f"{_range([row['value'] for row in found])} in the worst case over all attacks."
+            )
+        for row in _worst_cases(rows, () if "robust" in judged else ("robust",)):
+            if _budget(row) == (norm, epsilon):
+                sentences.append(
+                    f"<strong>{DEFENSES['robust']}</strong>, trained against one who knows of it, keeps {number(row['value'])} "
+                    f"{model}{row['n']})."
+                )
+    return sentences
+
+
+def _worst_cases(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    """Of defences of these names, what all attacks end to end left, on all images that they met."""
     return [
-        f"<strong>Against one who knows of it</strong> (threat model: end_to_end, {NORMS[norm]} {epsilon:g}, n = "
-        f"{span(row['n'] for row in found)}), they keep {_range([row['value'] for row in found])} in the worst case over all attacks."
-        for (norm, epsilon), found in budgets.items()
+        row
+        for row in rows
+        if (row["table"], row["attack"], row["metric"]) == ("robustness", "worst_case", "accuracy")
+        and row["threat_model"] == "end_to_end"
+        and row["defense"] in names
+        and not {"over", "met"} & set(row["parameters"])
     ]
+
+
+def _budget(row: Row) -> tuple[str, float]:
+    return row["parameters"]["norm"], row["parameters"]["epsilon"]
 
 
 def _verdict_table(lines: Sequence[Line], worst: Mapping[str, Row]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.answers import are_probabilities
 from madvae_tf.attacks import Attack, Target, fold_seed, run_attack
 from madvae_tf.attacks.repeated import runs_of
 from madvae_tf.errors import UserError
@@ -115,7 +116,7 @@ def evaluate(
         progress: whether a bar is shown.
 
     Raises:
-        UserError: invalid images or labels, no images, logits of another shape or type or not finite, a gradient without
+        UserError: invalid images or labels, no images, logits of another shape or type or not finite, probabilities in their place, a gradient without
             a target, two trials of one name, or a damaged file.
     """
     images, labels = _checked(images, labels)
@@ -256,6 +257,11 @@ def _clean_logits(
     if not np.isfinite(logits).all():
         raise UserError(
             "Invalid logits: received NaN or infinite ones for clean images, expected finite ones."
+        )
+    if are_probabilities(logits):
+        raise UserError(
+            "Invalid logits: received probabilities (every row sums to 1), whose gradients vanish where the system is sure, so that it looks robust; "
+            "give what comes before the softmax, or madvae_tf.models.foreign.adapt(logits_fn, images[:8]), which takes their logarithm."
         )
     return logits
 

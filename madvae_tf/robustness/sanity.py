@@ -21,6 +21,8 @@ STEPS = (1, 5, 10, 20, 50, 100)
 CHANCE = 0.1
 # Of an image's largest gradient.
 _FAINT = 1e-4
+# They ask for no gradient, or search among what the decoder draws: that such a search finds less than others says nothing of gradients.
+_NO_STEPS = (*QUERY_ATTACKS, "overpowered")
 # Shares of the images from which on a sanity figure is a warning.
 _VANISHED, _GAP = 0.05, 0.02
 _QUERY_TITLES: dict[str, str] = dict(
@@ -143,7 +145,7 @@ def gradient_warnings(norms: np.ndarray) -> list[str]:
 
 
 def beyond_gradients(end: Evaluation) -> list[tuple[Outcome, np.ndarray]]:
-    """What each attack without gradients finds that those with one do not: a gradient that misleads shows here first.
+    """What each attack without gradients finds that those with one do not, BPDA and `crossing` among them.
 
     Args:
         end: what attacks on the system itself left.
@@ -152,9 +154,13 @@ def beyond_gradients(end: Evaluation) -> list[tuple[Outcome, np.ndarray]]:
         each of them, where others were run, and of the images that it met, bool, which it alone fools: no attack with a gradient does. In a sequence it comes last:
         what it still finds, no gradient attack found.
     """
-    others = [o.right for o in end.outcomes if o.trial.attack.name not in QUERY_ATTACKS]
+    return _beyond(end, [o for o in end.outcomes if o.trial.attack.name not in QUERY_ATTACKS])
+
+
+def _beyond(end: Evaluation, others: Sequence[Outcome]) -> list[tuple[Outcome, np.ndarray]]:
+    """Each attack without gradients, and bool, which of the images that it met it fools and none of `others` does; nothing without others."""
     queries = [o for o in end.outcomes if o.trial.attack.name in QUERY_ATTACKS] if others else []
-    stood = np.logical_and.reduce(others)
+    stood = np.logical_and.reduce([o.right for o in others])
     found = []
     for query in queries:
         alone = stood & ~query.right
@@ -178,24 +184,23 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
             )
     if end is None:
         return warnings
-    for query, alone in beyond_gradients(end):
+    exact = [o for o in end.outcomes if o.trial.gradient == "exact" and o.trial.attack.name not in _NO_STEPS]
+    around = [o for o in end.outcomes if o.trial.gradient in ("identity", "straight")]
+    for query, alone in _beyond(end, exact or around):
         lost = float(alone.mean())
         if lost > _GAP:
             name = _QUERY_TITLES[query.trial.attack.name]
+            followed = "the exact gradient" if exact else "a gradient"
             warnings.append(
-                f"black-box beats white-box: {name} fools {lost:.4f} of the images, and no gradient attack fooled them."
+                f"black-box beats white-box: {name} fools {lost:.4f} of the images that no attack along {followed} fooled."
             )
-    bpda = [o.right for o in end.outcomes if o.trial.gradient in ("identity", "straight")]
-    exact = [
-        o.right
-        for o in end.outcomes
-        if o.trial.gradient == "exact" and o.trial.attack.name not in QUERY_ATTACKS
-    ]
-    if bpda and exact:
-        stood = np.logical_and.reduce(exact)
-        lost = float((stood & ~np.logical_and.reduce(bpda)).mean())
+    if around and exact:
+        stood = np.logical_and.reduce([o.right for o in exact])
+        lost = float((stood & ~np.logical_and.reduce([o.right for o in around])).mean())
         if lost > _GAP:
+            # In the order of the outcomes, each once.
+            names = dict.fromkeys("crossing" if o.trial.attack.name == "crossing" else "BPDA" for o in around)
             warnings.append(
-                f"gradients mislead: attacks around them (BPDA) fool {lost:.4f} of the images that no attack with the exact gradient fooled."
+                f"gradients mislead: attacks around them ({', '.join(names)}) fool {lost:.4f} of the images that no attack along the exact gradient fooled."
             )
     return warnings

@@ -98,6 +98,10 @@ def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows, ra
     assert of(page, "undefended").startswith(
         "It keeps at most 0.0000 in the worst case of a budget: 0.0000 (No defence"
     )
+    # Asked of fewer images at another budget, wherever that row stands.
+    few = rate(9, **END, defense="pd", n=10, attack="none", parameters={"norm": "l2", "epsilon": 2.0})
+    for ordered in ([*rows, few], [few, *rows]):
+        assert "distance 0.9700 (n = 100)." in of(written(ordered).page, "without an attack given")
     losses = of(page, "Several losses")
     # Of the two rows the defence's least, and not the classifier's own 0.01.
     assert (

@@ -124,3 +124,19 @@ def test_where_robust_alone_was_measured_the_verdict_is_on_it(written, rate, one
     words = " ".join(written([*table1, *beside, known]).parsed.text().split())
     assert "the purifiers keep 0.5000 of the images right" in words
     assert "say nothing about an attacker who knows of the purifier" in words
+
+
+def test_beside_the_papers_variants_robust_has_a_sentence_of_its_own(written, rate, one):
+    worst = [
+        one(0, "pd", "worst_case"),
+        one(93, "robust", "worst_case"),
+        one(4, "robust", "worst_case", ball=L2),
+    ]
+    # An upper bound of another kind is in the table, not in the sentence.
+    worst.append(one(90, "robust", "worst_case", over="oblivious+end_to_end"))
+    words = " ".join(written([rate(3, 4), *worst]).parsed.text().split()).replace("L∞", "L ∞")
+    assert "they keep 0.0000 in the worst case over all attacks" in words
+    said = "Robust, trained against one who knows of it, keeps"
+    assert words.count(said) == 2
+    assert f"{said} 0.9300 (threat model: end_to_end, L ∞ 0.3, n = 100)" in words
+    assert "keeps 0.0400 (threat model: end_to_end, L2 2, n = 100)" in words.replace("L 2", "L2")

@@ -10,6 +10,7 @@ from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.square import Square
 from madvae_tf.errors import UserError
 from madvae_tf.evaluate import wilson_interval
+from madvae_tf.models.foreign import adapt
 from madvae_tf.report import validate_rows
 from madvae_tf.robustness import Suite, Trial, auto_attack, evaluate, gradient_suite
 from madvae_tf.robustness import evaluation as module
@@ -47,6 +48,13 @@ def test_every_image_falls_where_geometry_says(line, epsilon, right):
     np.testing.assert_array_equal(found.right("autoattack_smaller"), right)
     with pytest.raises(UserError, match="Unknown suite or trial 'fab'"):
         found.right("fab")
+
+
+def test_a_system_that_gives_probabilities_is_judged_by_their_logarithm(line):
+    system = adapt(lambda x: tf.nn.softmax(line.logits(x)), line.images)
+    found = evaluate(system, line.images, line.labels, [gradient_suite("linf", 0.08, 10)], progress=False)
+    for outcome in found.outcomes:
+        np.testing.assert_array_equal(outcome.right, [0, 0, 1, 1, 0, 0])
 
 
 def test_rows_are_valid_and_carry_their_intervals(line):
@@ -222,6 +230,7 @@ def logits_of(shape=(10,), dtype=tf.float32, value=0.0):
         ({"logits_fn": logits_of((7,))}, r"shape \(2, 7\)"),
         ({"logits_fn": logits_of(dtype=tf.float16)}, "float16.*float32"),
         ({"logits_fn": logits_of(value=np.nan)}, "NaN or infinite"),
+        ({"logits_fn": logits_of(value=0.1)}, r"received probabilities .* adapt\(logits_fn"),
         ({"suites": [gradient_suite(gradient="identity")]}, "asks for the gradient 'identity'"),
         ({"suites": [auto_attack(), auto_attack()]}, "a name of its own"),
     ],

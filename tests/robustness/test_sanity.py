@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from madvae_tf.attacks import Target
 from madvae_tf.attacks.apgd import APGD
+from madvae_tf.attacks.crossing import Crossing
+from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.attacks.square import Square
 from madvae_tf.robustness import Suite, Trial, sanity
 from madvae_tf.robustness.evaluation import Evaluation, Outcome
@@ -56,12 +58,19 @@ def test_gradients_that_vanish_are_counted(line):
 
 
 def evaluation_of(**right):
-    """An evaluation with one outcome for each name."""
-    attacks = {"square": Square(), "bpda": APGD(), "apgd": APGD()}
+    """An evaluation with one outcome for each name, of the first images still right."""
+    attacks = {
+        "square": Square(),
+        "bpda": APGD(),
+        "apgd": APGD(),
+        "crossing": Crossing(),
+        "overpowered": Overpowered(),
+    }
+    gradients = {"bpda": "identity", "crossing": "straight"}
     outcomes = [
         Outcome(
             Suite("s", ()),
-            Trial(name, attacks[name], "identity" if name == "bpda" else "exact"),
+            Trial(name, attacks[name], gradients.get(name, "exact")),
             np.arange(100) < count,
             (count,),
         )
@@ -100,6 +109,19 @@ def test_warnings_where_less_beats_more():
     assert "Square fools 0.1000" in line
     (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=50, bpda=40)})
     assert "(BPDA) fool 0.1000" in line
+
+
+def test_what_goes_around_the_gradient_does_not_hide_that_it_misleads():
+    """`robust` in L2: Square finds what the exact gradient does not; that `crossing` finds it, too, says that the defence is broken, not that the gradient is right."""
+    black, around = sanity.order_warnings({"end_to_end": evaluation_of(apgd=90, square=40, crossing=5)})
+    assert "black-box beats white-box: Square fools 0.5000" in black
+    assert "attacks around them (crossing) fool 0.8500" in around
+    # A search among what the decoder draws takes no steps along the gradient that is in question.
+    assert sanity.order_warnings({"end_to_end": evaluation_of(overpowered=20, crossing=5)}) == []
+    # Without an attack along the exact gradient there are those around it.
+    assert sanity.order_warnings({"end_to_end": evaluation_of(bpda=40, square=45)}) == []
+    (line,) = sanity.order_warnings({"end_to_end": evaluation_of(bpda=50, square=40)})
+    assert "Square fools 0.1000 of the images that no attack along a gradient fooled" in line
 
 
 def test_the_share_of_restarts():
