@@ -193,11 +193,15 @@ def check_sanity(context: Context) -> None:
 
 def drawn(context: Context, wanted: int) -> tuple[Any, Any]:
     """Images and labels of `wanted` test images, drawn from all of them."""
+    return attacked_images(splits_of(context)["test"], wanted, context.config["seed"])
+
+
+def attacked_images(split: Any, wanted: int, seed: int) -> tuple[Any, Any]:
+    """Of a split `wanted` images, float32 in [0, 1], and labels: those that the robustness stages of this seed attack."""
     from madvae_tf.data.generate import draw_rows
     from madvae_tf.data.prepare import to_float
 
-    split = splits_of(context)["test"]
-    rows = draw_rows(len(split), wanted, context.config["seed"], _DRAW)
+    rows = draw_rows(len(split), wanted, seed, _DRAW)
     return to_float(split.images[rows]), split.labels[rows]
 
 
