@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -210,6 +211,70 @@ def test_weights_are_rounded_as_float16_rounds_and_deflated(tmp_path):
         np.testing.assert_array_equal(write.rounded(one), other)
     before, after = ((tmp_path / f"{name}.keras").stat().st_size for name in ("purifier", "small"))
     assert after < 0.65 * before
+
+
+def test_one_page_of_several_runs(tmp_path):
+    make_page = script("make_page")
+    common = {"dataset": "mnist", "parameters": {}, "defense": "pd", "seed": 0, "paper": None}
+    rates = {"ci_low": 0.0, "ci_high": 1.0, "metric": "accuracy"}
+
+    def row(table, attack, value, n=10, **more):
+        model = "oblivious" if table == "table1" else "end_to_end"
+        return {
+            **common,
+            **rates,
+            "table": table,
+            "attack": attack,
+            "threat_model": model,
+            "value": value,
+            "n": n,
+            **more,
+        }
+
+    def staged(name, rows, warnings=()):
+        (tmp_path / "artifacts" / name).mkdir(parents=True)
+        for file, content in (("rows", rows), ("warnings", list(warnings))):
+            (tmp_path / "artifacts" / name / f"{file}.json").write_text(json.dumps(content))
+
+    ball = {"norm": "linf", "epsilon": 0.3}
+    clean, worst = (
+        row("robustness", "none", 0.9, parameters=ball),
+        row("robustness", "worst_case", 0.1, parameters=ball),
+    )
+    staged("one", [clean, row("robustness", "square", 0.2, parameters={**ball, "queries": 5})])
+    # Of the same clean images again, and what follows from both.
+    staged("two", [clean, worst], ["pd: a warning"])
+    (tmp_path / "artifacts" / "three.partial").mkdir()
+    files = []
+    for name, rows in (
+        ("a", [row("table1", "fgsm", 0.5), row("robustness", "square", 0.7)]),
+        ("b", [row("table1", "pgd", 0.4)]),
+    ):
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(
+            json.dumps({"run": {"dataset": "mnist", "name": name, "seed": 0, "command": name}, "rows": rows})
+        )
+    make_page.write_page(tmp_path / "page", files, tmp_path / "artifacts")
+    results = json.loads((tmp_path / "page" / "results.json").read_text())
+    # The robustness rows of a results.json are left out: stages have them.
+    assert sorted((r["table"], r["attack"], r["value"]) for r in results["rows"]) == [
+        *(("robustness", "none", 0.9), ("robustness", "square", 0.2), ("robustness", "worst_case", 0.1)),
+        *(("table1", "fgsm", 0.5), ("table1", "pgd", 0.4)),
+    ]
+    assert results["run"]["warnings"] == ["pd: a warning"] and results["run"]["name"] == "a"
+    assert [part.get("command", part.get("stage")) for part in results["run"]["joined"]] == [
+        "a",
+        "b",
+        "one",
+        "two",
+    ]
+    assert "pd: a warning" in (tmp_path / "page" / "index.html").read_text()
+    assert "0.4000" in (tmp_path / "page" / "tables.md").read_text()
+    staged("four", [{**clean, "value": 0.8}])
+    with pytest.raises(UserError, match=r"none, pd, end_to_end: 0.8 and 0.9"):
+        make_page.join(files, tmp_path / "artifacts")
+    with pytest.raises(UserError, match="Nothing to join"):
+        make_page.join([], tmp_path / "artifacts")
 
 
 @pytest.mark.parametrize(

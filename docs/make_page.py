@@ -1,0 +1,72 @@
+"""Writes one page of what several runs found: `python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS`.
+
+FOLDER gets `index.html`, `figures/`, `results.json` and `tables.md`. Of each RESULTS.json come the rows that are not of robustness stages, of the first one the facts about the run; of the finished
+robustness stages in the folder ARTIFACTS every row and warning. A run of days in parts, with other settings for each, has one page so. Nothing is computed.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from madvae_tf.errors import UserError
+from madvae_tf.report import write_report
+from madvae_tf.report.markdown import table1_markdown
+from madvae_tf.report.markdown_further import further_markdown
+
+# What the robustness stages write.
+_STAGED = ("robustness", "natural", "detection")
+# A figure of the same thing twice is a mistake of who joins them; these tell two figures apart.
+_KEY = ("table", "dataset", "attack", "parameters", "threat_model", "defense", "metric", "n", "seed")
+
+
+def join(results: Sequence[Path], artifacts: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The facts and the rows of the page.
+
+    Raises:
+        UserError: there is no finished stage, or two figures of the same thing differ.
+    """
+    pages = [json.loads(path.read_text(encoding="utf-8")) for path in results]
+    folders = sorted(path for path in artifacts.iterdir() if (path / "rows.json").exists())
+    if not pages or not folders:
+        raise UserError(
+            f"Nothing to join: received {len(pages)} results and {len(folders)} finished stages in {artifacts}."
+        )
+    staged = [json.loads((folder / "rows.json").read_text(encoding="utf-8")) for folder in folders]
+    warnings = [json.loads((folder / "warnings.json").read_text(encoding="utf-8")) for folder in folders]
+    kept = [row for page in pages for row in page["rows"] if row["table"] not in _STAGED]
+    run = {**pages[0]["run"], "warnings": sorted({line for lines in warnings for line in lines})}
+    run["joined"] = [
+        *({"command": page["run"].get("command"), "commit": page["run"].get("commit")} for page in pages),
+        *({"stage": folder.name} for folder in folders),
+    ]
+    return run, _once([*kept, *(row for rows in staged for row in rows)])
+
+
+def _once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = json.dumps([row[name] for name in _KEY], sort_keys=True)
+        other = found.setdefault(key, row)
+        if other["value"] != row["value"]:
+            raise UserError(
+                f"Two figures of {row['attack']}, {row['defense']}, {row['threat_model']}: {other['value']} and {row['value']}; leave out one of their stages."
+            )
+    return list(found.values())
+
+
+def write_page(folder: Path, results: Sequence[Path], artifacts: Path) -> None:
+    """See the module's docstring."""
+    run, rows = join(results, artifacts)
+    write_report(folder, run, rows, {})
+    written = {"run": run, "rows": rows}
+    head = f"# {run['dataset'].upper()}, {run['name']}: what its runs found\n\nThe commands and commits: `run.joined` of `results.json`."
+    parts = (head, table1_markdown(written), further_markdown(written))
+    (folder / "tables.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit("usage: python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS")
+    write_page(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:-1]], Path(sys.argv[-1]))
