@@ -9,6 +9,7 @@ Before anything is attacked, both frameworks must give the same logits. Needs th
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,12 @@ def purifier_weights(purifier: Any) -> dict[str, np.ndarray]:
 
 def theirs(
     peers: Path, material: dict[str, np.ndarray], ours: np.ndarray, attacks: list[str], arguments: Any
-) -> dict[str, np.ndarray]:
-    """Attack -> bool (n,), right after it and all before it.
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Each attack and bool (n,), right after it and all before it, as soon as it is done.
 
     Raises:
-        ValueError: both frameworks give different logits, or an attack left its budget.
+        ValueError: both frameworks give different logits.
+        WorkerError: an attack failed, or left its budget.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -69,14 +71,11 @@ def theirs(
         worker.call("load", material=str(path), threads=arguments.threads)
         check_logits(ours.tolist(), worker.call("logits", count=len(ours)))
         right = ours.argmax(axis=1) == material["labels"]
-        found = {}
         for name in attacks:
             rows = np.flatnonzero(right)
             common = {"epsilon": arguments.epsilon, "seed": arguments.seed, "batch": _BATCH}
             right[rows] = worker.call("attack", name=name, rows=rows.tolist(), **common)
-            found[name] = right.copy()
-            print(f"torchattacks, {name}: {right.mean():.4f}", flush=True)
-    return found
+            yield name, right.copy()
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -106,21 +105,19 @@ def main(arguments: argparse.Namespace) -> None:
         f"{arguments.system}, end to end, linf {arguments.epsilon:g}, n = {len(images)} test images, seed {config.seed}"
     )
     arguments.seed = config.seed
-    peer = theirs(
-        arguments.peers, {**material, "images": images, "labels": labels}, logits, attacks, arguments
-    )
     if arguments.right:
         with np.load(arguments.right) as file:
             own = {name: file[name][picked] for name in attacks}
     else:
         found = evaluate(system, images, labels, [auto_attack("linf", arguments.epsilon)], seed=config.seed)
         own = {outcome.trial.label: outcome.right for outcome in found.outcomes}
-    for name in attacks:
+    everything = {**material, "images": images, "labels": labels}
+    for name, peer in theirs(arguments.peers, everything, logits, attacks, arguments):
         shown = []
-        for title, right in (("ours", own[name]), ("torchattacks", peer[name])):
+        for title, right in (("ours", own[name]), ("torchattacks", peer)):
             low, high = wilson_interval(int(right.sum()), len(right))
             shown.append(f"{title} {right.mean():.4f} ({low:.4f}–{high:.4f})")
-        alone = [int((~a & b).sum()) for a, b in ((own[name], peer[name]), (peer[name], own[name]))]
+        alone = [int((~a & b).sum()) for a, b in ((own[name], peer), (peer, own[name]))]
         print(
             f"after {name}: {', '.join(shown)}; only ours fools {alone[0]}, only theirs {alone[1]}",
             flush=True,
