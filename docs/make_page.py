@@ -1,7 +1,7 @@
-"""Writes one page of what several runs found: `python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS`.
+"""Writes one page of what several runs found: `python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS...`.
 
 FOLDER gets `index.html`, `figures/`, `results.json` and `tables.md`. Of each RESULTS.json come the rows that are not of robustness stages, of the first one the facts about the run; of the finished
-robustness stages in the folder ARTIFACTS every row and warning. A run of days in parts, with other settings for each, has one page so. Nothing is computed.
+robustness stages in the folders ARTIFACTS every row and warning. A run of days in parts, with other settings for each, has one page so. Nothing is computed.
 """
 
 import json
@@ -21,17 +21,17 @@ _STAGED = ("robustness", "natural", "detection")
 _KEY = ("table", "dataset", "attack", "parameters", "threat_model", "defense", "metric", "n", "seed")
 
 
-def join(results: Sequence[Path], artifacts: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def join(results: Sequence[Path], artifacts: Sequence[Path]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The facts and the rows of the page.
 
     Raises:
         UserError: there is no finished stage, or two figures of the same thing differ.
     """
     pages = [json.loads(path.read_text(encoding="utf-8")) for path in results]
-    folders = sorted(path for path in artifacts.iterdir() if (path / "rows.json").exists())
+    folders = [path for each in artifacts for path in sorted(each.iterdir()) if (path / "rows.json").exists()]
     if not pages or not folders:
         raise UserError(
-            f"Nothing to join: received {len(pages)} results and {len(folders)} finished stages in {artifacts}."
+            f"Nothing to join: received {len(pages)} results.json and {len(folders)} finished stages, expected one of each at least."
         )
     staged = [json.loads((folder / "rows.json").read_text(encoding="utf-8")) for folder in folders]
     warnings = [json.loads((folder / "warnings.json").read_text(encoding="utf-8")) for folder in folders]
@@ -56,7 +56,7 @@ def _once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def write_page(folder: Path, results: Sequence[Path], artifacts: Path) -> None:
+def write_page(folder: Path, results: Sequence[Path], artifacts: Sequence[Path]) -> None:
     """See the module's docstring."""
     run, rows = join(results, artifacts)
     write_report(folder, run, rows, {})
@@ -67,6 +67,14 @@ def write_page(folder: Path, results: Sequence[Path], artifacts: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4:
-        sys.exit("usage: python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS")
-    write_page(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:-1]], Path(sys.argv[-1]))
+    given = [Path(name) for name in sys.argv[2:]]
+    if not given:
+        sys.exit("usage: python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS...")
+    try:
+        write_page(
+            Path(sys.argv[1]),
+            [path for path in given if path.is_file()],
+            [path for path in given if not path.is_file()],
+        )
+    except (OSError, UserError) as error:
+        sys.exit(f"error: {error}")

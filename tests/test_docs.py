@@ -254,7 +254,7 @@ def test_one_page_of_several_runs(tmp_path):
         files[-1].write_text(
             json.dumps({"run": {"dataset": "mnist", "name": name, "seed": 0, "command": name}, "rows": rows})
         )
-    make_page.write_page(tmp_path / "page", files, tmp_path / "artifacts")
+    make_page.write_page(tmp_path / "page", files, [tmp_path / "artifacts"])
     results = json.loads((tmp_path / "page" / "results.json").read_text())
     # The robustness rows of a results.json are left out: stages have them.
     assert sorted((r["table"], r["attack"], r["value"]) for r in results["rows"]) == [
@@ -272,9 +272,9 @@ def test_one_page_of_several_runs(tmp_path):
     assert "0.4000" in (tmp_path / "page" / "tables.md").read_text()
     staged("four", [{**clean, "value": 0.8}])
     with pytest.raises(UserError, match=r"none, pd, end_to_end: 0.8 and 0.9"):
-        make_page.join(files, tmp_path / "artifacts")
+        make_page.join(files, [tmp_path / "artifacts"])
     with pytest.raises(UserError, match="Nothing to join"):
-        make_page.join([], tmp_path / "artifacts")
+        make_page.join([], [tmp_path / "artifacts"])
 
 
 @pytest.mark.parametrize(
