@@ -160,7 +160,7 @@ def _order(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -
     if own:
         most = max(own, key=lambda row: row["value"])
         alone = (
-            f" Attacks without gradients fool a share of at most {number(most['value'])} of their images that no attack with one fools "
+            f" Attacks without gradients fool a share of at most {number(most['value'])} of their images that no attack with one, adaptive ones among them, fools "
             f"({attack_title(most['attack']).removeprefix('then ')}, n = {most['n']}, {_where(most)})."
         )
     if any(sign in " ".join(map(str, warnings)) for sign in _SIGNS):

@@ -127,7 +127,7 @@ def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows, ra
     )
     page = written([*rows, alone]).page
     assert (
-        "fool a share of at most 0.0200 of their images that no attack with one fools (SimBA (values only), n = 50"
+        "fool a share of at most 0.0200 of their images that no attack with one, adaptive ones among them, fools (SimBA (values only), n = 50"
         in of(page, "white-box beat")
     )
     warned = written(rows, {"warnings": ["pd: black-box beats white-box: ..."]}).page
