@@ -54,21 +54,23 @@ def _judged(rows: Sequence[Row]) -> Sequence[str]:
 def _end_to_end(rows: Sequence[Row]) -> list[str]:
     """A sentence for each budget at which those judged were attacked by one who knows of them, and one on `robust` beside them."""
     judged = _judged(rows)
-    sentences = []
-    for norm, epsilon in dict.fromkeys(map(_budget, _worst_cases(rows, (*judged, "robust")))):
-        found = [row for row in _worst_cases(rows, judged) if _budget(row) == (norm, epsilon)]
-        model = f"(threat model: end_to_end, {NORMS[norm]} {epsilon:g}, n = "
-        if found:
-            sentences.append(
-                f"<strong>Against one who knows of it</strong> {model}{span(row['n'] for row in found)}), they keep "
-                f"{_range([row['value'] for row in found])} in the worst case over all attacks."
-            )
-        for row in _worst_cases(rows, () if "robust" in judged else ("robust",)):
-            if _budget(row) == (norm, epsilon):
-                sentences.append(
-                    f"<strong>{DEFENSES['robust']}</strong>, trained against one who knows of it, keeps {number(row['value'])} "
-                    f"{model}{row['n']})."
-                )
+    budgets: dict[tuple[str, float], list[Row]] = {}
+    for row in _worst_cases(rows, judged):
+        budgets.setdefault((row["parameters"]["norm"], row["parameters"]["epsilon"]), []).append(row)
+    sentences = [
+        f"<strong>Against one who knows of it</strong> (threat model: end_to_end, {NORMS[norm]} {epsilon:g}, n = "
+        f"{span(row['n'] for row in found)}), they keep {_range([row['value'] for row in found])} in the worst case over all attacks."
+        for (norm, epsilon), found in budgets.items()
+    ]
+    beside = _worst_cases(rows, () if "robust" in judged else ("robust",))
+    if beside:
+        kept = ", ".join(
+            f"{number(row['value'])} at {NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g} (n = {row['n']})"
+            for row in beside
+        )
+        sentences.append(
+            f"<strong>{DEFENSES['robust']}</strong>, trained against one who knows of it (end_to_end), keeps {kept}."
+        )
     return sentences
 
 
@@ -82,10 +84,6 @@ def _worst_cases(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
         and row["defense"] in names
         and not {"over", "met"} & set(row["parameters"])
     ]
-
-
-def _budget(row: Row) -> tuple[str, float]:
-    return row["parameters"]["norm"], row["parameters"]["epsilon"]
 
 
 def _verdict_table(lines: Sequence[Line], worst: Mapping[str, Row]) -> str:
