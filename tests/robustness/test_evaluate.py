@@ -230,7 +230,7 @@ def logits_of(shape=(10,), dtype=tf.float32, value=0.0):
         ({"logits_fn": logits_of((7,))}, r"shape \(2, 7\)"),
         ({"logits_fn": logits_of(dtype=tf.float16)}, "float16.*float32"),
         ({"logits_fn": logits_of(value=np.nan)}, "NaN or infinite"),
-        ({"logits_fn": logits_of(value=0.1)}, r"received probabilities .* adapt\(logits_fn"),
+        ({"logits_fn": logits_of(value=0.1)}, r"received probabilities .*adapt\(logits_fn"),
         ({"suites": [gradient_suite(gradient="identity")]}, "asks for the gradient 'identity'"),
         ({"suites": [auto_attack(), auto_attack()]}, "a name of its own"),
     ],
