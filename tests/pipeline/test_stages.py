@@ -187,9 +187,12 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
         # attack in L2) and it, a baseline 4 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
         # for each budget, BPDA through the squash of `robust` and across its threshold, one pixel and its worst case, natural changes, and detection (not the classifier).
         ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
-        # The classifier: two suites and the worst case in L-infinity, AutoAttack and it for each of three L2 budgets, sanity. A paper's variant:
+        # The classifier: four suites and the worst case in L-infinity, AutoAttack and it for each of three L2 budgets, one pixel and it, natural changes, sanity. A paper's variant:
         # PGD and APGD thrice, AutoAttack and the worst case; the overpowered attack, AutoAttack and it in L2; sanity. `robust` meets every suite.
-        ("published", (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, (3 + 6 + 1) + 4 * (5 + 9 + 1) + 34, 1, 6)),
+        (
+            "published",
+            (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, (5 + 6 + 2 + 1 + 1) + 4 * (5 + 9 + 1) + 34, 1, 6),
+        ),
         (
             "robustness",
             (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, 53 + 3 * 58 + 8 + 4 * 23 + 3 + 8 * 3 + 10, 1, 6),
