@@ -7,6 +7,7 @@ layer in their order, `images` uint8 (n, 28, 28, 1) and `labels` int64 (n,) the 
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ import numpy as np
 from benchmarks.worker import ROOT
 
 TEST_IMAGES, TRAIN_IMAGES = 1000, 16_000
+
+
+def entries_of(weights: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """What `weights_in` reads: name in the file -> weights."""
+    return {f"w{k}": np.asarray(weight) for k, weight in enumerate(weights)}
 
 
 def weights_in(material: Any) -> list[np.ndarray]:
@@ -59,6 +65,6 @@ def write(path: str, workdir: str) -> None:
         labels=test.labels[rows],
         train_images=train.images[:TRAIN_IMAGES],
         train_labels=train.labels[:TRAIN_IMAGES],
-        **{f"w{k}": weight for k, weight in enumerate(weights)},
+        **entries_of(weights),
     )
     partial.replace(path)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.material import entries_of
 from benchmarks.questions.attacks import check_logits
 from benchmarks.system import load_system, make_parser
 from benchmarks.worker import Worker
@@ -54,7 +55,7 @@ def purifier_weights(purifier: Any) -> dict[str, np.ndarray]:
 
 
 def theirs(
-    peers: Path, material: dict[str, np.ndarray], ours: np.ndarray, attacks: list[str], arguments: Any
+    material: dict[str, np.ndarray], ours: np.ndarray, attacks: list[str], seed: int, arguments: Any
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Each attack and bool (n,), right after it and all before it, as soon as it is done.
 
@@ -64,7 +65,7 @@ def theirs(
     """
     with (
         tempfile.TemporaryDirectory() as folder,
-        Worker(peers, "benchmarks.workers.torch_strength") as worker,
+        Worker(arguments.peers, "benchmarks.workers.torch_strength") as worker,
     ):
         path = Path(folder) / "material.npz"
         np.savez(path, **material)
@@ -73,7 +74,7 @@ def theirs(
         right = ours.argmax(axis=1) == material["labels"]
         for name in attacks:
             rows = np.flatnonzero(right)
-            common = {"epsilon": arguments.epsilon, "seed": arguments.seed, "batch": _BATCH}
+            common = {"epsilon": arguments.epsilon, "seed": seed, "batch": _BATCH}
             right[rows] = worker.call("attack", name=name, rows=rows.tolist(), **common)
             yield name, right.copy()
 
@@ -89,10 +90,7 @@ def main(arguments: argparse.Namespace) -> None:
     images, labels = attacked_images(splits["test"], config.robustness.images, config.seed)
     picked = evenly_spaced(len(images), arguments.images)
     images, labels = images[picked], labels[picked].astype(np.int64)
-    material = {
-        f"w{k}": np.asarray(weight)
-        for k, weight in enumerate(getattr(classifier, "source", classifier).get_weights())
-    }
+    material = entries_of(getattr(classifier, "source", classifier).get_weights())
     if arguments.system == "robust":
         material |= purifier_weights(purifier)
 
@@ -104,7 +102,6 @@ def main(arguments: argparse.Namespace) -> None:
     print(
         f"{arguments.system}, end to end, linf {arguments.epsilon:g}, n = {len(images)} test images, seed {config.seed}"
     )
-    arguments.seed = config.seed
     if arguments.right:
         with np.load(arguments.right) as file:
             own = {name: file[name][picked] for name in attacks}
@@ -112,7 +109,7 @@ def main(arguments: argparse.Namespace) -> None:
         found = evaluate(system, images, labels, [auto_attack("linf", arguments.epsilon)], seed=config.seed)
         own = {outcome.trial.label: outcome.right for outcome in found.outcomes}
     everything = {**material, "images": images, "labels": labels}
-    for name, peer in theirs(arguments.peers, everything, logits, attacks, arguments):
+    for name, peer in theirs(everything, logits, attacks, config.seed, arguments):
         shown = []
         for title, right in (("ours", own[name]), ("torchattacks", peer)):
             low, high = wilson_interval(int(right.sum()), len(right))

@@ -12,8 +12,7 @@ from typing import Any
 
 from madvae_tf.errors import UserError
 from madvae_tf.report import write_report
-from madvae_tf.report.markdown import table1_markdown
-from madvae_tf.report.markdown_further import further_markdown
+from madvae_tf.report.markdown import tables_markdown
 
 # What the robustness stages write.
 _STAGED = ("robustness", "natural", "detection")
@@ -60,10 +59,9 @@ def write_page(folder: Path, results: Sequence[Path], artifacts: Sequence[Path])
     """See the module's docstring."""
     run, rows = join(results, artifacts)
     write_report(folder, run, rows, {})
-    written = {"run": run, "rows": rows}
     head = f"# {run['dataset'].upper()}, {run['name']}: what its runs found\n\nThe commands and commits: `run.joined` of `results.json`."
-    parts = (head, table1_markdown(written), further_markdown(written))
-    (folder / "tables.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    tables = tables_markdown({"run": run, "rows": rows})
+    (folder / "tables.md").write_text(f"{head}\n\n{tables}", encoding="utf-8")
 
 
 if __name__ == "__main__":

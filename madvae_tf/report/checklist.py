@@ -7,7 +7,7 @@ is said not to be measured.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from madvae_tf.report.markup import attack_title, number, text
+from madvae_tf.report.markup import attack_title, budget_title, number, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, DETECTORS, NORMS, THREAT_MODELS, Row
 from madvae_tf.report.words import span
 
@@ -55,11 +55,7 @@ def _setting(rows: Sequence[Row]) -> str:
 
 
 def _where(row: Row) -> str:
-    ball = (
-        f"{NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g}"
-        if "norm" in row["parameters"]
-        else ""
-    )
+    ball = budget_title(row) if "norm" in row["parameters"] else ""
     return ", ".join(part for part in (DEFENSES[row["defense"]], row["threat_model"], ball) if part)
 
 

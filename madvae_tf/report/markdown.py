@@ -79,13 +79,18 @@ def _several(row: Row) -> str:
     return f" sd {row['deviation']:.4f} [seeds {each}]"
 
 
+def tables_markdown(results: dict[str, Any]) -> str:
+    """All tables of `results`, and a newline."""
+    parts = (table1_markdown(results), further_markdown(results))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
 def main(arguments: list[str]) -> None:
     """Prints the tables of the results.json that the one argument names."""
     if len(arguments) != 1 or not Path(arguments[0]).is_file():
         raise UserError(f"Invalid arguments {arguments}: expected the path of one results.json.")
     results = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    parts = (table1_markdown(results), further_markdown(results))
-    sys.stdout.write("\n\n".join(filter(None, parts)) + "\n")
+    sys.stdout.write(tables_markdown(results))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from madvae_tf.report.downloads import links
-from madvae_tf.report.names import ATTACKS, CONFUSION_TABLES, DEFENSES, Row
+from madvae_tf.report.names import ATTACKS, CONFUSION_TABLES, DEFENSES, NORMS, Row
 from madvae_tf.report.seeds import seeds_of
 from madvae_tf.report.tables import CLASSES, Confusion, Line, best_defense, defenses_of
 
@@ -48,6 +48,11 @@ def optional(values: Mapping[str, Any], key: str, pattern: str) -> str:
 def attack_title(name: Any) -> str:
     """What the page calls an attack."""
     return text(ATTACKS.get(name, name))
+
+
+def budget_title(row: Row) -> str:
+    """Like "L∞ 0.3", of a row with a budget."""
+    return f"{NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g}"
 
 
 def table(

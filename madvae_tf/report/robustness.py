@@ -6,7 +6,7 @@ from typing import Any
 from madvae_tf.report import checklist, detection, natural, verdict, words
 from madvae_tf.report.curves import curve
 from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
-from madvae_tf.report.markup import DASH, attack_title, figure, number, table, text
+from madvae_tf.report.markup import DASH, attack_title, budget_title, figure, number, table, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, Row
 from madvae_tf.report.seeds import mean_rows
 
@@ -126,7 +126,7 @@ def _sanity(rows: Sequence[Row]) -> str:
     body = [
         [
             f'{DEFENSES[row["defense"]]}<span class="detail">{text(row["threat_model"])}</span>',
-            f"{attack_title(row['attack'])}, {NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g}",
+            f"{attack_title(row['attack'])}, {budget_title(row)}",
             "later runs’ share of its successes",
             number(row["value"]),
             str(row["n"]),

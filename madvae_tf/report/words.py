@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report.markup import DASH, attack_title, interval, number, seed_list, table, text
+from madvae_tf.report.markup import DASH, attack_title, budget_title, interval, number, seed_list, table, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, VARIANTS, Row
 from madvae_tf.report.seeds import seeds_of
 from madvae_tf.report.tables import Line, defenses_of, rows_of
@@ -64,10 +64,7 @@ def _end_to_end(rows: Sequence[Row]) -> list[str]:
     ]
     beside = _worst_cases(rows, () if "robust" in judged else ("robust",))
     if beside:
-        kept = ", ".join(
-            f"{number(row['value'])} at {NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g} (n = {row['n']})"
-            for row in beside
-        )
+        kept = ", ".join(f"{number(row['value'])} at {budget_title(row)} (n = {row['n']})" for row in beside)
         sentences.append(
             f"<strong>{DEFENSES['robust']}</strong>, trained against one who knows of it (end_to_end), keeps {kept}."
         )

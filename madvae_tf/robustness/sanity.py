@@ -186,7 +186,8 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
         return warnings
     exact = [o for o in end.outcomes if o.trial.gradient == "exact" and o.trial.attack.name not in _NO_STEPS]
     around = [o for o in end.outcomes if o.trial.gradient in ("identity", "straight")]
-    for query, alone in _beyond(end, exact or around):
+    # Where nothing follows the exact gradient: against whatever follows one.
+    for query, alone in _beyond(end, exact) or beyond_gradients(end):
         lost = float(alone.mean())
         if lost > _GAP:
             name = _QUERY_TITLES[query.trial.attack.name]

@@ -65,8 +65,9 @@ def evaluation_of(**right):
         "apgd": APGD(),
         "crossing": Crossing(),
         "overpowered": Overpowered(),
+        "eot": APGD(),
     }
-    gradients = {"bpda": "identity", "crossing": "straight"}
+    gradients = {"bpda": "identity", "crossing": "straight", "eot": "expectation"}
     outcomes = [
         Outcome(
             Suite("s", ()),
@@ -122,6 +123,9 @@ def test_what_goes_around_the_gradient_does_not_hide_that_it_misleads():
     assert sanity.order_warnings({"end_to_end": evaluation_of(bpda=40, square=45)}) == []
     (line,) = sanity.order_warnings({"end_to_end": evaluation_of(bpda=50, square=40)})
     assert "Square fools 0.1000 of the images that no attack along a gradient fooled" in line
+    for only in ("eot", "overpowered"):
+        (line,) = sanity.order_warnings({"end_to_end": evaluation_of(**{only: 50}, square=40)})
+        assert "Square fools 0.1000" in line
 
 
 def test_the_share_of_restarts():
