@@ -5,7 +5,8 @@ from typing import Any
 
 from madvae_tf.config import Config, plain
 from madvae_tf.precision import resolve_precision
-from pipeline import steps
+from pipeline import costs, steps
+from pipeline.defenses import purifier_parameters
 from pipeline.planning import Stage
 
 
@@ -104,11 +105,16 @@ def train_stage(
     parameters: dict[str, Any],
     inputs: dict[str, Stage],
     cost: float,
+    seed: int | None = None,
 ) -> Stage:
-    """The stage that trains one row of `DEFENSES`; it learns from the adversarial sets among `inputs`, if there are any."""
+    """The stage that trains one row of `DEFENSES`; it learns from the adversarial sets among `inputs`, if there are any.
+
+    `seed`: another than the configuration's, of rows whose `parameters` have none.
+    """
     config = core.config
     own = {
         **core.common,
+        **({} if seed is None else {"seed": seed}),
         "defense": defense,
         "parameters": parameters,
         "classifier": core.classifier_name,
@@ -117,6 +123,30 @@ def train_stage(
     }
     version = version_in(own["precision"])
     return Stage(kind, instance, version, own, inputs, steps.train_defense, cost=cost)
+
+
+def named(core: Core, name: str, seed: int) -> str:
+    """The instance of what is trained with `seed`: the name alone for the configuration's own."""
+    return name if seed == core.config.seed else f"{name}-seed{seed}"
+
+
+def warmup_stage(core: Core, seed: int) -> Stage:
+    """The vanilla purifier, at one learning rate throughout, that every variant of the seed goes on from; it joins `core.warmups`."""
+    if seed not in core.warmups:
+        vae = core.config.vae
+        changes: dict[str, Any] = {
+            "epochs": vae.warmup_epochs,
+            "learning_rate": vae.warmup_learning_rate,
+            "final_learning_rate": vae.warmup_learning_rate,
+            "seed": seed,
+        }
+        parameters = purifier_parameters(vae, "vanilla", **changes)
+        cost = costs.purifier_seconds(core.pairs, vae.warmup_epochs)
+        inputs = core.both | core.learned
+        core.warmups[seed] = train_stage(
+            core, "vae", named(core, "warmup", seed), "vanilla", parameters, inputs, cost
+        )
+    return core.warmups[seed]
 
 
 def version_in(precision: str) -> int:

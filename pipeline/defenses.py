@@ -23,6 +23,7 @@ class Recipe:
         warmup: whether it starts from the variants' warm-up, where there is one.
         requires: baselines that must be trained first.
         images: configuration -> how many images of each test set it is measured on (0 = all).
+        trained: whether a seed makes another one of it.
     """
 
     parameters: Callable[[Config], Parameters]
@@ -30,6 +31,7 @@ class Recipe:
     warmup: bool = False
     requires: tuple[str, ...] = ()
     images: Callable[[Config], int] = lambda config: 0
+    trained: bool = True
 
 
 def purifier_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters:
@@ -105,8 +107,8 @@ BASELINES: dict[str, Recipe] = {
         pairs=True,
         warmup=True,
     ),
-    "binarization": Recipe(lambda config: {}),
-    "blur": Recipe(lambda config: {"sigma": config.baselines.blur_sigma}),
+    "binarization": Recipe(lambda config: {}, trained=False),
+    "blur": Recipe(lambda config: {"sigma": config.baselines.blur_sigma}, trained=False),
     "adversarial_fgsm": Recipe(lambda config: {"epochs": config.baselines.adversarial_fgsm_epochs}),
     "adversarial_pgd": Recipe(
         lambda config: {

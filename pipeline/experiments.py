@@ -7,11 +7,12 @@ import dataclasses
 from typing import Any
 
 from madvae_tf.config import SUBSTITUTES, Config, to_dict
-from madvae_tf.errors import UserError, lookup
+from madvae_tf.errors import lookup
 from madvae_tf.precision import resolve_precision
 from pipeline import costs, steps
+from pipeline.baselines import evaluation_seconds, train_baselines
 from pipeline.core import Core, own_fields, train_stage
-from pipeline.defenses import BASELINES, REFERENCE_SETTINGS, Recipe, reference_parameters
+from pipeline.defenses import BASELINES, REFERENCE_SETTINGS, reference_parameters
 from pipeline.planning import Stage
 
 # The fully connected substitutes of Table 7.
@@ -44,65 +45,18 @@ def build(config: Config, core: Core) -> Further:
 
 
 def _baselines(config: Config, core: Core, further: Further) -> None:
-    trained: dict[str, Stage] = {}
-    # What others need comes first, wherever the configuration names it.
-    for name in sorted(
-        config.baselines.names, key=lambda name: bool(lookup(BASELINES, name, "baseline").requires)
-    ):
-        recipe = BASELINES[name]
-        if missing := [other for other in recipe.requires if other not in trained]:
-            raise UserError(
-                f"Invalid baselines.names: received {name} without {', '.join(missing)}, which it starts from; "
-                "expected both, or neither."
-            )
-        inputs = core.both | {f"trained:{other}": trained[other] for other in recipe.requires}
-        if recipe.pairs:
-            inputs |= core.learned
-        if recipe.warmup and config.seed in core.warmups:
-            inputs["trained:warmup"] = core.warmups[config.seed]
-        parameters = recipe.parameters(config)
-        cost = _baseline_cost(core, name, parameters)
-        stage = train_stage(core, "baseline", name, name, parameters, inputs, cost)
-        trained[name] = stage
-        further.stages["baseline"].append(stage)
+    for name, stage in train_baselines(core, config.baselines.names, config.seed).items():
         evaluation = core.evaluation(
             f"baseline-{name}",
             name,
             stage,
             table="baselines",
-            images=recipe.images(config),
-            cost=_evaluation_cost(config, core, recipe, parameters),
+            images=BASELINES[name].images(config),
+            cost=evaluation_seconds(core, name),
         )
+        further.stages["baseline"].append(stage)
         further.stages["evaluate"].append(evaluation)
         further.reported[f"evaluate:baseline-{name}"] = evaluation
-
-
-def _baseline_cost(core: Core, name: str, parameters: dict[str, Any]) -> float:
-    epochs = parameters.get("epochs", 0)
-    if name == "identity":
-        return costs.purifier_seconds(core.train_images, epochs)
-    if name in ("defense_vae", "mixture"):
-        return costs.purifier_seconds(
-            parameters.get("epoch_steps", 0) * parameters["batch_size"] or core.pairs, epochs
-        )
-    if name == "defense_vae_e2e":
-        return costs.purifier_seconds(core.pairs, epochs) / 3
-    if name.startswith("adversarial"):
-        return costs.classifier_seconds(core.train_images, epochs) * (1 + parameters.get("steps", 1))
-    if name == "magnet":
-        return core.train_images * epochs / 12_000
-    if name in ("defense_gan", "mad_gan"):
-        return costs.gan_seconds(parameters["width"], parameters["iterations"], parameters["critic_steps"])
-    return 0.0
-
-
-def _evaluation_cost(config: Config, core: Core, recipe: Recipe, parameters: dict[str, Any]) -> float:
-    if "restarts" not in parameters:
-        return 5.0
-    images = recipe.images(config) or config.attack.test_images
-    return costs.projection_seconds(
-        parameters["width"], images * len(core.tests), parameters["steps"], parameters["restarts"]
-    )
 
 
 def _reference(config: Config, core: Core, further: Further) -> None:

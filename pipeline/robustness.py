@@ -40,9 +40,26 @@ def surrogates(config: Config) -> list[tuple[str, int]]:
         UserError: it is the seed of the defences themselves.
     """
     own = config.robustness
+    return [(name, own.surrogate_seed) for name in _carried(config) if name in config.vae.variants]
+
+
+def surrogate_baselines(config: Config) -> list[str]:
+    """The baselines that a transfer attack needs trained once more; one without training is its own surrogate, and so end to end.
+
+    Raises:
+        UserError: as `surrogates`.
+    """
+    return [name for name in _carried(config) if name in BASELINES and BASELINES[name].trained]
+
+
+def _carried(config: Config) -> list[str]:
+    """The defences that are trained and met by a transfer attack."""
+    own = config.robustness
     if "transfer" not in own.threat_models:
         return []
-    found = [(name, own.surrogate_seed) for name in own.defenses if name in config.vae.variants]
+    untrained = {_NONE, *(name for name, recipe in BASELINES.items() if not recipe.trained)}
+    there = {*config.vae.variants, *config.baselines.names} - untrained
+    found = [name for name in own.defenses if name in there]
     if found and own.surrogate_seed == config.seed:
         raise UserError(
             f"Invalid robustness.surrogate_seed: received {own.surrogate_seed}, the defences' own seed; expected another one."

@@ -16,9 +16,10 @@ from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
 from pipeline import costs, experiments, robustness, steps
 from pipeline.adopted import adopted_purifier, adopted_stage
-from pipeline.core import Core, own_fields, train_stage, version_in
+from pipeline.baselines import baseline_surrogates
+from pipeline.core import Core, named, own_fields, train_stage, version_in, warmup_stage
 from pipeline.datasets import available, data_stage, dataset_name
-from pipeline.defenses import purifier_parameters, robust_parameters, variant_parameters
+from pipeline.defenses import robust_parameters, variant_parameters
 from pipeline.planning import Stage
 from pipeline.settings import SetSetting, test_settings, train_settings, validation_settings
 
@@ -45,7 +46,11 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         for name, seed in robustness.surrogates(config)
     }
     extra = [] if config.robustness.surrogate_seed in config.seeds else list(surrogates.values())
-    tested = robustness.build(config, core, further.stages["baseline"], surrogates)
+    others = baseline_surrogates(
+        core, robustness.surrogate_baselines(config), config.robustness.surrogate_seed
+    )
+    tested = robustness.build(config, core, further.stages["baseline"], surrogates | others)
+    further.stages["baseline"] += others.values()
     evaluations = {
         "none": core.evaluation("none", "none"),
         **{
@@ -175,11 +180,7 @@ def _trained_classifier(config: Config, common: dict[str, Any], data: Stage, tra
 def _add_variants(core: Core, seed: int) -> None:
     """The variants trained with `seed`, and the warm-up that they share, where there is one."""
     for name in core.config.vae.variants:
-        core.vaes[_named(core, name, seed)] = (name, seed, _variant(core, name, seed))
-
-
-def _named(core: Core, name: str, seed: int) -> str:
-    return name if seed == core.config.seed else f"{name}-seed{seed}"
+        core.vaes[named(core, name, seed)] = (name, seed, _variant(core, name, seed))
 
 
 def _robust(core: Core, seed: int) -> Stage:
@@ -192,30 +193,17 @@ def _robust(core: Core, seed: int) -> Stage:
     if seed == core.config.seed and own.start:
         inputs = inputs | {"trained:start": adopted_purifier(core, "robust-start", "start", parameters)}
     cost = costs.robust_seconds(parameters, core.train_images)
-    return train_stage(core, "vae", _named(core, "robust", seed), "robust", parameters, inputs, cost)
+    return train_stage(core, "vae", named(core, "robust", seed), "robust", parameters, inputs, cost)
 
 
 def _variant(core: Core, name: str, seed: int) -> Stage:
-    """One variant trained with `seed`; its warm-up joins `core.warmups`."""
+    """One variant trained with `seed`."""
     if name == "robust":
         return _robust(core, seed)
     vae, inputs = core.config.vae, core.both | core.learned
-    if vae.warmup_epochs and seed not in core.warmups:
-        # The vanilla purifier, at one learning rate throughout, that every variant goes on from.
-        changes: dict[str, Any] = {
-            "epochs": vae.warmup_epochs,
-            "learning_rate": vae.warmup_learning_rate,
-            "final_learning_rate": vae.warmup_learning_rate,
-            "seed": seed,
-        }
-        parameters = purifier_parameters(vae, "vanilla", **changes)
-        cost = costs.purifier_seconds(core.pairs, vae.warmup_epochs)
-        core.warmups[seed] = train_stage(
-            core, "vae", _named(core, "warmup", seed), "vanilla", parameters, inputs, cost
-        )
     if vae.warmup_epochs:
-        inputs = inputs | {"trained:warmup": core.warmups[seed]}
+        inputs = inputs | {"trained:warmup": warmup_stage(core, seed)}
     parameters = variant_parameters(vae, name, seed=seed)
     images = vae.epoch_steps * vae.batch_size or core.pairs
     cost = costs.purifier_seconds(images, vae.epochs)
-    return train_stage(core, "vae", _named(core, name, seed), name, parameters, inputs, cost)
+    return train_stage(core, "vae", named(core, name, seed), name, parameters, inputs, cost)

@@ -134,7 +134,7 @@ class RobustnessConfig:
 
     `defenses`: variants, baselines that the configuration has, and "none", the classifier alone. `images` of the test set, drawn from all
     of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.robustness`; oblivious and transfer are for
-    defences, transfer for variants, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
+    defences, transfer for those that are trained, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
     standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none).
     `decision_images` and `score_images` of them, evenly spaced, meet the suites that ask for labels or values only, with so many `*_queries`
     for an image. `joint_weights` are those of the reconstruction distance in the joint loss. `severities` are those of suite natural's

@@ -2,6 +2,7 @@
 
 import pytest
 
+from madvae_tf.errors import UserError
 from madvae_tf.overrides import load_config
 from tests.pipeline.graph import stages, upstream
 
@@ -185,6 +186,37 @@ def test_a_seed_that_is_there_anyway_is_the_surrogate():
     graph = stages("robustness.defenses=cls", "seeds=0,3", "robustness.surrogate_seed=3")
     assert graph["robustness cls-linf-0.3-transfer-gradient"].inputs["surrogate"] is graph["vae cls-seed3"]
     assert "evaluate cls-seed3" in graph and "vae cls-seed1" not in graph
+
+
+def test_a_trained_baseline_has_a_surrogate_with_what_it_starts_from_and_an_untrained_one_has_none():
+    names = "defense_vae,defense_vae_e2e,mixture,adversarial_fgsm,magnet,defense_gan,blur"
+    given = (f"baselines.names={names}", f"robustness.defenses={names.replace('defense_vae,', '')}")
+    graph = stages(*given, "robustness.suites=gradient", "vae.warmup_epochs=2", "vae.epochs=3")
+    trained = {label for label in graph if label.startswith("baseline ")}
+    assert trained == {
+        *(f"baseline {name}" for name in names.split(",")),
+        *(f"baseline {name}-seed1" for name in names.split(",") if name != "blur"),
+    }
+    for label in trained - {"baseline blur"}:
+        name = label.removeprefix("baseline ").removesuffix("-seed1")
+        own, other = graph[f"baseline {name}"], graph[f"baseline {name}-seed1"]
+        assert other.config == {**own.config, "seed": 1} and own.config["seed"] == 0
+        assert set(other.inputs) == set(own.inputs) and other.key != own.key
+        assert f"evaluate baseline-{name}-seed1" not in graph
+        if name != "defense_vae":
+            transfer = graph[f"robustness {name}-linf-0.3-transfer-gradient"]
+            assert transfer.inputs["surrogate"] is other and transfer.inputs["defense"] is own
+    start = graph["baseline defense_vae_e2e-seed1"].inputs["trained:defense_vae"]
+    assert start is graph["baseline defense_vae-seed1"]
+    warmup = graph["baseline mixture-seed1"].inputs["trained:warmup"]
+    assert warmup.config["parameters"]["seed"] == 1
+    assert graph["baseline mixture"].inputs["trained:warmup"].config["parameters"]["seed"] == 0
+    assert not any(label.startswith("robustness blur") and "transfer" in label for label in graph)
+
+
+def test_a_baseline_and_its_surrogate_need_two_seeds():
+    with pytest.raises(UserError, match="surrogate_seed: received 0"):
+        stages("baselines.names=magnet", "robustness.defenses=magnet", "robustness.surrogate_seed=0")
 
 
 def test_the_test_images_of_robustness_reach_no_training():
