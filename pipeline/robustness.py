@@ -18,7 +18,17 @@ from pipeline.defenses import BASELINES
 from pipeline.planning import Stage
 
 # Systems whose logits are the classifier's of what their purifier makes: what BPDA needs; and those with a latent distribution: the others.
-_SAMPLED = ("vanilla", "cls", "pd", "combined", "robust", "identity", "defense_vae", "mixture")
+_SAMPLED = (
+    "vanilla",
+    "cls",
+    "pd",
+    "combined",
+    "robust",
+    "identity",
+    "defense_vae",
+    "defense_vae_e2e",
+    "mixture",
+)
 # With a decoder: what the overpowered attack needs.
 _DECODED = (*_SAMPLED, "defense_gan", "mad_gan")
 _PURIFIERS = (*_DECODED, "binarization", "blur")

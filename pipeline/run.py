@@ -76,6 +76,11 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
         )
     engine = engines.named(_ENGINE.value, _RUNNER.value, _WORKERS.value, _BEAM.value, _STORE.value)
     wanted = wanted_stages(config, target or FLAGS.stage, command_line())
+    if not wanted:
+        logging.warning(
+            "Nothing to do for --stage=%s: this configuration asks for none of it; BUILD.md says which settings do.",
+            target or FLAGS.stage,
+        )
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")
         return

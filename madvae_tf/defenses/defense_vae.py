@@ -14,8 +14,9 @@ import keras
 
 from madvae_tf.data.batches import in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
-from madvae_tf.defenses.base import Defended, Defense, Material, purified
+from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.files import load_keras, save_float32
+from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.errors import UserError
 from madvae_tf.models.copies import in_precision
 from madvae_tf.parameters import parameter
@@ -134,5 +135,4 @@ class EndToEnd(Defense):
 
     def load(self, folder: Path, classifier: keras.Model) -> Defended:
         """The purifier and the classifier in `folder`; `classifier` has no part in it."""
-        purifier, tuned = (load_keras(folder / f"{part}.keras") for part in ("purifier", "classifier"))
-        return purified(tuned, purifier, encode=lambda images: purifier.encode(images)[0])
+        return load_purifier(folder, load_keras(folder / "classifier.keras"))

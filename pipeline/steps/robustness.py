@@ -39,17 +39,19 @@ def attack_system(context: Context) -> None:
     whole = defended(context, classifier)
     system = _target(whole)
     target = target_of(settings["threat_model"], system, frozen, _surrogate(context, classifier))
+    # Some defences bring a classifier of their own.
+    behind = whole.classify or frozen
     suite = _suite(settings)
     others = {}
     if settings["suite"] == "bpda":
-        others["identity"] = straight_through(system, frozen)
+        others["identity"] = straight_through(system, behind)
         _check_composition(system, others["identity"], images[: settings["batch_size"]])
     if settings["suite"] in ("bpda_squash", "crossing"):
         others["straight"] = system.climbing(whole.straight)
     if settings["suite"] == "latent":
         others["latent"] = latent_matching(system, prototypes(context, system))
     if settings["suite"] == "eot":
-        others["expectation"] = expectation(system, frozen, settings["draws"], (settings["seed"], 0))
+        others["expectation"] = expectation(system, behind, settings["draws"], (settings["seed"], 0))
     found = evaluate(
         system.logits,
         images[subset],
@@ -239,7 +241,7 @@ def prototypes(context: Context, system: Any) -> Any:
 
 
 def _check_composition(system: Any, other: Any, images: Any) -> None:
-    """BPDA's logits must be the system's own: some defences bring a classifier of their own."""
+    """BPDA's logits must be the system's own: not every defence's are made of its purified image alone."""
     import numpy as np
 
     from madvae_tf.errors import UserError

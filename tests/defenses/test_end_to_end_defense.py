@@ -9,6 +9,7 @@ from madvae_tf.defenses import defense_vae
 from madvae_tf.defenses.defense_vae import EndToEnd, PurifiedTrainer
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.errors import UserError
+from madvae_tf.models.vae import DefenseVAE
 
 
 @keras.saving.register_keras_serializable("madvae_tf_tests")
@@ -46,16 +47,32 @@ def test_a_killed_training_ends_as_an_unbroken_one(material, rec, assert_a_kill_
     files = {"classifier.keras", "purifier.keras", "log.csv", "tensorboard"}
     assert {path.name for path in folder.iterdir()} == files
 
-    # The folder is all it needs, and the classifier given to it has no part in it.
+    # The folder holds all of it.
     (rec["defense_vae"] / "purifier.keras").unlink()
     given = material(folder)
-    defended = defense.load(folder, given.classifier)
     x, label = given.validation_pairs.x_adv, given.validation.labels
-    np.testing.assert_allclose(defended.purify(x), 0.25 * x, rtol=1e-6)
+    np.testing.assert_allclose(load_keras(folder / "purifier.keras")(x), 0.25 * x, rtol=1e-6)
     tuned = load_keras(folder / "classifier.keras")
-    np.testing.assert_allclose(defended.logits(x), tuned(0.25 * x), rtol=1e-4, atol=1e-6)
-    assert defended.encode(x).shape == (24, 28)
     assert loss(tuned(0.25 * x), label) < 0.8 * loss(given.classifier(0.25 * x), label)
+
+
+def test_the_loaded_system_has_its_own_classifier_and_all_that_attacks_on_the_code_ask_for(
+    material, tmp_path
+):
+    given = material(tmp_path)
+    x = given.validation_pairs.x_adv[:3]
+    purifier, tuned = DefenseVAE(latent_size=4), type(given.classifier)(dropout=0.0)
+    purifier(x)
+    tuned.set_weights([3 * weights for weights in given.classifier.get_weights()])
+    purifier.save(tmp_path / "purifier.keras")
+    tuned.save(tmp_path / "classifier.keras")
+    defended = EndToEnd().load(tmp_path, given.classifier)
+    purified = purifier.purify(x)
+    np.testing.assert_allclose(defended.purify(x), purified, atol=1e-5)
+    for logits in (defended.logits(x), defended.classify(purified)):
+        np.testing.assert_allclose(logits, tuned(purified), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(defended.decode(defended.encode(x)), purified, atol=1e-5)
+    assert defended.sample(x, np.zeros((3, 2), np.int32)).shape == (3, 4)
 
 
 def test_a_step_is_one_on_purified_images(material, tmp_path):

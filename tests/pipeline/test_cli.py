@@ -222,6 +222,18 @@ def test_a_damaged_artifact(tmp_path, name, damage, message):
     assert [path.name for path in (tmp_path / "artifacts").iterdir()] == ["data"]
 
 
+def test_a_stage_that_the_configuration_has_none_of_is_said_to_be_empty(tmp_path):
+    status, output, errors = command(
+        TINY,
+        f"--workdir={tmp_path / 'work'}",
+        "--stage=black_box",
+        "--set=black_box.substitutes=",
+        "--dry_run",
+    )
+    assert status == 0 and output.strip() == ""
+    assert "Nothing to do for --stage=black_box: this configuration asks for none of it" in errors
+
+
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     status, output, errors = command(TINY, f"--workdir={tmp_path / 'work'}", "--dry_run")
     lines = output.splitlines()

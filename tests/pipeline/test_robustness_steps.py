@@ -92,6 +92,16 @@ def test_the_overpowered_attack_is_a_suite_of_l2(run, tmp_path):
     assert values(rows) == {"overpowered": 0.75}
 
 
+@pytest.mark.parametrize("suite", ["bpda", "eot"])
+def test_a_classifier_of_the_defence_s_own_is_the_one_behind_its_purifier(run, tmp_path, monkeypatch, suite):
+    """The frozen one answers the other way round: its gradient leads away from where the system falls."""
+    monkeypatch.setattr(
+        robustness, "load_classifier", lambda folder: lambda x, training=False: -classifier(x)
+    )
+    rows, *_ = attack(run, tmp_path, "end_to_end", suite, defense="code", draws=2)
+    assert set(values(rows).values()) == {0.75}
+
+
 def test_bpda_refuses_a_system_with_another_classifier(run, tmp_path, monkeypatch):
     other = Defended(lambda images: 2 * classifier(images), purify=shrink)
     monkeypatch.setitem(SYSTEMS, "shrink", other)
