@@ -7,23 +7,17 @@ As many wrong on the training images say that it has learnt too little; many mor
 
 import argparse
 
-from benchmarks.system import draw_images, load_system, make_parser
+from benchmarks.system import draw_images, load_system, make_parser, make_pgd
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each split: accuracy on clean and on attacked images, with 95% Wilson intervals."""
-    from madvae_tf.attacks.descent import RestartedPGD
     from madvae_tf.robustness import Suite, Trial, evaluate
 
     config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
-    epsilon, steps = config.robust.epsilon, arguments.steps
-    # A purifier for both norms by the one that `epsilon` is of.
-    norm = "l2" if config.robust.norm == "l2" else "linf"
-    attack = RestartedPGD(
-        norm=norm, epsilon=epsilon, iterations=steps, restarts=1, step_size=2 * epsilon / steps
-    )
+    attack = make_pgd(config, arguments.steps)
     print(
-        f"PGD-{steps}, {norm} {epsilon:g}, end to end, n = {arguments.images} of each split, seed {config.seed}"
+        f"PGD-{arguments.steps}, {attack.norm} {attack.epsilon:g}, end to end, n = {arguments.images} of each split, seed {config.seed}"
     )
     for name in ("train", "validation"):
         found = evaluate(

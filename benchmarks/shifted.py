@@ -7,7 +7,7 @@ It has learnt from moved images, so the five are nearly as many opinions. The at
 
 import argparse
 
-from benchmarks.system import draw_images, load_system, make_parser
+from benchmarks.system import draw_images, load_system, make_parser, make_pgd
 
 _PLACES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 
@@ -16,14 +16,10 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints accuracy, clean and attacked, of one place, of the five's mean purified image and of their mean log-probabilities."""
     import tensorflow as tf
 
-    from madvae_tf.attacks.descent import RestartedPGD
     from madvae_tf.robustness import Suite, Trial, evaluate
 
     config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
-    epsilon, steps = config.robust.epsilon, arguments.steps
-    attack = RestartedPGD(
-        norm="linf", epsilon=epsilon, iterations=steps, restarts=1, step_size=2 * epsilon / steps
-    )
+    attack = make_pgd(config, arguments.steps)
     images, labels = draw_images(splits["validation"], arguments.images, config.seed)
 
     def purified(x: tf.Tensor) -> list[tf.Tensor]:
@@ -45,7 +41,7 @@ def main(arguments: argparse.Namespace) -> None:
         "their mean log-probabilities": opinions,
     }
     print(
-        f"PGD-{steps}, linf {epsilon:g}, end to end, n = {arguments.images} validation images, seed {config.seed}"
+        f"PGD-{arguments.steps}, {attack.norm} {attack.epsilon:g}, end to end, n = {arguments.images} validation images, seed {config.seed}"
     )
     for name, logits in systems.items():
         found = evaluate(logits, images, labels, [Suite("shifted", (Trial("pgd", attack),))])

@@ -36,6 +36,16 @@ def draw_images(split: Any, count: int, seed: int) -> tuple[np.ndarray, np.ndarr
     return to_float(split.images[rows]), split.labels[rows].astype(np.int64)
 
 
+def make_pgd(config: Config, steps: int) -> Any:
+    """PGD of `steps` steps within what `robust` was trained against, end to end; for both norms within the one that `epsilon` is of."""
+    from madvae_tf.attacks.descent import RestartedPGD
+
+    norm, epsilon = "l2" if config.robust.norm == "l2" else "linf", config.robust.epsilon
+    return RestartedPGD(
+        norm=norm, epsilon=epsilon, iterations=steps, restarts=1, step_size=2 * epsilon / steps
+    )
+
+
 def make_parser(description: str | None, images: int) -> argparse.ArgumentParser:
     """--config and --workdir of the system, and --images, how many are attacked."""
     parser = argparse.ArgumentParser(

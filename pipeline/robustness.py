@@ -43,33 +43,19 @@ _LEFT_ELSEWHERE = 0.2
 _VERSIONS = {"eot": 2, "joint": 2, "overpowered": 2}
 
 
-def surrogates(config: Config) -> list[tuple[str, int]]:
-    """The variants that a transfer attack needs trained once more, with the seed.
+def surrogates(config: Config) -> list[str]:
+    """The defences that a transfer attack needs trained once more, with `surrogate_seed`: variants and baselines.
+
+    One without training is its own surrogate, and so end to end.
 
     Raises:
         UserError: it is the seed of the defences themselves.
     """
     own = config.robustness
-    return [(name, own.surrogate_seed) for name in _carried(config) if name in config.vae.variants]
-
-
-def surrogate_baselines(config: Config) -> list[str]:
-    """The baselines that a transfer attack needs trained once more; one without training is its own surrogate, and so end to end.
-
-    Raises:
-        UserError: as `surrogates`.
-    """
-    return [name for name in _carried(config) if name in BASELINES and BASELINES[name].trained]
-
-
-def _carried(config: Config) -> list[str]:
-    """The defences that are trained and met by a transfer attack."""
-    own = config.robustness
     if "transfer" not in own.threat_models:
         return []
-    untrained = {_NONE, *(name for name, recipe in BASELINES.items() if not recipe.trained)}
-    there = {*config.vae.variants, *config.baselines.names} - untrained
-    found = [name for name in own.defenses if name in there]
+    trained = {*config.vae.variants, *(name for name in config.baselines.names if BASELINES[name].trained)}
+    found = [name for name in own.defenses if name in trained]
     if found and own.surrogate_seed == config.seed:
         raise UserError(
             f"Invalid robustness.surrogate_seed: received {own.surrogate_seed}, the defences' own seed; expected another one."

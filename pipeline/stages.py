@@ -41,15 +41,15 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     """
     core = _core(config)
     further = experiments.build(config, core)
-    surrogates = {
+    again, seed = robustness.surrogates(config), config.robustness.surrogate_seed
+    variant_surrogates = {
         name: core.vaes[f"{name}-seed{seed}"][2] if seed in config.seeds else _variant(core, name, seed)
-        for name, seed in robustness.surrogates(config)
+        for name in again
+        if name in config.vae.variants
     }
-    extra = [] if config.robustness.surrogate_seed in config.seeds else list(surrogates.values())
-    others = baseline_surrogates(
-        core, robustness.surrogate_baselines(config), config.robustness.surrogate_seed
-    )
-    tested = robustness.build(config, core, further.stages["baseline"], surrogates | others)
+    extra = [] if seed in config.seeds else list(variant_surrogates.values())
+    others = baseline_surrogates(core, [name for name in again if name not in variant_surrogates], seed)
+    tested = robustness.build(config, core, further.stages["baseline"], variant_surrogates | others)
     further.stages["baseline"] += others.values()
     evaluations = {
         "none": core.evaluation("none", "none"),
