@@ -45,11 +45,18 @@ def forward_and_back(purifier, x):
 )
 def test_same_images_codes_and_gradients(shape, squash_scale):
     purifier = trained_looking(shape, squash_scale)
-    x = tf.constant(np.random.default_rng(0).uniform(size=(3, *shape)).astype(np.float32))
-    expected, _ = forward_and_back(purifier, x)
-    found, operations = forward_and_back(folded(purifier), x)
-    for theirs, ours in zip(expected, found, strict=True):
+    x = tf.constant(np.random.default_rng(0).uniform(size=(8, *shape)).astype(np.float32))
+    (images, gradients, *codes), _ = forward_and_back(purifier, x)
+    (our_images, our_gradients, *our_codes), operations = forward_and_back(folded(purifier), x)
+    for theirs, ours in zip([images, *codes], [our_images, *our_codes], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5 * np.abs(theirs).max())
+    # A ReLU whose input is zero up to rounding may be on in one and off in the other: of about one image in sixty the gradient then
+    # differs by up to some percent. A constant folded wrongly changes that of all.
+    difference, size = (
+        np.linalg.norm(np.reshape(v, (len(x), -1)), axis=1) for v in (our_gradients - gradients, gradients)
+    )
+    assert np.median(difference / size) < 2e-5
+    assert np.max(difference / size) < 0.2
     assert not any("batch_norm" in operation.name for operation in operations)
 
 
