@@ -14,7 +14,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each split: accuracy on clean and on attacked images, with 95% Wilson intervals."""
     from madvae_tf.robustness import Suite, Trial, evaluate
 
-    config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
+    config, classifier, purifier, splits = load_system(arguments)
     attack = make_pgd(config, arguments.steps)
     print(
         f"PGD-{arguments.steps}, {attack.norm} {attack.epsilon:g}, end to end, n = {arguments.images} of each split, seed {config.seed}"

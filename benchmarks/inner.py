@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     from madvae_tf.evaluate import wilson_interval
     from madvae_tf.training.robust import InnerAttack, RobustTrainer
 
-    config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
+    config, classifier, purifier, splits = load_system(arguments)
     own, n = config.robust, arguments.images
     x, label = draw_images(splits["validation"], n, config.seed)
     kept = ("epsilon", "norm", "l2_epsilon", "crossing", "turns")

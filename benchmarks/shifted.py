@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     from madvae_tf.robustness import Suite, Trial, evaluate
 
-    config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
+    config, classifier, purifier, splits = load_system(arguments)
     attack = make_pgd(config, arguments.steps)
     images, labels = draw_images(splits["validation"], arguments.images, config.seed)
 

@@ -86,7 +86,7 @@ def main(arguments: argparse.Namespace) -> None:
     from madvae_tf.robustness import auto_attack, evaluate
     from pipeline.steps.robustness import attacked_images
 
-    config, classifier, purifier, splits = load_system(arguments.config, arguments.workdir)
+    config, classifier, purifier, splits = load_system(arguments)
     images, labels = attacked_images(splits["test"], config.robustness.images, config.seed)
     picked = evenly_spaced(len(images), arguments.images)
     images, labels = images[picked], labels[picked].astype(np.int64)

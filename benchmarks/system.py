@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.config import Config
-from madvae_tf.overrides import load_config
+from madvae_tf.overrides import load_config, override
 
 
-def load_system(config_file: str, workdir: Path) -> tuple[Config, Any, Any, dict[str, Any]]:
-    """The configuration, its classifier, its `robust` and the splits of its images."""
+def load_system(arguments: argparse.Namespace) -> tuple[Config, Any, Any, dict[str, Any]]:
+    """The configuration that `make_parser`'s arguments name, its classifier, its `robust` and the splits of its images."""
     from madvae_tf.data.prepare import load_splits
     from pipeline.planning import plan, with_inputs
     from pipeline.stages import build_stages
     from pipeline.steps.common import load_classifier, load_model
 
-    config = load_config(config_file)
+    config = override(load_config(arguments.config), arguments.set)
     robust = [stage for stage in build_stages(config, "")["vae"] if stage.instance == "robust"]
-    folders = {step.stage.stage: step.folder for step in plan(with_inputs(robust), workdir)}
+    folders = {step.stage.stage: step.folder for step in plan(with_inputs(robust), arguments.workdir)}
     return (
         config,
         load_classifier(folders["classifier"]),
@@ -47,11 +47,12 @@ def make_pgd(config: Config, steps: int) -> Any:
 
 
 def make_parser(description: str | None, images: int) -> argparse.ArgumentParser:
-    """--config and --workdir of the system, and --images, how many are attacked."""
+    """--config, --set and --workdir of the system, as of the run that made it, and --images, how many are attacked."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", default="configs/published.py")
+    parser.add_argument("--set", action="append", default=[], help="section.field=value, as in pipeline.run")
     parser.add_argument("--workdir", type=Path, default=Path("runs/published"))
     parser.add_argument("--images", type=int, default=images)
     return parser
