@@ -224,3 +224,20 @@ def test_the_test_images_of_robustness_reach_no_training():
     for label, stage in graph.items():
         if label.startswith(("vae", "classifier", "attack")):
             assert not any(name.startswith("robustness") for name in upstream(stage))
+
+
+def test_attacks_through_a_projection_are_said_to_take_as_long_as_its_steps():
+    sets = ["baselines.names=defense_gan,identity", "robustness.defenses=defense_gan,identity"]
+
+    def costs(steps):
+        plan = stages(*sets, f"baselines.gan_steps={steps}", config="robustness")
+        return {
+            suite: [plan[f"robustness {name}-{suite}"].cost for name in ("defense_gan", "identity")]
+            for suite in ("linf-0.3-end_to_end-gradient", "linf-0.3-oblivious-gradient")
+        }
+
+    short, long = costs(50), costs(100)
+    projected, plain = long["linf-0.3-end_to_end-gradient"]
+    assert projected == 2 * short["linf-0.3-end_to_end-gradient"][0] > 50 * plain
+    # Made on the classifier alone.
+    assert len(set(long["linf-0.3-oblivious-gradient"])) == 1
