@@ -48,13 +48,8 @@ def baseline_surrogates(core: Core, names: Iterable[str], seed: int) -> dict[str
 def evaluation_seconds(core: Core, name: str) -> float:
     """How long a baseline's purification of all test sets takes."""
     recipe, config = BASELINES[name], core.config
-    parameters = recipe.parameters(config)
-    if "restarts" not in parameters:
-        return 5.0
     images = recipe.images(config) or config.attack.test_images
-    return costs.projection_seconds(
-        parameters["width"], images * len(core.tests), parameters["steps"], parameters["restarts"]
-    )
+    return costs.projection_seconds(recipe.parameters(config), images * len(core.tests)) or 5.0
 
 
 def _training_seconds(core: Core, name: str, parameters: dict[str, Any]) -> float:

@@ -66,6 +66,9 @@ def robustness_seconds(defended: bool, images: int, gradients: float, queries: f
     return images * slower * (gradients / _GRADIENT_IMAGES + queries / _LABEL_IMAGES)
 
 
-def projection_seconds(width: int, images: int, steps: int, restarts: int) -> float:
-    """Of purifying by latent projection."""
-    return images * steps * restarts * 2.5e-4 * (width / 64) ** 2
+def projection_seconds(parameters: Mapping[str, Any], images: int) -> float:
+    """Of purifying by latent projection; 0 with the parameters of a defence that does not project."""
+    if "restarts" not in parameters:
+        return 0.0
+    each = parameters["steps"] * parameters["restarts"] * 2.5e-4 * (parameters["width"] / 64) ** 2
+    return images * each

@@ -29,13 +29,12 @@ _SAMPLED = (
     "defense_vae_e2e",
     "mixture",
 )
-# Purify by a search in a generator's latents; the gradient through it takes some three times as long as the search.
-_PROJECTED = ("defense_gan", "mad_gan")
-_PROJECTION_GRADIENT = 3
 # With a decoder: what the overpowered attack needs.
-_DECODED = (*_SAMPLED, *_PROJECTED)
+_DECODED = (*_SAMPLED, "defense_gan", "mad_gan")
 _PURIFIERS = (*_DECODED, "binarization", "blur")
 _SANITY_STEPS = 6 * 40 + 186
+# The gradient through a latent projection takes some three times as long as the projection.
+_PROJECTION_GRADIENT = 3
 _NONE = "none"
 # A grid of 775 places and some dozens of corruptions; three fifths of MNIST's pixels changed to black or white.
 _NATURAL_QUERIES, _ONE_PIXEL_QUERIES = 830, 940
@@ -245,10 +244,9 @@ def _cost(config: Config, given: dict[str, Any]) -> float:
         gradients = own.iterations * attacks * own.restarts * (own.draws if suite == "eot" else 1)
         queries = 0
     left = _LEFT.get(name, _LEFT_ELSEWHERE)
+    once = costs.projection_seconds(given["parameters"], images)
     # The overpowered attack searches with the generator itself.
-    if name in _PROJECTED and defended and suite != "overpowered":
-        gan = config.baselines
-        once = costs.projection_seconds(gan.gan_width, images, gan.gan_steps, gan.gan_restarts)
+    if once and defended and suite != "overpowered":
         # A batch goes on until its last image has fallen; of a sequence, what follows meets only what is left.
         return once * (_PROJECTION_GRADIENT * gradients + queries) * (left if suite == "autoattack" else 1)
     return costs.robustness_seconds(defended, images, gradients, queries) * left

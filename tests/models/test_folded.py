@@ -1,5 +1,6 @@
 """The folded purifier against the one it is made from."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +12,7 @@ from madvae_tf.models.vae import DefenseVAE
 
 def trained_looking(shape, squash_scale):
     """A purifier whose normalisations are no identities, as after a training."""
+    keras.utils.set_random_seed(4)
     purifier = DefenseVAE(7, squash_scale=squash_scale, image_shape=shape)
     rng = np.random.default_rng(3)
     for model in (purifier.encoder, purifier.decoder):
@@ -52,11 +54,9 @@ def test_same_images_codes_and_gradients(shape, squash_scale):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5 * np.abs(theirs).max())
     # A ReLU whose input is zero up to rounding may be on in one and off in the other: of about one image in sixty the gradient then
     # differs by up to some percent. A constant folded wrongly changes that of all.
-    difference, size = (
-        np.linalg.norm(np.reshape(v, (len(x), -1)), axis=1) for v in (our_gradients - gradients, gradients)
-    )
-    assert np.median(difference / size) < 2e-5
-    assert np.max(difference / size) < 0.2
+    off = np.abs(our_gradients - gradients).max(axis=(1, 2, 3)) / np.abs(gradients).max()
+    assert np.median(off) < 2e-5
+    assert np.max(off) < 0.2
     assert not any("batch_norm" in operation.name for operation in operations)
 
 
