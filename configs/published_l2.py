@@ -6,6 +6,8 @@
 Needs a checkout: a wheel has no docs/.
 """
 
+import dataclasses
+
 from configs import published, robust_l2
 from madvae_tf.config import Config
 
@@ -13,4 +15,7 @@ from madvae_tf.config import Config
 def get_config() -> Config:
     """See the module's docstring."""
     config = published.end_to_end("published_l2", robust_l2.get_config(), (0.3,), (2.0,))
-    return published.with_weights(config, "mnist-robust", "mnist-robust-l2")
+    own = dataclasses.replace(config.robustness, sanity_norm="l2")
+    return published.with_weights(
+        dataclasses.replace(config, robustness=own), "mnist-robust", "mnist-robust-l2"
+    )

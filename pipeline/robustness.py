@@ -32,7 +32,9 @@ _SAMPLED = (
 # With a decoder: what the overpowered attack needs.
 _DECODED = (*_SAMPLED, "defense_gan", "mad_gan")
 _PURIFIERS = (*_DECODED, "binarization", "blur")
-_SANITY_STEPS = 6 * 40 + 186
+# Suites that ask for nothing but logits: the classifier alone has no more.
+_LOGITS_ONLY = ("gradient", "autoattack", "score", "decision", "one_pixel")
+_SANITY_STEPS, _SQUASH_STEPS = 6 * 40 + 186, 100
 # The gradient through a latent projection takes some three times as long as the projection.
 _PROJECTION_GRADIENT = 3
 _NONE = "none"
@@ -131,8 +133,9 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
         if own.detection_images and doubted and (own.linf or own.l2):
             stages.append(_detection(config, core, name, settings, system))
         if own.sanity_images:
-            given = {**settings, "images": own.sanity_images}
-            cost = costs.robustness_seconds(name != _NONE, own.sanity_images, _SANITY_STEPS, 0)
+            given = {**settings, "images": own.sanity_images, **_sanity(config, name)}
+            looks = _SANITY_STEPS + (_SQUASH_STEPS if "squash" in given else 0)
+            cost = costs.robustness_seconds(name != _NONE, own.sanity_images, looks, 0)
             stages.append(
                 Stage("robustness", f"{name}-sanity", 2, given, system, steps.check_sanity, cost=cost)
             )
@@ -144,6 +147,19 @@ def _balls(config: Config) -> list[tuple[str, float]]:
     own = config.robustness
     found = [("linf", epsilon) for epsilon in own.linf] + [("l2", epsilon) for epsilon in own.l2]
     return [*found, ("l0", 1.0)] if "one_pixel" in own.suites else found
+
+
+def _sanity(config: Config, name: str) -> dict[str, Any]:
+    """The budget, and whether there is a squash to go around. Both came later: named only where they differ from what was, so that keys stay."""
+    own = config.robustness
+    norm = own.sanity_norm or ("l2" if own.l2 and not own.linf else "linf")
+    epsilon = (*getattr(own, norm), 0.3)[0]
+    found: dict[str, Any] = {} if (norm, epsilon) == ("linf", 0.3) else {"norm": norm, "epsilon": epsilon}
+    return found | ({"squash": True} if _squashed(config, name) else {})
+
+
+def _squashed(config: Config, name: str) -> bool:
+    return name == "robust" and config.robust.scale > 0
 
 
 def _detection(
@@ -180,15 +196,18 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
         suites = [suite for suite in suites if suite in own.l2_suites]
     if norm == "l2" and own.l2_threat_models:
         threat_models = tuple(model for model in threat_models if model in own.l2_threat_models)
-    squashed = name == "robust" and config.robust.scale > 0
+    squashed = _squashed(config, name)
     for threat_model in threat_models:
         for suite in suites:
-            known = threat_model == "end_to_end" or (
-                name != _NONE and suite in own.carried_suites and (threat_model != "transfer" or surrogate)
-            )
+            carried = name != _NONE and suite in own.carried_suites
+            known = {
+                "end_to_end": True,
+                "transfer": carried and surrogate,
+                "oblivious": carried and suite in _LOGITS_ONLY,
+            }[threat_model]
             has = {
                 "bpda": name in _PURIFIERS,
-                # In L-infinity a step follows signs, which the squash leaves as they are.
+                # In L-infinity a step follows signs, which the squash leaves as they are: the sanity stage measures that.
                 "bpda_squash": squashed and norm == "l2",
                 "crossing": squashed and norm == "l2",
                 "eot": name in _SAMPLED,

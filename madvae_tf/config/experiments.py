@@ -8,8 +8,8 @@ SUBSTITUTES = ("A", "B", "C", "D", "E")
 THREAT_MODELS = ("oblivious", "transfer", "end_to_end")
 ROBUSTNESS_SUITES = ("gradient", "bpda", "eot", "latent", "overpowered", "autoattack")
 ROBUSTNESS_SUITES += ("joint", "score", "decision", "one_pixel", "natural", "bpda_squash", "crossing")
-# What can be carried over from another target than the system itself.
-CARRIED_SUITES = ("gradient", "autoattack")
+# What can be carried over from another target than the system itself: nobody is asked for what comes without an attacker.
+CARRIED_SUITES = tuple(suite for suite in ROBUSTNESS_SUITES if suite != "natural")
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,14 @@ class RobustnessConfig:
     `defenses`: variants, baselines that the configuration has, and "none", the classifier alone. `images` of the test set, drawn from all
     of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.robustness`; oblivious and transfer are for
     defences, transfer for those that are trained, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
-    standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none).
+    standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none),
+    in the first budget of `sanity_norm` (empty: of L-infinity, and where it has none, of L2).
     `decision_images` and `score_images` of them, evenly spaced, meet the suites that ask for labels or values only, with so many `*_queries`
     for an image. `joint_weights` are those of the reconstruction distance in the joint loss. `severities` are those of suite natural's
     corruptions, 1 to 5. `evasion_weights` are those of a detector's score, in units of what clean images score. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
     `eot_images` and `overpowered_images`, evenly spaced, meet those suites (0: all), which look many times at the system at each step.
-    `carried_suites`: which of gradient and autoattack are also run by attackers who do not have the system.
+    `carried_suites`: which of `suites` are also run by attackers who do not have the system: on a surrogate, and, where they ask for logits alone, on the
+    classifier.
     `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets meet (empty: all), on `l2_images` images (0: `images`).
     `brief`: defences, of those in `defenses` or not, that meet those of `suites` that are in `brief_suites` only, and no detection: what a few attacks break.
     `brief_transfer_images`, evenly spaced, are how many of the images these meet from a surrogate (0: all), which takes longer than all attacks on what they break.
@@ -179,6 +181,7 @@ class RobustnessConfig:
     brief: tuple[str, ...] = added(())
     brief_suites: tuple[str, ...] = added(("gradient", "bpda", "overpowered", "autoattack"))
     brief_transfer_images: int = added(0)
+    sanity_norm: str = added("")
 
     def __post_init__(self) -> None:
         check(
@@ -194,6 +197,12 @@ class RobustnessConfig:
             "robustness.severities",
             self.severities,
             "of 1 to 5",
+        )
+        require(
+            self.sanity_norm in ("", *(norm for norm in ("linf", "l2") if getattr(self, norm))),
+            "robustness.sanity_norm",
+            self.sanity_norm,
+            "empty or a norm that has a budget, linf or l2",
         )
         require(self.score_queries >= 4, "robustness.score_queries", self.score_queries, "at least 4")
         require(self.targets <= 9, "robustness.targets", self.targets, "at most 9, the wrong classes")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from madvae_tf.report.markup import attack_title, budget_title, number, text
-from madvae_tf.report.names import ATTACKS, DEFENSES, DETECTORS, NORMS, THREAT_MODELS, Row
+from madvae_tf.report.names import ATTACKS, DEFENSES, DETECTORS, NORMS, THREAT_MODELS, Row, restart_rows
 from madvae_tf.report.words import span
 
 WORST, CURVE = "worst_case", "pgd_curve"
@@ -50,7 +50,7 @@ def _setting(rows: Sequence[Row]) -> str:
     for name, noun in (("iterations", "iterations"), ("restarts", "restarts"), ("queries", "queries")):
         values = {row["parameters"][name] for row in rows if name in row["parameters"]}
         if values:
-            shown.append(f"{text(span(values))} {noun}")
+            shown.append(f"{'up to ' if name == 'queries' else ''}{text(span(values))} {noun}")
     return ", ".join(shown)
 
 
@@ -112,12 +112,12 @@ def _clean(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -
 
 
 def _restarts(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    own = [row for row in found if row["metric"] == "restart_share"]
+    own = restart_rows(found)
     if not own:
         return _NOT
     most = max(own, key=lambda row: row["value"])
     return (
-        f"Of an attack’s successes, later runs brought at most {number(most['value'])}: {attack_title(most['attack'])}, "
+        f"Of an attack’s successes, restarts brought at most {number(most['value'])}: {attack_title(most['attack'])}, "
         f"{_where(most)}."
     )
 
@@ -135,18 +135,32 @@ def _gradients(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
             f" Below 1e-4 of the image’s largest at a mean share of at most {number(most['value'])} of the pixels "
             f"({DEFENSES[most['defense']]}, n = {most['n']})."
         )
+    signs = [row for row in found if row["metric"] == "other_sign_share"]
+    if signs:
+        most = max(signs, key=lambda row: row["value"])
+        said += (
+            f" Around the squash it has another sign at a mean share of at most {number(most['value'])} of them "
+            f"({DEFENSES[most['defense']]}, n = {most['n']})."
+        )
     return said
 
 
 def _curve(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
     own = [row for row in _accuracy(found) if row["attack"] == CURVE]
     parts = []
-    for axis, title in (("epsilon", "budget"), ("steps", "steps")):
-        mine = [row for row in own if row["parameters"].get("curve") == axis]
-        if mine:
-            last = max(row["parameters"]["at"] for row in mine)
-            kept = max(row["value"] for row in mine if row["parameters"]["at"] == last)
-            parts.append(f"by {title} up to {last:g}, where at most {number(kept)} is left")
+    for norm in NORMS:
+        for axis, title in (("epsilon", "budget"), ("steps", "steps")):
+            mine = [
+                row
+                for row in own
+                if (row["parameters"].get("curve"), row["parameters"]["norm"]) == (axis, norm)
+            ]
+            if mine:
+                last = max(row["parameters"]["at"] for row in mine)
+                kept = max(row["value"] for row in mine if row["parameters"]["at"] == last)
+                parts.append(
+                    f"by {title} up to {last:g} ({NORMS[norm]}), where at most {number(kept)} is left"
+                )
     return f"PGD {'; '.join(parts)}." if parts else _NOT
 
 
@@ -172,17 +186,19 @@ def _natural(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any])
 
 
 def _detection(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+    """Among the images that fool, where there are some: an image that fools nobody need not be seen."""
     own = [row for row in rows if (row["table"], row["metric"]) == ("detection", "auc")]
     parts = []
     for model in THREAT_MODELS:
-        mine = [row for row in own if row["threat_model"] == model and row["parameters"]["among"] == "all"]
+        every = [row for row in own if row["threat_model"] == model]
+        mine = [row for row in every if row["parameters"]["among"] == "fooling"] or every
         if mine:
             least = min(mine, key=lambda row: row["value"])
             parts.append(
                 f"{model}: least AUC {number(least['value'])}, {DETECTORS[least['parameters']['detector']]} against "
-                f"{attack_title(least['attack'])} ({DEFENSES[least['defense']]})"
+                f"{attack_title(least['attack'])} ({DEFENSES[least['defense']]}, n = {least['n']})"
             )
-    return f"{'; '.join(parts)}." if parts else _NOT
+    return f"Among images that fool, {'; '.join(parts)}." if parts else _NOT
 
 
 _QUESTIONS: dict[str, Callable[[Sequence[Row], Sequence[Row], Sequence[Any]], str]] = {

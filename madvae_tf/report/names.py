@@ -5,7 +5,7 @@ defended, what the attacker knew (`threat_model`), the 95% interval, n and the s
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -117,6 +117,7 @@ _RATES += (
     "restart_share",
     "zero_gradient_share",
     "faint_gradient_share",
+    "other_sign_share",
     "beyond_gradients_share",
     "tpr",
     "auc",
@@ -129,6 +130,7 @@ _RATES += (
 # restart_share: of an attack's successes, the share that its first run did not have.
 # zero_gradient_share: the share of clean images at which the loss's gradient is exactly 0.
 # faint_gradient_share: the mean share of a clean image's pixels at which it is below 1e-4 of its largest.
+# other_sign_share: the mean share of its pixels at which the gradient around a squash has another sign.
 # beyond_gradients_share: of an attack without gradients the share of its images that it fools and no attack with one does.
 # auc: the chance that an attacked image gets a higher score than a clean one; equal scores count half.
 # tpr: the share of attacked images above the threshold that at most the share parameters["fpr"] of the clean ones is above.
@@ -156,6 +158,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         "restart_share",
         "zero_gradient_share",
         "faint_gradient_share",
+        "other_sign_share",
         "beyond_gradients_share",
     ),
     "natural": ("accuracy",),
@@ -185,3 +188,10 @@ def classifier_words(run: Mapping[str, Any]) -> str:
     """What a run's classifier is called: Table 6's, or the user's own with its path."""
     own = ((run.get("config") or {}).get("classifier") or {}).get("path")
     return f"the classifier {own}" if own else "the Table 6 classifier"
+
+
+def restart_rows(rows: Sequence[Row]) -> list[Row]:
+    """What restarts brought: results of before counted an attack's target classes as restarts, and those are left out."""
+    return [
+        row for row in rows if row["metric"] == "restart_share" and row["parameters"].get("restarts", 1) > 1
+    ]

@@ -7,7 +7,7 @@ from madvae_tf.report import checklist, detection, natural, verdict, words
 from madvae_tf.report.curves import curve
 from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
 from madvae_tf.report.markup import DASH, attack_title, budget_title, figure, number, table, text
-from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, Row
+from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, Row, restart_rows
 from madvae_tf.report.seeds import mean_rows
 
 # Names that only sequences and the worst case carry; a single attack's parameters are in results.json.
@@ -15,7 +15,10 @@ _WORST, _CURVE = "worst_case", "pgd_curve"
 _GRADIENTS = {
     "zero_gradient_share": "gradient exactly 0",
     "faint_gradient_share": "mean share of pixels where the gradient is faint",
+    "other_sign_share": "mean share of pixels where the gradient around the squash has another sign",
 }
+# In a drawing there is no markup.
+_PLAIN = {"linf": "L∞", "l2": "L2", "l0": "L0"}
 
 
 def section(rows: Sequence[Row], warnings: Sequence[Any], files: dict[str, bytes]) -> str:
@@ -88,46 +91,58 @@ def _worst(rows: Sequence[Row]) -> str:
 
 
 def _curves(rows: Sequence[Row]) -> str:
-    """PGD by budget and by steps: a line a defence, a column a place on the axis."""
+    """PGD by budget and by steps, for each norm: a line a defence, a column a place on the axis."""
     found = [row for row in rows if row["attack"] == _CURVE]
-    axes = {"epsilon": "ε =", "steps": "steps ="}
-    parts = []
-    for axis, title in axes.items():
-        own = [row for row in found if row["parameters"].get("curve") == axis]
-        if not own:
-            continue
-        places = sorted({row["parameters"]["at"] for row in own})
-        body = []
-        for defense in (name for name in DEFENSES if any(row["defense"] == name for row in own)):
-            mine = [row for row in own if row["defense"] == defense]
-            first = head_of(mine)
-            cells = [
-                cell([row for row in mine if row["parameters"]["at"] == place], draw_accuracy, first)
-                for place in places
+    return "".join(
+        _curve_of(own, norm, axis)
+        for norm in NORMS
+        for axis in ("epsilon", "steps")
+        if (
+            own := [
+                row
+                for row in found
+                if (row["parameters"]["norm"], row["parameters"].get("curve")) == (norm, axis)
             ]
-            body.append([f'{DEFENSES[defense]}<span class="detail">{first.text}</span>', *cells])
-        budget = "" if axis == "epsilon" else f" at L<sub>∞</sub> {own[0]['parameters']['epsilon']:g}"
-        caption = (
-            f"<b>Accuracy under PGD by {'budget (L<sub>∞</sub>)' if axis == 'epsilon' else 'steps' + budget}.</b> It must fall from left to "
-            f"right{', and at 0.5, where any image can be made grey, to chance' if axis == 'epsilon' else ''}. {words.evidence(own)}."
         )
-        head = ["Defence", *(f"{title} {place:g}" for place in places)]
-        title = "budget (L<sub>∞</sub>)" if axis == "epsilon" else f"steps{budget}"
-        drawn = f"<b>Curve of the accuracy under PGD by {title}.</b> Bands: 95% Wilson intervals. {words.evidence(own)}."
-        places_of = {"epsilon": "budget ε (L∞)", "steps": "steps"}
-        parts.append(curve(f"curve-by-{axis}", own, places_of[axis], drawn))
-        parts.append(table(f"robustness-by-{axis}", caption, head, body, attributes=GRID))
-    return "".join(parts)
+    )
+
+
+def _curve_of(own: Sequence[Row], norm: str, axis: str) -> str:
+    by_budget = axis == "epsilon"
+    shown = NORMS[norm]
+    places = sorted({row["parameters"]["at"] for row in own})
+    body = []
+    for defense in (name for name in DEFENSES if any(row["defense"] == name for row in own)):
+        mine = [row for row in own if row["defense"] == defense]
+        first = head_of(mine)
+        cells = [
+            cell([row for row in mine if row["parameters"]["at"] == place], draw_accuracy, first)
+            for place in places
+        ]
+        body.append([f'{DEFENSES[defense]}<span class="detail">{first.text}</span>', *cells])
+    title = f"budget ({shown})" if by_budget else f"steps at {shown} {own[0]['parameters']['epsilon']:g}"
+    grey = f", and at {places[-1]:g}, where any image can be made grey, to chance" if by_budget else ""
+    caption = (
+        f"<b>Accuracy under PGD by {title}.</b> It must fall from left to right{grey}. {words.evidence(own)}."
+    )
+    column = "ε =" if by_budget else "steps ="
+    head = ["Defence", *(f"{column} {place:g}" for place in places)]
+    drawn = f"<b>Curve of the accuracy under PGD by {title}.</b> Bands: 95% Wilson intervals. {words.evidence(own)}."
+    name = axis if norm == "linf" else f"{axis}-{norm}"
+    label = f"budget ε ({_PLAIN[norm]})" if by_budget else "steps"
+    return curve(f"curve-by-{name}", own, label, drawn) + table(
+        f"robustness-by-{name}", caption, head, body, attributes=GRID
+    )
 
 
 def _sanity(rows: Sequence[Row]) -> str:
     """Gradients that vanished, and what restarts brought."""
-    restarts = [row for row in rows if row["metric"] == "restart_share"]
+    restarts = restart_rows(rows)
     body = [
         [
             f'{DEFENSES[row["defense"]]}<span class="detail">{text(row["threat_model"])}</span>',
             f"{attack_title(row['attack'])}, {budget_title(row)}",
-            "later runs’ share of its successes",
+            "restarts’ share of its successes",
             number(row["value"]),
             str(row["n"]),
         ]
@@ -143,8 +158,8 @@ def _sanity(rows: Sequence[Row]) -> str:
         return ""
     caption = (
         "<b>Gradients and restarts.</b> A gradient of exactly 0 stops every attack that follows it. Pixels where it is faint (below 1e-4 of the "
-        "image’s largest) stay where they are under steps along it, in L<sub>2</sub>; steps along its signs, in L<sub>∞</sub>, move them too. Later runs of an attack (restarts, "
-        "target classes) that bring much say that still more of them would bring more."
+        "image’s largest) stay where they are under steps along it, in L<sub>2</sub>; steps along its signs, in L<sub>∞</sub>, move them too. Restarts of an attack that bring much say that "
+        "still more of them would bring more."
     )
     return table(
         "robustness-sanity", caption, ["Defence", "Where", "What", "Share", "n"], body, attributes=GRID

@@ -16,6 +16,7 @@ from madvae_tf.errors import UserError
 from madvae_tf.evaluate import batched, wilson_interval
 from madvae_tf.images import NUM_CLASSES, check_images, check_labels
 from madvae_tf.progress import progress_bar, silent
+from madvae_tf.robustness.rounded import rounded_type
 from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
 from madvae_tf.robustness.suites import Suite, Trial, auto_attack
 from madvae_tf.robustness.threads import at_once, in_order
@@ -102,7 +103,8 @@ def evaluate(
 
     Args:
         logits_fn: the defended system: float32 images (batch, 28, 28, 1) in [0, 1] -> float32 logits (batch, 10). A Keras model,
-            a function of a SavedModel, anything that TensorFlow can trace; attacks but Square need its gradient.
+            a function of a SavedModel, anything that TensorFlow can trace; attacks but Square need its gradient. What is attacked must compute in float32
+            throughout; a system in bfloat16 can be judged by what fools it where `target` is the same in float32.
         images, labels: float (n, 28, 28, 1) in [0, 1], and integers (n,).
         suites: what to attack with; the AutoAttack standard set at L-infinity 0.3 by default.
         target: what the attacker attacks, if that is not the system (`target_of`); its images are then shown to the system.
@@ -116,13 +118,14 @@ def evaluate(
         progress: whether a bar is shown.
 
     Raises:
-        UserError: invalid images or labels, no images, logits of another shape or type or not finite, probabilities in their place, a gradient without
-            a target, two trials of one name, or a damaged file.
+        UserError: invalid images or labels, no images, logits of another shape or type or not finite, probabilities in their place, an attacked model that
+            computes in bfloat16 or float16, a gradient without a target, two trials of one name, or a damaged file.
     """
     images, labels = _checked(images, labels)
     suites = [auto_attack()] if suites is None else list(suites)
     known = {"exact": target or Target(logits_fn), **(targets or {})}
     _check_trials(suites, known)
+    own = known["exact"].logits is logits_fn
     system = tf.function(logits_fn)
     clean_logits = _clean_logits(system, images, batch_size)
     clean = clean_logits.argmax(axis=1) == labels
@@ -132,13 +135,17 @@ def evaluate(
         "images": fingerprint(images, labels),
     }
     outcomes = []
+    said = {
+        name: _said(known[name], images, batch_size)
+        for name in dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
+    }
     total = sum(len(runs_of(trial.attack)) for suite in suites for trial in suite.trials) * len(images)
     with silent(not progress), progress_bar(total, "robustness", "image") as bar:
         for suite in suites:
             before = clean
             for trial in suite.trials:
                 attacked = known[trial.gradient]
-                trial = _to_the_end(trial, attacked.logits is logits_fn)
+                trial = _to_the_end(trial, own)
                 facts = {
                     **shared,
                     "suite": suite.name,
@@ -148,9 +155,9 @@ def evaluate(
                     "gradient": trial.gradient,
                     "before": fingerprint(before),
                 }
-                said = np.concatenate([clean_logits[:batch_size], _said(attacked, images, batch_size)])
+                both = np.concatenate([clean_logits[:batch_size], said[trial.gradient]])
                 file = TrialFile(
-                    None if folder is None else Path(folder), trial.label, trial_key(facts), said
+                    None if folder is None else Path(folder), trial.label, trial_key(facts), both
                 )
                 state = _run_trial(
                     trial, attacked, system, images, labels, before, seed, batch_size, file, bar
@@ -160,13 +167,15 @@ def evaluate(
     return Evaluation(clean, tuple(outcomes))
 
 
-def _to_the_end(trial: Trial, judged: bool) -> Trial:
+def _to_the_end(trial: Trial, own: bool) -> Trial:
     """An attack on something other than the system goes on after its first success there, which need not be one here.
 
     Args:
-        judged: whether what the trial attacks is the system itself. BPDA's target says what the system says.
+        own: whether the attacker has the system itself; what is attacked around a gradient of it says what it says.
     """
-    if judged or trial.gradient in ("identity", "straight") or not getattr(trial.attack, "early", False):
+    if own and trial.gradient in ("exact", "identity", "straight"):
+        return trial
+    if not getattr(trial.attack, "early", False):
         return trial
     changed: Any = {"early": False}
     return dataclasses.replace(trial, attack=dataclasses.replace(trial.attack, **changed))
@@ -268,4 +277,13 @@ def _clean_logits(
 
 def _said(attacked: Target, images: np.ndarray, batch_size: int) -> np.ndarray:
     """What the attacker's model says of the first images: tells it from another one."""
-    return batched(tf.function(attacked.logits), images[:batch_size], batch_size)
+    model = tf.function(attacked.logits)
+    found = batched(model, images[:batch_size], batch_size)
+    shape = (batch_size, *images.shape[1:])
+    rounded = rounded_type(model.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
+    if rounded:
+        raise UserError(
+            f"Invalid target of an attack: received a model that computes in {rounded}, whose rounding hides its gradient, so that it looks robust; expected float32 "
+            "throughout. Attack the same weights in float32 (target=Target(logits), where logits_fn is what they are judged by)."
+        )
+    return found

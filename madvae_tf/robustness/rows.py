@@ -33,7 +33,7 @@ def evaluation_rows(
         row = accuracy_row(outcome.right, outcome.trial.title, common, parameters)
         rows.append(row)
         share = restart_share(outcome, before)
-        if share is not None and len(outcome.left) > 1:
+        if share is not None:
             rows.append(
                 {
                     **row,
@@ -135,5 +135,20 @@ def gradient_rows(
     """The share of images at which the gradient is exactly 0, and the mean share of pixels at which it is faint (`sanity.gradients`)."""
     named = {**common, "attack": "none", "parameters": dict(ball)}
     zero = rate_row(TABLE, "zero_gradient_share", norms == 0, named)
-    mean = {"metric": "faint_gradient_share", "value": float(faint.mean()), "ci_low": None, "ci_high": None}
-    return [zero, {**zero, **mean}]
+    return [zero, _mean(zero, "faint_gradient_share", faint)]
+
+
+def squash_rows(
+    around: Outcome, signs: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]
+) -> list[Row]:
+    """What PGD around the squash leaves, and the mean share of pixels whose gradient has another sign there (`sanity.around`, `other_signs`)."""
+    attack = around.trial.attack
+    parameters = {**ball, **attack.parameters, "gradient": around.trial.gradient}
+    row = accuracy_row(around.right, around.trial.title, common, parameters)
+    none = rate_row(TABLE, "accuracy", around.right, {**common, "attack": "none", "parameters": dict(ball)})
+    return [row, _mean(none, "other_sign_share", signs)]
+
+
+def _mean(row: Row, metric: str, shares: np.ndarray) -> Row:
+    """`row` with the mean of shares of pixels in the place of its figure."""
+    return {**row, "metric": metric, "value": float(shares.mean()), "ci_low": None, "ci_high": None}

@@ -19,21 +19,42 @@ from madvae_tf.robustness.suites import QUERY_ATTACKS, Suite, Trial
 EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 STEPS = (1, 5, 10, 20, 50, 100)
 CHANCE = 0.1
+# Of a pixel: so far any image is from a flat grey one.
+_GREY = 0.5
 # Of an image's largest gradient.
 _FAINT = 1e-4
 # They ask for no gradient, or search among what the decoder draws: that such a search finds less than others says nothing of gradients.
 _NO_STEPS = (*QUERY_ATTACKS, "overpowered")
 # Shares of the images from which on a sanity figure is a warning.
 _VANISHED, _GAP = 0.05, 0.02
+# The share of an image's pixels from which on faint gradients are a warning, where steps follow their size.
+_FAINT_SHARE = 0.5
 _QUERY_TITLES: dict[str, str] = dict(
     zip(QUERY_ATTACKS, ("Square", "HopSkipJump", "SPSA", "SimBA", "Single Pixel"), strict=True)
 )
 
 
-def _pgd(epsilon: float, iterations: int) -> RestartedPGD:
+def budgets(norm: str, epsilon: float, pixels: int) -> tuple[float, ...]:
+    """The budgets of a curve, from 0 to where any image can be made a flat grey one, and nothing can tell them apart.
+
+    Args:
+        norm: linf or l2.
+        epsilon: the budget in question; in L-infinity the curve is the same for all.
+        pixels: of an image, with its channels.
+    """
+    if norm == "linf":
+        return EPSILONS
+    return (*(epsilon * factor for factor in (0.0, 0.5, 1.0, 1.5, 2.0)), _GREY * pixels**0.5)
+
+
+def _pgd(norm: str, epsilon: float, iterations: int) -> RestartedPGD:
     # 2.5 epsilon over all steps reaches any point of the ball from any other (Madry et al. 2017).
     return RestartedPGD(
-        epsilon=epsilon, iterations=iterations, restarts=1, step_size=max(2.5 * epsilon / iterations, 1e-6)
+        norm=norm,
+        epsilon=epsilon,
+        iterations=iterations,
+        restarts=1,
+        step_size=max(2.5 * epsilon / iterations, 1e-6),
     )
 
 
@@ -45,21 +66,23 @@ def curves(
     iterations: int = 40,
     epsilons: Sequence[float] = EPSILONS,
     steps: Sequence[int] = STEPS,
+    norm: str = "linf",
     **options,
 ) -> dict[str, dict[float, np.ndarray]]:
-    """Who survives PGD at each L-infinity budget, and after each number of steps at one budget.
+    """Who survives PGD at each budget, and after each number of steps at one budget.
 
     Args:
         target: the system.
         epsilon: of the curve over steps.
         iterations: of the curve over budgets.
+        norm: linf or l2, of all of them.
         options: seed, batch_size, folder, progress of `evaluate`.
 
     Returns:
         "epsilon" and "steps": value -> bool (n,), still right.
     """
-    trials = {("epsilon", value): _pgd(value, iterations) for value in epsilons}
-    trials |= {("steps", value): _pgd(epsilon, value) for value in steps}
+    trials = {("epsilon", value): _pgd(norm, value, iterations) for value in epsilons}
+    trials |= {("steps", value): _pgd(norm, epsilon, value) for value in steps}
     suite = Suite(
         "curves", tuple(Trial(f"{kind}-{value:g}", attack) for (kind, value), attack in trials.items())
     )
@@ -68,6 +91,29 @@ def curves(
     for (kind, value), outcome in zip(trials, found.outcomes, strict=True):
         kinds[kind][value] = outcome.right
     return kinds
+
+
+def around(
+    target: Target,
+    straight: Target,
+    images: np.ndarray,
+    labels: np.ndarray,
+    epsilon: float = 0.3,
+    norm: str = "linf",
+    **options,
+) -> Outcome:
+    """PGD of the last number of `STEPS` on the system, along another gradient: BPDA through its squash.
+
+    Args:
+        target: the system.
+        straight: its parts with the identity's gradient in the place of the squash's (`Defended.straight`).
+        options: see `curves`.
+    """
+    suite = Suite("around", (Trial("bpda_squash_pgd_restarts", _pgd(norm, epsilon, STEPS[-1]), "straight"),))
+    found = evaluate(
+        target.logits, images, labels, [suite], target=target, targets={"straight": straight}, **options
+    )
+    return found.outcomes[0]
 
 
 def gradients(
@@ -79,6 +125,23 @@ def gradients(
         its L2 norm, exactly 0 where it vanished; and the share of pixels at which it is faint, below 1e-4 of its largest: a step along it in L2
         leaves these where they are, while a step along its signs moves them all.
     """
+    size = np.abs(_climbed(target, images, labels, batch_size).astype(np.float64))
+    return np.linalg.norm(size, axis=1), (size <= _FAINT * size.max(axis=1, keepdims=True)).mean(axis=1)
+
+
+def other_signs(
+    target: Target, straight: Target, images: np.ndarray, labels: np.ndarray, batch_size: int = 100
+) -> np.ndarray:
+    """The share of each clean image's pixels at which the gradients of two targets have another sign (0 is one), float64 (n,).
+
+    A step in L-infinity follows signs alone: where none differs, an attack along one gradient is the attack along the other.
+    """
+    one, other = (np.sign(_climbed(each, images, labels, batch_size)) for each in (target, straight))
+    return (one != other).mean(axis=1)
+
+
+def _climbed(target: Target, images: np.ndarray, labels: np.ndarray, batch_size: int) -> np.ndarray:
+    """The cross-entropy's gradient at each image, float32 (n, pixels)."""
 
     @tf.function
     def gradient(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -92,18 +155,18 @@ def gradients(
         part = batched(
             lambda x, y=y: gradient(x, tf.constant(y)), images[start : start + batch_size], batch_size
         )
-        found.append(np.abs(part.reshape(len(part), -1).astype(np.float64)))
-    size = np.concatenate(found)
-    return np.linalg.norm(size, axis=1), (size <= _FAINT * size.max(axis=1, keepdims=True)).mean(axis=1)
+        found.append(part.reshape(len(part), -1))
+    return np.concatenate(found)
 
 
 def restart_share(outcome: Outcome, before: int) -> float | None:
-    """Of an attack's successes, the share that its first run did not have; None without successes.
+    """Of an attack's successes, the share that its first run did not have; None without successes, and where its runs are no restarts but target classes.
 
     Args:
         before: how many images were right before the attack.
     """
-    if not outcome.left or outcome.left[-1] == before:
+    restarts = getattr(outcome.trial.attack, "restarts", 1)
+    if restarts != len(outcome.left) or restarts < 2 or outcome.left[-1] == before:
         return None
     return (outcome.left[0] - outcome.left[-1]) / (before - outcome.left[-1])
 
@@ -115,8 +178,8 @@ def _higher(better: np.ndarray, worse: np.ndarray) -> bool:
     return low > high
 
 
-def curve_warnings(found: Mapping[str, Mapping[float, np.ndarray]]) -> list[str]:
-    """What is wrong with the curves: accuracy that rises, or that does not fall to chance at budget 0.5."""
+def curve_warnings(found: Mapping[str, Mapping[float, np.ndarray]], grey: float = _GREY) -> list[str]:
+    """What is wrong with the curves: accuracy that rises, or that does not fall to chance at the budget `grey`, the last of `budgets`."""
     warnings = []
     for kind, curve in found.items():
         points = sorted(curve.items())
@@ -125,22 +188,47 @@ def curve_warnings(found: Mapping[str, Mapping[float, np.ndarray]]) -> list[str]
                 warnings.append(
                     f"more attack, higher accuracy: {kind} {more:g} leaves {after.mean():.4f}, {less:g} left {before.mean():.4f}."
                 )
-    last = found.get("epsilon", {}).get(0.5)
-    # Every image can become a flat grey one at 0.5: nothing can tell them apart.
+    last = found.get("epsilon", {}).get(grey)
+    # Every image can become a flat grey one there: nothing can tell them apart.
     if last is not None and wilson_interval(int(last.sum()), len(last))[0] > CHANCE:
         warnings.append(
-            f"accuracy at epsilon 0.5 is {last.mean():.4f}, above chance ({CHANCE}), where any image can be made grey: PGD fails there."
+            f"accuracy at epsilon {grey:g} is {last.mean():.4f}, above chance ({CHANCE}), where any image can be made grey: PGD fails there."
         )
     return warnings
 
 
-def gradient_warnings(norms: np.ndarray) -> list[str]:
-    """Whether gradients vanish."""
+def gradient_warnings(norms: np.ndarray, faint: np.ndarray | None = None) -> list[str]:
+    """Whether gradients vanish.
+
+    Args:
+        norms: of `gradients`.
+        faint: of `gradients`, where the attacks' steps follow the gradient's size (L2): None in L-infinity, where they follow its signs.
+    """
+    warnings = []
     share = float((norms == 0).mean())
-    if share <= _VANISHED:
+    if share > _VANISHED:
+        warnings.append(
+            f"gradients vanish: exactly 0 at {share:.4f} of the images; attacks that follow them prove nothing."
+        )
+    if faint is not None and faint.mean() > _FAINT_SHARE:
+        warnings.append(
+            f"gradients nearly vanish: below {_FAINT:g} of the image's largest at a mean share of {faint.mean():.4f} of the pixels, which steps along "
+            "them leave where they are; attacks that follow them prove little."
+        )
+    return warnings
+
+
+def squash_warnings(exact: np.ndarray, straight: np.ndarray) -> list[str]:
+    """Whether PGD around the squash fools what PGD along the exact gradient does not.
+
+    Args:
+        exact, straight: bool (n,), right after the two; the same images, budget and steps.
+    """
+    lost = float((exact & ~straight).mean())
+    if lost <= _GAP:
         return []
     return [
-        f"gradients vanish: exactly 0 at {share:.4f} of the images; attacks that follow them prove nothing."
+        f"gradients mislead: PGD around the squash fools {lost:.4f} of the images that PGD along the exact gradient does not."
     ]
 
 

@@ -38,20 +38,23 @@ def attack_system(context: Context) -> None:
     frozen = functools.partial(classifier, training=False)
     whole = defended(context, classifier)
     system = _target(whole)
-    target = target_of(settings["threat_model"], system, frozen, _surrogate(context, classifier))
+    # What the attacker has of a system with a purifier: this one, or the surrogate.
+    held = _surrogate(context, classifier) if settings["threat_model"] == "transfer" else whole
+    parts = system if held is whole else _target(held)
+    target = target_of(settings["threat_model"], system, frozen, parts)
     # Some defences bring a classifier of their own.
-    behind = whole.classify or frozen
+    behind = held.classify or frozen
     suite = _suite(settings)
     others = {}
     if settings["suite"] == "bpda":
-        others["identity"] = straight_through(system, behind)
-        _check_composition(system, others["identity"], images[: settings["batch_size"]])
+        others["identity"] = straight_through(parts, behind)
+        _check_composition(parts, others["identity"], images[: settings["batch_size"]])
     if settings["suite"] in ("bpda_squash", "crossing"):
-        others["straight"] = system.climbing(whole.straight)
+        others["straight"] = parts.climbing(held.straight)
     if settings["suite"] == "latent":
-        others["latent"] = latent_matching(system, prototypes(context, system))
+        others["latent"] = latent_matching(parts, prototypes(context, parts))
     if settings["suite"] == "eot":
-        others["expectation"] = expectation(system, behind, settings["draws"], (settings["seed"], 0))
+        others["expectation"] = expectation(parts, behind, settings["draws"], (settings["seed"], 0))
     found = evaluate(
         system.logits,
         images[subset],
@@ -164,32 +167,41 @@ def attack_naturally(context: Context) -> None:
 
 
 def check_sanity(context: Context) -> None:
-    """Accuracy against budget and steps of PGD, and the gradient norms: `rows.json`, `gradients.npy`, `warnings.json`."""
+    """Accuracy against budget and steps of PGD, the gradients' sizes, and PGD around a squash: `rows.json`, `gradients.npy`, `warnings.json`."""
     import numpy as np
 
     from madvae_tf.robustness import sanity
-    from madvae_tf.robustness.rows import curve_rows, gradient_rows
+    from madvae_tf.robustness.rows import curve_rows, gradient_rows, squash_rows
 
     start_anew(context)
     settings = context.config
     images, labels = drawn(context, settings["images"])
-    system = load_system(context, load_classifier(context.inputs["classifier"]))
-    ball = {"norm": "linf", "epsilon": 0.3}
-    curves = sanity.curves(
-        system,
-        images,
-        labels,
-        ball["epsilon"],
-        seed=settings["seed"],
-        batch_size=settings["batch_size"],
-        folder=context.scratch / "trials",
-    )
+    whole = defended(context, load_classifier(context.inputs["classifier"]))
+    system = _target(whole)
+    # What is not named is as it was before it could be.
+    ball = {"norm": settings.get("norm", "linf"), "epsilon": settings.get("epsilon", 0.3)}
+    options = {
+        "seed": settings["seed"],
+        "batch_size": settings["batch_size"],
+        "folder": context.scratch / "trials",
+    }
+    epsilons = sanity.budgets(**ball, pixels=images[0].size)
+    curves = sanity.curves(system, images, labels, **ball, epsilons=epsilons, **options)
     norms, faint = sanity.gradients(system, images, labels, settings["batch_size"])
     common = _common({**settings, "threat_model": "end_to_end"})
     np.save(context.folder / "gradients.npy", norms)
-    warnings = [*sanity.curve_warnings(curves), *sanity.gradient_warnings(norms)]
-    artifacts.write_json(context.folder / "warnings.json", _titled(settings["defense"], warnings))
+    warnings = [
+        *sanity.curve_warnings(curves, epsilons[-1]),
+        *sanity.gradient_warnings(norms, faint if ball["norm"] == "l2" else None),
+    ]
     rows = [*curve_rows(curves, common, ball), *gradient_rows(norms, faint, common, ball)]
+    if settings.get("squash"):
+        straight = system.climbing(whole.straight)
+        around = sanity.around(system, straight, images, labels, **ball, **options)
+        signs = sanity.other_signs(system, straight, images, labels, settings["batch_size"])
+        warnings += sanity.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
+        rows += squash_rows(around, signs, common, ball)
+    artifacts.write_json(context.folder / "warnings.json", _titled(settings["defense"], warnings))
     artifacts.write_json(context.folder / "rows.json", rows)
 
 
@@ -213,12 +225,10 @@ def load_system(context: Context, classifier: Any) -> Any:
 
 
 def _surrogate(context: Context, classifier: Any) -> Any:
-    if "surrogate" not in context.inputs:
-        return None
     settings = context.config
     inputs = {**context.inputs, "defense": context.inputs["surrogate"]}
     config = {**settings, "parameters": settings["surrogate_parameters"]}
-    return _target(defended(Context(context.folder, context.scratch, inputs, config), classifier))
+    return defended(Context(context.folder, context.scratch, inputs, config), classifier)
 
 
 def _target(system: Any) -> Any:

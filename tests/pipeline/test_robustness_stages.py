@@ -40,6 +40,40 @@ def test_who_lacks_the_system_runs_the_carried_suites_only():
     assert "robustness cls-linf-0.3-end_to_end-autoattack" in graph
 
 
+def test_a_surrogate_may_meet_every_suite_and_the_classifier_alone_what_asks_for_logits():
+    suites = "gradient,bpda,eot,latent,joint,score,decision,one_pixel,overpowered,bpda_squash,crossing"
+    given = ("vae.variants=cls,robust", "robustness.defenses=none,robust", "robustness.l2=2")
+    graph = stages(*given, f"robustness.suites={suites}", f"robustness.carried_suites={suites}")
+    end = {label for label in graph if "robust-l" in label and "end_to_end" in label}
+    # L-infinity, L2, one pixel.
+    assert len(end) == 7 + 10 + 1
+    logits = ("gradient", "score", "decision", "one_pixel")
+    for model, carried in (
+        ("transfer", end),
+        ("oblivious", {label for label in end if label.endswith(logits)}),
+    ):
+        assert {label for label in graph if model in label} == {
+            label.replace("end_to_end", model) for label in carried
+        }
+
+
+def test_sanity_is_measured_in_the_first_budget_and_around_a_squash():
+    given = ("vae.variants=cls,robust", "robustness.defenses=cls,robust", "robustness.l2=2,4")
+    graph = stages(*given)
+    # Named only where it is another one than before it could be named.
+    assert not {"norm", "epsilon", "squash"} & set(graph["robustness cls-sanity"].config)
+    assert graph["robustness robust-sanity"].config["squash"] is True
+    assert "squash" not in stages(*given, "robust.scale=0")["robustness robust-sanity"].config
+    assert set(stages(*given, "robustness.sanity_norm=linf")) == set(graph)
+    for change, ball in (
+        ("robustness.linf=0.1,0.3", ("linf", 0.1)),
+        ("robustness.linf=", ("l2", 2.0)),
+        ("robustness.sanity_norm=l2", ("l2", 2.0)),
+    ):
+        own = stages(*given, change)["robustness cls-sanity"].config
+        assert (own["norm"], own["epsilon"]) == ball
+
+
 def test_l2_budgets_meet_their_suites_only():
     given = ("robustness.defenses=cls", "robustness.l2=2", "robustness.suites=gradient,bpda,autoattack")
     whole = stages(*given)

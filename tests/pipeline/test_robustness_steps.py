@@ -63,6 +63,15 @@ def test_a_transfer_attack_climbs_its_surrogate(run, tmp_path):
 
 
 @pytest.mark.parametrize("suite", ["bpda", "bpda_squash"])
+def test_a_transfer_attack_goes_around_its_surrogates_gradient(run, tmp_path, suite):
+    """Through the rounding, which the surrogate has and the system has not; past the surrogate's boundary, which is nearer than the system's."""
+    inputs = {"surrogate": tmp_path / "steps"}
+    more = {"epsilon": 0.25, "surrogate_parameters": {}}
+    rows, *_ = attack(run, tmp_path, "transfer", suite, inputs=inputs, **more)
+    assert set(values(rows).values()) == {0.75} and {row["threat_model"] for row in rows} == {"transfer"}
+
+
+@pytest.mark.parametrize("suite", ["bpda", "bpda_squash"])
 def test_bpda_goes_through_what_has_no_gradient(run, tmp_path, suite):
     exact, *_ = attack(run, tmp_path, "end_to_end", "gradient", defense="steps")
     bpda, *_ = attack(run, tmp_path, "end_to_end", suite, defense="steps")
@@ -227,11 +236,34 @@ def test_the_worst_case_joins_all_parts(run, tmp_path):
 
 
 def test_sanity_sees_what_is_wrong(run, tmp_path):
-    rows, warnings, *_ = run(robustness.check_sanity, "fine", {}, defense="none")
+    rows, warnings, *_ = run(robustness.check_sanity, "fine", {}, defense="none", epsilon=0.15)
     assert warnings == [] and len(rows) == 6 + 6 + 2
+    assert {row["parameters"]["epsilon"] for row in rows} == {0.15}
     rows, warnings, *_ = run(
         robustness.check_sanity, "masked", {"defense": tmp_path / "steps"}, defense="vanilla"
     )
     for metric in ("zero_gradient_share", "faint_gradient_share"):
         assert [row["value"] for row in rows if row["metric"] == metric] == [1.0]
     assert any("gradients vanish" in warning for warning in warnings)
+
+
+def test_sanity_in_l2_goes_to_where_every_image_can_be_grey(run, tmp_path):
+    """Images are 28 |mean - 0.5| from the boundary: 2.1, 5.0, 7.8, 10.7."""
+    rows, warnings, *_ = run(
+        robustness.check_sanity, "l2", {}, defense="none", norm="l2", epsilon=4.0, iterations=10
+    )
+    curve = {
+        row["parameters"]["at"]: row["value"] for row in rows if row["parameters"].get("curve") == "epsilon"
+    }
+    assert curve == {0.0: 1.0, 2.0: 1.0, 4.0: 0.75, 6.0: 0.5, 8.0: 0.25, 14.0: 0.0} and warnings == []
+
+
+def test_sanity_goes_around_a_squash(run, tmp_path):
+    rows, warnings, *_ = run(
+        robustness.check_sanity, "squashed", {"defense": tmp_path / "steps"}, defense="robust", squash=True
+    )
+    assert values(rows)["bpda_squash_pgd_restarts"] == 0.75
+    # Rounding has no gradient anywhere; the way around it has the same in every pixel.
+    assert [row["value"] for row in rows if row["metric"] == "other_sign_share"] == [1.0]
+    (line,) = [warning for warning in warnings if "PGD around the squash" in warning]
+    assert "robust: gradients mislead" in line and "0.2500" in line

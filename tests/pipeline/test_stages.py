@@ -223,7 +223,11 @@ def test_the_committed_configs_make_a_graph(name, sizes):
         ("robustness.threat_models=white_box", "Invalid robustness.threat_models: received 'white_box'"),
         ("robustness.linf=1.5", "at most 1, the range of a pixel"),
         ("robustness.targets=10", "at most 9"),
-        ("robustness.carried_suites=bpda", "received 'bpda', expected of gradient, autoattack"),
+        ("robustness.carried_suites=natural", "received 'natural', expected of gradient, bpda, eot"),
+        (
+            "robustness.sanity_norm=l2",
+            "Invalid robustness.sanity_norm: received 'l2', expected empty or a norm",
+        ),
         ("robustness.l2_suites=bdpa", "Invalid robustness.l2_suites: received 'bdpa'"),
         (
             "robustness.l2_threat_models=white_box",

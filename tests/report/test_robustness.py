@@ -41,7 +41,23 @@ def rows(rate):
         rate(50, **END, defense="pd", n=100, attack="autoattack_standard", parameters=L2),
         rate(3, **END, defense="pd", n=100, attack="none", parameters=LINF, metric="zero_gradient_share"),
         rate(
-            7, **END, defense="pd", n=57, attack="apgd_ce_restarts", parameters=LINF, metric="restart_share"
+            7,
+            **END,
+            defense="pd",
+            n=57,
+            attack="apgd_ce_restarts",
+            parameters={**LINF, "restarts": 2},
+            metric="restart_share",
+        ),
+        # Target classes, which results of before counted as restarts.
+        rate(
+            57,
+            **END,
+            defense="pd",
+            n=57,
+            attack="fab_t",
+            parameters={**LINF, "restarts": 1},
+            metric="restart_share",
         ),
     ]
     for at, hits in ((0.0, 97), (0.3, 40), (0.5, 8)):
@@ -70,6 +86,29 @@ def test_curves_and_shares(written, rows):
     assert "robustness-by-steps" not in parsed.tables
     vanished, restarts = parsed.lines("robustness-sanity")[1:]
     assert vanished[3].startswith("0.0300") and restarts[3].startswith("0.1228") and restarts[4] == "57"
+
+
+def test_curves_of_two_norms_stand_apart(written, rows, rate):
+    for at, hits in ((0.0, 97), (2.0, 60), (14.0, 3)):
+        curve = {**L2, "curve": "epsilon", "at": at}
+        rows.append(rate(hits, **END, defense="pd", n=100, attack="pgd_curve", parameters=curve))
+    written_page = written(rows)
+    parsed = written_page.parsed
+    assert parsed.lines("robustness-by-epsilon")[0][1:] == ["ε = 0", "ε = 0.3", "ε = 0.5"]
+    head, pd = parsed.lines("robustness-by-epsilon-l2")
+    assert head[1:] == ["ε = 0", "ε = 2", "ε = 14"]
+    assert [value.split()[0] for value in pd[1:]] == ["0.9700", "0.6000", "0.0300"]
+    said = of(written_page.page, "up to chance")
+    assert "up to 0.5 (L∞), where at most 0.0800" in said and "up to 14 (L2), where at most 0.0300" in said
+
+
+def test_the_checklist_judges_detectors_by_the_images_that_fool(written, rows, rate):
+    own = {"table": "detection", "defense": "pd", "threat_model": "end_to_end", "attack": "evasion"}
+    for among, n, area in (("all", 50, 0.9), ("fooling", 20, 0.1)):
+        blank = rate(n, n, **own, metric="auc", parameters={"detector": "l2", "among": among})
+        rows.append({**blank, "value": area, "ci_low": None, "ci_high": None})
+    said = of(written(rows).page, "detected rather")
+    assert said.startswith("Among images that fool, end_to_end: least AUC 0.1000") and "n = 20" in said
 
 
 def answers(page):
@@ -116,10 +155,8 @@ def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows, ra
         == of(page, "no attack:")
     )
     assert of(page, "AutoAttack standard").startswith("AutoAttack standard (n = 100; least: 0.5000")
-    assert of(page, "restarts bring").startswith(
-        "Of an attack’s successes, later runs brought at most 0.1228"
-    )
-    assert "by budget up to 0.5, where at most 0.0800 is left" in of(page, "up to chance")
+    assert of(page, "restarts bring").startswith("Of an attack’s successes, restarts brought at most 0.1228")
+    assert "by budget up to 0.5 (L∞), where at most 0.0800 is left" in of(page, "up to chance")
     assert of(page, "gradients vanish").startswith("Exactly 0 at a share of at most 0.0300")
     assert of(page, "white-box beat") == "No check found otherwise."
     alone = rate(
@@ -147,7 +184,7 @@ def test_the_checklist_names_the_query_attacks_with_their_budgets(written, rows,
         ]
     ).page
     found = of(page, "Attacks without gradients")
-    assert found.startswith("HopSkipJump (labels only) (n = 10, 20000 queries; least: 0.6000")
+    assert found.startswith("HopSkipJump (labels only) (n = 10, up to 20000 queries; least: 0.6000")
     assert "least: 0.7000, Proximity and distance, end_to_end, L0 1" in of(page, "every single pixel")
     assert "Joint loss: APGD (n = 10; least: 0.4000" in of(page, "own parts")
 

@@ -46,7 +46,7 @@ BAD = [
         "robustness",
         "metric",
         "agreement",
-        "accuracy, restart_share, zero_gradient_share, faint_gradient_share, beyond_gradients_share",
+        "accuracy, restart_share, zero_gradient_share, faint_gradient_share, other_sign_share, beyond_gradients_share",
     ),
     ("time", "parameters", {"batch": 0}, "'batch' to be an integer >= 1"),
     ("time", "parameters", {"batch": True}, "'batch' to be an integer >= 1"),

@@ -1,5 +1,6 @@
 """Suites and evaluation on a model whose robustness is known image by image; resuming; targets; messages."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -215,6 +216,36 @@ def test_an_attack_on_another_target_is_judged_by_the_system(line):
     suite = gradient_suite("linf", 0.08, 10, early=False)
     found = evaluate(line.logits, line.images, line.labels, [suite], target=surrogate, progress=False)
     assert found.worst.tolist() == found.clean.tolist()
+
+
+def test_what_is_attacked_computes_in_float32_throughout(line):
+    """bfloat16 inside, float32 at the end, as Keras has it under mixed precision; in a function that the model calls, too."""
+
+    @tf.function
+    def rounded(x):
+        return tf.cast(line.logits(tf.cast(tf.cast(x, tf.bfloat16), tf.float32)), tf.float32)
+
+    given = (line.images, line.labels, [gradient_suite("linf", 0.08, 10)])
+    with pytest.raises(UserError, match="computes in bfloat16.*expected float32") as caught:
+        evaluate(lambda x: rounded(x), *given, progress=False)
+    assert "\n" not in str(caught.value)
+    # What fools its float32 copy fools it: brightness 0.52 and 0.56 against a boundary at 0.5.
+    found = evaluate(rounded, *given, target=Target(line.logits), progress=False)
+    assert found.worst.tolist() == [False, False, True, True, False, False]
+
+
+def test_a_mixed_precision_model_is_refused_though_its_last_layer_is_float32(line):
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, dtype="mixed_bfloat16"),
+            keras.layers.Dense(10, dtype="float32"),
+        ]
+    )
+    assert model(line.images).dtype == tf.float32
+    with pytest.raises(UserError, match="computes in bfloat16"):
+        evaluate(model, line.images, line.labels, [gradient_suite()], progress=False)
 
 
 def logits_of(shape=(10,), dtype=tf.float32, value=0.0):

@@ -42,6 +42,28 @@ def test_faint_gradients_are_a_share_of_the_pixels(line):
     np.testing.assert_allclose(faint, 0.25)
 
 
+def test_faint_gradients_are_a_warning_where_steps_follow_their_size():
+    norms, faint = np.ones(4), np.array([1.0, 1.0, 0.5, 0.0])
+    (line,) = sanity.gradient_warnings(norms, faint)
+    assert "mean share of 0.6250 of the pixels" in line
+    assert sanity.gradient_warnings(norms, faint - 0.125) == sanity.gradient_warnings(norms) == []
+
+
+def test_signs_that_differ_are_a_share_of_the_pixels(line):
+    """A quarter of the rows leads the other way, in an eighth there is no gradient."""
+
+    def logits(x):
+        turned = tf.stop_gradient(2 * x[:, :7]) - x[:, :7]
+        blind = tf.stop_gradient(x[:, 7:14, :14])
+        rest = tf.concat([blind, x[:, 7:14, 14:]], axis=2)
+        return line.logits(tf.concat([turned, rest, x[:, 14:]], axis=1))
+
+    exact = Target(line.logits)
+    given = (line.images, line.labels, 4)
+    np.testing.assert_allclose(sanity.other_signs(exact, Target(logits), *given), 0.375)
+    np.testing.assert_array_equal(sanity.other_signs(exact, exact, *given), 0)
+
+
 def test_gradients_that_vanish_are_counted(line):
     def logits(x):
         # No gradient for the bright images.
@@ -129,7 +151,10 @@ def test_what_goes_around_the_gradient_does_not_hide_that_it_misleads():
 
 
 def test_the_share_of_restarts():
-    outcome = Outcome(Suite("s", ()), Trial("t", APGD()), np.zeros(1, bool), (60, 45, 40))
-    assert sanity.restart_share(outcome, 100) == pytest.approx(20 / 60)
-    none = Outcome(Suite("s", ()), Trial("t", APGD()), np.zeros(1, bool), (100, 100))
-    assert sanity.restart_share(none, 100) is None
+    def share(attack, *left):
+        return sanity.restart_share(Outcome(Suite("s", ()), Trial("t", attack), np.zeros(1, bool), left), 100)
+
+    assert share(APGD(restarts=3), 60, 45, 40) == pytest.approx(20 / 60)
+    assert share(APGD(restarts=2), 100, 100) is None and share(APGD(restarts=1), 40) is None
+    # Three target classes, each once.
+    assert share(APGD(loss="dlr_targeted", targets=3), 60, 45, 40) is None
