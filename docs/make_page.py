@@ -1,7 +1,8 @@
 """Writes one page of what several runs found: `python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS...`.
 
 FOLDER gets `index.html`, `figures/`, `results.json` and `tables.md`. Of each RESULTS.json come the rows that are not of robustness stages, of the first one the facts about the run; of the finished
-robustness stages in the folders ARTIFACTS every row and warning. A run of days in parts, with other settings for each, has one page so. Nothing is computed.
+robustness stages in the folders ARTIFACTS (.../FOLDER/artifacts/robustness) every row and warning; what FOLDER/notes.json says of a defence stands under the table, and `run.joined` of results.json names FOLDER/README.md, which has
+the commands and commits of its stages. A run of days in parts, with other settings for each, has one page so. Nothing is computed.
 """
 
 import json
@@ -27,7 +28,13 @@ def join(results: Sequence[Path], artifacts: Sequence[Path]) -> tuple[dict[str, 
         UserError: there is no finished stage, or two figures of the same thing differ.
     """
     pages = [json.loads(path.read_text(encoding="utf-8")) for path in results]
-    folders = [path for each in artifacts for path in sorted(each.iterdir()) if (path / "rows.json").exists()]
+    origin = {
+        path: each.parents[1]
+        for each in artifacts
+        for path in sorted(each.iterdir())
+        if (path / "rows.json").exists()
+    }
+    folders = list(origin)
     if not pages or not folders:
         raise UserError(
             f"Nothing to join: received {len(pages)} results.json and {len(folders)} finished stages, expected one of each at least."
@@ -38,8 +45,16 @@ def join(results: Sequence[Path], artifacts: Sequence[Path]) -> tuple[dict[str, 
     run = {**pages[0]["run"], "warnings": sorted({line for lines in warnings for line in lines})}
     run["joined"] = [
         *({"command": page["run"].get("command"), "commit": page["run"].get("commit")} for page in pages),
-        *({"stage": folder.name} for folder in folders),
+        *(
+            {"stage": folder.name}
+            | ({"told_in": str(told)} if (told := source / "README.md").exists() else {})
+            for folder, source in origin.items()
+        ),
     ]
+    for source in dict.fromkeys(origin.values()):
+        if (source / "notes.json").exists():
+            said = json.loads((source / "notes.json").read_text(encoding="utf-8"))
+            run["notes"] = (run.get("notes") or {}) | said
     return run, _once([*kept, *(row for rows in staged for row in rows)])
 
 
@@ -59,7 +74,7 @@ def write_page(folder: Path, results: Sequence[Path], artifacts: Sequence[Path])
     """See the module's docstring."""
     run, rows = join(results, artifacts)
     write_report(folder, run, rows, {})
-    head = f"# {run['dataset'].upper()}, {run['name']}: what its runs found\n\nThe commands and commits: `run.joined` of `results.json`."
+    head = f"# {run['dataset'].upper()}, {run['name']}: what its runs found\n\nThe commands and commits of each stage: the README.md that `run.joined` of `results.json` names."
     tables = tables_markdown({"run": run, "rows": rows})
     (folder / "tables.md").write_text(f"{head}\n\n{tables}", encoding="utf-8")
 

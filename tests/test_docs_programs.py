@@ -53,10 +53,12 @@ def test_one_page_of_several_runs(tmp_path):
             **more,
         }
 
+    stages = tmp_path / "long" / "artifacts" / "robustness"
+
     def staged(name, rows, warnings=()):
-        (tmp_path / "artifacts" / name).mkdir(parents=True)
+        (stages / name).mkdir(parents=True)
         for file, content in (("rows", rows), ("warnings", list(warnings))):
-            (tmp_path / "artifacts" / name / f"{file}.json").write_text(json.dumps(content))
+            (stages / name / f"{file}.json").write_text(json.dumps(content))
 
     ball = {"norm": "linf", "epsilon": 0.3}
     clean, worst = (
@@ -66,7 +68,9 @@ def test_one_page_of_several_runs(tmp_path):
     staged("one", [clean, row("robustness", "square", 0.2, parameters={**ball, "queries": 5})])
     # Of the same clean images again, and what follows from both.
     staged("two", [clean, worst], ["pd: a warning"])
-    (tmp_path / "artifacts" / "three.partial").mkdir()
+    (stages / "three.partial").mkdir()
+    (tmp_path / "long" / "README.md").write_text("Commands.")
+    (tmp_path / "long" / "notes.json").write_text(json.dumps({"pd": "Half as long.", "cls": "Not here."}))
     files = []
     for name, rows in (
         ("a", [row("table1", "fgsm", 0.5), row("robustness", "square", 0.7)]),
@@ -76,7 +80,7 @@ def test_one_page_of_several_runs(tmp_path):
         files[-1].write_text(
             json.dumps({"run": {"dataset": "mnist", "name": name, "seed": 0, "command": name}, "rows": rows})
         )
-    make_page.write_page(tmp_path / "page", files, [tmp_path / "artifacts"])
+    make_page.write_page(tmp_path / "page", files, [stages])
     results = json.loads((tmp_path / "page" / "results.json").read_text())
     # The robustness rows of a results.json are left out: stages have them.
     assert sorted((r["table"], r["attack"], r["value"]) for r in results["rows"]) == [
@@ -90,13 +94,17 @@ def test_one_page_of_several_runs(tmp_path):
         "one",
         "two",
     ]
-    assert "pd: a warning" in (tmp_path / "page" / "index.html").read_text()
+    assert {part["told_in"] for part in results["run"]["joined"] if "stage" in part} == {
+        str(tmp_path / "long" / "README.md")
+    }
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert "pd: a warning" in page and "Half as long." in page and "Not here." not in page
     assert "0.4000" in (tmp_path / "page" / "tables.md").read_text()
     staged("four", [{**clean, "value": 0.8}])
     with pytest.raises(UserError, match=r"none, pd, end_to_end: 0.8 and 0.9"):
-        make_page.join(files, [tmp_path / "artifacts"])
+        make_page.join(files, [stages])
     with pytest.raises(UserError, match="Nothing to join"):
-        make_page.join([], [tmp_path / "artifacts"])
+        make_page.join([], [stages])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Table 4 and the baselines: what other defences keep under the attacks of Table 1, beside the paper's variants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from madvae_tf.report import markup, words
@@ -20,7 +20,7 @@ def section(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     own = [row for row in rows if row["table"] in ("table4", "baselines")]
     if not own:
         return ""
-    return _table4(rows) + _baselines(rows) + _notes(own, run.get("notes") or {})
+    return _table4(rows) + _baselines(rows) + notes({row["defense"] for row in own}, run)
 
 
 def _table4(rows: Sequence[Row]) -> str:
@@ -120,10 +120,11 @@ def _setting(row: Row) -> str:
     return key([row["dataset"], row["attack"], row["parameters"]])
 
 
-def _notes(rows: Sequence[Row], notes: Mapping[str, Any]) -> str:
-    measured = {row["defense"] for row in rows}
-    found = [name for name in DEFENSES if name in measured and notes.get(name)]
+def notes(measured: Collection[str], run: Mapping[str, Any]) -> str:
+    """What `run["notes"]` says of the defences measured; nothing where it says nothing of them."""
+    said = run.get("notes") or {}
+    found = [name for name in DEFENSES if name in measured and said.get(name)]
     if not found:
         return ""
-    items = "".join(f"<div><dt>{DEFENSES[name]}</dt><dd>{text(notes[name])}</dd></div>" for name in found)
+    items = "".join(f"<div><dt>{DEFENSES[name]}</dt><dd>{text(said[name])}</dd></div>" for name in found)
     return f'<h3>Notes on the defences</h3><dl class="notes">{items}</dl>'

@@ -53,7 +53,7 @@ def build_page(
         _section("black-box", "Table 3: black-box attacks", black_box.section(rows)),
         _section("baselines", "Table 4 and baselines", baselines.section(rows, run)),
         _section(
-            "robustness", "Attackers who know of the defence", robustness.section(rows, warnings, files)
+            "robustness", "Attackers who know of the defence", robustness.section(rows, warnings, files, run)
         ),
         _section("reference", "Why the paper’s figures are lower", reference.section(rows)),
         _section("confusion", "Tables 2, 8, 9 and 10: which classes are confused", _confusions(rows)),

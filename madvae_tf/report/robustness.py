@@ -1,9 +1,9 @@
 """Attacks on whole systems: a table for each budget, the curves that must fall, restarts and gradients, and what comes without an attacker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report import checklist, detection, natural, verdict, words
+from madvae_tf.report import baselines, checklist, detection, natural, verdict, words
 from madvae_tf.report.curves import curve
 from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
 from madvae_tf.report.markup import DASH, attack_title, budget_title, figure, number, table, text
@@ -21,8 +21,13 @@ _GRADIENTS = {
 _PLAIN = {"linf": "L∞", "l2": "L2", "l0": "L0"}
 
 
-def section(rows: Sequence[Row], warnings: Sequence[Any], files: dict[str, bytes]) -> str:
-    """Everything of tables "robustness", "natural" and "detection"; nothing without rows. Figures go to `files`."""
+def section(
+    rows: Sequence[Row], warnings: Sequence[Any], files: dict[str, bytes], run: Mapping[str, Any]
+) -> str:
+    """Everything of tables "robustness", "natural" and "detection"; nothing without rows. Figures go to `files`.
+
+    Of `run` come the notes on defences that no other table has.
+    """
     found = mean_rows([row for row in rows if row["table"] == "robustness"])
     beside = natural.section(rows) + detection.section(rows, files)
     if not found:
@@ -33,7 +38,9 @@ def section(rows: Sequence[Row], warnings: Sequence[Any], files: dict[str, bytes
     )
     tables = [_ball(found, norm, epsilon) for norm, epsilon in balls]
     listed = checklist.section(rows, warnings)
-    return "".join([verdict.section(found), *tables, _curves(found), _sanity(found), beside, listed])
+    elsewhere = {row["defense"] for row in rows if row["table"] in ("table4", "baselines")}
+    noted = baselines.notes({row["defense"] for row in found} - elsewhere, run)
+    return "".join([verdict.section(found), noted, *tables, _curves(found), _sanity(found), beside, listed])
 
 
 def _of_ball(rows: Sequence[Row], norm: str, epsilon: float) -> list[Row]:
