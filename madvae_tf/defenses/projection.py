@@ -51,28 +51,28 @@ def project(
         G(z*) float32 (batch, 28, 28, 1), and z* float32 (batch, latent).
     """
     restarts, batch = tf.shape(first)[0], tf.shape(images)[0]
-    wanted = tf.repeat(images, restarts, axis=0)
     drop = int(_DROP_AT * steps)
 
-    def errors(made: tf.Tensor) -> tf.Tensor:
+    def errors(made: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(tf.square(made - wanted), axis=(1, 2, 3))
 
-    def descend(step: tf.Tensor, z: tf.Tensor, velocity: tf.Tensor):
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            loss = tf.reduce_sum(errors(generator(z)))
-        velocity = momentum * velocity + tf.convert_to_tensor(tape.gradient(loss, z))
-        rate = learning_rate * tf.where(step < drop, 1.0, _DROP_TO)
-        return step + 1, z - rate * velocity, velocity
+    def search(z: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+        def descend(step: tf.Tensor, z: tf.Tensor, velocity: tf.Tensor):
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                loss = tf.reduce_sum(errors(generator(z), wanted))
+            velocity = momentum * velocity + tf.convert_to_tensor(tape.gradient(loss, z))
+            rate = learning_rate * tf.where(step < drop, 1.0, _DROP_TO)
+            return step + 1, z - rate * velocity, velocity
 
-    z = tf.tile(first, tf.stack([batch, 1]))
-    _, z, _ = tf.while_loop(
-        lambda step, *_: step < steps,
-        descend,
-        (tf.constant(0), z, tf.zeros_like(z)),
-        maximum_iterations=steps,
-    )
-    made = generator(z)
-    best = tf.argmin(tf.reshape(errors(made), (batch, restarts)), axis=1, output_type=tf.int32)
-    picked = tf.range(batch) * restarts + best
-    return tf.gather(made, picked), tf.gather(z, picked)
+        loop = (tf.constant(0), z, tf.zeros_like(z))
+        return tf.while_loop(lambda step, *_: step < steps, descend, loop, maximum_iterations=steps)[1]
+
+    # Which start is best does not change with the image but in jumps: the gradient is that of the best one's search, which is made once more,
+    # so that an attack need not go back through all of them.
+    every = tf.stop_gradient(tf.repeat(images, restarts, axis=0))
+    ends = search(tf.tile(first, tf.stack([batch, 1])), every)
+    found = tf.reshape(errors(generator(ends), every), (batch, restarts))
+    best = tf.stop_gradient(tf.argmin(found, axis=1, output_type=tf.int32))
+    z = search(tf.gather(first, best), images)
+    return generator(z), z

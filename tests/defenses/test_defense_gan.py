@@ -40,6 +40,23 @@ def test_the_best_restart_of_momentum_descent_wins():
         np.testing.assert_allclose(np.reshape(made[row], 784), best @ MATRIX, atol=1e-4)
 
 
+def test_the_gradient_goes_through_every_step_of_the_best_restarts_search():
+    """What is made is affine in the image here, so that a difference by hand is its slope."""
+    images = RNG.random((2, 784)).astype(np.float32)
+    first = RNG.standard_normal((3, 3)).astype(np.float32)
+    way, weights = RNG.standard_normal((2, 784)), RNG.standard_normal(784)
+    x = tf.constant(images.reshape(2, 28, 28, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        made, _ = project(linear, x, tf.constant(first), 10, 4.0, 0.7)
+        value = tf.reduce_sum(tf.reshape(made, (2, 784)) * tf.constant(weights, tf.float32))
+    slopes = np.sum(np.reshape(tape.gradient(value, x), (2, 784)) * way, axis=1)
+    for row in range(2):
+        best = min(first, key=lambda start, row=row: by_hand(images[row], start, 10, 4.0, 0.7)[1])
+        ends = [by_hand(images[row] + side * way[row], best, 10, 4.0, 0.7)[0] for side in (0.5, -0.5)]
+        assert slopes[row] == pytest.approx((ends[0] - ends[1]) @ MATRIX @ weights, rel=1e-4)
+
+
 def test_an_image_of_the_generator_is_found_again():
     wanted = RNG.standard_normal((4, 3)).astype(np.float32)
     made, z = project(linear, linear(wanted), tf.constant(RNG.standard_normal((2, 3)), tf.float32), 300, 20.0)
