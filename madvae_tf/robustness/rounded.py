@@ -1,17 +1,20 @@
 """Whether a model rounds its numbers to fewer bits than float32 has, wherever in it that is."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.framework import types_pb2
 
-_ROUNDED = {types_pb2.DT_BFLOAT16: "bfloat16", types_pb2.DT_HALF: "float16"}
+_ROUNDED: dict[int, str] = {kind.as_datatype_enum: kind.name for kind in (tf.bfloat16, tf.float16)}
 
 
-def rounded_type(traced: tf.types.experimental.ConcreteFunction) -> str | None:
+def rounded_type(traced: Any) -> str | None:
     """ "bfloat16" or "float16" where an operation of the model, or of a function that it calls, works in it; else None.
 
     A last layer in float32 does not help: what was rounded before it stays rounded, and so does its gradient.
+
+    Args:
+        traced: a concrete function of TensorFlow.
     """
     graph = traced.graph.as_graph_def()
     for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
@@ -23,5 +26,5 @@ def rounded_type(traced: tf.types.experimental.ConcreteFunction) -> str | None:
     return None
 
 
-def _types(value) -> Iterable[int]:
+def _types(value: Any) -> Iterable[int]:
     return [value.type] if value.HasField("type") else value.list.type
