@@ -201,7 +201,8 @@ def check_sanity(context: Context) -> None:
         signs = sanity.other_signs(system, straight, images, labels, settings["batch_size"])
         warnings += sanity.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
         rows += squash_rows(around, signs, common, ball)
-    artifacts.write_json(context.folder / "warnings.json", _titled(settings["defense"], warnings))
+    title = f"{settings['defense']}, {ball['norm']} {ball['epsilon']:g}"
+    artifacts.write_json(context.folder / "warnings.json", _titled(title, warnings))
     artifacts.write_json(context.folder / "rows.json", rows)
 
 

@@ -266,4 +266,4 @@ def test_sanity_goes_around_a_squash(run, tmp_path):
     # Rounding has no gradient anywhere; the way around it has the same in every pixel.
     assert [row["value"] for row in rows if row["metric"] == "other_sign_share"] == [1.0]
     (line,) = [warning for warning in warnings if "PGD around the squash" in warning]
-    assert "robust: gradients mislead" in line and "0.2500" in line
+    assert "robust, linf 0.15: gradients mislead" in line and "0.2500" in line
