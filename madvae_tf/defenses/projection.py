@@ -73,6 +73,5 @@ def project(
     every = tf.stop_gradient(tf.repeat(images, restarts, axis=0))
     ends = search(tf.tile(first, tf.stack([batch, 1])), every)
     found = tf.reshape(errors(generator(ends), every), (batch, restarts))
-    best = tf.stop_gradient(tf.argmin(found, axis=1, output_type=tf.int32))
-    z = search(tf.gather(first, best), images)
+    z = search(tf.gather(first, tf.argmin(found, axis=1)), images)
     return generator(z), z

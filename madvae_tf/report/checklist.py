@@ -7,12 +7,19 @@ is said not to be measured.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from madvae_tf.report.curves import CURVE, by_axis
 from madvae_tf.report.markup import attack_title, budget_title, number, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, DETECTORS, NORMS, THREAT_MODELS, Row, restart_rows
 from madvae_tf.report.words import span
 
-WORST, CURVE = "worst_case", "pgd_curve"
+WORST = "worst_case"
 _NOT = "Not measured."
+# Metric -> what is said of a mean share of the pixels of clean images.
+_PIXELS = {
+    "faint_gradient_share": "Below 1e-4 of the image’s largest",
+    "other_sign_share": "Around the squash it has another sign",
+}
+_AMONG = {"fooling": "images that fool", "all": "all images"}
 # Words of the warnings that the checks of order, curves and gradients give.
 _SIGNS = ("beats", "mislead", "more attack", "above chance", "vanish")
 
@@ -128,39 +135,24 @@ def _gradients(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
         return _NOT
     most = max(own, key=lambda row: row["value"])
     said = f"Exactly 0 at a share of at most {number(most['value'])} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
-    faint = [row for row in found if row["metric"] == "faint_gradient_share"]
-    if faint:
-        most = max(faint, key=lambda row: row["value"])
-        said += (
-            f" Below 1e-4 of the image’s largest at a mean share of at most {number(most['value'])} of the pixels "
-            f"({DEFENSES[most['defense']]}, n = {most['n']})."
-        )
-    signs = [row for row in found if row["metric"] == "other_sign_share"]
-    if signs:
-        most = max(signs, key=lambda row: row["value"])
-        said += (
-            f" Around the squash it has another sign at a mean share of at most {number(most['value'])} of them "
-            f"({DEFENSES[most['defense']]}, n = {most['n']})."
-        )
+    for metric, words in _PIXELS.items():
+        shares = [row for row in found if row["metric"] == metric]
+        if shares:
+            most = max(shares, key=lambda row: row["value"])
+            said += (
+                f" {words} at a mean share of at most {number(most['value'])} of the pixels "
+                f"({DEFENSES[most['defense']]}, n = {most['n']})."
+            )
     return said
 
 
 def _curve(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    own = [row for row in _accuracy(found) if row["attack"] == CURVE]
     parts = []
-    for norm in NORMS:
-        for axis, title in (("epsilon", "budget"), ("steps", "steps")):
-            mine = [
-                row
-                for row in own
-                if (row["parameters"].get("curve"), row["parameters"]["norm"]) == (axis, norm)
-            ]
-            if mine:
-                last = max(row["parameters"]["at"] for row in mine)
-                kept = max(row["value"] for row in mine if row["parameters"]["at"] == last)
-                parts.append(
-                    f"by {title} up to {last:g} ({NORMS[norm]}), where at most {number(kept)} is left"
-                )
+    for (norm, axis), own in by_axis(_accuracy(found)).items():
+        last = max(row["parameters"]["at"] for row in own)
+        kept = max(row["value"] for row in own if row["parameters"]["at"] == last)
+        title = "budget" if axis == "epsilon" else "steps"
+        parts.append(f"by {title} up to {last:g} ({NORMS[norm]}), where at most {number(kept)} is left")
     return f"PGD {'; '.join(parts)}." if parts else _NOT
 
 
@@ -186,19 +178,19 @@ def _natural(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any])
 
 
 def _detection(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    """Among the images that fool, where there are some: an image that fools nobody need not be seen."""
+    """Among the images that fool, and where there are none among all: an image that fools nobody need not be seen."""
     own = [row for row in rows if (row["table"], row["metric"]) == ("detection", "auc")]
-    parts = []
+    parts: dict[str, list[str]] = {}
     for model in THREAT_MODELS:
         every = [row for row in own if row["threat_model"] == model]
         mine = [row for row in every if row["parameters"]["among"] == "fooling"] or every
         if mine:
             least = min(mine, key=lambda row: row["value"])
-            parts.append(
+            parts.setdefault(_AMONG[least["parameters"]["among"]], []).append(
                 f"{model}: least AUC {number(least['value'])}, {DETECTORS[least['parameters']['detector']]} against "
                 f"{attack_title(least['attack'])} ({DEFENSES[least['defense']]}, n = {least['n']})"
             )
-    return f"Among images that fool, {'; '.join(parts)}." if parts else _NOT
+    return " ".join(f"Among {words}, {'; '.join(each)}." for words, each in parts.items()) or _NOT
 
 
 _QUESTIONS: dict[str, Callable[[Sequence[Row], Sequence[Row], Sequence[Any]], str]] = {

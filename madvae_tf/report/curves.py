@@ -7,11 +7,24 @@ from collections.abc import Mapping, Sequence
 
 from madvae_tf.report.figures import STYLES
 from madvae_tf.report.markup import number, text
-from madvae_tf.report.names import DEFENSES, Row
+from madvae_tf.report.names import DEFENSES, NORMS, Row
 
+# The attack of the rows that are on curves.
+CURVE = "pgd_curve"
 _WIDTH, _HEIGHT = 480, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 44
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "12 4")
+
+
+def by_axis(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """(norm, "epsilon" or "steps") -> the rows of that curve, those that there are, in the order of `NORMS`."""
+    found: dict[tuple[str, str], list[Row]] = {
+        (norm, axis): [] for norm in NORMS for axis in ("epsilon", "steps")
+    }
+    for row in rows:
+        if row["attack"] == CURVE:
+            found[row["parameters"]["norm"], row["parameters"]["curve"]].append(row)
+    return {key: own for key, own in found.items() if own}
 
 
 def curve(name: str, rows: Sequence[Row], axis: str, caption: str) -> str:

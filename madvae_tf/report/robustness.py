@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from madvae_tf.report import baselines, checklist, detection, natural, verdict, words
-from madvae_tf.report.curves import curve
+from madvae_tf.report.curves import CURVE, by_axis, curve
 from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
 from madvae_tf.report.markup import DASH, attack_title, budget_title, figure, number, table, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, Row, restart_rows
 from madvae_tf.report.seeds import mean_rows
 
 # Names that only sequences and the worst case carry; a single attack's parameters are in results.json.
-_WORST, _CURVE = "worst_case", "pgd_curve"
+_WORST = "worst_case"
 _GRADIENTS = {
     "zero_gradient_share": "gradient exactly 0",
     "faint_gradient_share": "mean share of pixels where the gradient is faint",
@@ -49,7 +49,7 @@ def _of_ball(rows: Sequence[Row], norm: str, epsilon: float) -> list[Row]:
         for row in rows
         if (row["parameters"]["norm"], row["parameters"]["epsilon"]) == (norm, epsilon)
         and row["metric"] == "accuracy"
-        and row["attack"] != _CURVE
+        and row["attack"] != CURVE
     ]
 
 
@@ -99,19 +99,7 @@ def _worst(rows: Sequence[Row]) -> str:
 
 def _curves(rows: Sequence[Row]) -> str:
     """PGD by budget and by steps, for each norm: a line a defence, a column a place on the axis."""
-    found = [row for row in rows if row["attack"] == _CURVE]
-    return "".join(
-        _curve_of(own, norm, axis)
-        for norm in NORMS
-        for axis in ("epsilon", "steps")
-        if (
-            own := [
-                row
-                for row in found
-                if (row["parameters"]["norm"], row["parameters"].get("curve")) == (norm, axis)
-            ]
-        )
-    )
+    return "".join(_curve_of(own, norm, axis) for (norm, axis), own in by_axis(rows).items())
 
 
 def _curve_of(own: Sequence[Row], norm: str, axis: str) -> str:

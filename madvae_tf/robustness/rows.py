@@ -145,8 +145,7 @@ def squash_rows(
     attack = around.trial.attack
     parameters = {**ball, **attack.parameters, "gradient": around.trial.gradient}
     row = accuracy_row(around.right, around.trial.title, common, parameters)
-    none = rate_row(TABLE, "accuracy", around.right, {**common, "attack": "none", "parameters": dict(ball)})
-    return [row, _mean(none, "other_sign_share", signs)]
+    return [row, _mean(accuracy_row(around.right, "none", common, ball), "other_sign_share", signs)]
 
 
 def _mean(row: Row, metric: str, shares: np.ndarray) -> Row:

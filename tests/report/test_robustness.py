@@ -109,6 +109,10 @@ def test_the_checklist_judges_detectors_by_the_images_that_fool(written, rows, r
         rows.append({**blank, "value": area, "ci_low": None, "ci_high": None})
     said = of(written(rows).page, "detected rather")
     assert said.startswith("Among images that fool, end_to_end: least AUC 0.1000") and "n = 20" in said
+    # Where none fools there is no such figure, and the one there is says what it is of.
+    unfooled = [row for row in rows if row["parameters"].get("among") != "fooling"]
+    said = of(written(unfooled).page, "detected rather")
+    assert said.startswith("Among all images, end_to_end: least AUC 0.9000") and "n = 50" in said
 
 
 def answers(page):
