@@ -120,7 +120,8 @@ def test_in_bfloat16_no_further_from_the_truth_than_the_stock_gradient():
         float(tf.norm(tf.cast(gradient, tf.float64) - truth) / tf.norm(truth))
         for gradient in (filter_gradient(*halves), stock)
     ]
-    assert errors[0] < 1.2 * errors[1] < 0.01
+    # The stock one is off by 0.018 where the machine adds up in bfloat16.
+    assert errors[0] < min(0.01, 1.2 * errors[1])
 
 
 @pytest.mark.parametrize("name", ["down", "up", "rows, grey"])

@@ -78,13 +78,16 @@ def make_purifier(variant="combined", optimizer=None, seed=3, clip_norm=1.0):
     return trainer
 
 
-def make_robust(optimizer=None, seed=3, clip_norm=1.0, scale=10.0, attack=None, consistency=0.0, **settings):
+def make_robust(
+    optimizer=None, seed=3, clip_norm=1.0, scale=10.0, attack=None, consistency=0.0, noise_seed=11, **settings
+):
     keras.utils.set_random_seed(1)
     classifier = build_classifier("table6", 0.0, "float32")
     keras.utils.set_random_seed(seed)
     weights = weights_of("robust", WEIGHTS) | ({"consistency": consistency} if consistency else {})
     purifier = DefenseVAE(6, squash_scale=scale)
-    trainer = RobustTrainer(purifier, classifier, weights, 11, attack or InnerAttack(), clip_norm, **settings)
+    attack = attack or InnerAttack()
+    trainer = RobustTrainer(purifier, classifier, weights, noise_seed, attack, clip_norm, **settings)
     trainer.compile(optimizer=optimizer or keras.optimizers.Adam(1e-3))
     return trainer
 
