@@ -1,16 +1,21 @@
 """What docs/results/published holds belongs to the weights and the configuration that are committed beside it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from madvae_tf.overrides import load_config
 from madvae_tf.report import validate_rows
+from madvae_tf.robustness.__main__ import lines
 from pipeline.stages import build_stages
 
 ROOT = Path(__file__).parents[2]
 FOUND = ROOT / "docs" / "results" / "published" / "artifacts" / "robustness"
+# A figure as `python -m madvae_tf.robustness` prints it.
+QUOTED = re.compile(r"^    (\w+, (?:oblivious|transfer|end_to_end), .* n = \d+.*)$", re.MULTILINE)
 
 
 def test_every_folder_is_a_stage_of_the_configuration(monkeypatch):
@@ -35,3 +40,12 @@ def test_finished_ones_hold_rows_and_begun_ones_trials():
                 folder.name.rpartition("-")[2]
             )
             validate_rows(json.loads((folder / "rows.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    "told", sorted((ROOT / "docs" / "results").glob("*/README.md")), ids=lambda path: path.parent.name
+)
+def test_every_line_that_a_readme_quotes_is_printed(told):
+    quoted = set(QUOTED.findall(told.read_text()))
+    assert quoted
+    assert quoted <= set(lines([told.parent]))
