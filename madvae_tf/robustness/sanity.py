@@ -228,7 +228,7 @@ def squash_warnings(exact: np.ndarray, straight: np.ndarray) -> list[str]:
     if lost <= _GAP:
         return []
     return [
-        f"gradients mislead: PGD around the squash fools {lost:.4f} of the images that PGD along the exact gradient does not."
+        f"gradients mislead: PGD around the squash fools {lost:.4f} of the images, and PGD along the exact gradient none of those."
     ]
 
 
@@ -281,7 +281,7 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
             name = _QUERY_TITLES[query.trial.attack.name]
             followed = "the exact gradient" if exact else "a gradient"
             warnings.append(
-                f"black-box beats white-box: {name} fools {lost:.4f} of the images that no attack along {followed} fooled."
+                f"black-box beats white-box: {name} fools {lost:.4f} of its images, and no attack along {followed} any of those."
             )
     if around and exact:
         stood = np.logical_and.reduce([o.right for o in exact])
@@ -290,6 +290,6 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
             # In the order of the outcomes, each once.
             names = dict.fromkeys("crossing" if o.trial.attack.name == "crossing" else "BPDA" for o in around)
             warnings.append(
-                f"gradients mislead: attacks around them ({', '.join(names)}) fool {lost:.4f} of the images that no attack along the exact gradient fooled."
+                f"gradients mislead: attacks around them ({', '.join(names)}) fool {lost:.4f} of the images, and no attack along the exact gradient any of those."
             )
     return warnings

@@ -144,7 +144,7 @@ def test_what_goes_around_the_gradient_does_not_hide_that_it_misleads():
     # Without an attack along the exact gradient there are those around it.
     assert sanity.order_warnings({"end_to_end": evaluation_of(bpda=40, square=45)}) == []
     (line,) = sanity.order_warnings({"end_to_end": evaluation_of(bpda=50, square=40)})
-    assert "Square fools 0.1000 of the images that no attack along a gradient fooled" in line
+    assert "Square fools 0.1000 of its images, and no attack along a gradient any of those" in line
     for only in ("eot", "overpowered"):
         (line,) = sanity.order_warnings({"end_to_end": evaluation_of(**{only: 50}, square=40)})
         assert "Square fools 0.1000" in line
