@@ -111,6 +111,7 @@ def test_one_page_of_several_runs(tmp_path):
     ("weights", "classifier_of", "squash"),
     [
         ("mnist-robust", "mnist-robust", True),
+        ("mnist-robust-wider", "mnist-robust", True),
         ("mnist-robust-l2", "mnist-robust", False),
         ("mnist-robust-both", "mnist-robust", True),
         ("fashion-robust", "fashion-robust", False),
