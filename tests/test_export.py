@@ -13,6 +13,7 @@ import tensorflow as tf
 from madvae_tf.export import PART, export_classifier, export_purifier
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.vae import DefenseVAE
+from tests.kinks import off_by_image
 
 BYTES = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
 IMAGES = BYTES.astype(np.float32) / 255
@@ -138,8 +139,8 @@ def test_gradients_flow_through_a_loaded_classify(models, elsewhere, name):
     expected = tape.gradient(value, x).numpy()
     largest = np.abs(expected).max()
     assert largest > 1e-6 and (np.abs(expected).max(axis=(1, 2, 3)) > 0).all()
-    # A ReLU whose input is 0 up to rounding may be on in one and off in the other: one image in some ten then differs by some percent.
-    off = np.abs(elsewhere[2][f"{name}/gradient"] - expected).max(axis=(1, 2, 3)) / largest
+    # Seen once: one image of five at a kink, off by 0.006.
+    off = off_by_image(elsewhere[2][f"{name}/gradient"], expected)
     assert np.median(off) < 1e-4
     assert off.max() < 0.1
 
