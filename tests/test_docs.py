@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import madvae_tf
+from madvae_tf import robustness
 from madvae_tf.attacks import ATTACKS, Target, run_attack
 from madvae_tf.config import Config
 from madvae_tf.data import catalogue
@@ -101,6 +102,41 @@ def test_the_listings_add_what_they_say(listings, tmp_path):
     system = DEFENSES["steps"]().load(tmp_path, logits)
     assert set(np.unique(system.purify(tf.constant(IMAGES)))) == {0.0, 0.5, 1.0}
     assert catalogue.sizes("mnist_corrupted/identity").test == 10_000
+
+
+def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
+    """README's, on ten pictures and a SavedModel that gives probabilities; without the attacks, which have tests of their own."""
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    (code,) = [
+        block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "evaluate(" in block
+    ]
+    monkeypatch.chdir(tmp_path)
+    pictures = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
+    for name, array in (
+        ("t10k-images-idx3-ubyte", pictures),
+        ("t10k-labels-idx1-ubyte", np.arange(10, dtype=np.uint8)),
+    ):
+        head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        (tmp_path / "my-data").mkdir(exist_ok=True)
+        (tmp_path / "my-data" / name).write_bytes(head + array.tobytes())
+    model = tf.Module()
+    answer = tf.function(
+        lambda images: {"probabilities": tf.nn.softmax(20 * tf.reshape(images, (-1, 784))[:, :10])},
+        input_signature=[tf.TensorSpec((None, 28, 28, 1), tf.float32, name="images")],
+    )
+    tf.saved_model.save(model, "runs/quick/export/robust", signatures={"classify": answer})
+    evaluate, asked = robustness.evaluate, []
+
+    def without_attacks(model, images, labels, suites, folder):
+        asked.extend(suite.name for suite in suites)
+        return evaluate(model, images, labels, [], folder=folder, progress=False)
+
+    monkeypatch.setattr(robustness, "evaluate", without_attacks)
+    found = {}
+    exec(code, found)
+    assert asked == ["gradient", "autoattack_standard"]
+    right = pictures.reshape(10, 784)[:, :10].argmax(axis=1) == np.arange(10)
+    np.testing.assert_array_equal(found["found"].worst, right)
 
 
 def nine_folders(folder):

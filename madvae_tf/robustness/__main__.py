@@ -55,31 +55,35 @@ def union(folders: Sequence[Path]) -> str:
     Raises:
         UserError: no finished attack in a folder, or attacks on different defences or images.
     """
-    found: dict[str, tuple[list, list[np.ndarray]]] = {}
+    found: dict[str, tuple[list, list[np.ndarray], bool]] = {}
     for folder in folders:
         files = sorted(folder.rglob("right.npz"))
         if not files:
             raise UserError(f"No finished attack in {folder}; expected the folder of a stage or one above.")
         found |= {path.parent.name: _attacked(path) for path in files}
-    (first, (whom, _)), *others = found.items()
-    for name, (other, _) in others:
+    (first, (whom, *_)), *others = found.items()
+    for name, (other, *_) in others:
         if other != whom:
             raise UserError(
                 f"Invalid folders: {name} is of another defence or other images than {first}, expected the same."
             )
-    kept = np.logical_and.reduce([right for _, attacks in found.values() for right in attacks])
+    kept = np.logical_and.reduce([right for _, attacks, _ in found.values() for right in attacks])
     hits, n = int(kept.sum()), len(kept)
-    return f"{whom[1]}, all of {', '.join(found)}: right {_share(hits / n, wilson_interval(hits, n), n)}"
+    # An image that an attack did not meet counts as right under it.
+    bound = "" if all(whole for *_, whole in found.values()) else ", an upper bound"
+    return (
+        f"{whom[1]}, all of {', '.join(found)}: right {_share(hits / n, wilson_interval(hits, n), n)}{bound}"
+    )
 
 
-def _attacked(path: Path) -> tuple[list, list[np.ndarray]]:
-    """Dataset, defence, seed and who is right as it is, which tell the images; and who is right after each attack, bool (n,)."""
+def _attacked(path: Path) -> tuple[list, list[np.ndarray], bool]:
+    """Dataset, defence, seed and who is right as it is, which tell the images; who is right after each attack, bool (n,); whether each met all images."""
     config = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))["config"]
     with np.load(path, allow_pickle=False) as file:
         right = {name: file[name] for name in file if name != "attacked"}
-    return [*(config[name] for name in ("dataset", "defense", "seed")), right["clean"].tolist()], [
-        *right.values()
-    ]
+        whole = "attacked" not in file or bool(file["attacked"].all())
+    whom = [*(config[name] for name in ("dataset", "defense", "seed")), right["clean"].tolist()]
+    return whom, [*right.values()], whole
 
 
 def _share(value: float, interval: tuple[float, float], n: int) -> str:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from madvae_tf.answers import are_probabilities
 from madvae_tf.attacks import Attack, Target, fold_seed, run_attack
+from madvae_tf.attacks.objectives import ascent
 from madvae_tf.attacks.repeated import runs_of
 from madvae_tf.errors import UserError
 from madvae_tf.evaluate import batched, wilson_interval
@@ -22,6 +23,8 @@ from madvae_tf.robustness.suites import Suite, Trial, auto_attack
 from madvae_tf.robustness.threads import at_once, in_order
 
 _WORTH_CUTTING = 32
+# Images whose gradients tell two ways to a gradient apart.
+_FEW = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -113,8 +116,8 @@ def evaluate(
         seed: of every random draw.
         batch_size: images at a time.
         folder: keeps what each trial has found, batch by batch; the same call goes on from there. A file is known by the
-            attack, its parameters, the seed, the images and labels, and by what both models say of the first images, up to rounding: it
-            goes on on another machine, too.
+            attack, its parameters, the seed, the images and labels, by what both models say of the first images and by the attacked one's
+            gradient there, up to rounding: it goes on on another machine, too.
         progress: whether a bar is shown.
 
     Raises:
@@ -139,6 +142,7 @@ def evaluate(
         name: _said(known[name], images, batch_size)
         for name in dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
     }
+    slopes = {} if folder is None else {name: _slopes(known[name], images, labels) for name in said}
     total = sum(len(runs_of(trial.attack)) for suite in suites for trial in suite.trials) * len(images)
     with silent(not progress), progress_bar(total, "robustness", "image") as bar:
         for suite in suites:
@@ -157,7 +161,11 @@ def evaluate(
                 }
                 both = np.concatenate([clean_logits[:batch_size], said[trial.gradient]])
                 file = TrialFile(
-                    None if folder is None else Path(folder), trial.label, trial_key(facts), both
+                    None if folder is None else Path(folder),
+                    trial.label,
+                    trial_key(facts),
+                    both,
+                    slopes.get(trial.gradient),
                 )
                 state = _run_trial(
                     trial, attacked, system, images, labels, before, seed, batch_size, file, bar
@@ -287,3 +295,14 @@ def _said(attacked: Target, images: np.ndarray, batch_size: int) -> np.ndarray:
             "throughout. Attack the same weights in float32 (target=Target(logits), where logits_fn is what they are judged by)."
         )
     return found
+
+
+def _slopes(attacked: Target, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Gradients of the attacker's margin at the first images, float32 (at most 4, pixels): tells two ways to the gradient of the same logits apart."""
+
+    @tf.function
+    def climb(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        return ascent(attacked.logits, "margin", x, y, y)[1]
+
+    few = images[:_FEW]
+    return climb(tf.constant(few), tf.constant(labels[:_FEW])).numpy().reshape(len(few), -1)

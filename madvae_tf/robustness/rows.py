@@ -25,8 +25,10 @@ def evaluation_rows(
         totals: whether the rows without an attack and of the worst case are among them.
     """
     rows = [accuracy_row(found.clean, "none", common, ball)] if totals else []
-    before = int(found.clean.sum())
+    suite = None
     for outcome in found.outcomes:
+        if outcome.suite is not suite:
+            suite, before = outcome.suite, int(found.clean.sum())
         parameters = {**ball, **outcome.trial.attack.parameters, "gradient": outcome.trial.gradient}
         if outcome.suite.sequential:
             parameters |= {"after": outcome.suite.name}

@@ -256,6 +256,13 @@ def _beyond(end: Evaluation, others: Sequence[Outcome]) -> list[tuple[Outcome, n
     return found
 
 
+def _met(found: Evaluation) -> np.ndarray:
+    """Bool (n,): the images that an attack was tried on."""
+    everything = np.ones(len(found.clean), bool)
+    masks = [everything if o.attacked is None else o.attacked for o in found.outcomes]
+    return np.logical_or.reduce([~everything, *masks])
+
+
 def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
     """Where less knowledge beats more.
 
@@ -264,14 +271,19 @@ def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
     """
     warnings = []
     end = found.get("end_to_end")
-    for weaker in ("oblivious", "transfer"):
-        if end is not None and weaker in found and _higher(end.worst, found[weaker].worst):
-            warnings.append(
-                f"a weaker attacker beats a stronger one: {weaker} leaves {found[weaker].worst.mean():.4f}, end_to_end "
-                f"{end.worst.mean():.4f}."
-            )
     if end is None:
         return warnings
+    for name in ("oblivious", "transfer"):
+        if name not in found:
+            continue
+        # An image that an attack did not meet counts as right under it: compared are those that both attackers met.
+        met = _met(end) & _met(found[name])
+        strong, weak = end.worst[met], found[name].worst[met]
+        if met.any() and _higher(strong, weak):
+            of = "" if met.all() else f" of the {len(weak)} images that both met"
+            warnings.append(
+                f"a weaker attacker beats a stronger one: {name} leaves {weak.mean():.4f}, end_to_end {strong.mean():.4f}{of}."
+            )
     exact = [o for o in end.outcomes if o.trial.gradient == "exact" and o.trial.attack.name not in _NO_STEPS]
     around = [o for o in end.outcomes if o.trial.gradient in ("identity", "straight")]
     # Where nothing follows the exact gradient: against whatever follows one.

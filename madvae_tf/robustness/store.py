@@ -15,6 +15,9 @@ from madvae_tf.errors import UserError
 _FIELDS = ("right", "visited", "left", "key", "logits")
 # How far logits of one model may lie apart on two machines, as a share of the largest.
 _ROUNDING = 1e-4
+# The least cosine between gradients of one model at one image on two machines, a ReLU's kink between them included.
+_SAME_WAY = 0.999
+_NO_SLOPES = np.zeros((0, 0), np.float32)
 
 
 @dataclasses.dataclass
@@ -47,6 +50,15 @@ def trial_key(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
+def _same_way(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two sets of gradients, (some, pixels), point the same way at every image; a gradient of zeros has no way but its own."""
+    if one.shape != other.shape:
+        return False
+    sizes = [np.linalg.norm(slopes, axis=1) for slopes in (one, other)]
+    cosines = (one * other).sum(axis=1) >= _SAME_WAY * sizes[0] * sizes[1]
+    return bool((cosines & ((sizes[0] > 0) == (sizes[1] > 0))).all())
+
+
 class TrialFile:
     """The file of one trial in a folder; without a folder nothing is kept.
 
@@ -57,14 +69,19 @@ class TrialFile:
         folder: made if it is not there.
         label, key: the trial's name, and `trial_key`.
         logits: float32, of the models that the trial is about, for a few images.
+        slopes: float32 (some, pixels), gradients of what is attacked, for some of these images: BPDA has the system's own logits, and
+            two ways to its gradient are two trials. None: gradients do not tell trials apart.
 
     Raises:
         UserError: a file of this label and key cannot be read.
     """
 
-    def __init__(self, folder: Path | None, label: str, key: str, logits: np.ndarray) -> None:
+    def __init__(
+        self, folder: Path | None, label: str, key: str, logits: np.ndarray, slopes: np.ndarray | None = None
+    ) -> None:
         self._key = key
         self._logits = logits
+        self._slopes = _NO_SLOPES if slopes is None else slopes
         self._path = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +89,7 @@ class TrialFile:
             same = [
                 path for path in sorted(folder.glob(f"{glob.escape(name)}-*.npz")) if self._is_of_models(path)
             ]
-            self._path = same[0] if same else folder / f"{name}-{fingerprint(logits)[:8]}.npz"
+            self._path = same[0] if same else folder / f"{name}-{fingerprint(logits, self._slopes)[:8]}.npz"
 
     def load(self, n: int) -> Progress | None:
         """What was found before, or None.
@@ -89,11 +106,13 @@ class TrialFile:
         return found
 
     def _is_of_models(self, path: Path) -> bool:
-        theirs = _read(path)["logits"]
+        file = _read(path)
+        theirs = file["logits"]
         if (theirs.shape, theirs.dtype) != (self._logits.shape, self._logits.dtype):
             return False
         room = _ROUNDING * max(1.0, float(np.abs(self._logits).max(initial=0.0)))
-        return bool(np.allclose(theirs, self._logits, rtol=0.0, atol=room, equal_nan=True))
+        close = bool(np.allclose(theirs, self._logits, rtol=0.0, atol=room, equal_nan=True))
+        return close and _same_way(file["slopes"], self._slopes)
 
     def save(self, progress: Progress) -> None:
         """Replaces the file."""
@@ -108,6 +127,7 @@ class TrialFile:
                 left=progress.left,
                 key=np.array(self._key),
                 logits=self._logits,
+                slopes=self._slopes,
             )
         temporary.replace(self._path)
 
@@ -132,7 +152,9 @@ def _progress(file: dict[str, np.ndarray], path: Path) -> Progress:
 def _read(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in _FIELDS}
+            found = {name: file[name] for name in _FIELDS}
+            # Files of before there were any have none.
+            return found | {"slopes": file.get("slopes", _NO_SLOPES)}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path, str(error)) from None
 

@@ -49,3 +49,94 @@ def test_every_line_that_a_readme_quotes_is_printed(told):
     quoted = set(QUOTED.findall(told.read_text()))
     assert quoted
     assert quoted <= set(lines([told.parent]))
+
+
+# How README's verdict calls what results.json knows by name.
+DEFENCES = {
+    "classifier alone": "none",
+    "vanilla": "vanilla",
+    "classification": "cls",
+    "proximity and distance": "pd",
+    "combined": "combined",
+    "`robust`": "robust",
+    "binarization": "binarization",
+    "blur": "blur",
+    "identity VAE": "identity",
+    "Defense-VAE (REC": "defense_vae",
+    "Defense-VAE (E2E": "defense_vae_e2e",
+    "mixture prior": "mixture",
+    "MagNet": "magnet",
+    "Defense-GAN (": "defense_gan",
+    "Defense-GAN with": "mad_gan",
+    "adversarial training, FGSM": "adversarial_fgsm",
+    "adversarial training, PGD": "adversarial_pgd",
+}
+VERDICTS = {
+    "README.md": [
+        ("clean", "none", None),
+        ("oblivious", "worst_case", "oblivious"),
+        ("transfer", "worst_case", "transfer"),
+        ("PGD-100", "pgd_restarts", "end_to_end"),
+        ("AutoAttack", "autoattack_standard", "end_to_end"),
+        ("worst case", "worst_case", "end_to_end"),
+    ],
+    "docs/robustness.md": [
+        ("clean", "none", None),
+        ("PGD-100", "pgd_restarts", "end_to_end"),
+        ("AutoAttack", "autoattack_standard", "end_to_end"),
+        ("worst case", "worst_case", "end_to_end"),
+    ],
+}
+FIGURE = re.compile(r"(\d\.\d{3})(?: \((\d\.\d{3})–(\d\.\d{3})\))?")
+
+
+def table_of(path, first):
+    """The cells of the page's first table whose first column is titled `first`, without bold: titles, then rows."""
+    text = (ROOT / path).read_text().replace("**", "")
+    lines_of = text[text.index(f"| {first} |") :].partition("\n\n")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines_of]
+    return rows[0], rows[2:]
+
+
+@pytest.mark.parametrize(("path", "first"), [("README.md", "defence | n"), ("docs/robustness.md", "system")])
+def test_the_verdict_is_what_the_stages_hold(path, first):
+    """Every accuracy of the table, and its interval where it is told, is of a row of that defence, attack and threat model at L-infinity 0.3."""
+    known = [
+        row
+        for row in json.loads((ROOT / "docs/results/published/results.json").read_text())["rows"]
+        if row["table"] == "robustness"
+        and row["metric"] == "accuracy"
+        and (row["parameters"].get("norm"), row["parameters"].get("epsilon")) == ("linf", 0.3)
+    ]
+    titles, rows = table_of(path, first)
+    checked = set()
+    for cells in rows:
+        (defence,) = {name for title, name in DEFENCES.items() if cells[0].startswith(title)}
+        for words, attack, model in VERDICTS[path]:
+            (column,) = [
+                number
+                for number, title in enumerate(titles)
+                if title.startswith((words, f"end to end, {words}"))
+            ]
+            told = FIGURE.match(cells[column])
+            if told is None:
+                assert cells[column] == "" and attack == "worst_case" and model != "end_to_end"
+                continue
+            held = {
+                tuple(f"{row[name]:.3f}" for name in ("value", "ci_low", "ci_high"))
+                for row in known
+                if (row["defense"], row["attack"]) == (defence, attack)
+                and model in (None, row["threat_model"])
+            }
+            value, *interval = told.groups()
+            assert held, (defence, attack, model)
+            assert any(
+                value == row[0] and (interval[0] is None or tuple(interval) == row[1:]) for row in held
+            ), (
+                cells[0],
+                titles[column],
+                told[0],
+                held,
+            )
+        checked.add(defence)
+    assert checked == set(DEFENCES.values())

@@ -13,7 +13,7 @@ from madvae_tf.errors import UserError
 from madvae_tf.evaluate import wilson_interval
 from madvae_tf.models.foreign import adapt
 from madvae_tf.report import validate_rows
-from madvae_tf.robustness import Suite, Trial, auto_attack, evaluate, gradient_suite
+from madvae_tf.robustness import Evaluation, Suite, Trial, auto_attack, evaluate, gradient_suite
 from madvae_tf.robustness import evaluation as module
 from madvae_tf.robustness.rows import evaluation_rows
 
@@ -71,6 +71,21 @@ def test_rows_are_valid_and_carry_their_intervals(line):
     ]
     assert (named["worst_case"]["ci_low"], named["worst_case"]["ci_high"]) == wilson_interval(2, 6)
     assert named["apgd_ce"]["parameters"]["after"] == "autoattack_smaller"
+
+
+def test_restarts_are_shares_of_what_their_own_suite_left(line):
+    """Before or after a sequence, which leaves 2 of 5 images: 5 are right, 3 fall, all of them in the first run."""
+    attack = APGD(epsilon=0.08, iterations=5)
+    suites = [
+        Suite("sequence", (Trial("first", attack),), sequential=True),
+        Suite("own", (Trial("apgd_ce_restarts", APGD(epsilon=0.08, iterations=5, restarts=2)),)),
+    ]
+    found = evaluate(line.logits, line.images, line.labels, suites, batch_size=4, progress=False)
+    common = {"dataset": "mnist", "threat_model": "end_to_end", "defense": "none", "seed": 0}
+    for outcomes in (found.outcomes, found.outcomes[::-1]):
+        rows = evaluation_rows(Evaluation(found.clean, outcomes), common, {"norm": "linf", "epsilon": 0.08})
+        shares = [(row["attack"], row["value"], row["n"]) for row in rows if row["metric"] == "restart_share"]
+        assert shares == [("apgd_ce_restarts", 0.0, 3)]
 
 
 def test_few_images_come_in_a_smaller_batch_with_the_same_result(line, monkeypatch):
@@ -177,6 +192,29 @@ def test_a_stopped_evaluation_goes_on_where_it_was(line, tmp_path, monkeypatch, 
             folder=tmp_path,
             progress=False,
         )
+
+
+def test_a_better_gradient_of_the_same_logits_is_attacked_anew(line, tmp_path):
+    """BPDA: the logits are the system's own, and what an author of an adaptive attack changes is their gradient."""
+
+    def blind(x):
+        return tf.stop_gradient(line.logits(x))
+
+    pgd = RestartedPGD(epsilon=0.08, iterations=10, step_size=0.01, restarts=1, random_start=False)
+    suites = [Suite("bpda", (Trial("bpda_pgd", pgd, "identity"),))]
+    found = [
+        evaluate(
+            line.logits,
+            line.images,
+            line.labels,
+            suites,
+            targets={"identity": Target(logits)},
+            folder=tmp_path,
+            progress=False,
+        )
+        for logits in (blind, line.logits, blind)
+    ]
+    assert [int(one.worst.sum()) for one in found] == [5, 2, 5]
 
 
 def test_a_damaged_file_is_named(line, tmp_path):

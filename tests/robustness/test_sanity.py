@@ -134,6 +134,19 @@ def test_warnings_where_less_beats_more():
     assert "(BPDA) fool 0.1000" in line
 
 
+def test_a_weaker_attacker_on_fewer_images_is_compared_on_those():
+    """The surrogate's attacks fool all of the 20 images that they met; the 80 others count as right in their worst case."""
+    weaker = evaluation_of(apgd=0)
+    met = np.arange(100) < 20
+    (outcome,) = weaker.outcomes
+    part = Evaluation(weaker.clean, (dataclasses.replace(outcome, right=~met, attacked=met),))
+    (line,) = sanity.order_warnings({"end_to_end": evaluation_of(apgd=50), "transfer": part})
+    assert "transfer leaves 0.0000, end_to_end 1.0000 of the 20 images that both met" in line
+    # End to end nothing is left of these 20.
+    strong = Evaluation(weaker.clean, (dataclasses.replace(outcome, right=~met),))
+    assert sanity.order_warnings({"end_to_end": strong, "transfer": part}) == []
+
+
 def test_what_goes_around_the_gradient_does_not_hide_that_it_misleads():
     """`robust` in L2: Square finds what the exact gradient does not; that `crossing` finds it, too, says that the defence is broken, not that the gradient is right."""
     black, around = sanity.order_warnings({"end_to_end": evaluation_of(apgd=90, square=40, crossing=5)})

@@ -31,6 +31,24 @@ def test_another_machine_finds_it_and_another_model_does_not(tmp_path):
     assert TrialFile(None, "pgd", KEY, LOGITS).load(2) is None
 
 
+def test_another_gradient_of_the_same_logits_is_another_trial(tmp_path):
+    slopes = np.random.default_rng(1).normal(size=(3, 784)).astype(np.float32)
+    TrialFile(tmp_path, "pgd", KEY, LOGITS, slopes).save(progress(True, False))
+    # A machine's rounding, the size and one ReLU's kink leave the way as it is.
+    kink = slopes.copy()
+    kink[0] += np.float32(0.01) * slopes[1]
+    for same in (slopes, slopes * np.float32(1.5), kink):
+        assert TrialFile(tmp_path, "pgd", KEY, LOGITS, same).load(2) is not None
+    turned, blind = slopes.copy(), slopes.copy()
+    turned[2], blind[2] = slopes[2] + 0.1 * slopes[0], 0
+    for other in (turned, blind, -slopes, slopes[:2], None):
+        assert TrialFile(tmp_path, "pgd", KEY, LOGITS, other).load(2) is None
+    zero = np.zeros_like(slopes)
+    TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).save(progress(False, False))
+    assert TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).load(2).right.tolist() == [False, False]
+    assert TrialFile(tmp_path, "pgd", KEY, LOGITS, slopes).load(2).right.tolist() == [True, False]
+
+
 def test_two_models_have_a_file_each_and_what_goes_on_is_saved_where_it_began(tmp_path):
     other = LOGITS + 1
     for logits, right in ((LOGITS, True), (other, False)):
@@ -109,12 +127,12 @@ def test_the_union_of_several_budgets_is_who_is_right_under_every_attack(tmp_pat
     clean = np.array([True] * 9 + [False])
     attacks = {"linf": {"pgd": [0, 1]}, "l2": {"crossing": [1, 4], "square": [9]}}
 
-    def stage(name, settings, clean, fallen):
+    def stage(name, settings, clean, fallen, attacked=10):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "manifest.json").write_text(json.dumps({"config": settings}))
         right = {attack: clean & ~np.isin(np.arange(10), which) for attack, which in fallen.items()}
-        np.savez(folder / "right.npz", clean=clean, attacked=np.zeros(10, bool), **right)
+        np.savez(folder / "right.npz", clean=clean, attacked=np.arange(10) < attacked, **right)
 
     own = {"dataset": "mnist", "defense": "robust", "seed": 0}
     for norm, fallen in attacks.items():
@@ -122,7 +140,11 @@ def test_the_union_of_several_budgets_is_who_is_right_under_every_attack(tmp_pat
     assert main(["--union", str(tmp_path)]) == (
         "robust, all of l2, linf: right 0.6000 [0.3127, 0.8318] n = 10"
     )
-    assert "all of l2: right 0.7000" in main(["--union", str(tmp_path / "l2")])
+    assert main(["--union", str(tmp_path / "l2")]).endswith("all of l2: right 0.7000 [0.3968, 0.8922] n = 10")
+    # Six of the ten met EOT: what it would leave of the others is not known.
+    stage("eot", own, clean, {"eot": [0]}, attacked=6)
+    line = main(["--union", str(tmp_path / "l2"), str(tmp_path / "eot")])
+    assert line.endswith("right 0.6000 [0.3127, 0.8318] n = 10, an upper bound")
     for name, settings, images in (("cls", {**own, "defense": "cls"}, clean), ("other", own, clean[::-1])):
         stage(name, settings, images, {"pgd": []})
         with pytest.raises(
