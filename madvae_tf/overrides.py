@@ -13,11 +13,12 @@ from madvae_tf.errors import UserError
 
 
 def override(config: Config, assignments: Iterable[str]) -> Config:
-    """`config` with every `section.field=value` (or `seed=value`) of `assignments` applied, in order.
+    """`config` with every `section.field=value` (or `seed=value`) of `assignments` applied; of one key the last.
 
-    Lists are written `[a,b]` or `a,b`. Raises `UserError` for an unknown key (with the nearest known one),
-    for text that is not of the field's type, and for a value that a section refuses.
+    Sections check all new values together, whatever their order. Lists are written `[a,b]` or `a,b`. Raises `UserError` for an
+    unknown key (with the nearest known one), for text that is not of the field's type, and for a value that a section refuses.
     """
+    changes: dict[str, Any] = {}
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
@@ -34,15 +35,20 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
         if path[-1] not in names or dataclasses.is_dataclass(getattr(section, path[-1])):
             raise unknown_key(key.strip())
         annotation = next(item.type for item in dataclasses.fields(section) if item.name == path[-1])
-        value = _parse(text.strip(), annotation, key.strip())
-        config = _replace(config, path, value)
-    return config
+        node = changes
+        for step in path[:-1]:
+            node = node.setdefault(step, {})
+        node[path[-1]] = _parse(text.strip(), annotation, key.strip())
+    return _replace(config, changes)
 
 
-def _replace(section: Any, path: list[str], value: Any) -> Any:
-    if len(path) > 1:
-        value = _replace(getattr(section, path[0]), path[1:], value)
-    return dataclasses.replace(section, **{path[0]: value})
+def _replace(section: Any, changes: dict[str, Any]) -> Any:
+    """`section` with the values of nested `changes`: a dict is one of a section's own."""
+    values = {
+        name: _replace(getattr(section, name), value) if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    return dataclasses.replace(section, **values)
 
 
 def _parse(text: str, annotation: Any, key: str) -> Any:

@@ -9,9 +9,14 @@ from pipeline import run
 _LOSS = flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, cls, pd, combined or robust.")
 
 
+def overrides_of(loss: str) -> list[str]:
+    """What makes a configuration one of the variant `loss` alone: the defences that it attacks may be others."""
+    return [f"vae.variants={loss}", "robustness.defenses="]
+
+
 def main(argv: Sequence[str]) -> None:
     """The pipeline's stage "vae", for the variant that --loss names."""
-    run.main(argv, target="vae", overrides=[f"vae.variants={_LOSS.value}"])
+    run.main(argv, target="vae", overrides=overrides_of(_LOSS.value))
 
 
 if __name__ == "__main__":

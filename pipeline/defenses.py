@@ -11,6 +11,7 @@ from madvae_tf.config import Config, VaeConfig, plain
 from madvae_tf.variants import VARIANTS
 
 Parameters = dict[str, Any]
+PARTS = ("purify", "decode", "sample")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Recipe:
         requires: baselines that must be trained first.
         images: configuration -> how many images of each test set it is measured on (0 = all).
         trained: whether a seed makes another one of it.
+        parts: what attacks may ask of it beyond its logits, the fields of `Defended`: purify (with classify), which BPDA goes around, decode, whose
+            range the overpowered attack searches, and sample, whose draws EOT averages. What is not said here is not attacked.
     """
 
     parameters: Callable[[Config], Parameters]
@@ -32,6 +35,14 @@ class Recipe:
     requires: tuple[str, ...] = ()
     images: Callable[[Config], int] = lambda config: 0
     trained: bool = True
+    parts: tuple[str, ...] = ("purify",)
+
+
+def parts_of(defense: str) -> tuple[str, ...]:
+    """`Recipe.parts` of a baseline; a variant is a VAE and has all; the classifier alone ("none") has none."""
+    if defense == "none":
+        return ()
+    return BASELINES[defense].parts if defense in BASELINES else PARTS
 
 
 def purifier_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters:
@@ -97,25 +108,31 @@ BASELINES: dict[str, Recipe] = {
     "identity": Recipe(
         lambda config: purifier_parameters(config.vae, "identity", epochs=config.baselines.identity_epochs),
         pairs=True,  # Its validation figures, not its training.
+        parts=PARTS,
     ),
-    "defense_vae": Recipe(_defense_vae, pairs=True),
+    "defense_vae": Recipe(_defense_vae, pairs=True, parts=PARTS),
     "defense_vae_e2e": Recipe(
-        lambda config: {"epochs": config.baselines.finetune_epochs}, pairs=True, requires=("defense_vae",)
+        lambda config: {"epochs": config.baselines.finetune_epochs},
+        pairs=True,
+        requires=("defense_vae",),
+        parts=PARTS,
     ),
     "mixture": Recipe(
         lambda config: variant_parameters(config.vae, "mixture"),
         pairs=True,
         warmup=True,
+        parts=PARTS,
     ),
     "binarization": Recipe(lambda config: {}, trained=False),
     "blur": Recipe(lambda config: {"sigma": config.baselines.blur_sigma}, trained=False),
-    "adversarial_fgsm": Recipe(lambda config: {"epochs": config.baselines.adversarial_fgsm_epochs}),
+    "adversarial_fgsm": Recipe(lambda config: {"epochs": config.baselines.adversarial_fgsm_epochs}, parts=()),
     "adversarial_pgd": Recipe(
         lambda config: {
             "epochs": config.baselines.adversarial_pgd_epochs,
             "steps": config.baselines.adversarial_steps,
             "step_size": config.baselines.adversarial_step_size,
-        }
+        },
+        parts=(),
     ),
     "magnet": Recipe(
         lambda config: {
@@ -124,7 +141,9 @@ BASELINES: dict[str, Recipe] = {
             "drop_rate": config.baselines.magnet_drop_rate,
         }
     ),
-    "defense_gan": Recipe(_gan, images=lambda config: config.baselines.gan_images),
+    "defense_gan": Recipe(
+        _gan, images=lambda config: config.baselines.gan_images, parts=("purify", "decode")
+    ),
     "mad_gan": Recipe(
         lambda config: (
             _gan(config)
@@ -136,6 +155,7 @@ BASELINES: dict[str, Recipe] = {
             }
         ),
         images=lambda config: config.baselines.gan_images,
+        parts=("purify", "decode"),
     ),
 }
 

@@ -14,24 +14,9 @@ from madvae_tf.errors import UserError, lookup
 from madvae_tf.variants import VARIANTS
 from pipeline import costs, steps
 from pipeline.core import Core
-from pipeline.defenses import BASELINES
+from pipeline.defenses import BASELINES, parts_of
 from pipeline.planning import Stage
 
-# Systems whose logits are the classifier's of what their purifier makes: what BPDA needs; and those with a latent distribution: the others.
-_SAMPLED = (
-    "vanilla",
-    "cls",
-    "pd",
-    "combined",
-    "robust",
-    "identity",
-    "defense_vae",
-    "defense_vae_e2e",
-    "mixture",
-)
-# With a decoder: what the overpowered attack needs.
-_DECODED = (*_SAMPLED, "defense_gan", "mad_gan")
-_PURIFIERS = (*_DECODED, "binarization", "blur")
 # Suites that ask for nothing but logits: the classifier alone has no more.
 _LOGITS_ONLY = ("gradient", "autoattack", "score", "decision", "one_pixel")
 _SANITY_STEPS, _SQUASH_STEPS = 6 * 40 + 186, 100
@@ -129,7 +114,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
             stages.append(
                 Stage("robustness", f"{name}-natural", 1, given, system, steps.attack_naturally, cost=cost)
             )
-        doubted = name in _PURIFIERS and name not in own.brief
+        doubted = "purify" in parts_of(name) and name not in own.brief
         if own.detection_images and doubted and (own.linf or own.l2):
             stages.append(_detection(config, core, name, settings, system))
         if own.sanity_images:
@@ -196,7 +181,7 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
         suites = [suite for suite in suites if suite in own.l2_suites]
     if norm == "l2" and own.l2_threat_models:
         threat_models = tuple(model for model in threat_models if model in own.l2_threat_models)
-    squashed = _squashed(config, name)
+    squashed, parts = _squashed(config, name), parts_of(name)
     for threat_model in threat_models:
         for suite in suites:
             carried = name != _NONE and suite in own.carried_suites
@@ -206,14 +191,14 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
                 "oblivious": carried and suite in _LOGITS_ONLY,
             }[threat_model]
             has = {
-                "bpda": name in _PURIFIERS,
+                "bpda": "purify" in parts,
                 # In L-infinity a step follows signs, which the squash leaves as they are: the sanity stage measures that.
                 "bpda_squash": squashed and norm == "l2",
                 "crossing": squashed and norm == "l2",
-                "eot": name in _SAMPLED,
-                "latent": name in _SAMPLED,
-                "overpowered": name in _DECODED and norm == "l2",
-                "joint": name in _PURIFIERS,
+                "eot": "sample" in parts,
+                "latent": "sample" in parts,
+                "overpowered": "decode" in parts and norm == "l2",
+                "joint": "purify" in parts,
                 "natural": False,
             }.get(suite, True)
             if known and has and (suite == "one_pixel") == (norm == "l0"):

@@ -8,6 +8,7 @@ import pytest
 from madvae_tf.config import Config, from_dict, to_dict
 from madvae_tf.errors import UserError
 from madvae_tf.overrides import load_config, override
+from madvae_tf.train import overrides_of
 from pipeline.stages import build_stages
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -78,6 +79,34 @@ def test_a_bad_override_is_one_clear_line(assignment, message):
         override(Config(), [assignment])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_values_that_belong_together_come_in_any_order():
+    """README's for colour images: each alone would be refused beside MNIST's."""
+    given = [
+        "attack.test_epsilon=0.03",
+        "attack.train_epsilons=[0.02,0.03,0.04]",
+        "attack.validation_epsilon=0.025",
+        "attack.alpha=0.01",
+        "robust.epsilon=0.03",
+        "robust.start_epsilon=0.005",
+    ]
+    for order in (given, given[::-1]):
+        config = override(Config(), order)
+        assert (config.attack.alpha, config.attack.train_epsilons) == (0.01, (0.02, 0.03, 0.04))
+        assert config.robust.start_epsilon == 0.005
+    assert override(Config(), ["vae.epochs=2", "vae.epochs=3"]).vae.epochs == 3
+    with pytest.raises(UserError, match="Invalid attack.alpha: received 0.05"):
+        override(Config(), given[:3])
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("[a-z]*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("loss", ["cls", "robust"])
+def test_one_purifier_of_any_configuration_can_be_trained(path, loss):
+    """What `python -m madvae_tf.train` asks for; defences that the configuration attacks beside it are no matter."""
+    stages = build_stages(override(load_config(path), overrides_of(loss)), "run")
+    trained = {stage.instance.partition("-seed")[0] for stage in stages["vae"]}
+    assert loss in trained and trained <= {loss, "warmup"} and not stages["robustness"]
 
 
 def test_crossing_needs_a_squash():

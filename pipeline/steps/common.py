@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from madvae_tf.errors import UserError
 from pipeline import artifacts
+from pipeline.defenses import PARTS, parts_of
 from pipeline.planning import Context
 
 # Of an artifact that holds data of the user's own.
@@ -81,14 +83,27 @@ def attack_target(folder: Path, precision: str) -> Any:
 
 
 def defended(context: Context, classifier: Any) -> Any:
-    """The `Defended` that the stage's settings name, from the artifact "defense"; without one, the classifier alone."""
+    """The `Defended` that the stage's settings name, from the artifact "defense"; without one, the classifier alone.
+
+    Raises:
+        UserError: it has other parts than `pipeline.defenses` says, so that attacks would be left out, or could not run.
+    """
     from madvae_tf.defenses import DEFENSES, Defended
 
     settings = context.config
     if "defense" not in context.inputs:
         return Defended(logits=classifier)
     defense = DEFENSES[settings["defense"]](**settings["parameters"])
-    return defense.load(context.inputs["defense"], classifier)
+    system = defense.load(context.inputs["defense"], classifier)
+    said = parts_of(settings["defense"])
+    own = tuple(part for part in PARTS if getattr(system, part) is not None)
+    if set(own) != set(said):
+        received, expected = (", ".join(parts) or "nothing" for parts in (own, said))
+        raise UserError(
+            f"Invalid defence {settings['defense']}: received one that has {received} beyond its logits, expected {expected}; "
+            "correct parts= in its row of BASELINES (pipeline/defenses.py)."
+        )
+    return system
 
 
 def read_json(path: Path) -> Any:
