@@ -5,7 +5,7 @@
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
 #   make test                                   lint, types and tests, in two processes
-#   make demo                                   one purifier from nothing in about three minutes: a first picture
+#   make demo                                   one purifier from nothing in one to three minutes: a first picture
 #   make notebook                               executes docs/tutorial.ipynb, about two minutes; runs/tutorial.ipynb has its outputs
 #   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
 #   make docs                                   docs/api from the docstrings; a warning is an error

@@ -1,4 +1,4 @@
-"""The first useful picture in three minutes: one purifier, two attacks, a few hundred images. Its figures mean little."""
+"""The first useful picture in one to three minutes: one purifier, two attacks, a few hundred images. Its figures mean little."""
 
 import dataclasses
 

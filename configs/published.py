@@ -5,7 +5,7 @@
 
 The paper's variants are trained as quick.py trains them, on the published classifier. A transfer attack has a surrogate with another
 seed: of `robust` one as quick.py trains it, in some minutes. The attacks are those of robustness.py, all of them for `robust`. Needs a checkout: a wheel
-has no docs/. BUILD.md has the command that trained the weights.
+has no docs/. docs/weights/mnist-robust/README.md has the command that trained the weights.
 """
 
 import dataclasses
