@@ -4,21 +4,23 @@
     purified = defense.purify(images)
     defense.save("my-defense")  # and madvae_tf.load("my-defense")
 
-These names, and the Keras layer `Purifier`, load TensorFlow when they are first used; `import madvae_tf` alone does not.
+`fit_robust` trains the purifier for attackers who know of it. These names, and the Keras layer `Purifier`, load TensorFlow when they are first used; `import madvae_tf` alone does not.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from madvae_tf.api import FittedDefense, Purifier, fit, load, read_dataset
+    from madvae_tf.api import FittedDefense, Purifier, fit, fit_robust, load, read_dataset
     from madvae_tf.errors import UserError
 
 __version__ = "0.1.0"
-__all__ = ["FittedDefense", "Purifier", "UserError", "fit", "load", "read_dataset"]
+__all__ = ["FittedDefense", "Purifier", "UserError", "fit", "fit_robust", "load", "read_dataset"]
 
 _HOMES = {
-    **dict.fromkeys(("FittedDefense", "Purifier", "fit", "load", "read_dataset"), "madvae_tf.api"),
+    **dict.fromkeys(
+        ("FittedDefense", "Purifier", "fit", "fit_robust", "load", "read_dataset"), "madvae_tf.api"
+    ),
     "UserError": "madvae_tf.errors",
 }
 

@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.data.prepare import Split, to_float
+from madvae_tf.data.prepare import Split
 from madvae_tf.errors import UserError
-from madvae_tf.images import Shape, shape_of
+from madvae_tf.images import Shape, as_float, shape_of
 
 _IMAGE_FIELDS = ("x_adv", "x")
 
@@ -47,7 +47,7 @@ class CleanImages:
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """x float32 (b, 28, 28, 1) in [0, 1] and label int64 (b,)."""
         picked = self._rows[rows]
-        return to_float(self._split.images[picked]), self._split.labels[picked]
+        return as_float(self._split.images[picked]), self._split.labels[picked]
 
 
 class IdentityPairs(CleanImages):

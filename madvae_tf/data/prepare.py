@@ -33,7 +33,7 @@ class Split:
     """Images and labels in TFDS order.
 
     Attributes:
-        images: uint8 (n, 28, 28, 1), or of another shape that this project takes.
+        images: uint8 (n, 28, 28, 1), or of another shape that this project takes; `fit_robust` may have floating point ones in [0, 1].
         labels: int64 (n,).
     """
 

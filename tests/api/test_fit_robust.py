@@ -1,0 +1,115 @@
+"""`fit_robust`: a purifier that is trained against attacks on itself, in one call."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import madvae_tf
+from madvae_tf.data.batches import CleanImages
+from madvae_tf.data.prepare import Split
+from madvae_tf.defenses.files import save_float32, write_json
+from madvae_tf.defenses.robust import Robust
+from madvae_tf.errors import UserError
+from madvae_tf.models.vae import DefenseVAE
+
+SMALL = {"latent_size": 4, "batch_size": 8, "precision": "float32", "verbose": 0}
+
+
+@pytest.fixture(scope="module")
+def fitted(toy):
+    """Twelve steps on 36 squares."""
+    images, labels = toy.squares()
+    return madvae_tf.fit_robust(toy.as_function, images, labels, epsilon=0.1, epochs=3, **SMALL)
+
+
+def test_info_says_how_it_was_made(fitted, toy):
+    info, own = fitted.info, fitted.info["parameters"]
+    assert (info["variant"], info["steps"], info["images"], info["validation_images"]) == (
+        "robust",
+        12,
+        96,
+        4,
+    )
+    images, labels = toy.squares()
+    assert info["validation_accuracy"] == np.mean(fitted.predict(images[-4:]) == labels[-4:])
+    # A sixth of the radius, a quarter of the steps, and an average over about ten.
+    assert own["epsilon"] == 0.1 and own["start_epsilon"] == pytest.approx(0.1 / 6)
+    assert own["ramp_steps"] == 3 and own["average"] == pytest.approx(1 - 10 / 12)
+    assert own["scale"] == 30.0 and fitted.purifier.squash is not None
+
+
+def test_floats_are_the_images_that_bytes_are(toy):
+    images, labels = toy.squares()
+    batches = [
+        CleanImages(Split(given, labels)).batch(np.arange(5))
+        for given in (images, images.astype(np.float32) / 255)
+    ]
+    for one, other in zip(*batches, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_asked_for_is_trained(toy, monkeypatch):
+    """The configuration's fields come through; what depends on the number of steps follows it."""
+    asked = []
+
+    def train(self, material, folder):
+        asked.append((self, material))
+        save_float32(DefenseVAE(self.latent_size, squash_scale=self.scale), folder / "purifier.keras")
+        write_json(folder / "metrics.json", {})
+
+    monkeypatch.setattr(Robust, "train", train)
+    images, labels = toy.squares()
+    given = (toy.as_function, images, labels)
+    plain = madvae_tf.fit_robust(*given, epochs=5, scale=0, norm="l2", epsilon=2.0, seed=3, **SMALL)
+    madvae_tf.fit_robust(*given, epochs=1, epoch_steps=20_000, ramp_steps=9, average=0.5, **SMALL)
+    madvae_tf.fit_robust(*given, epochs=2, epoch_steps=10_000, **SMALL)
+    (first, material), (second, _), (third, _) = asked
+    assert plain.purifier.squash is None and (first.norm, first.epsilon, first.seed) == ("l2", 2.0, 3)
+    assert first.start_epsilon == pytest.approx(1 / 3) and first.ramp_steps == 5
+    assert (second.ramp_steps, second.average) == (9, 0.5)
+    assert (third.ramp_steps, third.average, third.late_attack_steps) == (700, 0.999, 3)
+    np.testing.assert_array_equal(material.train.images, images[:36])
+    np.testing.assert_array_equal(material.validation.labels, labels[36:])
+
+
+def test_it_comes_back_from_its_folder(fitted, toy, tmp_path):
+    fitted.save(tmp_path / "defense")
+    loaded = madvae_tf.load(tmp_path / "defense", toy.as_function)
+    images, _ = toy.squares(12, seed=9)
+    np.testing.assert_array_equal(loaded.purify(images), fitted.purify(images))
+    np.testing.assert_array_equal(loaded.predict(images), fitted.predict(images))
+
+
+BAD = {
+    "option": ({"epsilom": 0.1}, "Unknown option 'epsilom'. Did you mean 'epsilon'"),
+    "image_steps": ({"image_steps": 3}, "Unknown option 'image_steps'"),
+    "epsilon": ({"epsilon": 1.5}, "Invalid epsilon: received 1.5, expected at most 1"),
+    "type": ({"epsilon": "0.1"}, "epsilon: received '0.1'"),
+    "start": (
+        {"epsilon": 0.1, "start_epsilon": 0.2},
+        "Invalid start_epsilon: received 0.2, expected at most epsilon",
+    ),
+    "epochs": ({"epochs": 0}, "epochs: received 0"),
+    "seed": ({"seed": -1}, "Invalid seed: received -1"),
+    "precision": ({"precision": "float16"}, "Invalid precision: received 'float16'"),
+    "split": ({"validation_split": 0.0}, "Invalid validation_split: received 0.0 of 40 images"),
+    "scratch": ({"scratch": "/no/such/folder"}, "Invalid scratch"),
+    "gradient": (
+        {"classifier": lambda x: tf.stop_gradient(tf.reshape(x, (-1, 784))[:, :10])},
+        "no gradient flows",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_arguments_are_refused(toy, change, message):
+    images, labels = toy.squares()
+    arguments = {"classifier": toy.as_function, "images": images, "labels": labels, **SMALL, **change}
+    with pytest.raises(UserError, match=message) as caught:
+        madvae_tf.fit_robust(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_fit_names_it(toy):
+    with pytest.raises(UserError, match="received 'robust'.*call madvae_tf.fit_robust"):
+        madvae_tf.fit(toy.as_function, *toy.squares(), variant="robust", verbose=0)
