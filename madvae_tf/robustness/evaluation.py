@@ -19,7 +19,7 @@ from madvae_tf.images import NUM_CLASSES, check_images, check_labels
 from madvae_tf.progress import progress_bar, silent
 from madvae_tf.robustness.rounded import rounded_type
 from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
-from madvae_tf.robustness.suites import Suite, Trial, auto_attack
+from madvae_tf.robustness.suites import QUERY_ATTACKS, Suite, Trial, auto_attack
 from madvae_tf.robustness.threads import at_once, in_order
 
 _WORTH_CUTTING = 32
@@ -142,7 +142,9 @@ def evaluate(
         name: _said(known[name], images, batch_size)
         for name in dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
     }
-    slopes = {} if folder is None else {name: _slopes(known[name], images, labels) for name in said}
+    # What asks for values and labels alone may ask a system that has no gradient.
+    followed = {t.gradient for suite in suites for t in suite.trials if t.attack.name not in QUERY_ATTACKS}
+    slopes = {} if folder is None else {name: _slopes(known[name], images, labels) for name in followed}
     total = sum(len(runs_of(trial.attack)) for suite in suites for trial in suite.trials) * len(images)
     with silent(not progress), progress_bar(total, "robustness", "image") as bar:
         for suite in suites:

@@ -217,6 +217,21 @@ def test_a_better_gradient_of_the_same_logits_is_attacked_anew(line, tmp_path):
     assert [int(one.worst.sum()) for one in found] == [5, 2, 5]
 
 
+def test_what_has_no_gradient_is_asked_for_values(line, tmp_path):
+    """TensorFlow has no gradient for this operation, which changes nothing here; an attack on values alone needs none, and is kept, too."""
+
+    def logits(x):
+        return line.logits(tf.raw_ops.AdjustContrastv2(images=x, contrast_factor=1.0))
+
+    suites = [Suite("own", (Trial("square", Square(epsilon=0.2, queries=40)),))]
+    found = [
+        evaluate(logits, line.images, line.labels, suites, folder=tmp_path, progress=False).worst
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*found)
+    assert not found[0][0] and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_damaged_file_is_named(line, tmp_path):
     suites = [Suite("own", (Trial("apgd_ce", APGD(epsilon=0.08, iterations=3)),))]
     evaluate(line.logits, line.images, line.labels, suites, folder=tmp_path, progress=False)
