@@ -8,26 +8,23 @@ Test images of the pipeline's robustness stages, evenly spaced.
 
 import argparse
 
-from benchmarks.system import load_system, make_parser
+from benchmarks.system import attacked_test_images, load_system, make_parser
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each attack: what it leaves, with a 95% Wilson interval."""
-    from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.robustness import Suite, auto_attack, evaluate
-    from pipeline.steps.robustness import attacked_images
 
     config, classifier, _, splits = load_system(arguments)
-    images, labels = attacked_images(splits["test"], config.robustness.images, config.seed)
-    picked = evenly_spaced(len(images), arguments.images)
+    images, labels, _ = attacked_test_images(config, splits, arguments.images)
     standard = auto_attack(arguments.norm, arguments.epsilon)
     print(
-        f"classifier alone, {arguments.norm} {arguments.epsilon:g}, end to end, n = {len(picked)} test images, seed {config.seed}"
+        f"classifier alone, {arguments.norm} {arguments.epsilon:g}, end to end, n = {len(images)} test images, seed {config.seed}"
     )
     found = evaluate(
         lambda x: classifier(x, training=False),
-        images[picked],
-        labels[picked],
+        images,
+        labels,
         [Suite("alone", standard.trials)],
         seed=config.seed,
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.material import entries_of
 from benchmarks.questions.attacks import check_logits
-from benchmarks.system import load_system, make_parser
+from benchmarks.system import attacked_test_images, load_system, make_parser
 from benchmarks.worker import Worker
 
 ATTACKS = ("apgd_ce", "apgd_t", "fab_t", "square")
@@ -81,15 +81,11 @@ def theirs(
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints what each leaves after each attack, with 95% Wilson intervals, and how many images they disagree on."""
-    from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.evaluate import wilson_interval
     from madvae_tf.robustness import auto_attack, evaluate
-    from pipeline.steps.robustness import attacked_images
 
     config, classifier, purifier, splits = load_system(arguments)
-    images, labels = attacked_images(splits["test"], config.robustness.images, config.seed)
-    picked = evenly_spaced(len(images), arguments.images)
-    images, labels = images[picked], labels[picked].astype(np.int64)
+    images, labels, picked = attacked_test_images(config, splits, arguments.images)
     material = entries_of(getattr(classifier, "source", classifier).get_weights())
     if arguments.system == "robust":
         material |= purifier_weights(purifier)

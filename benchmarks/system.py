@@ -36,6 +36,18 @@ def draw_images(split: Any, count: int, seed: int) -> tuple[np.ndarray, np.ndarr
     return to_float(split.images[rows]), split.labels[rows].astype(np.int64)
 
 
+def attacked_test_images(
+    config: Config, splits: dict[str, Any], count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`count` of the test images that the pipeline's robustness stages attack, evenly spaced, their labels, int64 (count,), and their rows among those."""
+    from madvae_tf.data.batches import evenly_spaced
+    from pipeline.steps.robustness import attacked_images
+
+    images, labels = attacked_images(splits["test"], config.robustness.images, config.seed)
+    picked = evenly_spaced(len(images), count)
+    return images[picked], labels[picked].astype(np.int64), picked
+
+
 def make_pgd(config: Config, steps: int) -> Any:
     """PGD of `steps` steps within what `robust` was trained against, end to end; for both norms within the one that `epsilon` is of."""
     from madvae_tf.attacks.descent import RestartedPGD

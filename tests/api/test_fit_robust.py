@@ -1,16 +1,21 @@
 """`fit_robust`: a purifier that is trained against attacks on itself, in one call."""
 
+import inspect
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import madvae_tf
+from madvae_tf.api.fitting_robust import _AVERAGE, _RAMP, _RECOMMENDED
 from madvae_tf.data.batches import CleanImages
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses.files import save_float32, write_json
 from madvae_tf.defenses.robust import Robust
 from madvae_tf.errors import UserError
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.overrides import load_config
 
 SMALL = {"latent_size": 4, "batch_size": 8, "precision": "float32", "verbose": 0}
 
@@ -70,6 +75,16 @@ def test_what_is_asked_for_is_trained(toy, monkeypatch):
     assert (third.ramp_steps, third.average, third.late_attack_steps) == (700, 0.999, 3)
     np.testing.assert_array_equal(material.train.images, images[:36])
     np.testing.assert_array_equal(material.validation.labels, labels[36:])
+
+
+def test_the_defaults_are_those_of_the_published_training():
+    """configs/robust.py and `fit_robust` say the same of what the weights of docs/weights/mnist-robust were trained with."""
+    own = load_config(Path(__file__).parents[2] / "configs" / "robust.py").robust
+    for name, value in {**_RECOMMENDED, "average": _AVERAGE}.items():
+        assert getattr(own, name) == value, name
+    defaults = inspect.signature(madvae_tf.fit_robust).parameters
+    assert (own.epsilon, own.epochs) == (defaults["epsilon"].default, defaults["epochs"].default)
+    assert (own.start_epsilon, own.ramp_steps) == (pytest.approx(own.epsilon / 6), _RAMP)
 
 
 def test_it_comes_back_from_its_folder(fitted, toy, tmp_path):
