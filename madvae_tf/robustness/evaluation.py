@@ -11,20 +11,17 @@ import tensorflow as tf
 
 from madvae_tf.answers import are_probabilities
 from madvae_tf.attacks import Attack, Target, fold_seed, run_attack
-from madvae_tf.attacks.objectives import ascent
 from madvae_tf.attacks.repeated import runs_of
 from madvae_tf.errors import UserError
 from madvae_tf.evaluate import batched, wilson_interval
 from madvae_tf.images import NUM_CLASSES, check_images, check_labels
 from madvae_tf.progress import progress_bar, silent
-from madvae_tf.robustness.rounded import rounded_type
 from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
 from madvae_tf.robustness.suites import QUERY_ATTACKS, Suite, Trial, auto_attack
+from madvae_tf.robustness.telltale import said, slopes
 from madvae_tf.robustness.threads import at_once, in_order
 
 _WORTH_CUTTING = 32
-# Images whose gradients tell two ways to a gradient apart.
-_FEW = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -138,13 +135,13 @@ def evaluate(
         "images": fingerprint(images, labels),
     }
     outcomes = []
-    said = {
-        name: _said(known[name], images, batch_size)
+    answers = {
+        name: said(known[name], images, batch_size)
         for name in dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
     }
     # What asks for values and labels alone may ask a system that has no gradient.
     followed = {t.gradient for suite in suites for t in suite.trials if t.attack.name not in QUERY_ATTACKS}
-    slopes = {} if folder is None else {name: _slopes(known[name], images, labels) for name in followed}
+    climbs = {} if folder is None else {name: slopes(known[name], images, labels) for name in followed}
     total = sum(len(runs_of(trial.attack)) for suite in suites for trial in suite.trials) * len(images)
     with silent(not progress), progress_bar(total, "robustness", "image") as bar:
         for suite in suites:
@@ -161,13 +158,13 @@ def evaluate(
                     "gradient": trial.gradient,
                     "before": fingerprint(before),
                 }
-                both = np.concatenate([clean_logits[:batch_size], said[trial.gradient]])
+                both = np.concatenate([clean_logits[:batch_size], answers[trial.gradient]])
                 file = TrialFile(
                     None if folder is None else Path(folder),
                     trial.label,
                     trial_key(facts),
                     both,
-                    slopes.get(trial.gradient),
+                    climbs.get(trial.gradient),
                 )
                 state = _run_trial(
                     trial, attacked, system, images, labels, before, seed, batch_size, file, bar
@@ -283,28 +280,3 @@ def _clean_logits(
             "give what comes before the softmax, or madvae_tf.models.foreign.adapt(logits_fn, images[:8]), which takes their logarithm."
         )
     return logits
-
-
-def _said(attacked: Target, images: np.ndarray, batch_size: int) -> np.ndarray:
-    """What the attacker's model says of the first images: tells it from another one."""
-    model = tf.function(attacked.logits)
-    found = batched(model, images[:batch_size], batch_size)
-    shape = (batch_size, *images.shape[1:])
-    rounded = rounded_type(model.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
-    if rounded:
-        raise UserError(
-            f"Invalid target of an attack: received a model that computes in {rounded}, whose rounding hides its gradient, so that it looks robust; expected float32 "
-            "throughout. Attack the same weights in float32 (target=Target(logits), where logits_fn is what they are judged by)."
-        )
-    return found
-
-
-def _slopes(attacked: Target, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Gradients of the attacker's margin at the first images, float32 (at most 4, pixels): tells two ways to the gradient of the same logits apart."""
-
-    @tf.function
-    def climb(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        return ascent(attacked.logits, "margin", x, y, y)[1]
-
-    few = images[:_FEW]
-    return climb(tf.constant(few), tf.constant(labels[:_FEW])).numpy().reshape(len(few), -1)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.evaluate import Row, rate_row
+from madvae_tf.robustness.cautions import beyond_gradients
 from madvae_tf.robustness.evaluation import Evaluation, Outcome
-from madvae_tf.robustness.sanity import beyond_gradients, restart_share
+from madvae_tf.robustness.sanity import restart_share
 
 TABLE = "robustness"
 NATURAL = "natural"

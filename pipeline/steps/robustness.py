@@ -103,9 +103,9 @@ def take_worst(context: Context) -> None:
     import numpy as np
 
     from madvae_tf.robustness import THREAT_MODELS
+    from madvae_tf.robustness.cautions import order_warnings
     from madvae_tf.robustness.evaluation import Evaluation, Outcome
     from madvae_tf.robustness.rows import accuracy_row, beyond_rows, worst_rows
-    from madvae_tf.robustness.sanity import order_warnings
 
     start_anew(context)
     settings = context.config
@@ -170,7 +170,7 @@ def check_sanity(context: Context) -> None:
     """Accuracy against budget and steps of PGD, the gradients' sizes, and PGD around a squash: `rows.json`, `gradients.npy`, `warnings.json`."""
     import numpy as np
 
-    from madvae_tf.robustness import sanity
+    from madvae_tf.robustness import cautions, sanity
     from madvae_tf.robustness.rows import curve_rows, gradient_rows, squash_rows
 
     start_anew(context)
@@ -191,15 +191,15 @@ def check_sanity(context: Context) -> None:
     common = _common({**settings, "threat_model": "end_to_end"})
     np.save(context.folder / "gradients.npy", norms)
     warnings = [
-        *sanity.curve_warnings(curves, epsilons[-1]),
-        *sanity.gradient_warnings(norms, faint if ball["norm"] == "l2" else None),
+        *cautions.curve_warnings(curves, epsilons[-1]),
+        *cautions.gradient_warnings(norms, faint if ball["norm"] == "l2" else None),
     ]
     rows = [*curve_rows(curves, common, ball), *gradient_rows(norms, faint, common, ball)]
     if settings.get("squash"):
         straight = system.climbing(whole.straight)
         around = sanity.around(system, straight, images, labels, **ball, **options)
         signs = sanity.other_signs(system, straight, images, labels, settings["batch_size"])
-        warnings += sanity.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
+        warnings += cautions.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
         rows += squash_rows(around, signs, common, ball)
     title = f"{settings['defense']}, {ball['norm']} {ball['epsilon']:g}"
     artifacts.write_json(context.folder / "warnings.json", _titled(title, warnings))
