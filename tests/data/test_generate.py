@@ -1,5 +1,6 @@
 """Generation: a shard's bytes depend on its seed and number alone; settings draw apart; rows are drawn once."""
 
+import ctypes
 import dataclasses
 import json
 from typing import ClassVar
@@ -117,3 +118,38 @@ def test_draws_cover_the_whole_split():
     """The first half of MNIST's test images is the easier one."""
     rows = draw_rows(10_000, 1000, 0, 1)
     assert 440 < (rows < 5000).sum() < 560
+
+
+class _Mallinfo2(ctypes.Structure):
+    """glibc's `struct mallinfo2`: hblks is how many allocations have pages of their own."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in [
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        ]
+    ]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33 or later")
+def test_memory_that_was_given_back_is_used_again(made):
+    """glibc learns from the first large allocation that is freed; tf.data's generator puts an end to that, and every tensor is new pages from there on."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes, libc.mallinfo2.restype = [ctypes.c_void_p], _Mallinfo2
+    # Below the 32 MiB that the threshold may rise to.
+    size = 20 << 20
+    libc.free(libc.malloc(size))
+    before = libc.mallinfo2().hblks
+    again = libc.malloc(size)
+    assert again and libc.mallinfo2().hblks == before
+    libc.free(again)
