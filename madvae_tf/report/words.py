@@ -26,15 +26,22 @@ def introduction(run: Mapping[str, Any], lines: Sequence[Line]) -> str:
 def verdict(lines: Sequence[Line], rows: Sequence[Row]) -> str:
     """The finding from the rows, never without its threat model, and what it does not cover."""
     oblivious = [line for line in lines if line.threat_model == "oblivious"]
-    names = [name for name in defenses_of(oblivious) if name in ("none", *_judged(rows))]
+    judged = _judged(rows)
+    names = [name for name in defenses_of(oblivious) if name in ("none", "robust", *judged)]
     worst = {name: _worst(oblivious, name) for name in names}
     found = {name: row for name, row in worst.items() if row is not None}
-    kept = [row["value"] for name, row in found.items() if name != "none"]
+    kept = [row["value"] for name, row in found.items() if name in judged]
+    beside = None if "robust" in judged else found.get("robust")
     sentences = []
     if kept:
+        whose = "paper's purifiers" if beside else "purifiers"
         sentences.append(
             "<strong>Against an attacker who does not know of the purifier</strong> (threat model: oblivious), the "
-            f"purifiers keep {_range(kept)} of the images right, each under the attack that is worst for it."
+            f"{whose} keep {_range(kept)} of the images right, each under the attack that is worst for it."
+        )
+    if beside:
+        sentences.append(
+            f"{DEFENSES['robust']}, trained against one who knows of it, keeps {number(beside['value'])} under its worst, {attack_title(beside['attack'])}."
         )
     if "none" in found:
         worst_of_all = found["none"]
