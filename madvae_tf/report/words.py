@@ -33,10 +33,10 @@ def verdict(lines: Sequence[Line], rows: Sequence[Row]) -> str:
     kept = [row["value"] for name, row in found.items() if name in judged]
     beside = None if "robust" in judged else found.get("robust")
     sentences = []
+    whose = "the paper's purifiers" if beside else "the purifiers"
     if kept:
-        whose = "paper's purifiers" if beside else "purifiers"
         sentences.append(
-            "<strong>Against an attacker who does not know of the purifier</strong> (threat model: oblivious), the "
+            "<strong>Against an attacker who does not know of the purifier</strong> (threat model: oblivious), "
             f"{whose} keep {_range(kept)} of the images right, each under the attack that is worst for it."
         )
     if beside:
@@ -48,7 +48,7 @@ def verdict(lines: Sequence[Line], rows: Sequence[Row]) -> str:
         sentences.append(
             f"The classifier alone keeps {number(worst_of_all['value'])} under its worst, {attack_title(worst_of_all['attack'])}."
         )
-    sentences += _end_to_end(rows)
+    sentences += _end_to_end(rows, whose if beside else "they")
     return f"<p>{' '.join(sentences)}</p>{_verdict_table(oblivious, found)}{limits(rows)}"
 
 
@@ -58,7 +58,7 @@ def _judged(rows: Sequence[Row]) -> Sequence[str]:
     return [name for name in VARIANTS if name in measured] or ["robust"]
 
 
-def _end_to_end(rows: Sequence[Row]) -> list[str]:
+def _end_to_end(rows: Sequence[Row], who: str) -> list[str]:
     """A sentence for each budget at which those judged were attacked by one who knows of them, and one on `robust` beside them."""
     judged = _judged(rows)
     budgets: dict[tuple[str, float], list[Row]] = {}
@@ -66,7 +66,7 @@ def _end_to_end(rows: Sequence[Row]) -> list[str]:
         budgets.setdefault((row["parameters"]["norm"], row["parameters"]["epsilon"]), []).append(row)
     sentences = [
         f"<strong>Against one who knows of it</strong> (threat model: end_to_end, {NORMS[norm]} {epsilon:g}, n = "
-        f"{span(row['n'] for row in found)}), they keep {_range([row['value'] for row in found])} in the worst case over all attacks."
+        f"{span(row['n'] for row in found)}), {who} keep {_range([row['value'] for row in found])} in the worst case over all attacks."
         for (norm, epsilon), found in budgets.items()
     ]
     beside = _worst_cases(rows, () if "robust" in judged else ("robust",))

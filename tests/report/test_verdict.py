@@ -132,6 +132,9 @@ def test_where_robust_alone_was_measured_the_verdict_is_on_it(written, rate, one
         "Robust",
     ]
     assert "say nothing about an attacker who knows of the purifier" in words
+    attacked = one(0, "pd", "worst_case")
+    words = " ".join(written([*table1, *beside, attacked]).parsed.text().split()).replace("'", "’")
+    assert "n = 100), the paper’s purifiers keep 0.0000 in the worst case" in words
 
 
 def test_beside_the_papers_variants_robust_has_a_sentence_of_its_own(written, rate, one):
