@@ -10,6 +10,7 @@ their own pages at 128 KiB, so that every larger tensor is new pages (`madvae_tf
 import argparse
 import resource
 from collections.abc import Sequence
+from pathlib import Path
 
 # The first steps compile.
 _FIRST = 3
@@ -27,12 +28,12 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.generator:
         signature = tf.TensorSpec((), tf.int64)
         list(tf.data.Dataset.from_generator(lambda: [0], output_signature=signature))  # noqa: TID251
-    folder = "docs/weights/mnist-robust"
-    purifier = load_keras(f"{folder}/purifier.keras")
+    folder = Path("docs/weights/mnist-robust")
+    purifier = load_keras(folder / "purifier.keras")
     purifier.trainable = True
     trainer = RobustTrainer(
         purifier,
-        load_keras(f"{folder}/classifier.keras"),
+        load_keras(folder / "classifier.keras"),
         {"kl": 1.0, "classification": 1.0},
         seed=0,
         attack=InnerAttack(),
