@@ -40,7 +40,7 @@ def material(config: Any, workdir: Path, images: int) -> tuple[Any, dict[str, An
 def main(arguments: argparse.Namespace) -> None:
     """Prints the table in Markdown."""
     from madvae_tf.attacks import ATTACKS, Target, run_attack
-    from madvae_tf.evaluate import batched
+    from madvae_tf.oblivious import batched
 
     config = load_config(arguments.config)
     classifier, purifiers, x, y = material(config, arguments.workdir, arguments.images)

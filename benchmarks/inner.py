@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each number of steps and kind of them."""
     import tensorflow as tf
 
-    from madvae_tf.evaluate import wilson_interval
+    from madvae_tf.oblivious import wilson_interval
     from madvae_tf.training.robust import InnerAttack, RobustTrainer
 
     config, classifier, purifier, splits = load_system(arguments)

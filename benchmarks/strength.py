@@ -81,7 +81,7 @@ def theirs(
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints what each leaves after each attack, with 95% Wilson intervals, and how many images they disagree on."""
-    from madvae_tf.evaluate import wilson_interval
+    from madvae_tf.oblivious import wilson_interval
     from madvae_tf.robustness import auto_attack, evaluate
 
     config, classifier, purifier, splits = load_system(arguments)

@@ -22,7 +22,7 @@ MODULES = (
     "madvae_tf.data.folders",
     "madvae_tf.defenses",
     "madvae_tf.errors",
-    "madvae_tf.evaluate",
+    "madvae_tf.oblivious",
     "madvae_tf.export",
     "madvae_tf.images",
     "madvae_tf.losses",

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.errors import UserError
-from madvae_tf.evaluate import wilson_interval
+from madvae_tf.oblivious import wilson_interval
 from madvae_tf.robustness.store import read_progress
 
 _ROWS = "rows.json"

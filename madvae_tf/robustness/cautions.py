@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from madvae_tf.evaluate import wilson_interval
+from madvae_tf.oblivious import wilson_interval
 from madvae_tf.robustness.evaluation import Evaluation, Outcome
 from madvae_tf.robustness.sanity import FAINT, GREY
 from madvae_tf.robustness.suites import QUERY_ATTACKS

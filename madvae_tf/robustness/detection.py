@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks import Target
 from madvae_tf.attacks.objectives import distance
-from madvae_tf.evaluate import Row, batched, rate_row
+from madvae_tf.oblivious import Row, batched, rate_row
 
 TABLE = "detection"
 _TINY = 1e-12  # so that an attack's gradient is finite at a score of 0

@@ -13,8 +13,8 @@ from madvae_tf.answers import are_probabilities
 from madvae_tf.attacks import Attack, Target, fold_seed, run_attack
 from madvae_tf.attacks.repeated import runs_of
 from madvae_tf.errors import UserError
-from madvae_tf.evaluate import batched, wilson_interval
 from madvae_tf.images import NUM_CLASSES, check_images, check_labels
+from madvae_tf.oblivious import batched, wilson_interval
 from madvae_tf.progress import progress_bar, silent
 from madvae_tf.robustness.store import Progress, TrialFile, fingerprint, trial_key
 from madvae_tf.robustness.suites import QUERY_ATTACKS, Suite, Trial, auto_attack

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from madvae_tf.evaluate import Row, rate_row
+from madvae_tf.oblivious import Row, rate_row
 from madvae_tf.robustness.cautions import beyond_gradients
 from madvae_tf.robustness.evaluation import Evaluation, Outcome
 from madvae_tf.robustness.sanity import restart_share

@@ -12,7 +12,7 @@ import tensorflow as tf
 from madvae_tf.attacks import Target
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.objectives import ascent
-from madvae_tf.evaluate import batched
+from madvae_tf.oblivious import batched
 from madvae_tf.robustness.evaluation import Outcome, evaluate
 from madvae_tf.robustness.suites import Suite, Trial
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from madvae_tf.attacks import Target
 from madvae_tf.attacks.objectives import ascent
 from madvae_tf.errors import UserError
-from madvae_tf.evaluate import batched
+from madvae_tf.oblivious import batched
 from madvae_tf.robustness.rounded import rounded_type
 
 # Images whose gradients tell two ways to a gradient apart.

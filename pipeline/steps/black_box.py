@@ -20,7 +20,7 @@ _TEST, _ATTACKER = zlib.crc32(b"test"), zlib.crc32(b"black_box")
 
 def attack_substitute(context: Context) -> None:
     """FGSM on a trained substitute, evaluated on it (3a) and on the classifier (3b), by defence: `rows.json`."""
-    from madvae_tf.evaluate import defense_rows, rate_row
+    from madvae_tf.oblivious import defense_rows, rate_row
     from madvae_tf.progress import progress_bar
 
     start_anew(context)
@@ -64,8 +64,8 @@ def attack_substitute(context: Context) -> None:
 def extract_and_attack(context: Context) -> None:
     """A substitute from the labels of one defence (or none), and its FGSM images on that defence: `rows.json`."""
     from madvae_tf.black_box import extract
-    from madvae_tf.evaluate import defense_rows, rate_row
     from madvae_tf.images import shape_of
+    from madvae_tf.oblivious import defense_rows, rate_row
     from madvae_tf.progress import progress_bar
     from madvae_tf.training.classifier import build_classifier
 
@@ -147,7 +147,7 @@ def _predictor(models: tuple[Any, ...], purifier: Any, batch_size: int) -> Calla
     """
     import tensorflow as tf
 
-    from madvae_tf.evaluate import batched
+    from madvae_tf.oblivious import batched
 
     @tf.function
     def logits(images: Any) -> Any:

@@ -84,7 +84,7 @@ def _features(context: Context, images: Any) -> tuple[Any, Any]:
     """What is drawn, float32 (n, d), and the classifier's predictions, int64 (n,), as the settings say."""
     import tensorflow as tf
 
-    from madvae_tf.evaluate import batched
+    from madvae_tf.oblivious import batched
 
     settings = context.config
     of, batch_size = settings["of"], settings["batch_size"]

@@ -18,7 +18,7 @@ def measure_detection(context: Context) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from madvae_tf.evaluate import batched
+    from madvae_tf.oblivious import batched
     from madvae_tf.robustness.detection import detection_rows, detectors, roc, scores
 
     start_anew(context)
@@ -82,7 +82,7 @@ def _adaptive(context: Context, system: Any, logits: Any, functions: Any) -> lis
 
     from madvae_tf.attacks.apgd import APGD
     from madvae_tf.attacks.evasion import Evasion
-    from madvae_tf.evaluate import batched
+    from madvae_tf.oblivious import batched
 
     settings = context.config
     size, weights = settings["batch_size"], settings["weights"]

@@ -21,7 +21,7 @@ def evaluate_defense(context: Context) -> None:
     import tensorflow as tf
     from scipy.special import softmax
 
-    from madvae_tf import boards, evaluate
+    from madvae_tf import boards, oblivious
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import to_float
@@ -59,19 +59,19 @@ def evaluate_defense(context: Context) -> None:
             picked = evenly_spaced(len(test), settings["images"])
             x_adv, index = test.gather(picked)
             clean, label = to_float(split.images[index]), test.labels[picked]
-            found = evaluate.batched(logits, x_adv, size)
+            found = oblivious.batched(logits, x_adv, size)
             predicted = found.argmax(axis=1)
-            clean_predicted = evaluate.batched(undefended, clean, size).argmax(axis=1)
+            clean_predicted = oblivious.batched(undefended, clean, size).argmax(axis=1)
             parameters = {**test.metadata["parameters"], **settings["note"]}
             named = {**common, "attack": name, "parameters": parameters}
-            rows += evaluate.defense_rows(settings["table"], predicted, label, clean_predicted, named)
+            rows += oblivious.defense_rows(settings["table"], predicted, label, clean_predicted, named)
             if settings["defense"] == "defense_vae":
-                rows += evaluate.defense_rows("table4", predicted, label, clean_predicted, named)
+                rows += oblivious.defense_rows("table4", predicted, label, clean_predicted, named)
             if detect is not None:
-                refused = evaluate.batched(detect, x_adv, size)
-                rows += evaluate.detection_rows(settings["table"], refused, predicted == label, named)
+                refused = oblivious.batched(detect, x_adv, size)
+                rows += oblivious.detection_rows(settings["table"], refused, predicted == label, named)
             if settings["defense"] == "none" and name != "none":
-                rows += evaluate.attack_rows(x_adv, clean, predicted, label, named)
+                rows += oblivious.attack_rows(x_adv, clean, predicted, label, named)
             predictions |= {f"{name}/predicted": predicted, f"{name}/label": label, f"{name}/index": index}
             some = evenly_spaced(len(label), _POINTS)
             values = (x_adv[some], label[some], predicted[some], np.full(len(some), name))
@@ -96,7 +96,7 @@ def evaluate_defense(context: Context) -> None:
             np.concatenate([predictions[f"{name}/{field}"] for name in pooled])
             for field in ("predicted", "label")
         )
-        rows += evaluate.confusion_rows(predicted, label, common)
+        rows += oblivious.confusion_rows(predicted, label, common)
     if settings["details"]:
         board = context.folder / "tensorboard"
         matrices = {
@@ -108,7 +108,7 @@ def evaluate_defense(context: Context) -> None:
             columns = {name: np.concatenate(values) for name, values in points.items()}
             seen = columns.pop("image")
             boards.write_projector(
-                board, evaluate.batched(tf.function(system.encode), seen, size), columns, seen
+                board, oblivious.batched(tf.function(system.encode), seen, size), columns, seen
             )
     np.savez(context.folder / "predictions.npz", **predictions)
     np.savez(context.folder / "images.npz", **images)
@@ -127,7 +127,7 @@ def write_report(context: Context) -> None:
     import numpy as np
 
     from madvae_tf.config import from_dict
-    from madvae_tf.evaluate import sanity_warnings
+    from madvae_tf.oblivious import sanity_warnings
     from madvae_tf.report import write_report as write
     from pipeline.datasets import dataset_name
     from pipeline.notes import baseline_notes

@@ -79,7 +79,7 @@ def attack_system(context: Context) -> None:
 def _clean(system: Any, images: Any, labels: Any, batch_size: int) -> Any:
     import tensorflow as tf
 
-    from madvae_tf.evaluate import batched
+    from madvae_tf.oblivious import batched
 
     return batched(tf.function(system.logits), images, batch_size).argmax(axis=1) == labels
 
@@ -244,7 +244,7 @@ def prototypes(context: Context, system: Any) -> Any:
     import tensorflow as tf
 
     from madvae_tf.data.prepare import to_float
-    from madvae_tf.evaluate import batched
+    from madvae_tf.oblivious import batched
 
     split = splits_of(context)["validation"]
     codes = batched(tf.function(system.encode), to_float(split.images), context.config["batch_size"])

@@ -63,7 +63,7 @@ def classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> di
     import tensorflow as tf
 
     from madvae_tf.data.prepare import to_float
-    from madvae_tf.evaluate import batched, wilson_interval
+    from madvae_tf.oblivious import batched, wilson_interval
 
     compiled = tf.function(classifier)
     metrics: dict[str, Any] = {"seed": seed}

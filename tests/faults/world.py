@@ -31,7 +31,7 @@ _HEAVY = (
         "madvae_tf.defenses",
         "madvae_tf.robustness",
         "madvae_tf.report",
-        "madvae_tf.evaluate",
+        "madvae_tf.oblivious",
         "madvae_tf.export",
     ),
     *("madvae_tf.data.prepare", "madvae_tf.training.tuning", "madvae_tf.black_box", "madvae_tf.clusters"),

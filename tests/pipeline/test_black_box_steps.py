@@ -10,7 +10,7 @@ import tensorflow as tf
 import madvae_tf.black_box
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.data.prepare import Split, to_float
-from madvae_tf.evaluate import wilson_interval
+from madvae_tf.oblivious import wilson_interval
 from madvae_tf.report.schema import FIELDS
 from pipeline.planning import Context
 from pipeline.steps import black_box

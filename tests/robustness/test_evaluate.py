@@ -9,8 +9,8 @@ from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.square import Square
 from madvae_tf.errors import UserError
-from madvae_tf.evaluate import wilson_interval
 from madvae_tf.models.foreign import adapt
+from madvae_tf.oblivious import wilson_interval
 from madvae_tf.report import validate_rows
 from madvae_tf.robustness import Evaluation, Suite, Trial, auto_attack, evaluate, gradient_suite
 from madvae_tf.robustness import evaluation as module

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import optimize, stats
 
-from madvae_tf import evaluate
+from madvae_tf import oblivious
 from madvae_tf.errors import UserError
 from madvae_tf.report.schema import validate_rows
 
@@ -31,26 +31,26 @@ def test_the_wilson_interval_inverts_the_score_test(successes, n):
 
     low = 0.0 if successes == 0 else optimize.brentq(score, 0.0, min(observed, 1 - 1e-9), xtol=1e-14)
     high = 1.0 if successes == n else optimize.brentq(score, max(observed, 1e-9), 1.0, xtol=1e-14)
-    got = evaluate.wilson_interval(successes, n)
+    got = oblivious.wilson_interval(successes, n)
     np.testing.assert_allclose(got, (low, high), atol=1e-9)
     assert 0 <= got[0] <= observed <= got[1] + 1e-12 <= 1 + 1e-12
 
 
 def test_no_trial_says_nothing():
-    assert evaluate.wilson_interval(0, 0) == (0.0, 1.0)
+    assert oblivious.wilson_interval(0, 0) == (0.0, 1.0)
 
 
 def test_accuracy_and_agreement_by_hand():
     predicted, label, clean = np.array([1, 2, 3, 4]), np.array([1, 2, 0, 0]), np.array([1, 5, 3, 4])
-    accuracy, agreement = evaluate.defense_rows("table1", predicted, label, clean, COMMON)
+    accuracy, agreement = oblivious.defense_rows("table1", predicted, label, clean, COMMON)
     assert (accuracy["metric"], accuracy["value"], accuracy["n"]) == ("accuracy", 0.5, 4)
     assert (agreement["metric"], agreement["value"]) == ("agreement", 0.75)
-    assert (accuracy["ci_low"], accuracy["ci_high"]) == evaluate.wilson_interval(2, 4)
+    assert (accuracy["ci_low"], accuracy["ci_high"]) == oblivious.wilson_interval(2, 4)
     assert (
         accuracy["paper"] is None and agreement["paper"] is not None
     )  # what the paper measured is agreement
     assert (
-        evaluate.defense_rows("table1", predicted, label, clean, COMMON | {"dataset": "fashion_mnist"})[1][
+        oblivious.defense_rows("table1", predicted, label, clean, COMMON | {"dataset": "fashion_mnist"})[1][
             "paper"
         ]
         is None
@@ -62,7 +62,7 @@ def test_accuracy_and_agreement_by_hand():
 def test_detection_by_hand(attack, safe):
     """An attacked image is safe where it is refused or right, a clean one where it is accepted and right."""
     refused, right = np.array([True, True, False, False]), np.array([True, False, True, False])
-    rate, kept = evaluate.detection_rows(
+    rate, kept = oblivious.detection_rows(
         "baselines", refused, right, COMMON | {"attack": attack, "defense": "magnet"}
     )
     assert (rate["metric"], rate["value"]) == ("detection_rate", 0.5)
@@ -70,7 +70,7 @@ def test_detection_by_hand(attack, safe):
 
 
 def test_the_undefended_classifier_does_not_agree_with_itself_on_clean_images():
-    rows = evaluate.defense_rows(
+    rows = oblivious.defense_rows(
         "table1", *[np.arange(5)] * 3, COMMON | {"attack": "none", "defense": "none"}
     )
     assert [row["metric"] for row in rows] == ["accuracy"]
@@ -84,7 +84,7 @@ def test_confusion_counts_by_brute_force(defense, table):
     rng = np.random.default_rng(0)
     predicted, label = rng.integers(0, 10, 500), rng.integers(0, 10, 500)
     common = {"dataset": "mnist", "threat_model": "oblivious", "defense": defense, "seed": 0}
-    rows = evaluate.confusion_rows(predicted, label, common)
+    rows = oblivious.confusion_rows(predicted, label, common)
     validate_rows(rows)
     assert {row["table"] for row in rows} == {table} and len(rows) == 100
     for row in rows:
@@ -95,7 +95,7 @@ def test_confusion_counts_by_brute_force(defense, table):
 
 
 def test_no_confusion_table_without_a_defence():
-    assert evaluate.confusion_rows(np.zeros(3, int), np.zeros(3, int), {"defense": "none"}) == []
+    assert oblivious.confusion_rows(np.zeros(3, int), np.zeros(3, int), {"defense": "none"}) == []
 
 
 def test_attack_rows_measure_success_and_distance():
@@ -103,7 +103,7 @@ def test_attack_rows_measure_success_and_distance():
     x_adv = clean.copy()
     x_adv[0, 0, :4] = 0.8  # misclassified: L2 2 * 0.3, L-infinity 0.3
     x_adv[1, 0, 0] = 0.6  # misclassified: 0.1 and 0.1
-    rows = evaluate.attack_rows(
+    rows = oblivious.attack_rows(
         x_adv, clean, np.array([1, 1, 2]), np.array([0, 0, 2]), COMMON | {"defense": "none"}
     )
     values = {row["metric"]: (row["value"], row["n"]) for row in rows}
@@ -117,7 +117,7 @@ def test_attack_rows_measure_success_and_distance():
 
 def accuracy(attack, defense, correct, n=1000):
     hits = np.arange(n) < correct
-    return evaluate.rate_row("table1", "accuracy", hits, COMMON | {"attack": attack, "defense": defense})
+    return oblivious.rate_row("table1", "accuracy", hits, COMMON | {"attack": attack, "defense": defense})
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def accuracy(attack, defense, correct, n=1000):
     ],
 )
 def test_sanity_warnings(rows, said):
-    warnings = evaluate.sanity_warnings([accuracy(*row) for row in rows])
+    warnings = oblivious.sanity_warnings([accuracy(*row) for row in rows])
     assert len(warnings) == len(said)
     for warning, pattern in zip(warnings, said, strict=True):
         assert tf.strings.regex_full_match(warning, f".*{pattern}.*") and "\n" not in warning
@@ -161,7 +161,7 @@ def test_padding_has_no_influence(n):
         shapes.append(tuple(batch.shape))
         return tf.reduce_sum(batch, axis=(1, 2, 3))
 
-    got = evaluate.batched(function, images, 4)
+    got = oblivious.batched(function, images, 4)
     np.testing.assert_allclose(got, images.sum(axis=(1, 2, 3)), rtol=1e-5)
     assert got.shape == (n,) and set(shapes) == {(4, 28, 28, 1)}
 
@@ -183,5 +183,5 @@ GOOD = np.full((3, 28, 28, 1), 0.5, np.float32)
 )
 def test_bad_images_are_one_clear_line(images, said):
     with pytest.raises(UserError, match=said) as caught:
-        evaluate.batched(tf.identity, images, 4)
+        oblivious.batched(tf.identity, images, 4)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Evaluation: predictions on the test sets, and the rows that the report is made of.
+"""Oblivious evaluation: predictions on the test sets, and the rows that the report is made of.
 
 Both metrics are measured: accuracy against the labels, and the paper's, agreement of the defended prediction
 with the classifier's own prediction on the clean image. Every row carries the attack's parameters, the threat
