@@ -47,9 +47,11 @@ setup(
         "matplotlib>=3.9",
         "numpy>=2,<3",
         "pillow>=10.3",
+        "scikit-learn>=1.5",
         "scipy>=1.13",
         "tensorboard>=2.21",  # TensorFlow 2.21 no longer brings it; older ones need pkg_resources.
         "tensorflow-datasets>=4.9.9",
+        "threadpoolctl>=3.5",
         "tqdm>=4.66",
         "umap-learn>=0.5.7",
     ],
@@ -70,7 +72,7 @@ setup(
         "playground": ["gradio>=6.31,<7"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # It caps protobuf below 7, so it replaces the one that constraints.txt names.
-        "beam": ["apache-beam>=2.77,<2.78"],
+        "beam": ["apache-beam>=2.77,<2.78", "grpcio>=1.67"],
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
         "test": [
             "hypothesis>=6.100",

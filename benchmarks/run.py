@@ -8,7 +8,6 @@ What is measured goes to --folder part by part; `--anew` begins again. Nothing e
 """
 
 import json
-import os
 import platform
 import shutil
 import time
@@ -24,6 +23,7 @@ from benchmarks.rows import Row, check_row, missed
 from benchmarks.session import Session
 from benchmarks.worker import ROOT
 from madvae_tf.errors import UserError, as_one_line, unknown_name
+from madvae_tf.machine import usable_cores
 
 _ONLY = flags.DEFINE_list("only", [], f"Questions, of: {', '.join(QUESTIONS)}.")
 _QUICK = flags.DEFINE_bool("quick", False, "The smallest sizes.")
@@ -105,7 +105,7 @@ def _facts() -> dict[str, Any]:
     """The machine and the libraries of this environment."""
     return {
         "machine": {
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": usable_cores(),
             "system": platform.system(),
             "architecture": platform.machine(),
         },

@@ -1,6 +1,7 @@
 """Parameters of attacks and defences: dataclass fields with a type and a range, checked on construction."""
 
 import dataclasses
+import json
 import math
 import numbers
 from typing import Any, ClassVar
@@ -46,6 +47,19 @@ class Parameters:
             for field in dataclasses.fields(self)
             if not (field.metadata.get("added") and getattr(self, field.name) == field.default)
         }
+
+    @property
+    def canonical(self) -> str:
+        """The name, and the parameters that are not the defaults, as JSON: what seeds are folded from.
+
+        Equal values give equal text on every machine, and a field that joins the class, with its default, changes none.
+        """
+        changed = {
+            field.name: value
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        }
+        return json.dumps([self.name, changed], sort_keys=True, separators=(",", ":"))
 
 
 _KINDS: dict[type, tuple[Any, str]] = {

@@ -2,14 +2,13 @@
 
 import contextlib
 import json
-import resource
-import sys
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from madvae_tf.machine import PeakMemory
 from pipeline import artifacts
 
 _BEAT_SECONDS = 5.0
@@ -26,6 +25,7 @@ class StageClock:
         self._path = path
         self._seconds, self._attempts, self._peak = _read(path)
         self._attempts += 1
+        self._memory = PeakMemory()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="stage-clock", daemon=True)
 
@@ -45,8 +45,9 @@ class StageClock:
         self._write()
 
     def totals(self) -> dict[str, Any]:
-        """`seconds` and `attempts` over all attempts, `peak_memory_bytes` of the process (the largest of them)."""
-        self._peak = max(self._peak, peak_memory_bytes())
+        """`seconds` and `attempts` over all attempts, `peak_memory_bytes` of the process within them (None: not known)."""
+        peak = self._memory.bytes()
+        self._peak = peak if self._peak is None else max(self._peak, peak or 0)
         return {
             "seconds": round(self._seconds, 3),
             "attempts": self._attempts,
@@ -64,15 +65,10 @@ class StageClock:
             artifacts.write_json(self._path, {**self.totals(), "seconds": round(self._seconds + running, 3)})
 
 
-def peak_memory_bytes() -> int:
-    """The largest resident size that this process has had so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _read(path: Path) -> tuple[float, int, int]:
+def _read(path: Path) -> tuple[float, int, int | None]:
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
-        return float(earlier["seconds"]), int(earlier["attempts"]), int(earlier["peak_memory_bytes"])
+        peak = earlier["peak_memory_bytes"]
+        return float(earlier["seconds"]), int(earlier["attempts"]), None if peak is None else int(peak)
     except (OSError, ValueError, KeyError, TypeError):
-        return 0.0, 0, 0
+        return 0.0, 0, None

@@ -8,9 +8,12 @@ import shutil
 from pathlib import Path
 
 from madvae_tf.errors import UserError
+from madvae_tf.machine import put_folder
 from pipeline import artifacts
 
 MARKER = ".artifact"
+# Where a killed swap may have left the old folder.
+_OLD = (".old", ".tmp.old")
 
 
 def check_destination(destination: Path) -> None:
@@ -33,7 +36,7 @@ def check_destination(destination: Path) -> None:
 
 
 def publish_copy(artifact: Path, destination: Path) -> bool:
-    """Makes `destination` a copy of the artifact's files; a reader sees the old folder or the new one.
+    """Makes `destination` a copy of the artifact's files; a reader sees the old folder or the new one (`put_folder`).
 
     The destination belongs to the pipeline: what else is put into a published folder goes at the next swap.
 
@@ -51,8 +54,7 @@ def publish_copy(artifact: Path, destination: Path) -> bool:
     manifest = artifacts.read_manifest(artifact)
     # Leftovers of a run that was killed in the middle of a swap.
     new = destination.with_name(f".{destination.name}.tmp")
-    old = destination.with_name(f".{destination.name}.old")
-    for leftover in (new, old):
+    for leftover in (new, *(destination.with_name(f".{destination.name}{end}") for end in _OLD)):
         if leftover.exists():
             shutil.rmtree(leftover)
     if _is_copy(destination, manifest):
@@ -62,12 +64,10 @@ def publish_copy(artifact: Path, destination: Path) -> bool:
         (new / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(artifact / name, new / name)
     (new / MARKER).write_text(manifest["key"] + "\n", encoding="utf-8")
-    if destination.exists():
-        destination.rename(old)
-    new.rename(destination)
+    put_folder(new, destination)
     artifacts.sync_folder(destination.parent)
-    if old.exists():
-        shutil.rmtree(old)
+    if new.exists():
+        shutil.rmtree(new)
     return True
 
 

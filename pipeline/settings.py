@@ -66,6 +66,10 @@ TEST_PARAMETERS: dict[str, Callable[[AttackConfig], dict[str, Any]]] = {
 }
 
 
+# Those of them that draw random numbers.
+DRAWING = ("rand_fgsm", "pgd", "single_pixel")
+
+
 def train_settings(attack: AttackConfig) -> list[SetSetting]:
     """The sets that purifiers learn from; a set of clean images comes with them if any are asked for."""
     settings = []

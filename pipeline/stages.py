@@ -21,7 +21,7 @@ from pipeline.core import Core, named, own_fields, train_stage, version_in, warm
 from pipeline.datasets import available, data_stage, dataset_name
 from pipeline.defenses import robust_parameters, variant_parameters
 from pipeline.planning import Stage
-from pipeline.settings import SetSetting, test_settings, train_settings, validation_settings
+from pipeline.settings import DRAWING, SetSetting, test_settings, train_settings, validation_settings
 
 STAGES = (
     *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),
@@ -130,7 +130,9 @@ def _core(config: Config) -> Core:
         )
         images = min(setting.images or there[setting.split], there[setting.split])
         cost = costs.attack_seconds(setting.attack, setting.parameters, images, precision)
-        version, run = version_in(precision), steps.generate_adversarial_set
+        # Two more where images are drawn for: seeds are folded from canonical values.
+        version = version_in(precision) + (2 if setting.attack in DRAWING else 0)
+        run = steps.generate_adversarial_set
         return Stage("attack", setting.instance, version, common | own, both, run, cost=cost)
 
     train = {f"train:{s.instance}": adversarial(s) for s in train_settings(config.attack)}

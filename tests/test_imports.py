@@ -16,6 +16,7 @@ FOUNDATION = {
     "madvae_tf.errors",
     "madvae_tf.images",
     "madvae_tf.interrupts",
+    "madvae_tf.machine",
     "madvae_tf.parameters",
     "madvae_tf.progress",
     "madvae_tf.turns",

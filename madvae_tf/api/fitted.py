@@ -21,6 +21,7 @@ import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved clas
 from madvae_tf.errors import UserError
 from madvae_tf.export import export_purifier
 from madvae_tf.images import as_float, check_any_images
+from madvae_tf.machine import put_folder
 from madvae_tf.models.foreign import ForeignClassifier, adapt
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.progress import progress_bar, silent
@@ -98,9 +99,7 @@ class FittedDefense:
                 partial = Path(scratch) / "new"
                 partial.mkdir()
                 self._write(partial)
-                if ours:
-                    folder.rename(Path(scratch) / "old")
-                partial.rename(folder)
+                put_folder(partial, folder)
         except OSError as error:
             raise UserError(
                 f"Cannot save to {folder}: {error.strerror or error}; expected a writable folder."

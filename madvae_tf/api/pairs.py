@@ -116,18 +116,16 @@ def make_pairs(
         batch_size: images per call of an attack.
         file: where the adversarial images go; its stem names the draws.
     """
-    draws = [
-        draw_rows(len(images), images_per_attack, seed, zlib.crc32(f"{file.stem}{attack}".encode()))
-        for attack in attacks
-    ]
+    purposes = [zlib.crc32(f"{file.stem} {attack.canonical}".encode()) for attack in attacks]
+    draws = [draw_rows(len(images), images_per_attack, seed, purpose) for purpose in purposes]
     index = np.concatenate(draws)
     # Made on disk at once: a disk that is too small is found before the work.
     shape = (len(index), *shape_of(images))
     x_adv = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
     done = 0
     with progress_bar(len(index), f"{file.stem} pairs", "image") as bar:
-        for attack, rows in zip(attacks, draws, strict=True):
-            folded = fold_seed((seed, zlib.crc32(f"{file.stem}{attack}".encode())))
+        for attack, purpose, rows in zip(attacks, purposes, draws, strict=True):
+            folded = fold_seed((seed, purpose))
             for number, start in enumerate(range(0, len(rows), batch_size)):
                 some = rows[start : start + batch_size]
                 (result,) = attack_batches(

@@ -63,7 +63,7 @@ class SetWork:
         """Makes those shards; memory holds one at a time beside the split. `progress`: called with images done."""
         writer = ShardWriter(self.folder, self.shard_size)
         # Settings of one attack draw apart, though they share the configuration's seed.
-        purpose = zlib.crc32(repr((self.metadata["split"], self.attack)).encode())
+        purpose = zlib.crc32(f"{self.metadata['split']} {self.attack.canonical}".encode())
         folded = fold_seed((self.seed, purpose))
         for shard, index, images, label in _clean_shards(self.split, self.rows, self.shard_size, shards):
             results = attack_batches(

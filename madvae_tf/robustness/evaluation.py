@@ -164,7 +164,8 @@ def evaluate(
                     trial.label,
                     trial_key(facts),
                     both,
-                    climbs.get(trial.gradient),
+                    # Not of a query attack: its file would depend on which suites share the call.
+                    None if trial.attack.name in QUERY_ATTACKS else climbs.get(trial.gradient),
                 )
                 state = _run_trial(
                     trial, attacked, system, images, labels, before, seed, batch_size, file, bar

@@ -229,11 +229,12 @@ def _commit() -> str | None:
 
 
 def _machine() -> dict[str, Any]:
-    import os
     import platform
 
+    from madvae_tf.machine import usable_cores
+
     return {
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "system": platform.system(),
         "architecture": platform.machine(),
     }

@@ -94,6 +94,22 @@ def test_settings_and_batches_draw_from_seeds_of_their_own(tmp_path):
     assert len(set(given[0] + given[1])) == 18
 
 
+@dataclasses.dataclass(frozen=True)
+class LaterSeeds(Seeds):
+    """The same attack in a later version: a field more."""
+
+    repeats: int = parameter(1)
+
+
+def test_a_field_that_joins_an_attack_changes_no_draw(tmp_path):
+    given = []
+    for number, attack in enumerate((Seeds(0.2), LaterSeeds(0.2), LaterSeeds(0.2, 2))):
+        Seeds.given.clear()
+        generate(tmp_path / str(number), attack)
+        given.append(list(Seeds.given))
+    assert given[0] == given[1] != given[2]
+
+
 @pytest.mark.parametrize("wanted", [1, 43, 89])
 def test_drawn_rows_are_distinct_sorted_and_depend_on_all_numbers(wanted):
     rows = draw_rows(90, wanted, 5, 1, 2)

@@ -193,6 +193,21 @@ def test_a_stopped_evaluation_goes_on_where_it_was(line, tmp_path, monkeypatch, 
         )
 
 
+def test_a_query_attack_has_one_file_whichever_suites_share_the_call(line, tmp_path, monkeypatch):
+    climbing = Suite("own", (Trial("pgd", RestartedPGD(epsilon=0.08, iterations=3, step_size=0.01)),))
+    asking = Suite("asking", (Trial("square", Square(epsilon=0.08, queries=20)),))
+
+    def found(*suites):
+        whole = evaluate(line.logits, line.images, line.labels, suites, folder=tmp_path, progress=False)
+        return whole.right("square").tolist()
+
+    together = found(climbing, asking)
+    files = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(module, "run_attack", None)  # Nothing is attacked again.
+    assert found(asking) == found(asking, climbing) == together
+    assert sorted(tmp_path.iterdir()) == files and len(files) == 2
+
+
 def test_a_damaged_file_is_named(line, tmp_path):
     suites = [Suite("own", (Trial("apgd_ce", APGD(epsilon=0.08, iterations=3)),))]
     evaluate(line.logits, line.images, line.labels, suites, folder=tmp_path, progress=False)

@@ -41,12 +41,20 @@ def test_another_gradient_of_the_same_logits_is_another_trial(tmp_path):
         assert TrialFile(tmp_path, "pgd", KEY, LOGITS, same).load(2) is not None
     turned, blind = slopes.copy(), slopes.copy()
     turned[2], blind[2] = slopes[2] + 0.1 * slopes[0], 0
-    for other in (turned, blind, -slopes, slopes[:2], None):
+    for other in (turned, blind, -slopes, slopes[:2]):
         assert TrialFile(tmp_path, "pgd", KEY, LOGITS, other).load(2) is None
     zero = np.zeros_like(slopes)
     TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).save(progress(False, False))
     assert TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).load(2).right.tolist() == [False, False]
     assert TrialFile(tmp_path, "pgd", KEY, LOGITS, slopes).load(2).right.tolist() == [True, False]
+
+
+def test_a_trial_without_gradients_is_found_whatever_gradient_its_file_holds(tmp_path):
+    slopes = np.ones((3, 784), np.float32)
+    TrialFile(tmp_path, "square", KEY, LOGITS, slopes).save(progress(True, False))
+    assert TrialFile(tmp_path, "square", KEY, LOGITS).load(2).right.tolist() == [True, False]
+    TrialFile(tmp_path, "simba", KEY, LOGITS).save(progress(False, False))
+    assert TrialFile(tmp_path, "simba", KEY, LOGITS, slopes).load(2) is None
 
 
 def test_two_models_have_a_file_each_and_what_goes_on_is_saved_where_it_began(tmp_path):
