@@ -3,6 +3,7 @@
     defense = madvae_tf.fit(classifier, images, labels, variant="combined")
     purified = defense.purify(images)
     defense.save("my-defense")  # and madvae_tf.load("my-defense")
+    madvae_tf.evaluate(defense, images, labels, threat="linf:0.3", preset="fast")
 
 `fit_robust` trains the purifier for attackers who know of it. These names, and the Keras layer `Purifier`, load TensorFlow when they are first used; `import madvae_tf` alone does not.
 """
@@ -13,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from madvae_tf.api import FittedDefense, Purifier, fit, fit_robust, load, read_dataset
     from madvae_tf.errors import UserError
+    from madvae_tf.robustness import evaluate
 
 __version__ = "0.1.0"
-__all__ = ["FittedDefense", "Purifier", "UserError", "fit", "fit_robust", "load", "read_dataset"]
+__all__ = ["FittedDefense", "Purifier", "UserError", "evaluate", "fit", "fit_robust", "load", "read_dataset"]
 
 _HOMES = {
     **dict.fromkeys(
         ("FittedDefense", "Purifier", "fit", "fit_robust", "load", "read_dataset"), "madvae_tf.api"
     ),
     "UserError": "madvae_tf.errors",
+    "evaluate": "madvae_tf.robustness",
 }
 
 

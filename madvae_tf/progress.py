@@ -30,16 +30,36 @@ class _Bar(tqdm):
         return super().update(n)
 
 
-def progress_bar(total: int, description: str, unit: str, done: int = 0) -> tqdm:
+def is_silent() -> bool:
+    """Whether bars and lines are left out here."""
+    return _SILENT.get()
+
+
+def say(line: str) -> None:
+    """A line on standard error, above the bars; nothing where these are silent."""
+    if not _SILENT.get():
+        tqdm.write(line, file=sys.stderr)
+
+
+def progress_bar(
+    total: float, description: str, unit: str, done: int = 0, bar_format: str | None = None
+) -> tqdm:
     """A bar on standard error; a context manager; `update(n)` moves it.
 
     Args:
         total: how many `unit`s there are.
         done: how many were done before.
+        bar_format: tqdm's, where the bar has a form of its own.
     """
     seconds = 0.5 if sys.stderr.isatty() else 20.0
     return _Bar(
-        total=total, initial=done, desc=description, unit=unit, mininterval=seconds, disable=_SILENT.get()
+        total=total,
+        initial=done,
+        desc=description,
+        unit=unit,
+        mininterval=seconds,
+        disable=_SILENT.get(),
+        bar_format=bar_format,
     )
 
 

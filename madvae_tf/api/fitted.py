@@ -4,7 +4,10 @@ The folder holds `purifier.keras`, `defense.json` and, where the classifier is a
 and everything is read in Keras' safe mode.
 """
 
+import dataclasses
+import functools
 import hashlib
+import html
 import json
 import os
 import shutil
@@ -18,13 +21,18 @@ import numpy as np
 import tensorflow as tf
 
 import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved classifier may be
+from madvae_tf.api import figures
+from madvae_tf.attacks import Target
+from madvae_tf.defenses.purifier import defended
 from madvae_tf.errors import UserError
 from madvae_tf.export import export_purifier
-from madvae_tf.images import as_float, check_any_images
+from madvae_tf.images import NUM_CLASSES, as_float, check_any_images
 from madvae_tf.machine import put_folder
 from madvae_tf.models.foreign import ForeignClassifier, adapt
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.progress import progress_bar, silent
+from madvae_tf.robustness import Evaluation, System, evaluate, straight_through
+from madvae_tf.robustness.threats import DEFAULT
 
 SCHEMA = 1
 _RECORD, _PURIFIER, _CLASSIFIER = "defense.json", "purifier.keras", "classifier.keras"
@@ -42,7 +50,7 @@ class FittedDefense:
         purifier: the `DefenseVAE`, frozen.
         classifier: the `ForeignClassifier` behind it, or None.
         image_shape: (height, width, channels) of the images that it takes.
-        info: how it was made, values that JSON can hold.
+        info: how it was made, values that JSON can hold; `info["figures"]`: what it keeps on held-out images, see `madvae_tf.api.figures`.
     """
 
     def __init__(
@@ -78,6 +86,68 @@ class FittedDefense:
     def predict(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
         """The classes predicted for the purified images, int64 (n,). Errors: see `purify`; there is no classifier."""
         return self.predict_proba(images, batch_size=batch_size, verbose=verbose).argmax(axis=1)
+
+    def evaluate(
+        self,
+        images: Any,
+        labels: Any,
+        *,
+        threat: Any = None,
+        threat_model: str = "end_to_end",
+        **options: Any,
+    ) -> Evaluation:
+        """How many images the classifier behind the purifier still classifies right under attack: `madvae_tf.evaluate` of this defence.
+
+        Args:
+            images, labels: see `madvae_tf.evaluate`; images that `fit` did not learn from.
+            threat: such as "linf:0.3"; by default the budget of the figures in `info`, or with `suites` theirs.
+            threat_model: end_to_end, the attacker knows of the purifier; or oblivious, he attacks the classifier alone.
+            options: further ones of `madvae_tf.evaluate`: preset, suites, seed, batch_size, folder, keep_images, progress.
+
+        Raises:
+            UserError: there is no classifier, another threat model, or see `madvae_tf.evaluate`.
+        """
+        if threat_model not in ("end_to_end", "oblivious"):
+            raise UserError(
+                f"Invalid threat_model: received {threat_model!r}, expected end_to_end or oblivious; "
+                "for a transfer attack pass target= to madvae_tf.evaluate."
+            )
+        if threat is None and options.get("suites") is None:
+            threat = next(iter(self.info.get("figures", {}).get("threats", [])), DEFAULT)
+        if threat_model == "oblivious":
+            options["target"] = Target(self._classifier())
+        return evaluate(self, images, labels, threat=threat, threat_model=threat_model, **options)
+
+    def system(self) -> System:
+        """The classifier behind the purifier as `madvae_tf.evaluate` attacks it. Raises `UserError` where there is no classifier."""
+        self._classifier()
+        return self._system
+
+    @functools.cached_property
+    def _system(self) -> System:
+        # One for all calls: compiled attacks are cached by its functions.
+        whole = defended(self.purifier, self._classifier())
+        names = [field.name for field in dataclasses.fields(Target) if hasattr(whole, field.name)]
+        target = Target(**{name: getattr(whole, name) for name in names})
+        targets = {"identity": straight_through(target, self._classifier())}
+        if whole.straight is not None:
+            targets["straight"] = target.climbing(whole.straight)
+        return System(target, targets, name=self.variant)
+
+    @property
+    def variant(self) -> str:
+        """Of `madvae_tf.variants.VARIANTS`, as `info` has it."""
+        return str(self.info.get("variant", "purifier"))
+
+    def __repr__(self) -> str:
+        behind = "" if self.classifier is None else f" -> {NUM_CLASSES} classes"
+        known = figures.short(self.info.get("figures", {}))
+        return f"<FittedDefense {self.variant}, images {self.image_shape}{behind}{known}>"
+
+    def _repr_html_(self) -> str:
+        known = self.info.get("figures", {})
+        said = html.escape(f"{self!r}") + html.escape(figures.advice(known, self.variant))
+        return f"<p>{said}</p>{figures.to_html(known)}"
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Writes the folder `path`, whole or not at all.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import madvae_tf
+from madvae_tf.api.figures import concluded
 from madvae_tf.api.fitted import FittedDefense
 from madvae_tf.api.given import (
     PROBES,
@@ -27,6 +28,7 @@ from madvae_tf.images import as_float
 from madvae_tf.models.foreign import adapt
 from madvae_tf.precision import resolve_precision
 from madvae_tf.progress import silent
+from madvae_tf.robustness import Threat
 
 # Of configs/robust.py: what the published weights were trained with.
 _RECOMMENDED = {
@@ -71,7 +73,8 @@ def fit_robust(
             fewer than 2,800, and of fewer than 10,000 steps the average weights are taken over the last tenth or so.
 
     Returns:
-        the defence; its `info` holds the validation accuracy, without an attack and attacked end to end, and the settings.
+        the defence; its `info` holds the validation accuracy, without an attack and attacked end to end, the settings, and "figures" as
+        after `fit`.
 
     Raises:
         UserError: images, labels, the classifier or an option are not as said above.
@@ -120,12 +123,20 @@ def fit_robust(
         own.train(material, folder)
         purifier = load_keras(folder / "purifier.keras")
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    info = {
-        "version": madvae_tf.__version__,
-        "variant": own.name,
-        "seed": int(seed),
-        "parameters": own.parameters,
-        "classifier_validation_accuracy": right,
-        **metrics,
-    }
-    return FittedDefense(purifier, adapted, info)
+        info = {
+            "version": madvae_tf.__version__,
+            "variant": own.name,
+            "seed": int(seed),
+            "parameters": own.parameters,
+            "classifier_validation_accuracy": right,
+            **metrics,
+        }
+        defense = FittedDefense(purifier, adapted, info)
+        return concluded(defense, (x_held, y_held), _threats(own), own.seed)
+
+
+def _threats(own: Robust) -> list[Threat]:
+    """The budgets that it was trained for."""
+    if own.norm != "both":
+        return [Threat(own.norm, own.epsilon)]
+    return [Threat("linf", own.epsilon), Threat("l2", own.l2_epsilon)]

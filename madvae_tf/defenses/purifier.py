@@ -6,6 +6,7 @@ images only (section 3.4, Table 4; Li & Ji 2018), and the mixture prior from the
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import load_keras, write_json
 from madvae_tf.errors import UserError
 from madvae_tf.models.folded import folded
+from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import parameter
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
 from madvae_tf.variants import weights_of
@@ -106,8 +108,13 @@ class Purifier(Defense):
 
 
 def load_purifier(folder: Path, classifier: keras.Model) -> Defended:
-    """A `DefenseVAE` saved as `purifier.keras`, before `classifier`, with its latent distribution; folded, see `models.folded`."""
-    purifier: Any = folded(load_keras(folder / "purifier.keras"))
+    """A `DefenseVAE` saved as `purifier.keras`, before `classifier`; see `defended`."""
+    return defended(load_keras(folder / "purifier.keras"), classifier)
+
+
+def defended(vae: DefenseVAE, classifier: Callable[[tf.Tensor], tf.Tensor]) -> Defended:
+    """A `DefenseVAE` before `classifier`, with its latent distribution; a copy of it, folded, see `models.folded`."""
+    purifier: Any = folded(vae)
 
     def sample(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         mean, log_variance = purifier.encode(images)

@@ -1,11 +1,11 @@
 """A classifier that is not of this project, as the project's code wants one: frozen, images -> float32 logits.
 
 It may be a Keras model, a SavedModel or any callable made of TensorFlow operations, and give logits or probabilities.
-Which of the two is seen on a few images: rows that are nowhere negative and sum to one are probabilities. Their logarithm
-is taken; it differs from the logits by one number per image, which changes neither softmax, margins nor cross-entropy.
+Which of the two is seen on a few images: rows that are nowhere negative and sum to one are probabilities. Of a Keras model that shows its softmax
+the logits before it are taken, of others the logarithm; it differs from the logits by one number per image, which changes neither softmax, margins
+nor cross-entropy, but float32 cuts it off where the model is very sure.
 """
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,15 @@ import madvae_tf.models.classifiers  # noqa: F401
 from madvae_tf.answers import are_probabilities
 from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, SHAPES, Shape, as_shape, is_image_shape, shape_of
+from madvae_tf.models.inference import for_inference
+from madvae_tf.models.softmax import without_softmax
 
 OUTPUTS = ("auto", "logits", "probabilities")
 
 # Probabilities below it count as it: the logarithm of 0 is no number, and neither is its gradient.
 _SMALLEST = 1e-37
+# How far the softmax of a model's logits may lie from its probabilities.
+_SAME = 1e-4
 
 
 class ForeignClassifier:
@@ -35,6 +39,7 @@ class ForeignClassifier:
         resource: what TensorFlow must track to save a function that calls it, or None.
         saved_model: the folder that it was loaded from, or None.
         image_shape: (height, width, channels) of the images that it was tried with.
+        logits: what gives the logits behind the probabilities, or None: then their logarithm is taken.
         trainable: assigned to by the trainers, as to a Keras model; without effect.
     """
 
@@ -45,24 +50,31 @@ class ForeignClassifier:
         resource: Any = None,
         saved_model: Path | None = None,
         image_shape: Shape = IMAGE_SHAPE,
+        logits: Callable[..., Any] | None = None,
     ):
         self.source = source
         self.outputs = outputs
         self.resource = source if isinstance(source, keras.layers.Layer | tf.Module) else resource
         self.saved_model = saved_model
         self.image_shape = image_shape
+        self.logits = logits
         self.trainable = False
 
     def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
         del training  # The classifier is frozen.
-        values = tf.cast(_call(self.source, tf.convert_to_tensor(images, tf.float32)), tf.float32)
-        if self.outputs == "probabilities":
+        given = tf.convert_to_tensor(images, tf.float32)
+        values = tf.cast(_call(self.logits or self.source, given), tf.float32)
+        if self.outputs == "probabilities" and self.logits is None:
             values = tf.math.log(tf.maximum(values, _SMALLEST))
         return values
 
 
 def adapt(
-    classifier: Callable[..., Any], probe: np.ndarray, outputs: str = "auto", **more: Any
+    classifier: Callable[..., Any],
+    probe: np.ndarray,
+    outputs: str = "auto",
+    needs_gradient: bool = True,
+    **more: Any,
 ) -> ForeignClassifier:
     """The classifier behind a `ForeignClassifier`, after a look at what it gives for `probe`.
 
@@ -70,6 +82,7 @@ def adapt(
         classifier: a Keras model or layer, or a callable; images float32 (batch, 28, 28, 1) in [0, 1] -> (batch, 10).
         probe: a few such images.
         outputs: "logits" or "probabilities"; "auto": see the module's docstring.
+        needs_gradient: whether one through which no gradient flows is refused.
         more: `resource` and `saved_model` of `ForeignClassifier`.
 
     Raises:
@@ -110,9 +123,22 @@ def adapt(
             f"{sums.max():g}], expected probabilities that sum to 1; pass outputs='logits' if they are logits."
         )
     more["image_shape"] = shape_of(probe)
-    adapted = ForeignClassifier(classifier, found if outputs == "auto" else outputs, **more)
-    _check_gradient(adapted, x)
+    kind = found if outputs == "auto" else outputs
+    if kind == "probabilities" and isinstance(classifier, keras.layers.Layer):
+        more["logits"] = _before_softmax(classifier, x, values)
+    adapted = ForeignClassifier(classifier, kind, **more)
+    if needs_gradient:
+        _check_gradient(adapted, x)
     return adapted
+
+
+def _before_softmax(model: Any, x: tf.Tensor, probabilities: np.ndarray) -> Callable[..., Any] | None:
+    """`without_softmax`, if the softmax of what it gives is what the model gave."""
+    logits = without_softmax(model)
+    if logits is None:
+        return None
+    again = tf.nn.softmax(tf.cast(logits(x), tf.float32)).numpy()
+    return logits if np.allclose(again, probabilities, atol=_SAME) else None
 
 
 def open_saved_model(folder: Path) -> Any:
@@ -199,10 +225,7 @@ def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -
 
 
 def _call(source: Callable[..., Any], images: tf.Tensor) -> Any:
-    if not isinstance(source, keras.layers.Layer):
-        return source(images)
-    frozen = {"training": False} if "training" in inspect.signature(source.call).parameters else {}
-    return source(images, **frozen)
+    return for_inference(source, images) if isinstance(source, keras.layers.Layer) else source(images)
 
 
 def _check_gradient(classifier: ForeignClassifier, images: tf.Tensor) -> None:

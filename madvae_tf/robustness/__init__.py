@@ -1,10 +1,12 @@
 """What a defence is worth against an attacker who knows it: threat models, suites of attacks, evaluation of any callable.
 
-from madvae_tf.robustness import auto_attack, evaluate
-print(evaluate(logits_fn, images, labels, suites=[auto_attack("linf", 0.3)]).summary())
+from madvae_tf.robustness import evaluate
+print(evaluate(model, images, labels, threat="linf:0.3", preset="standard").summary())
 """
 
-from madvae_tf.robustness.evaluation import Evaluation, evaluate
+from madvae_tf.robustness.evaluation import evaluate
+from madvae_tf.robustness.presets import PRESETS
+from madvae_tf.robustness.result import Evaluation, Outcome
 from madvae_tf.robustness.suites import (
     SUITES,
     Suite,
@@ -19,6 +21,7 @@ from madvae_tf.robustness.suites import (
     overpowered,
     score,
 )
+from madvae_tf.robustness.systems import System
 from madvae_tf.robustness.threat_models import (
     THREAT_MODELS,
     expectation,
@@ -26,12 +29,17 @@ from madvae_tf.robustness.threat_models import (
     straight_through,
     target_of,
 )
+from madvae_tf.robustness.threats import Threat, threat_of
 
 __all__ = [
+    "PRESETS",
     "SUITES",
     "THREAT_MODELS",
     "Evaluation",
+    "Outcome",
     "Suite",
+    "System",
+    "Threat",
     "Trial",
     "auto_attack",
     "crossing",
@@ -47,4 +55,5 @@ __all__ = [
     "score",
     "straight_through",
     "target_of",
+    "threat_of",
 ]

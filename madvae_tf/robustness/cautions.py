@@ -5,13 +5,19 @@ attack shows in one of these.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from madvae_tf.oblivious import wilson_interval
-from madvae_tf.robustness.evaluation import Evaluation, Outcome
-from madvae_tf.robustness.sanity import FAINT, GREY
+from madvae_tf.robustness.gradients import FAINT
 from madvae_tf.robustness.suites import QUERY_ATTACKS
+
+if TYPE_CHECKING:
+    from madvae_tf.robustness.result import Evaluation, Outcome
+
+# Of a pixel: so far any image is from a flat grey one.
+GREY = 0.5
 
 CHANCE = 0.1
 # They ask for no gradient, or search among what the decoder draws: that such a search finds less than others says nothing of gradients.
@@ -86,7 +92,7 @@ def squash_warnings(exact: np.ndarray, straight: np.ndarray) -> list[str]:
     ]
 
 
-def beyond_gradients(end: Evaluation) -> list[tuple[Outcome, np.ndarray]]:
+def beyond_gradients(end: "Evaluation") -> "list[tuple[Outcome, np.ndarray]]":
     """What each attack without gradients finds that those with one do not, BPDA and `crossing` among them.
 
     Args:
@@ -99,7 +105,7 @@ def beyond_gradients(end: Evaluation) -> list[tuple[Outcome, np.ndarray]]:
     return _beyond(end, [o for o in end.outcomes if o.trial.attack.name not in QUERY_ATTACKS])
 
 
-def _beyond(end: Evaluation, others: Sequence[Outcome]) -> list[tuple[Outcome, np.ndarray]]:
+def _beyond(end: "Evaluation", others: "Sequence[Outcome]") -> "list[tuple[Outcome, np.ndarray]]":
     """Each attack without gradients, and bool, which of the images that it met it fools and none of `others` does; nothing without others."""
     queries = [o for o in end.outcomes if o.trial.attack.name in QUERY_ATTACKS] if others else []
     stood = np.logical_and.reduce([o.right for o in others])
@@ -110,14 +116,14 @@ def _beyond(end: Evaluation, others: Sequence[Outcome]) -> list[tuple[Outcome, n
     return found
 
 
-def _met(found: Evaluation) -> np.ndarray:
+def _met(found: "Evaluation") -> np.ndarray:
     """Bool (n,): the images that an attack was tried on."""
     everything = np.ones(len(found.clean), bool)
     masks = [everything if o.attacked is None else o.attacked for o in found.outcomes]
     return np.logical_or.reduce([~everything, *masks])
 
 
-def order_warnings(found: Mapping[str, Evaluation]) -> list[str]:
+def order_warnings(found: "Mapping[str, Evaluation]") -> list[str]:
     """Where less knowledge beats more.
 
     Args:

@@ -1,14 +1,16 @@
 """Rows of results.json, table "robustness", from an evaluation."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from madvae_tf.attacks import Attack
 from madvae_tf.oblivious import Row, rate_row
 from madvae_tf.robustness.cautions import beyond_gradients
-from madvae_tf.robustness.evaluation import Evaluation, Outcome
-from madvae_tf.robustness.sanity import restart_share
+
+if TYPE_CHECKING:
+    from madvae_tf.robustness.result import Evaluation, Outcome
 
 TABLE = "robustness"
 NATURAL = "natural"
@@ -16,7 +18,7 @@ WORST = "worst_case"
 
 
 def evaluation_rows(
-    found: Evaluation, common: Mapping[str, Any], ball: Mapping[str, Any], totals: bool = True
+    found: "Evaluation", common: Mapping[str, Any], ball: Mapping[str, Any], totals: bool = True
 ) -> list[Row]:
     """Accuracy without an attack, after every trial, after every sequence, and in the worst case; restarts' shares.
 
@@ -30,7 +32,8 @@ def evaluation_rows(
     for outcome in found.outcomes:
         if outcome.suite is not suite:
             suite, before = outcome.suite, int(found.clean.sum())
-        parameters = {**ball, **outcome.trial.attack.parameters, "gradient": outcome.trial.gradient}
+        attack = outcome.trial.attack
+        parameters = {**ball, **budget(attack), **attack.parameters, "gradient": outcome.trial.gradient}
         if outcome.suite.sequential:
             parameters |= {"after": outcome.suite.name}
         row = accuracy_row(outcome.right, outcome.trial.title, common, parameters)
@@ -51,8 +54,15 @@ def evaluation_rows(
             before = outcome.left[-1] if outcome.left else before
     for suite in dict.fromkeys(outcome.suite for outcome in found.outcomes):
         if suite.sequential:
-            rows.append(accuracy_row(found.right(suite.name), suite.name, common, ball))
+            own = {**ball, **budget(suite.trials[0].attack)}
+            rows.append(accuracy_row(found.right(suite.name), suite.name, common, own))
     return [*rows, accuracy_row(found.worst, WORST, common, ball)] if totals else rows
+
+
+def budget(attack: Attack) -> dict[str, Any]:
+    """Norm and epsilon of an attack, or nothing where it has no budget."""
+    epsilon = attack.norm_budget
+    return {} if epsilon is None else {"norm": getattr(attack, "norm", "linf"), "epsilon": epsilon}
 
 
 def accuracy_row(
@@ -63,7 +73,7 @@ def accuracy_row(
 
 
 def worst_rows(
-    right: np.ndarray, outcomes: Sequence[Outcome], common: Mapping[str, Any], parameters: Mapping[str, Any]
+    right: np.ndarray, outcomes: "Sequence[Outcome]", common: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> list[Row]:
     """The worst case over the images that an attack met at all; where one met a part of them, that of those alone that every attack met, too.
 
@@ -89,8 +99,8 @@ def worst_rows(
     return rows
 
 
-def beyond_rows(end: Evaluation, common: Mapping[str, Any], ball: Mapping[str, Any]) -> list[Row]:
-    """Of each attack without gradients the share of its images that it fools and no attack with one does (`sanity.beyond_gradients`)."""
+def beyond_rows(end: "Evaluation", common: Mapping[str, Any], ball: Mapping[str, Any]) -> list[Row]:
+    """Of each attack without gradients the share of its images that it fools and no attack with one does (`cautions.beyond_gradients`)."""
     return [
         rate_row(
             TABLE,
@@ -102,7 +112,7 @@ def beyond_rows(end: Evaluation, common: Mapping[str, Any], ball: Mapping[str, A
     ]
 
 
-def natural_rows(found: Evaluation, common: Mapping[str, Any]) -> list[Row]:
+def natural_rows(found: "Evaluation", common: Mapping[str, Any]) -> list[Row]:
     """Accuracy without an attack and after every trial, table "natural": what asks the system is end-to-end, a corruption asks nobody.
 
     Args:
@@ -135,16 +145,16 @@ def curve_rows(
 def gradient_rows(
     norms: np.ndarray, faint: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]
 ) -> list[Row]:
-    """The share of images at which the gradient is exactly 0, and the mean share of pixels at which it is faint (`sanity.gradients`)."""
+    """The share of images at which the gradient is exactly 0, and the mean share of pixels at which it is faint (`gradients.gradients`)."""
     named = {**common, "attack": "none", "parameters": dict(ball)}
     zero = rate_row(TABLE, "zero_gradient_share", norms == 0, named)
     return [zero, _mean(zero, "faint_gradient_share", faint)]
 
 
 def squash_rows(
-    around: Outcome, signs: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]
+    around: "Outcome", signs: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]
 ) -> list[Row]:
-    """What PGD around the squash leaves, and the mean share of pixels whose gradient has another sign there (`sanity.around`, `other_signs`)."""
+    """What PGD around the squash leaves, and the mean share of pixels whose gradient has another sign there (`sanity.around`, `gradients.other_signs`)."""
     attack = around.trial.attack
     parameters = {**ball, **attack.parameters, "gradient": around.trial.gradient}
     row = accuracy_row(around.right, around.trial.title, common, parameters)
@@ -154,3 +164,15 @@ def squash_rows(
 def _mean(row: Row, metric: str, shares: np.ndarray) -> Row:
     """`row` with the mean of shares of pixels in the place of its figure."""
     return {**row, "metric": metric, "value": float(shares.mean()), "ci_low": None, "ci_high": None}
+
+
+def restart_share(outcome: "Outcome", before: int) -> float | None:
+    """Of an attack's successes, the share that its first run did not have; None without successes, and where its runs are no restarts but target classes.
+
+    Args:
+        before: how many images were right before the attack.
+    """
+    restarts = getattr(outcome.trial.attack, "restarts", 1)
+    if restarts != len(outcome.left) or restarts < 2 or outcome.left[-1] == before:
+        return None
+    return (outcome.left[0] - outcome.left[-1]) / (before - outcome.left[-1])

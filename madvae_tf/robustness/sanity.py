@@ -7,21 +7,16 @@ attack shows in one of these.
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from madvae_tf.attacks import Target
 from madvae_tf.attacks.descent import RestartedPGD
-from madvae_tf.attacks.objectives import ascent
-from madvae_tf.oblivious import batched
-from madvae_tf.robustness.evaluation import Outcome, evaluate
+from madvae_tf.robustness.cautions import GREY
+from madvae_tf.robustness.evaluation import evaluate
+from madvae_tf.robustness.result import Outcome
 from madvae_tf.robustness.suites import Suite, Trial
 
 EPSILONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 STEPS = (1, 5, 10, 20, 50, 100)
-# Of a pixel: so far any image is from a flat grey one.
-GREY = 0.5
-# Of an image's largest gradient.
-FAINT = 1e-4
 
 
 def budgets(norm: str, epsilon: float, pixels: int) -> tuple[float, ...]:
@@ -104,58 +99,3 @@ def around(
         target.logits, images, labels, [suite], target=target, targets={"straight": straight}, **options
     )
     return found.outcomes[0]
-
-
-def gradients(
-    target: Target, images: np.ndarray, labels: np.ndarray, batch_size: int = 100
-) -> tuple[np.ndarray, np.ndarray]:
-    """The cross-entropy's gradient at each clean image, both float64 (n,).
-
-    Returns:
-        its L2 norm, exactly 0 where it vanished; and the share of pixels at which it is faint, below 1e-4 of its largest: a step along it in L2
-        leaves these where they are, while a step along its signs moves them all.
-    """
-    size = np.abs(_climbed(target, images, labels, batch_size).astype(np.float64))
-    return np.linalg.norm(size, axis=1), (size <= FAINT * size.max(axis=1, keepdims=True)).mean(axis=1)
-
-
-def other_signs(
-    target: Target, straight: Target, images: np.ndarray, labels: np.ndarray, batch_size: int = 100
-) -> np.ndarray:
-    """The share of each clean image's pixels at which the gradients of two targets have another sign (0 is one), float64 (n,).
-
-    A step in L-infinity follows signs alone: where none differs, an attack along one gradient is the attack along the other.
-    """
-    one, other = (np.sign(_climbed(each, images, labels, batch_size)) for each in (target, straight))
-    return (one != other).mean(axis=1)
-
-
-def _climbed(target: Target, images: np.ndarray, labels: np.ndarray, batch_size: int) -> np.ndarray:
-    """The cross-entropy's gradient at each image, float32 (n, pixels)."""
-
-    @tf.function
-    def gradient(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        return ascent(target.logits, "cross_entropy", x, y, y)[1]
-
-    found = []
-    labels = np.asarray(labels, np.int64)
-    for start in range(0, len(images), batch_size):
-        y = labels[start : start + batch_size]
-        y = np.concatenate([y, np.repeat(y[:1], batch_size - len(y))])
-        part = batched(
-            lambda x, y=y: gradient(x, tf.constant(y)), images[start : start + batch_size], batch_size
-        )
-        found.append(part.reshape(len(part), -1))
-    return np.concatenate(found)
-
-
-def restart_share(outcome: Outcome, before: int) -> float | None:
-    """Of an attack's successes, the share that its first run did not have; None without successes, and where its runs are no restarts but target classes.
-
-    Args:
-        before: how many images were right before the attack.
-    """
-    restarts = getattr(outcome.trial.attack, "restarts", 1)
-    if restarts != len(outcome.left) or restarts < 2 or outcome.left[-1] == before:
-        return None
-    return (outcome.left[0] - outcome.left[-1]) / (before - outcome.left[-1])

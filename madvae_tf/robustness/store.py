@@ -28,11 +28,13 @@ class Progress:
         right: bool (n,), classified right after every attack on it so far.
         visited: bool (n,), attacked in the run that is going on.
         left: int64 (runs finished,), how many images were right after each run.
+        x_adv: float32 (n, 28, 28, 1), where images are kept: the first that fooled the system, or the image as it was.
     """
 
     right: np.ndarray
     visited: np.ndarray
     left: np.ndarray
+    x_adv: np.ndarray | None = None
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -119,6 +121,7 @@ class TrialFile:
         """Replaces the file."""
         if self._path is None:
             return
+        images: dict[str, Any] = {} if progress.x_adv is None else {"x_adv": progress.x_adv}
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         with temporary.open("wb") as file:
             np.savez(
@@ -129,6 +132,7 @@ class TrialFile:
                 key=np.array(self._key),
                 logits=self._logits,
                 slopes=self._slopes,
+                **images,
             )
         temporary.replace(self._path)
 
@@ -143,7 +147,7 @@ def read_progress(path: Path) -> Progress:
 
 
 def _progress(file: dict[str, np.ndarray], path: Path) -> Progress:
-    found = Progress(file["right"], file["visited"], file["left"])
+    found = Progress(file["right"], file["visited"], file["left"], file.get("x_adv"))
     whole = all(part.ndim == 1 and part.dtype == bool for part in (found.right, found.visited))
     if not whole or found.right.shape != found.visited.shape or found.left.ndim != 1:
         raise _damaged(path, "it is no trial's")
@@ -155,7 +159,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             found = {name: file[name] for name in _FIELDS}
             # Files of before there were any have none.
-            return found | {"slopes": file.get("slopes", _NO_SLOPES)}
+            found |= {"slopes": file.get("slopes", _NO_SLOPES)}
+            return found | ({"x_adv": file["x_adv"]} if "x_adv" in file else {})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path, str(error)) from None
 

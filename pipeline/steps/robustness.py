@@ -104,7 +104,7 @@ def take_worst(context: Context) -> None:
 
     from madvae_tf.robustness import THREAT_MODELS
     from madvae_tf.robustness.cautions import order_warnings
-    from madvae_tf.robustness.evaluation import Evaluation, Outcome
+    from madvae_tf.robustness.result import Evaluation, Outcome
     from madvae_tf.robustness.rows import accuracy_row, beyond_rows, worst_rows
 
     start_anew(context)
@@ -170,7 +170,7 @@ def check_sanity(context: Context) -> None:
     """Accuracy against budget and steps of PGD, the gradients' sizes, and PGD around a squash: `rows.json`, `gradients.npy`, `warnings.json`."""
     import numpy as np
 
-    from madvae_tf.robustness import cautions, sanity
+    from madvae_tf.robustness import cautions, gradients, sanity
     from madvae_tf.robustness.rows import curve_rows, gradient_rows, squash_rows
 
     start_anew(context)
@@ -187,7 +187,7 @@ def check_sanity(context: Context) -> None:
     }
     epsilons = sanity.budgets(**ball, pixels=images[0].size)
     curves = sanity.curves(system, images, labels, **ball, epsilons=epsilons, **options)
-    norms, faint = sanity.gradients(system, images, labels, settings["batch_size"])
+    norms, faint = gradients.gradients(system, images, labels, settings["batch_size"])
     common = _common({**settings, "threat_model": "end_to_end"})
     np.save(context.folder / "gradients.npy", norms)
     warnings = [
@@ -198,7 +198,7 @@ def check_sanity(context: Context) -> None:
     if settings.get("squash"):
         straight = system.climbing(whole.straight)
         around = sanity.around(system, straight, images, labels, **ball, **options)
-        signs = sanity.other_signs(system, straight, images, labels, settings["batch_size"])
+        signs = gradients.other_signs(system, straight, images, labels, settings["batch_size"])
         warnings += cautions.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
         rows += squash_rows(around, signs, common, ball)
     title = f"{settings['defense']}, {ball['norm']} {ball['epsilon']:g}"

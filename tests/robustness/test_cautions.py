@@ -9,7 +9,7 @@ from madvae_tf.attacks.crossing import Crossing
 from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.attacks.square import Square
 from madvae_tf.robustness import Suite, Trial, cautions
-from madvae_tf.robustness.evaluation import Evaluation, Outcome
+from madvae_tf.robustness.result import Evaluation, Outcome
 from madvae_tf.robustness.rows import beyond_rows
 
 

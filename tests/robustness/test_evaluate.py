@@ -13,7 +13,7 @@ from madvae_tf.models.foreign import adapt
 from madvae_tf.oblivious import wilson_interval
 from madvae_tf.report import validate_rows
 from madvae_tf.robustness import Evaluation, Suite, Trial, auto_attack, evaluate, gradient_suite
-from madvae_tf.robustness import evaluation as module
+from madvae_tf.robustness import trials as module
 from madvae_tf.robustness.rows import evaluation_rows
 
 SMALL = {"iterations": 10, "targets": 1, "queries": 30}
@@ -257,16 +257,15 @@ def logits_of(shape=(10,), dtype=tf.float32, value=0.0):
         ({"images": np.zeros((2, 27, 28, 1), np.float32)}, "received shape .2, 27, 28, 1"),
         ({"images": np.zeros((0, 28, 28, 1), np.float32), "labels": np.zeros(0, int)}, "received none"),
         ({"labels": np.zeros((2, 10))}, "expected integers of shape"),
-        ({"logits_fn": logits_of((7,))}, r"shape \(2, 7\)"),
-        ({"logits_fn": logits_of(dtype=tf.float16)}, "float16.*float32"),
-        ({"logits_fn": logits_of(value=np.nan)}, "NaN or infinite"),
-        ({"logits_fn": logits_of(value=0.1)}, r"received probabilities .*adapt\(logits_fn"),
+        ({"model": logits_of((7,))}, r"shape \(2, 7\)"),
+        ({"model": logits_of(dtype=tf.float16)}, "float16.*float32"),
+        ({"model": logits_of(value=np.nan)}, "NaN or infinite"),
         ({"suites": [gradient_suite(gradient="identity")]}, "asks for the gradient 'identity'"),
         ({"suites": [auto_attack(), auto_attack()]}, "a name of its own"),
     ],
 )
 def test_mistakes_get_one_line(line, change, words):
-    given = {"logits_fn": line.logits, "images": line.images[:2], "labels": line.labels[:2], **change}
+    given = {"model": line.logits, "images": line.images[:2], "labels": line.labels[:2], **change}
     with pytest.raises(UserError, match=words) as caught:
         evaluate(**given, progress=False)
     assert "\n" not in str(caught.value)

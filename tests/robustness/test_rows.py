@@ -4,7 +4,7 @@ import numpy as np
 
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.robustness import Suite, Trial
-from madvae_tf.robustness.evaluation import Outcome
+from madvae_tf.robustness.result import Outcome
 from madvae_tf.robustness.rows import worst_rows
 
 COMMON = {"dataset": "mnist", "defense": "cls", "seed": 0, "threat_model": "transfer"}

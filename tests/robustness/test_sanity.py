@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from madvae_tf.attacks import Target
 from madvae_tf.attacks.apgd import APGD
-from madvae_tf.robustness import Suite, Trial, cautions, sanity
-from madvae_tf.robustness.evaluation import Outcome
+from madvae_tf.robustness import Suite, Trial, cautions, gradients, rows, sanity
+from madvae_tf.robustness.result import Outcome
 
 
 def test_curves_and_their_warnings(line):
@@ -31,7 +31,7 @@ def test_faint_gradients_are_a_share_of_the_pixels(line):
         faint = x[:, :7] * 1e-5
         return line.logits(tf.concat([faint + tf.stop_gradient(x[:, :7] - faint), x[:, 7:]], axis=1))
 
-    norms, faint = sanity.gradients(Target(logits), line.images, line.labels, batch_size=4)
+    norms, faint = gradients.gradients(Target(logits), line.images, line.labels, batch_size=4)
     assert (norms > 0).all()
     np.testing.assert_allclose(faint, 0.25)
 
@@ -47,8 +47,8 @@ def test_signs_that_differ_are_a_share_of_the_pixels(line):
 
     exact = Target(line.logits)
     given = (line.images, line.labels, 4)
-    np.testing.assert_allclose(sanity.other_signs(exact, Target(logits), *given), 0.375)
-    np.testing.assert_array_equal(sanity.other_signs(exact, exact, *given), 0)
+    np.testing.assert_allclose(gradients.other_signs(exact, Target(logits), *given), 0.375)
+    np.testing.assert_array_equal(gradients.other_signs(exact, exact, *given), 0)
 
 
 def test_gradients_that_vanish_are_counted(line):
@@ -57,7 +57,7 @@ def test_gradients_that_vanish_are_counted(line):
         bright = tf.reduce_mean(x, [1, 2, 3], keepdims=True) > 0.6
         return line.logits(tf.where(bright, tf.stop_gradient(x), x))
 
-    norms, faint = sanity.gradients(Target(logits), line.images, line.labels, batch_size=4)
+    norms, faint = gradients.gradients(Target(logits), line.images, line.labels, batch_size=4)
     np.testing.assert_array_equal(norms == 0, [0, 0, 1, 1, 0, 0])
     # The gradient of -log softmax in the gap: 2 (p - 1) / 784 in every pixel, but for the eight low classes.
     p = 1 / (1 + np.exp(-2 * 0.02))
@@ -68,7 +68,7 @@ def test_gradients_that_vanish_are_counted(line):
 
 def test_the_share_of_restarts():
     def share(attack, *left):
-        return sanity.restart_share(Outcome(Suite("s", ()), Trial("t", attack), np.zeros(1, bool), left), 100)
+        return rows.restart_share(Outcome(Suite("s", ()), Trial("t", attack), np.zeros(1, bool), left), 100)
 
     assert share(APGD(restarts=3), 60, 45, 40) == pytest.approx(20 / 60)
     assert share(APGD(restarts=2), 100, 100) is None and share(APGD(restarts=1), 40) is None
