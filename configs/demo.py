@@ -3,7 +3,7 @@
 import dataclasses
 
 from configs import quick
-from madvae_tf.config import BaselinesConfig, ClassifierConfig, Config
+from madvae_tf.config import BaselinesConfig, ClassifierConfig, Config, RobustnessConfig
 
 
 def get_config() -> Config:
@@ -31,4 +31,6 @@ def get_config() -> Config:
         attack=attack,
         vae=vae,
         baselines=BaselinesConfig(names=()),
+        # Its end says how to measure attackers who know of the purifier.
+        robustness=RobustnessConfig(),
     )

@@ -12,7 +12,7 @@ import dataclasses
 from pathlib import Path
 
 from configs import quick, robustness
-from madvae_tf.config import Config
+from madvae_tf.config import Config, RobustnessConfig
 
 _WEIGHTS = Path(__file__).resolve().parents[1] / "docs" / "weights"
 
@@ -41,8 +41,7 @@ def end_to_end(name: str, base: Config, linf: tuple[float, ...], l2: tuple[float
     return dataclasses.replace(
         base,
         name=name,
-        robustness=dataclasses.replace(
-            base.robustness,
+        robustness=RobustnessConfig(
             defenses=("none", "robust"),
             images=200,
             linf=linf,

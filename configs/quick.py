@@ -5,9 +5,12 @@ pairs, and the pairs are few and seen six and a half times. The variants share t
 
 The variant `robust` learns from 57,600 images attacked as it learns, which are some minutes of the whole;
 --set=vae.variants=vanilla,cls,pd,combined leaves it out, and robust.py trains it for as long as it needs.
+
+Attackers who know of the defence attack the classifier and every variant: PGD and APGD on 100 test images. What falls leaves at
+once, so that only `robust` takes minutes; robustness.py has all other attacks.
 """
 
-from madvae_tf.config import AttackConfig, ClassifierConfig, Config, RobustConfig, VaeConfig
+from madvae_tf.config import AttackConfig, ClassifierConfig, Config, RobustConfig, RobustnessConfig, VaeConfig
 
 
 def get_config() -> Config:
@@ -49,5 +52,13 @@ def get_config() -> Config:
             ramp_steps=450,
             validation_images=200,
             validation_steps=10,
+        ),
+        robustness=RobustnessConfig(
+            defenses=("none", "variants"),
+            images=100,
+            threat_models=("end_to_end",),
+            suites=("gradient",),
+            restarts=1,
+            sanity_images=0,
         ),
     )

@@ -22,7 +22,7 @@ _LOGITS_ONLY = ("gradient", "autoattack", "score", "decision", "one_pixel")
 _SANITY_STEPS, _SQUASH_STEPS = 6 * 40 + 186, 100
 # The gradient through a latent projection takes some one and a half times as long as the projection: it goes through one start's search of all.
 _PROJECTION_GRADIENT = 1.5
-_NONE = "none"
+_NONE, _VARIANTS = "none", "variants"
 # A grid of 775 places and some dozens of corruptions; three fifths of MNIST's pixels changed to black or white.
 _NATURAL_QUERIES, _ONE_PIXEL_QUERIES = 830, 940
 # Images fall early, so that a suite takes this share of the time that it would take if none did; a defence that holds takes nearly all of it.
@@ -30,6 +30,16 @@ _LEFT = {"robust": 0.9}
 _LEFT_ELSEWHERE = 0.2
 # Of suites whose attacks are others than before.
 _VERSIONS = {"eot": 2, "joint": 2, "overpowered": 2}
+
+
+def attacked(config: Config) -> list[str]:
+    """`robustness.defenses`, each once, with the configuration's variants in the place of "variants"."""
+    names = config.robustness.defenses
+    return list(
+        dict.fromkeys(
+            each for name in names for each in (config.vae.variants if name == _VARIANTS else (name,))
+        )
+    )
 
 
 def surrogates(config: Config) -> list[str]:
@@ -44,7 +54,7 @@ def surrogates(config: Config) -> list[str]:
     if "transfer" not in own.threat_models:
         return []
     trained = {*config.vae.variants, *(name for name in config.baselines.names if BASELINES[name].trained)}
-    found = [name for name in own.defenses if name in trained]
+    found = [name for name in attacked(config) if name in trained]
     if found and own.surrogate_seed == config.seed:
         raise UserError(
             f"Invalid robustness.surrogate_seed: received {own.surrogate_seed}, the defences' own seed; expected another one."
@@ -65,7 +75,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
     stages = []
     for name in own.brief:
         lookup({_NONE: None, **VARIANTS, **BASELINES}, name, "defence in robustness.brief")
-    for name in own.defenses:
+    for name in attacked(config):
         defense = lookup(trained, name, "defence of section robustness")
         system = core.both | ({} if defense is None else {"defense": defense})
         settings = {

@@ -17,6 +17,7 @@ from pipeline import engines
 from pipeline.planning import Stage, plan, plan_lines, with_inputs
 from pipeline.runner import run_stages
 from pipeline.stages import STAGES, build_stages
+from pipeline.steps.common import read_json
 from pipeline.watch import last_words
 
 # TensorFlow's own start-up messages; set before anything loads it.
@@ -94,6 +95,17 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
         summary = run_stages(wanted, _WORKDIR.value, _JOBS.value, started)
     done = f"{len(summary.executed)} of {len(summary.steps)} stages executed"
     logging.info("%s; results in %s.", done, _WORKDIR.value)
+    if any(step.stage.stage == "report" for step in summary.steps):
+        print_result(_WORKDIR.value)
+
+
+def print_result(workdir: str) -> None:
+    """The result of the report in `workdir`, its page and the next command, on standard output."""
+    from madvae_tf.report import opening
+
+    results = read_json(Path(workdir) / "report" / "results.json")
+    exported = (Path(workdir) / "export").is_dir()
+    sys.stdout.write("\n".join(["", *opening.last_lines(results, workdir, exported)]) + "\n")
 
 
 def profile_trainings(folder: Path, wanted: Sequence[Stage]) -> None:

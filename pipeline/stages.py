@@ -62,7 +62,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     report = Stage(
         "report",
         "",
-        2,
+        3,
         {"config": to_dict(config), "command": command, "precision": resolve_precision(config.vae.precision)},
         {
             **core.both,

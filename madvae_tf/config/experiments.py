@@ -132,7 +132,7 @@ class ReferenceConfig:
 class RobustnessConfig:
     """What defences are worth against attackers who know more; no `defenses`: off. Hours at the standard numbers.
 
-    `defenses`: variants, baselines that the configuration has, and "none", the classifier alone. `images` of the test set, drawn from all
+    `defenses`: variants, baselines that the configuration has, and "none", the classifier alone; "variants" stands for all of `vae.variants`. `images` of the test set, drawn from all
     of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.robustness`; oblivious and transfer are for
     defences, transfer for those that are trained, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
     standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none),

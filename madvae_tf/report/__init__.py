@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.errors import UserError
+from madvae_tf.report import result
 from madvae_tf.report.card import model_card
 from madvae_tf.report.clusters import check_embeddings
 from madvae_tf.report.names import FIELDS, SCHEMA_VERSION, VARIANTS, Row
@@ -35,7 +36,7 @@ def write_report(
 
     Args:
         folder: made if absent; files of an earlier report are overwritten.
-        run: facts about the run; every key is optional. See BUILD.md.
+        run: facts about the run; every key is optional. See BUILD.md. A warning joins its warnings where purifiers did not meet attackers who know of them.
         rows: see `schema`.
         images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k, height, width,
             channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels; "probabilities/<defense>/<attack>" (k, 10) in
@@ -51,6 +52,9 @@ def write_report(
     _check_pictures(images)
     check_embeddings(clusters or {})
     run = _plain(run)
+    missing = result.warnings(rows)
+    if missing:
+        run["warnings"] = [*missing, *(run.get("warnings") or [])]
     page, figures = build_page(run, rows, images, clusters or {})
     results = _results_json(run, rows)
     measured = {row["defense"] for row in rows if row["table"] == "table1"}

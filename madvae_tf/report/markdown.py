@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from madvae_tf.errors import UserError
+from madvae_tf.report import opening
 from madvae_tf.report.markdown_further import further_markdown
 from madvae_tf.report.names import ATTACKS, DEFENSES, Row
 from madvae_tf.report.seeds import mean_rows
@@ -81,7 +82,7 @@ def _several(row: Row) -> str:
 
 def tables_markdown(results: dict[str, Any]) -> str:
     """All tables of `results`, and a newline."""
-    parts = (table1_markdown(results), further_markdown(results))
+    parts = (opening.markdown(results), table1_markdown(results), further_markdown(results))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

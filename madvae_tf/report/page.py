@@ -15,6 +15,7 @@ from madvae_tf.report import (
     figures,
     gallery,
     markup,
+    opening,
     reference,
     robustness,
     scripting,
@@ -44,10 +45,13 @@ def build_page(
     warnings = run.get("warnings") or []
     sections = [
         f"<h1>{title}</h1>",
-        words.introduction(run, lines),
+        _section(
+            "result",
+            "Which purifier, against whom, how good",
+            opening.section(rows) + words.warnings_banner(warnings),
+        ),
+        _section("run", "This run", words.introduction(run, lines) + facts.run_facts(run, lines)),
         _section("pipeline", "How a purifier is trained", _pipeline(drawing)),
-        _section("verdict", "The verdict", words.verdict(lines, rows) + words.warnings_banner(warnings)),
-        _section("run", "This run", facts.run_facts(run, lines)),
         _section("results", "Table 1: six attacks, with and without a purifier", _table1(lines, files)),
         _section("attack-settings", "The attacks", _attacks(rows, run)),
         _section("black-box", "Table 3: black-box attacks", black_box.section(rows)),

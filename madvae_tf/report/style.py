@@ -74,7 +74,8 @@ figure img{display:block;width:100%;height:auto;background:#fff;border:1px solid
 figcaption{color:var(--soft);font-size:.86rem;margin-top:.4rem}
 figcaption b{color:var(--ink)}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:0 1.5rem}
-#verdict{max-width:46rem}
+.use,.missing{color:var(--warn);font-weight:600}
+.use{color:var(--accent)}
 .bar{display:block;height:.75rem;min-width:2px;background:var(--accent);border-radius:2px;margin-top:.25rem}
 #stages td:nth-child(4){width:32%;min-width:5rem}
 .downloads{margin:.15rem 0 0;font-size:.8rem}
@@ -138,10 +139,17 @@ h1{font-size:1.4rem}
 .cards tbody td{padding:.35rem .4rem}
 .cards td::before{font-size:.8rem}
 .cards .agreement,.cards .paper,.cards .accuracy .interval{font-size:.75rem}
+/* The answer is seen without scrolling. */
+#result-section{display:flex;flex-direction:column}
+#result-section>*{order:2}
+#result-section>h2{order:0}
+#result-section>.answer{order:1}
 table{font-size:.8rem}
 .interval{font-size:.92em}
 #attacks th:first-child{width:45%}
 th,td{padding:.35rem .25rem}
+#result th:first-child{min-width:5.2rem;overflow-wrap:normal}
+#result .interval{white-space:normal}
 .grid th:first-child{position:sticky;left:0;background:var(--page);min-width:7rem;max-width:8.5rem;overflow-wrap:anywhere}
 .confusion{font-size:.66rem}
 .confusion th,.confusion td{padding:.3rem .12rem}
@@ -156,7 +164,6 @@ main{max-width:none;padding:0}
 h2,h3{break-after:avoid}
 h2{margin-top:1.4rem}
 figure,.captioned,tr,.note,.warn,.pipeline,dl>div,.config li{break-inside:avoid}
-#verdict td,#verdict th{padding:.15rem .5rem}
 p{orphans:3;widows:3}
 .scroll{overflow:visible}
 th,td{padding:.22rem .4rem}

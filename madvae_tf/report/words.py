@@ -1,12 +1,12 @@
-"""The report's sentences: what it is, the verdict with its threat model, and what the figures do not say."""
+"""The report's sentences: what it is, and what a figure was measured with."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report.markup import DASH, attack_title, budget_title, interval, number, seed_list, table, text
-from madvae_tf.report.names import ATTACKS, DEFENSES, NORMS, THREAT_MODELS, VARIANTS, Row
+from madvae_tf.report.markup import seed_list, text
+from madvae_tf.report.names import THREAT_MODELS, Row
 from madvae_tf.report.seeds import seeds_of
-from madvae_tf.report.tables import Line, defenses_of, rows_of
+from madvae_tf.report.tables import Line, defenses_of
 
 
 def introduction(run: Mapping[str, Any], lines: Sequence[Line]) -> str:
@@ -20,115 +20,6 @@ def introduction(run: Mapping[str, Any], lines: Sequence[Line]) -> str:
         f"images, that redraws every image before the classifier sees it. This run on {dataset} trained the "
         f"classifier and measured {count(len(purifiers), 'purifier')} under {count(len(attacks), 'attack')} "
         f"({sample(lines)}).</p>"
-    )
-
-
-def verdict(lines: Sequence[Line], rows: Sequence[Row]) -> str:
-    """The finding from the rows, never without its threat model, and what it does not cover."""
-    oblivious = [line for line in lines if line.threat_model == "oblivious"]
-    judged = _judged(rows)
-    names = [name for name in defenses_of(oblivious) if name in ("none", "robust", *judged)]
-    worst = {name: _worst(oblivious, name) for name in names}
-    found = {name: row for name, row in worst.items() if row is not None}
-    kept = [row["value"] for name, row in found.items() if name in judged]
-    beside = None if "robust" in judged else found.get("robust")
-    sentences = []
-    whose = "the paper's purifiers" if beside else "the purifiers"
-    if kept:
-        sentences.append(
-            "<strong>Against an attacker who does not know of the purifier</strong> (threat model: oblivious), "
-            f"{whose} keep {_range(kept)} of the images right, each under the attack that is worst for it."
-        )
-    if beside:
-        sentences.append(
-            f"{DEFENSES['robust']}, trained against one who knows of it, keeps {number(beside['value'])} under its worst, {attack_title(beside['attack'])}."
-        )
-    if "none" in found:
-        worst_of_all = found["none"]
-        sentences.append(
-            f"The classifier alone keeps {number(worst_of_all['value'])} under its worst, {attack_title(worst_of_all['attack'])}."
-        )
-    sentences += _end_to_end(rows, whose if beside else "they")
-    return f"<p>{' '.join(sentences)}</p>{_verdict_table(oblivious, found)}{limits(rows)}"
-
-
-def _judged(rows: Sequence[Row]) -> Sequence[str]:
-    """Whom the verdict is on: the paper's own variants, whatever else was measured; `robust` where none of them was."""
-    measured = {row["defense"] for row in rows}
-    return [name for name in VARIANTS if name in measured] or ["robust"]
-
-
-def _end_to_end(rows: Sequence[Row], who: str) -> list[str]:
-    """A sentence for each budget at which those judged were attacked by one who knows of them, and one on `robust` beside them."""
-    judged = _judged(rows)
-    budgets: dict[tuple[str, float], list[Row]] = {}
-    for row in _worst_cases(rows, judged):
-        budgets.setdefault((row["parameters"]["norm"], row["parameters"]["epsilon"]), []).append(row)
-    sentences = [
-        f"<strong>Against one who knows of it</strong> (threat model: end_to_end, {NORMS[norm]} {epsilon:g}, n = "
-        f"{span(row['n'] for row in found)}), {who} keep {_range([row['value'] for row in found])} in the worst case over all attacks."
-        for (norm, epsilon), found in budgets.items()
-    ]
-    beside = _worst_cases(rows, () if "robust" in judged else ("robust",))
-    if beside:
-        kept = ", ".join(f"{number(row['value'])} at {budget_title(row)} (n = {row['n']})" for row in beside)
-        sentences.append(
-            f"<strong>{DEFENSES['robust']}</strong>, trained against one who knows of it (end_to_end), keeps {kept}."
-        )
-    return sentences
-
-
-def _worst_cases(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Of defences of these names, what all attacks end to end left, on all images that they met."""
-    return [
-        row
-        for row in rows
-        if (row["table"], row["attack"], row["metric"]) == ("robustness", "worst_case", "accuracy")
-        and row["threat_model"] == "end_to_end"
-        and row["defense"] in names
-        and not {"over", "met"} & set(row["parameters"])
-    ]
-
-
-def _verdict_table(lines: Sequence[Line], worst: Mapping[str, Row]) -> str:
-    cells = {
-        name: cell.accuracy for line in lines if line.attack == "none" for name, cell in line.cells.items()
-    }
-    body = [
-        [
-            DEFENSES[name],
-            _kept(cells.get(name)),
-            f'{_kept(row)}<span class="detail">{attack_title(row["attack"])}</span>',
-        ]
-        for name, row in worst.items()
-    ]
-    if not body:
-        return ""
-    several = (
-        ", the t-interval of the mean where there are several seeds" if several_seeds(rows_of(lines)) else ""
-    )
-    caption = (
-        f"Accuracy against the label, 95% Wilson interval{several}. {sample(lines)}; threat model: oblivious."
-    )
-    return table("verdict", caption, ["Purifier", "Clean images", "Under its worst attack"], body)
-
-
-def limits(rows: Sequence[Row]) -> str:
-    """What the robustness figures do not say."""
-    # Of those judged alone: a baseline that was attacked end to end says nothing of them.
-    judged = _judged(rows)
-    models = {row["threat_model"] for row in rows if row["defense"] in judged}
-    if "end_to_end" in models:
-        return (
-            '<div class="note"><strong>Read each figure with its threat model.</strong> Only the rows marked '
-            "end_to_end were measured against an attacker who knows of the purifier; the oblivious ones say nothing "
-            "about that attacker.</div>"
-        )
-    return (
-        '<div class="note"><strong>These figures say nothing about an attacker who knows of the purifier.</strong> '
-        f"Oblivious means: {THREAT_MODELS['oblivious']}. An attacker who knows of it can attack purifier and classifier "
-        "together; that is not measured here, and purifiers of this kind have been broken that way. Do not read "
-        "this page as evidence of security.</div>"
     )
 
 
@@ -183,18 +74,3 @@ def count(size: int, noun: str) -> str:
     """Like "four purifiers"."""
     words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     return f"{words[size] if size < len(words) else size} {noun}{'' if size == 1 else 's'}"
-
-
-def _worst(lines: Sequence[Line], name: str) -> Row | None:
-    rows = [line.cells[name].accuracy for line in lines if line.attack != "none" and name in line.cells]
-    measured = [row for row in rows if row is not None]
-    return min(measured, key=lambda row: (row["value"], list(ATTACKS).index(row["attack"])), default=None)
-
-
-def _kept(row: Row | None) -> str:
-    return DASH if row is None else f"{number(row['value'])} {interval(row['ci_low'], row['ci_high'])}"
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = number(min(values)), number(max(values))
-    return low if low == high else f"{low} to {high}"

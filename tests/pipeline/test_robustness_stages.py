@@ -275,3 +275,17 @@ def test_attacks_through_a_projection_are_said_to_take_as_long_as_its_steps():
     assert projected == 2 * short["linf-0.3-end_to_end-gradient"][0] > 50 * plain
     # Made on the classifier alone.
     assert len(set(long["linf-0.3-oblivious-gradient"])) == 1
+
+
+def test_make_run_measures_the_classifier_and_every_variant_end_to_end():
+    graph = stages(config="quick")
+    found = {label.removeprefix("robustness ") for label in graph if label.startswith("robustness ")}
+    names = ("none", "vanilla", "cls", "pd", "combined", "robust")
+    assert found == {f"{name}-linf-0.3-{last}" for name in names for last in ("end_to_end-gradient", "worst")}
+    given = graph["robustness robust-linf-0.3-end_to_end-gradient"].config
+    assert (given["images"], given["iterations"]) == (100, 100)
+    # Those that there are: a configuration may have fewer, and one variant may be named beside them.
+    fewer = stages("vae.variants=cls", "robustness.defenses=none,cls,variants", config="quick")
+    assert sum(label.endswith("-worst") for label in fewer) == 2
+    transfer = stages("vae.variants=cls", "robustness.defenses=variants", "robustness.threat_models=transfer")
+    assert "surrogate" in transfer["robustness cls-linf-0.3-transfer-gradient"].inputs

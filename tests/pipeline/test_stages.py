@@ -178,15 +178,17 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
     [
         # ..., attack, vae, tune, baseline, reference, substitute, black_box, evaluate, clusters, time, robustness, report, export
         ("smoke", (1, 1, 21, 7, 1, 5, 1, 1, 6, 11, 10, 1, 14 + 5 + 6 + 1, 1, 5)),
-        ("quick", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
+        # One suite and the worst case for the classifier and each variant.
+        ("quick", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 6 * 2, 1, 6)),
+        ("demo", (1, 1, 11, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 2)),
         ("paper", (1, 1, 21, 4, 0, 11, 0, 5, 30, 16, 10, 0, 0, 1, 5)),
         ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 5)),
-        ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 0, 1, 5)),
-        ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 0, 1, 5)),
+        ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 5 * 2, 1, 5)),
+        ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 5 * 2, 1, 5)),
         # Eight defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 7 (and the overpowered
         # attack in L2) and it, a baseline 4 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
         # for each budget, BPDA through the squash of `robust` and across its threshold, one pixel and its worst case, natural changes, and detection (not the classifier).
-        ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 0, 1, 6)),
+        ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 6 * 2, 1, 6)),
         # The classifier: four suites and the worst case in L-infinity, AutoAttack and it for each of three L2 budgets, one pixel and it, natural changes, sanity. A paper's variant:
         # PGD and APGD thrice, AutoAttack and the worst case; the overpowered attack, AutoAttack and it in L2; sanity. `robust` meets every suite.
         (
@@ -261,12 +263,14 @@ def test_seeds_train_every_variant_again_on_the_same_data():
 
 @pytest.mark.parametrize("name", ["full", "robustness"])
 def test_larger_configurations_reuse_what_quick_made(name):
-    """All but `robust`: full.py has none, robustness.py trains it for longer."""
+    """All but `robust`: full.py has none, robustness.py trains it for longer, and attacks more images with more restarts."""
     quick, more = (
         {stage.label: stage.key for kind in STAGES for stage in build_stages(load_config(path), "run")[kind]}
         for path in ("configs/quick.py", f"configs/{name}.py")
     )
     robust = {f"{kind} robust" for kind in ("vae", "evaluate", "export")}
+    attacked = "robustness robust-" if name == "full" else "robustness "
+    robust |= {label for label in quick if label.startswith(attacked)}
     assert {label for label in quick if more.get(label) != quick[label]} == {"report", *robust}
 
 

@@ -125,23 +125,12 @@ def test_notes_are_of_the_defences_that_were_measured(shown, rows):
     assert "Notes on the defences" not in shown(rows).text()
 
 
-def test_an_end_to_end_baseline_does_not_lift_the_purifiers_warning(written, rows, rate):
-    words = written(rows).parsed.text()
-    assert "These figures say nothing about an attacker who knows of the purifier." in words
-    assert (
-        "threat model: oblivious (the attacker attacks the classifier and does not know of the purifier); end_to_end"
-        in words
-    )
-    known = rate(3, **PGD, defense="pd", threat_model="end_to_end")
-    assert "These figures say nothing about" not in written([*rows, known]).parsed.text()
-
-
-def test_the_verdict_is_on_the_papers_variants(written, rows, rate):
+def test_a_baseline_under_table_1s_attacks_is_no_line_of_the_result(written, rows, rate):
     weak = rate(1, **PGD, defense="blur")
-    body = written([*rows, weak]).parsed.lines("verdict")[1:]
-    assert [line[0] for line in body] == ["No defence", "Proximity and distance"]
+    parsed = written([*rows, weak]).parsed
+    assert [line[0] for line in parsed.lines("result")[1:]] == ["Classifier alone", "Proximity and distance"]
     # But Table 1 keeps every row that it is given.
-    head, *_ = written([*rows, weak]).parsed.lines("table1")
+    head, *_ = parsed.lines("table1")
     assert head == ["Attack", "No defence", "Proximity and distance", "Blur"]
 
 

@@ -65,7 +65,7 @@ def test_a_run_without_them_has_none_of_their_sections(written, row, rate):
     assert not any(f'id="{name}-section"' in report.page for name in SECTIONS)
     assert [name for name in report.parsed.ids if name.endswith("-section")] == [
         f"{name}-section"
-        for name in ("pipeline", "verdict", "run", "results", "other-rows", "warnings", "reproduce")
+        for name in ("result", "run", "pipeline", "results", "other-rows", "warnings", "reproduce")
     ]
 
 
@@ -92,7 +92,7 @@ def test_every_robustness_figure_has_threat_model_n_and_seed(report):
     captions = [part.split("</p>")[0] for part in report.page.split('<p class="caption"')[1:]]
     captions += [part.split("</figcaption>")[0] for part in report.page.split("<figcaption>")[1:]]
     robust = [text for text in captions if not re.search("Rows of results.json|Milliseconds", text)]
-    # The verdict; Tables 1 (and its chart), 3a, 3b, 3c and its substitutes, 4, baselines, reference; clusters and
+    # The result; Tables 1 (and its chart), 3a, 3b, 3c and its substitutes, 4, baselines, reference; clusters and
     # Figure 4; tuning.
     assert len(robust) == 13
     for text in robust:

@@ -120,10 +120,12 @@ def test_the_page_shows_mean_deviation_and_every_seed(written, seeded):
         "its 95% t-interval (for what differs from seed to seed, not for the draw of the test images)"
         in words
     )
-    assert "the t-interval of the mean where there are several seeds" in words
-    assert [line[:1] + line[2:] for line in report.parsed.lines("verdict")[1:]] == [
-        ["No defence", "0.1000 [0.0800, 0.1200] FGSM"],
-        ["Vanilla", "0.9300 [0.8404, 1.0000] FGSM"],
+    assert [line[0:3:2] for line in report.parsed.lines("result")[1:]] == [
+        ["Classifier alone", "0.1000 [0.0800, 0.1200] FGSM, epsilon 0.3 · n = 1000"],
+        [
+            "Vanilla",
+            "0.9300 [0.8404, 1.0000] sd 0.0361 · 0: 0.9000 · 1: 0.9200 · 2: 0.9700 FGSM, epsilon 0.3 · n = 1000",
+        ],
     ]
 
 

@@ -1,0 +1,302 @@
+"""The result of a run: what each system keeps without an attack, under attackers who do not know of it, and under those who do.
+
+All of it comes from the rows of results.json. The page, the Markdown tables and the last lines of `make run` show it (`opening`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from madvae_tf.report.names import ATTACKS, DEFENSES, VARIANTS, Row
+from madvae_tf.report.seeds import mean_rows
+
+Ball = tuple[str, float]
+
+# This attack looks for the nearest image that fools; its change has any size.
+NO_BUDGET = ("cw",)
+# Norms whose budgets are compared here. One pixel fools next to nothing.
+_NORMS = {"linf": "L-infinity", "l2": "L2"}
+# A system holds if more than this share of the images stays right, beyond the interval.
+_HALF = 0.5
+_ALONE = "none"
+
+
+@dataclass(frozen=True)
+class Aware:
+    """What attackers who know of the system leave within one budget.
+
+    Attributes:
+        worst: the row of the worst case over all their attacks.
+        attack: the row of the attack that leaves least by itself; None where no single attack has a row.
+    """
+
+    worst: Row
+    attack: Row | None
+
+
+@dataclass(frozen=True)
+class System:
+    """A line of the result.
+
+    Attributes:
+        name: a key of `DEFENSES`.
+        clean: the row without an attack.
+        unaware: the row of the attack that leaves least, of those made on the classifier alone.
+        bounded: the same among the attacks that have a budget; None where `unaware` has one.
+        aware: budget -> what is left; empty where nothing was measured.
+    """
+
+    name: str
+    clean: Row | None
+    unaware: Row | None
+    bounded: Row | None
+    aware: Mapping[Ball, Aware]
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return "Classifier alone" if self.name == _ALONE else DEFENSES[self.name]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The system to use.
+
+    Attributes:
+        system: the one that keeps most within `ball`.
+        ball: the first budget within which any system holds.
+        rivals: others that hold there, whose intervals overlap with its own.
+    """
+
+    system: System
+    ball: Ball
+    rivals: Sequence[System]
+
+
+def systems(rows: Sequence[Row]) -> list[System]:
+    """The classifier alone, the variants that were measured, and every other defence that an aware attacker met; in the order of `DEFENSES`."""
+    tables = ("table1", "baselines", "robustness")
+    accuracy = mean_rows([row for row in rows if row["table"] in tables and row["metric"] == "accuracy"])
+    attacked = {row["defense"] for row in accuracy if _is_aware(row)}
+    variants = {row["defense"] for row in accuracy if row["table"] == "table1"}
+    main = next(iter(_balls(accuracy)), None)
+    return [
+        _system(name, [row for row in accuracy if row["defense"] == name], main)
+        for name in DEFENSES
+        if name in attacked or (name in variants and name in (_ALONE, *VARIANTS, "robust"))
+    ]
+
+
+def balls(found: Sequence[System]) -> list[Ball]:
+    """The budgets of the aware attackers, L-infinity's before L2's."""
+    return _ordered({ball for system in found for ball in system.aware})
+
+
+def choice(found: Sequence[System]) -> Choice | None:
+    """The system that holds best against attackers who know of it; None if none holds or none was measured.
+
+    A system holds if the 95% interval of its worst case lies above one half, and above that of the classifier alone.
+    """
+    for ball in balls(found):
+        holding = [system for system in found if _holds(system, ball, found)]
+        if holding:
+            best = max(holding, key=lambda system: system.aware[ball].worst["value"])
+            low = best.aware[ball].worst["ci_low"]
+            rivals = [s for s in holding if s is not best and s.aware[ball].worst["ci_high"] >= low]
+            return Choice(best, ball, rivals)
+    return None
+
+
+def shortlist(found: Sequence[System]) -> list[System]:
+    """At most three: the classifier alone, the paper's variant that keeps most of unaware attackers, and the one to use.
+
+    Where there is none to use, `robust`, if it was measured.
+    """
+    paper = [s for s in found if s.name in VARIANTS and s.unaware is not None]
+    best = max(paper, key=lambda s: s.unaware["value"] if s.unaware else 0.0, default=None)
+    chosen = choice(found)
+    last = chosen.system.name if chosen else "robust"
+    wanted = (_ALONE, best.name if best else "", last)
+    return [system for system in found if system.name in wanted]
+
+
+def sentences(found: Sequence[System]) -> list[str]:
+    """Which system to use and what it is not for, in plain text; the first sentence is the answer."""
+    purifiers = [system for system in found if system.name != _ALONE]
+    if not purifiers:
+        return []
+    measured = [system for system in purifiers if system.aware]
+    if not measured:
+        return ["This run cannot say which purifier to use."]
+    chosen = choice(found)
+    return _for(chosen, found) if chosen else _against(measured, found)
+
+
+def warnings(rows: Sequence[Row]) -> list[str]:
+    """A warning where purifiers did not meet attackers who know of them."""
+    missing = [s.title for s in systems(rows) if s.name != _ALONE and not s.aware]
+    if not missing:
+        return []
+    return [
+        f"Not measured: attackers who know of the purifier, for {', '.join(missing)}. "
+        "Their other figures say nothing about such attackers. Expect these to win: purifiers of this kind have been broken that way."
+    ]
+
+
+def ball_title(ball: Ball) -> str:
+    """Like "L-infinity 0.3"."""
+    return f"{_NORMS[ball[0]]} {ball[1]:g}"
+
+
+def attack_words(row: Row) -> str:
+    """An attack and its budget, in plain text: "PGD, epsilon 0.3", "CW-L2, no budget"."""
+    given = row["parameters"]
+    title = ATTACKS[row["attack"]]
+    if row["attack"] in NO_BUDGET:
+        return f"{title}, no budget"
+    if given.get("norm") in _NORMS:
+        title = "all attacks together" if row["attack"] == "worst_case" else title
+        return f"{title}, {ball_title((given['norm'], given['epsilon']))}"
+    return f"{title}, epsilon {given['epsilon']:g}" if "epsilon" in given else title
+
+
+def _is_aware(row: Row) -> bool:
+    return (
+        row["table"] == "robustness"
+        and (row["attack"], row["threat_model"]) == ("worst_case", "end_to_end")
+        and row["parameters"]["norm"] in _NORMS
+        # Of a part of the images only.
+        and "met" not in row["parameters"]
+    )
+
+
+def _ball(row: Row) -> Ball:
+    return row["parameters"]["norm"], row["parameters"]["epsilon"]
+
+
+def _balls(rows: Sequence[Row]) -> list[Ball]:
+    return _ordered({_ball(row) for row in rows if _is_aware(row)})
+
+
+def _ordered(found: set[Ball]) -> list[Ball]:
+    return sorted(found, key=lambda ball: (list(_NORMS).index(ball[0]), ball[1]))
+
+
+def _system(name: str, rows: Sequence[Row], main: Ball | None) -> System:
+    # The pipeline draws the images of a table and of robustness stages apart: the larger sample is the clean figure.
+    clean = [row for row in rows if row["attack"] == "none"]
+    unaware = [row for row in rows if _is_unaware(row, main)]
+    worst = _least(unaware)
+    within = _least([row for row in unaware if row["attack"] not in NO_BUDGET])
+    return System(
+        name,
+        max(clean, key=lambda row: row["n"], default=None),
+        worst,
+        within if worst is not None and worst["attack"] in NO_BUDGET else None,
+        {ball: _aware(rows, ball) for ball in _balls(rows)},
+    )
+
+
+def _is_unaware(row: Row, main: Ball | None) -> bool:
+    """Whether the attack was made on the classifier alone: all of Table 1's and the baselines', and robustness stages' within the main budget."""
+    if row["attack"] == "none":
+        return False
+    if row["table"] != "robustness":
+        return row["threat_model"] != "end_to_end"
+    return row["threat_model"] == "oblivious" and "met" not in row["parameters"] and _ball(row) == main
+
+
+def _aware(rows: Sequence[Row], ball: Ball) -> Aware:
+    worst = [row for row in rows if _is_aware(row) and _ball(row) == ball]
+    # The worst case over all threat models is among them where it was taken: who knows most can do what the others do.
+    least = min(worst, key=lambda row: row["value"])
+    single = [
+        row
+        for row in rows
+        if row["table"] == "robustness"
+        and row["threat_model"] == "end_to_end"
+        and row["attack"] not in ("none", "worst_case", "pgd_curve")
+        and _ball(row) == ball
+        # What a sequence's attack leaves, all before it left: its own name says too little.
+        and "after" not in row["parameters"]
+    ]
+    whole = [row for row in single if row["n"] == least["n"]]
+    return Aware(least, _least(whole or single))
+
+
+def _least(rows: Sequence[Row]) -> Row | None:
+    order = list(ATTACKS)
+    return min(rows, key=lambda row: (row["value"], order.index(row["attack"])), default=None)
+
+
+def _holds(system: System, ball: Ball, found: Sequence[System]) -> bool:
+    if system.name == _ALONE or ball not in system.aware:
+        return False
+    alone = [
+        other.aware[ball].worst["ci_high"] for other in found if other.name == _ALONE and ball in other.aware
+    ]
+    return system.aware[ball].worst["ci_low"] > max([_HALF, *alone])
+
+
+def _for(chosen: Choice, found: Sequence[System]) -> list[str]:
+    """Why the chosen one, and what it is not for."""
+    system, ball = chosen.system, chosen.ball
+    alone = [other for other in found if other.name == _ALONE and ball in other.aware]
+    beside = f"; the classifier alone keeps {_value(alone[0].aware[ball].worst)}" if alone else ""
+    rivals = ", ".join(f"{s.title} {_value(s.aware[ball].worst)}" for s in chosen.rivals)
+    lines = [
+        f"Use {system.title}.",
+        f"It holds best against attackers who know of it: it keeps {_figure(system.aware[ball].worst)} "
+        f"at {ball_title(ball)}{beside}.",
+        *([f"Its interval overlaps with: {rivals}."] if rivals else []),
+        f"It is not for changes beyond that budget: {_beyond(system, ball)}.",
+    ]
+    lost = [s for s in found if s.name in VARIANTS and ball in s.aware and not _holds(s, ball, found)]
+    if lost:
+        kept = _range([s.aware[ball].worst["value"] for s in lost])
+        lines.append(
+            f"Not for attackers who know of them: {', '.join(s.title for s in lost)}, which keep {kept}."
+        )
+    return lines
+
+
+def _beyond(system: System, ball: Ball) -> str:
+    """What is left of a system by attacks that go further than the budget that it holds at."""
+    parts = []
+    if system.unaware is not None and system.unaware["attack"] in NO_BUDGET:
+        title = ATTACKS[system.unaware["attack"]]
+        parts.append(f"{title}, which knows no budget, leaves {_value(system.unaware)} even unaware of it")
+    parts += [f"{ball_title(b)} leaves {_value(a.worst)}" for b, a in system.aware.items() if b != ball]
+    return "; ".join(parts) or "no other budget was measured"
+
+
+def _against(measured: Sequence[System], found: Sequence[System]) -> list[str]:
+    """No system holds: how much the best one keeps, and where it could still serve."""
+    ball = next(ball for ball in balls(found) if any(ball in system.aware for system in measured))
+    there = [system for system in measured if ball in system.aware]
+    best = max(there, key=lambda system: system.aware[ball].worst["value"])
+    lines = [
+        "No purifier of this run holds against attackers who know of it.",
+        f"{best.title} keeps most, {_figure(best.aware[ball].worst)} at {ball_title(ball)}.",
+    ]
+    unaware = [s for s in found if s.name != _ALONE and s.unaware is not None]
+    if unaware:
+        serving = max(unaware, key=lambda s: s.unaware["value"] if s.unaware else 0.0)
+        if serving.unaware is not None:
+            lines.append(
+                f"They are for attackers who do not know of them only: there {serving.title} keeps most, "
+                f"{_value(serving.unaware)} under its worst attack, {ATTACKS[serving.unaware['attack']]}."
+            )
+    return lines
+
+
+def _value(row: Row) -> str:
+    return f"{row['value']:.4f}"
+
+
+def _figure(row: Row) -> str:
+    return f"{_value(row)} ({row['ci_low']:.4f} to {row['ci_high']:.4f}, n = {row['n']})"
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.4f}", f"{max(values):.4f}"
+    return low if low == high else f"{low} to {high}"
