@@ -4,6 +4,7 @@ import pytest
 
 from madvae_tf.errors import UserError
 from madvae_tf.overrides import load_config
+from madvae_tf.report import opening
 from tests.pipeline.graph import stages, upstream
 
 
@@ -289,3 +290,19 @@ def test_make_run_measures_the_classifier_and_every_variant_end_to_end():
     assert sum(label.endswith("-worst") for label in fewer) == 2
     transfer = stages("vae.variants=cls", "robustness.defenses=variants", "robustness.threat_models=transfer")
     assert "surrogate" in transfer["robustness cls-linf-0.3-transfer-gradient"].inputs
+
+
+def test_what_the_end_of_a_run_offers_to_measure_is_what_make_run_measures():
+    offered = stages(*opening.AWARE, "vae.variants=cls")
+    own = {label: stage for label, stage in offered.items() if label.startswith("robustness ")}
+    assert set(own) == {
+        f"robustness {name}-linf-0.3-{last}"
+        for name in ("none", "cls")
+        for last in ("end_to_end-gradient", "worst")
+    }
+    quick = stages(config="quick")
+    for label in own:
+        numbers = {
+            key: value for key, value in own[label].config.items() if key not in ("parameters", "parts")
+        }
+        assert numbers.items() <= quick[label].config.items()
