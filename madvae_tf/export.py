@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.foreign import ForeignClassifier
+from madvae_tf.models.pixels import as_pixels
 
 # Images at a time where the signature computes a batch in parts.
 PART = 256
@@ -21,7 +22,7 @@ def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | Forei
     """Writes a purifier with its classifier to `folder` as one SavedModel, and `purifier.keras` beside it.
 
     Signatures, batch size free, for images of the purifier's shape, the paper's here:
-        purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1] -> purified, the same.
+        purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1], others are refused -> purified, the same.
         classify: images -> probabilities float32 (batch, 10), the softmax of classifier(purifier(images)).
         purify_uint8, classify_uint8: the same for uint8 images in [0, 255], any number of them in the memory of PART.
     """
@@ -92,7 +93,7 @@ def _bytes_in_parts(function: _Function) -> _Function:
 
 
 def _guarded(function: _Function, name: str, shape: Shape) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Refuses images of another shape, and gives an empty answer to an empty batch.
+    """Refuses images of another shape and floats outside [0, 1], and gives an empty answer to an empty batch.
 
     A loaded signature does not hold its input against the shape that it states, and kernels abort the whole process on
     images of another rank; of an empty batch they say that shapes do not fit.
@@ -100,6 +101,8 @@ def _guarded(function: _Function, name: str, shape: Shape) -> Callable[[tf.Tenso
 
     def call(images):
         images = tf.ensure_shape(images, (None, *shape))
+        if images.dtype != tf.uint8:
+            images = as_pixels(images, f"the signature {name}")
         count = tf.shape(images)[0]
         # One more image where there is none; a concatenation, since converters lose the shape behind a padding by tensors.
         none = tf.cast(tf.equal(count, 0), tf.int32)

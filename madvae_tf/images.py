@@ -17,6 +17,8 @@ IMAGE_SHAPE: Shape = (28, 28, 1)
 NUM_CLASSES = 10
 SIDES = range(28, 65, 2)
 CHANNELS = (1, 3)
+# Further outside [0, 1] than a rounding of 0 or 1 takes a value (float32: 6e-8; a chain of operations: a few times that).
+PIXEL_TOLERANCE = 1e-6
 SHAPES = f"square images with an even side from {SIDES[0]} to {SIDES[-1]} and 1 or 3 channels"
 
 
@@ -48,7 +50,7 @@ def check_images(images: np.ndarray, what: str = "images", shape: Shape | None =
     """Returns `images` as a float32 array (batch, height, width, channels), or says what is wrong with it.
 
     Args:
-        images: floating point, (batch, height, width, channels), finite, in [0, 1].
+        images: floating point, (batch, height, width, channels), finite, in [0, 1]; a value at most `PIXEL_TOLERANCE` outside is clipped.
         what: what the images are, for the message.
         shape: (height, width, channels) that they must have; None: any that this project takes.
 
@@ -70,12 +72,21 @@ def check_images(images: np.ndarray, what: str = "images", shape: Shape | None =
         raise UserError(
             f"Invalid {what}: {int(bad.sum())} values are NaN or infinite, expected finite values in [0, 1]."
         )
-    if images.size and (images.min() < 0 or images.max() > 1):
-        raise UserError(
-            f"Invalid {what}: received values in [{images.min():g}, {images.max():g}], expected [0, 1]; "
-            "rescale the images first."
-        )
-    return images
+    return within_range(images, what, "rescale the images first")
+
+
+def within_range(images: np.ndarray, what: str, way_out: str) -> np.ndarray:
+    """Finite floating point `images` in [0, 1]: the same array, or a clipped copy where a value is at most `PIXEL_TOLERANCE` outside.
+
+    Raises:
+        UserError: a value is farther outside.
+    """
+    if not images.size:
+        return images
+    low, high = float(images.min()), float(images.max())
+    if low < -PIXEL_TOLERANCE or high > 1 + PIXEL_TOLERANCE:
+        raise UserError(f"Invalid {what}: received values in [{low:.8g}, {high:.8g}], expected [0, 1]; {way_out}.")
+    return images if low >= 0 and high <= 1 else np.clip(images, 0, 1)
 
 
 def _fits(received: tuple[int, ...], wanted: Shape | None) -> bool:
@@ -89,10 +100,10 @@ def _expected(batch: str, shape: Shape | None) -> str:
 
 
 def check_any_images(images: object, what: str = "images", shape: Shape | None = None) -> np.ndarray:
-    """Images as a caller may have them, checked all at once without a copy of them.
+    """Images as a caller may have them, checked all at once without a copy of them, but where a rounding is clipped.
 
     Args:
-        images: uint8 in [0, 255] or floating point in [0, 1]; (n, height, width, channels), or (n, height, width) if grey.
+        images: uint8 in [0, 255] or floating point in [0, 1] (see `check_images`); (n, height, width, channels), or (n, height, width) if grey.
         shape: see `check_images`.
 
     Returns:
@@ -121,14 +132,10 @@ def check_any_images(images: object, what: str = "images", shape: Shape | None =
     if not len(array):
         raise UserError(f"Invalid {what}: received none, expected at least one.")
     if array.dtype != np.uint8:
-        low, high = float(array.min()), float(array.max())  # NaN, if there is one anywhere
-        if not np.isfinite([low, high]).all():
+        # NaN, if there is one anywhere.
+        if not np.isfinite([float(array.min()), float(array.max())]).all():
             raise UserError(f"Invalid {what}: received NaN or infinity, expected finite values in [0, 1].")
-        if low < 0 or high > 1:
-            raise UserError(
-                f"Invalid {what}: received values in [{low:g}, {high:g}], expected [0, 1]; divide by 255, or pass "
-                "uint8 images as they are."
-            )
+        return within_range(array, what, "divide by 255, or pass uint8 images as they are")
     return array
 
 
@@ -145,7 +152,7 @@ def check_labels(
     """Labels of `count` images as int64 (count,), or says what is wrong with them.
 
     Args:
-        labels: integers (count,) in [0, 10).
+        labels: integers (count,) or (count, 1) in [0, 10).
         what: what the labels are, for the message.
         way_out: from values of another dtype or shape, for the message.
 
@@ -153,6 +160,8 @@ def check_labels(
         UserError: another dtype or shape, or a value that is no class.
     """
     array = np.asarray(labels)
+    if array.shape == (count, 1):
+        array = array[:, 0]
     if not np.issubdtype(array.dtype, np.integer) or array.shape != (count,):
         raise UserError(
             f"Invalid {what}: received {array.dtype} of shape {array.shape}, expected integers of shape ({count},), "

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 from PIL import Image, ImageOps
 
 from madvae_tf.errors import UserError
@@ -19,6 +20,10 @@ from madvae_tf.images import IMAGE_SHAPE, Shape
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # The EXIF tag that says how the camera was held, and its values that swap width and height.
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+# What operating systems and disks leave among a user's files.
+_OF_THE_SYSTEM = ("__MACOSX", "__pycache__", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+# The mean from which on a grey picture is mostly light: dark ink on paper, or on transparency.
+_LIGHT = 0.6
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -39,8 +44,15 @@ class Picture:
     notes: tuple[str, ...]
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden (.ipynb_checkpoints, ._photo.png) or a system's own (__MACOSX)."""
+    return name.startswith(".") or name in _OF_THE_SYSTEM
+
+
 def find(arguments: Sequence[str]) -> list[tuple[Path, str]]:
     """The files meant by names of files, folders (with all below them) and patterns: (path, name of the result).
+
+    In folders and patterns what is hidden is skipped, with a note; a file that is named itself is meant, hidden or not.
 
     Raises:
         UserError: nothing is given, or an argument means no PNG or JPEG file.
@@ -57,9 +69,12 @@ def find(arguments: Sequence[str]) -> list[tuple[Path, str]]:
 
 
 def _expand(argument: str) -> list[tuple[Path, str]]:
-    path = Path(argument)
+    path = Path(argument).expanduser()
     if path.is_dir():
-        below = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+        every = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+        below = [each for each in every if not any(map(is_hidden, each.relative_to(path).parts))]
+        if len(below) < len(every):
+            logging.warning("%s: %d pictures that are hidden are skipped.", argument, len(every) - len(below))
         if not below:
             raise UserError(
                 f"No PNG or JPEG file in folder {argument}; expected one that ends in {', '.join(SUFFIXES)}."
@@ -67,8 +82,14 @@ def _expand(argument: str) -> list[tuple[Path, str]]:
         return [(each, str(each.relative_to(path))) for each in below]
     if path.is_file():
         return [(path, path.name)]
-    matches = [Path(match) for match in sorted(glob.glob(argument, recursive=True))]
-    files = [match for match in matches if match.is_file()]
+    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+    # A pattern leaves out what begins with a dot by itself, unless it names it.
+    asked = path.parts
+    files = [
+        match
+        for match in matches
+        if match.is_file() and not any(p in _OF_THE_SYSTEM and p not in asked for p in match.parts)
+    ]
     if not files:
         raise UserError(
             f"No such image: {argument!r}; expected a PNG or JPEG file, a folder, or a pattern that fits some."
@@ -117,6 +138,8 @@ def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
                     notes.append("its proportions changed")
                 image = image.resize(wanted, Image.Resampling.BILINEAR)
             pixels = np.asarray(image, np.uint8).reshape(shape)
+            if shape[2] == 1 and pixels.mean() > _LIGHT * 255:
+                notes.append("mostly light; MNIST's digits are light on dark")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         cause = " ".join(str(error).split())[:200]
         raise UserError(
@@ -163,7 +186,7 @@ def destinations(files: Sequence[tuple[Path, str]], folder: str, overwrite: bool
     inputs = {path.resolve() for path, _ in files}
     sources: dict[Path, Path] = {}
     for path, name in files:
-        target = Path(folder) / name
+        target = Path(folder).expanduser() / name
         if target in sources:
             raise UserError(
                 f"{sources[target]} and {path} would both be written as {target}; give the folder above them, "
@@ -198,3 +221,11 @@ def write(pixels: np.ndarray, target: Path) -> None:
 def to_bytes(images: np.ndarray) -> np.ndarray:
     """float in [0, 1], of any shape -> uint8, rounded."""
     return np.clip(np.round(images * 255), 0, 255).astype(np.uint8)
+
+
+def to_bytes_towards(images: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """float in [0, 1] -> uint8, each pixel rounded towards `original`'s (uint8, the same shape): no distance from it grows."""
+    change = images.astype(np.float64) * 255 - original
+    # What is a whole number but for float32's rounding stays that number.
+    whole = np.sign(change) * np.floor(np.abs(change) + 1e-4)
+    return (original + whole).astype(np.uint8)

@@ -13,6 +13,7 @@ from madvae_tf.data.catalogue import sizes, tfds_name
 from madvae_tf.data.idx import holds_idx
 from madvae_tf.data.sources import DATASETS
 from madvae_tf.errors import UserError
+from madvae_tf.pictures import is_hidden
 from pipeline import artifacts, steps
 from pipeline.core import own_fields
 from pipeline.planning import Stage
@@ -64,13 +65,14 @@ def available(config: Config) -> dict[str, int]:
 
 
 def content_of(path: Path) -> str:
-    """SHA-256 over the names and the contents of the file, or of all files below the folder.
+    """SHA-256 over the names and the contents of the file, or of all files below the folder that are not hidden.
 
     Raises:
         UserError: it is not there, is empty or cannot be read.
     """
     try:
-        names = [""] if path.is_file() else artifacts.content_files(path) if path.is_dir() else []
+        below = artifacts.content_files(path) if path.is_dir() else []
+        names = [""] if path.is_file() else [n for n in below if not any(map(is_hidden, n.split("/")))]
         whole = hashlib.sha256()
         for name in names:
             digest = artifacts.hash_file(path / name if name else path)

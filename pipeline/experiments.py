@@ -119,7 +119,7 @@ def _black_box(config: Config, core: Core, further: Further) -> None:
         transfer = Stage(
             "black_box",
             f"transfer-{letter}",
-            1,
+            2,
             {**measured, "substitute": letter, "clean_images": attack.test_clean_images},
             {
                 **core.both,
@@ -153,7 +153,7 @@ def _extraction(core: Core, letter: str, name: str, defense: Stage | None, measu
     images = own.seed_images * (2 ** (own.rounds + 1) - 1)
     cost = costs.substitute_seconds(letter, images, own.extraction_epochs)
     return Stage(
-        "black_box", f"extract-{letter}-{name}", 1, settings, inputs, steps.extract_and_attack, cost=cost + 5
+        "black_box", f"extract-{letter}-{name}", 2, settings, inputs, steps.extract_and_attack, cost=cost + 5
     )
 
 

@@ -40,8 +40,7 @@ def _cw_train(attack: AttackConfig, confidence: float) -> dict[str, Any]:
 
 
 def _one_step(attack: AttackConfig) -> dict[str, Any]:
-    # What is reported is not to hang on a rounding error (`attacks.gradient`).
-    return {"epsilon": attack.test_epsilon, "float64": True}
+    return {"epsilon": attack.test_epsilon}
 
 
 def _iterated(attack: AttackConfig) -> dict[str, Any]:
@@ -68,6 +67,8 @@ TEST_PARAMETERS: dict[str, Callable[[AttackConfig], dict[str, Any]]] = {
 
 # Those of them that draw random numbers.
 DRAWING = ("rand_fgsm", "pgd", "single_pixel")
+# Those that follow the cross-entropy's gradient.
+CLIMBING = ("fgsm", "rand_fgsm", "mi_fgsm", "pgd")
 
 
 def train_settings(attack: AttackConfig) -> list[SetSetting]:

@@ -21,7 +21,7 @@ from pipeline.core import Core, named, own_fields, train_stage, version_in, warm
 from pipeline.datasets import available, data_stage, dataset_name
 from pipeline.defenses import robust_parameters, variant_parameters
 from pipeline.planning import Stage
-from pipeline.settings import DRAWING, SetSetting, test_settings, train_settings, validation_settings
+from pipeline.settings import CLIMBING, DRAWING, SetSetting, test_settings, train_settings, validation_settings
 
 STAGES = (
     *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),
@@ -75,7 +75,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         publish_to="report",
     )
     exports = [
-        Stage("export", name, 2, {}, inputs, steps.export_defense, publish_to=f"export/{name}")
+        Stage("export", name, 3, {}, inputs, steps.export_defense, publish_to=f"export/{name}")
         for name, inputs in {
             "classifier": {"classifier": core.classifier},
             **{name: {"classifier": core.classifier, "vae": stage} for name, stage in variants.items()},
@@ -130,8 +130,9 @@ def _core(config: Config) -> Core:
         )
         images = min(setting.images or there[setting.split], there[setting.split])
         cost = costs.attack_seconds(setting.attack, setting.parameters, images, precision)
-        # Two more where images are drawn for: seeds are folded from canonical values.
-        version = version_in(precision) + (2 if setting.attack in DRAWING else 0)
+        # Two more where images are drawn for: seeds are folded from canonical values. One more where a loss is climbed: it does not vanish.
+        newer = 2 * (setting.attack in DRAWING) + (setting.attack in CLIMBING)
+        version = version_in(precision) + newer
         run = steps.generate_adversarial_set
         return Stage("attack", setting.instance, version, common | own, both, run, cost=cost)
 

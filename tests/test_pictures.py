@@ -157,3 +157,38 @@ def test_the_size_is_as_it_is_looked_at(tmp_path):
     for function in (pictures.size_of, pictures.has_colours):
         with pytest.raises(UserError, match="Cannot read image .*b.png"):
             function(tmp_path / "b.png")
+
+
+def test_what_is_hidden_is_skipped_unless_it_is_named(tmp_path, caplog):
+    array = np.zeros((28, 28), np.uint8)
+    names = ("a.png", "b/c.png", ".ipynb_checkpoints/a-checkpoint.png", "b/._c.png", "__MACOSX/d.png", ".e.png")
+    for name in names:
+        save(tmp_path / name, array)
+    found = [str(path.relative_to(tmp_path)) for path, _ in pictures.find([str(tmp_path)])]
+    assert found == ["a.png", "b/c.png"]
+    assert [path.name for path, _ in pictures.find([f"{tmp_path}/**/*.png"])] == ["a.png", "c.png"]
+    # What is named is meant, and so is what lies in a hidden folder that is named.
+    for argument, name in ((".e.png", ".e.png"), (".ipynb_checkpoints", "a-checkpoint.png"), ("__MACOSX/*.png", "d.png")):
+        assert [path.name for path, _ in pictures.find([str(tmp_path / argument)])] == [name]
+
+
+def test_a_light_picture_has_a_note(tmp_path):
+    light, dark = (save(tmp_path / f"{value}.png", np.full((28, 28), value, np.uint8)) for value in (200, 120))
+    assert read(light).notes == ("mostly light; MNIST's digits are light on dark",) and read(dark).notes == ()
+    ink = np.zeros((28, 28, 4), np.uint8)
+    ink[10:18, 12:16] = (0, 0, 0, 255)
+    notes = read(save(tmp_path / "ink.png", ink)).notes
+    assert notes[0] == "transparent parts on white" and notes[-1].startswith("mostly light")
+
+
+def test_rounding_towards_the_original_keeps_every_budget():
+    original = RNG.integers(0, 256, (20, 28, 28, 1), dtype=np.uint8)
+    floats = original.astype(np.float32) / np.float32(255)
+    for epsilon in (0.3, 0.1, 0.01, 0.003, 2 / 255):
+        signs = RNG.choice([-1, 1], floats.shape)
+        attacked = np.clip(floats + np.float32(epsilon) * signs, 0, 1).astype(np.float32)
+        written = pictures.to_bytes_towards(attacked, original)
+        steps = np.abs(written.astype(int) - original)
+        room = np.where(signs > 0, 255 - original.astype(int), original)
+        np.testing.assert_array_equal(steps, np.minimum(int(epsilon * 255 + 1e-9), room))
+    np.testing.assert_array_equal(pictures.to_bytes_towards(floats, original), original)

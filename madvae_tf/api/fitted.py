@@ -158,7 +158,7 @@ class FittedDefense:
             UserError: `path` exists (a defence that was saved there is replaced with `overwrite`), it cannot be written, or
                 the classifier holds code that the safe mode would not load.
         """
-        folder = Path(path)
+        folder = Path(path).expanduser()
         ours = (folder / _RECORD).is_file()
         if folder.exists() and not (overwrite and ours):
             way_out = "pass overwrite=True to replace it" if ours else "choose another path"
@@ -182,10 +182,11 @@ class FittedDefense:
             UserError: `folder` exists, or there is no classifier.
         """
         classifier = self._classifier()
-        if Path(folder).exists():
+        folder = Path(folder).expanduser()
+        if folder.exists():
             raise UserError(f"Cannot export to {folder}: it exists; choose another path.")
         try:
-            export_purifier(Path(folder), self.purifier, classifier)
+            export_purifier(folder, self.purifier, classifier)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -245,7 +246,7 @@ def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = N
     Raises:
         UserError: there is no defence in `path`, a file is missing or damaged, or the classifier is not one (`adapt`).
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         schema, outputs, hashes = record["schema"], record["outputs"], dict(record["sha256"])

@@ -38,10 +38,8 @@ def labelled(
     images: Any, labels: Any, what: str, shape: Shape | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images as they are and labels int64 (n,), or `UserError`."""
-    x, y = check_any_images(images, what, shape), np.asarray(labels)
-    if y.shape == (len(x), 1):
-        y = y[:, 0]
-    return x, check_labels(y, len(x))
+    x = check_any_images(images, what, shape)
+    return x, check_labels(labels, len(x))
 
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -64,9 +62,10 @@ def held_out(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[Dat
 
 def scratch_folder(scratch: str | Path | None) -> Path | None:
     """The folder, or None for the system's. Raises `UserError` where it is not there."""
-    if scratch is not None and not Path(scratch).is_dir():
+    folder = None if scratch is None else Path(scratch).expanduser()
+    if folder is not None and not folder.is_dir():
         raise UserError(f"Invalid scratch: received {str(scratch)!r}, expected a folder that exists.")
-    return None if scratch is None else Path(scratch)
+    return folder
 
 
 def clean_accuracy(classifier: ForeignClassifier, x: np.ndarray, y: np.ndarray, batch_size: int) -> float:

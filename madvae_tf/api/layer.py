@@ -7,6 +7,7 @@ import keras
 from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.copies import in_precision
+from madvae_tf.models.pixels import as_pixels
 from madvae_tf.models.vae import DefenseVAE
 
 _OF_THE_PURIFIER = ("latent_size", "latent_scale", "squash_scale", "squash_center", "image_shape")
@@ -14,9 +15,10 @@ _OF_THE_PURIFIER = ("latent_size", "latent_scale", "squash_scale", "squash_cente
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Purifier(keras.layers.Layer):
-    """Purifies: float32 (batch, 28, 28, 1) in [0, 1] -> the same. Deterministic; gradients flow through it.
+    """Purifies: (batch, 28, 28, 1), floating point in [0, 1] or uint8 in [0, 255] -> float32 in [0, 1]. Deterministic; gradients flow through it.
 
-    Frozen, so that training of the model around it leaves it as it is; batch normalisation always uses its stored
+    Floats outside [0, 1] are refused when the model runs: Keras casts bytes to floats in front of a `Sequential` or functional model, unless its
+    `keras.Input` has dtype="uint8". Frozen, so that training of the model around it leaves it as it is; batch normalisation always uses its stored
     statistics. A model with it is saved and loaded as any other; where it is loaded, `import madvae_tf.api` comes first.
 
     Args:
@@ -57,10 +59,14 @@ class Purifier(keras.layers.Layer):
         # Made as one that learns: to freeze what says that it is frozen already does not reach its layers.
         self.purifier = in_precision(purifier, "float32", name="purifier", trainable=True)
         self.purifier.trainable = self.trainable
+        axes = dict(enumerate(self.purifier.image_shape, start=1))
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes=axes)
+        # XLA leaves assertions out, so that Keras is not to compile a model with this layer by itself.
+        self.supports_jit = False
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        return self.purifier.purify(inputs)
+        return self.purifier.purify(as_pixels(inputs, "the layer Purifier"))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (input_shape[0], *self.purifier.image_shape)

@@ -6,8 +6,8 @@
     MI-FGSM    steps along the sign of g <- decay g + grad / mean |grad|                Dong et al. 2017
 
 L is the cross-entropy of the true label, clip is to [0, 1]. Where a classifier is very sure, softmax(z)_y - 1 is a rounding error in float32 and
-drowns the other classes' share of the gradient: steps go astray, and a single one does not recover. `float64` takes L of the logits in float64,
-everything else as before; without it the attacks are cleverhans' bit for bit. The steps are cleverhans 4.0.0's, called for one step and compiled
+drowns the other classes' share of the gradient, or is 0: steps go astray, or there are none. `float64`, the default, climbs the log-odds of an error in
+float64 (`objectives.log_odds`): in exact arithmetic the same steps. Without it the attacks are cleverhans' bit for bit. The steps are cleverhans 4.0.0's, called for one step and compiled
 into one loop for many (`loops`); random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is
 around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
 """
@@ -48,7 +48,7 @@ class FGSM(Attack):
 
     name: ClassVar[str] = "fgsm"
     epsilon: float = parameter(0.3, maximum=1.0)
-    float64: bool = parameter(False, added=True)
+    float64: bool = parameter(True, added=True)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         return _gradient_step(target, x, y, self.epsilon, self.float64)
@@ -61,7 +61,7 @@ class RandFGSM(Attack):
     name: ClassVar[str] = "rand_fgsm"
     epsilon: float = parameter(0.3, maximum=1.0)
     alpha: float = parameter(0.05, maximum=1.0)
-    float64: bool = parameter(False, added=True)
+    float64: bool = parameter(True, added=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,7 +86,7 @@ class PGD(Attack):
     step_size: float = parameter(0.01, maximum=1.0, open_minimum=True)
     iterations: int = parameter(40, minimum=1)
     random_start: bool = parameter(True)
-    float64: bool = parameter(False, added=True)
+    float64: bool = parameter(True, added=True)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         x_adv = x
@@ -110,7 +110,7 @@ class MIFGSM(Attack):
     step_size: float = parameter(0.01, maximum=1.0, open_minimum=True)
     iterations: int = parameter(40, minimum=1)
     decay: float = parameter(1.0)
-    float64: bool = parameter(False, added=True)
+    float64: bool = parameter(True, added=True)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations, self.decay))

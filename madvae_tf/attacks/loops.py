@@ -10,13 +10,15 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from madvae_tf.attacks.objectives import log_odds
+
 # cleverhans' guard of the division by a gradient of zeros.
 _LEAST_MEAN = 1e-12
 
 
 def entropy_in_float64(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """The cross-entropy of float32 logits, float64 (batch,): its gradient keeps the shares of classes down to 1e-16, in place of 1e-8."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float64))
+    """What stands for the cross-entropy of float32 logits: `objectives.log_odds` in float64, (batch,), whose gradient has the same direction and does not vanish."""
+    return log_odds(tf.cast(logits, tf.float64), labels)
 
 
 def _gradient(

@@ -12,7 +12,7 @@ weight drives the purifier away from what it is given. A negative weight evades 
 capped, an image that fools has nothing to gain but a lower one.
 
 z_(k) is the k-th largest logit. The difference-of-logits ratio does not change when the logits are shifted or scaled, so that no
-defence can hide its gradient by making the logits large.
+defence can hide its gradient by making the logits large. The cross-entropy alone is climbed by `log_odds`, for the same reason.
 """
 
 import functools
@@ -39,6 +39,16 @@ def _others(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 def cross_entropy(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(y, z)
+
+
+def log_odds(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """log((1 - p_y) / p_y) with p = softmax(z): log sum_{j != y} exp(z_j) - z_y, (batch,), of z's dtype.
+
+    The cross-entropy is log(1 + exp(log_odds)), which rises with it. Both have the same order of images and the same direction of the gradient, so an
+    attack that follows signs or directions takes the same steps along either. But the cross-entropy's gradient has the factor 1 - p_y, which is a
+    rounding error where the classifier is very sure, and then 0; this one has no such factor, and its largest part is always 1.
+    """
+    return tf.reduce_logsumexp(_others(z, y), axis=1) - _at(z, y)
 
 
 def margin(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
@@ -123,13 +133,13 @@ def ascent(
         scored, weight: asked in the place of `logits`, and weight times the score is added to the loss; None: the objective is `loss` alone.
 
     Returns:
-        the objective (batch,), its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
+        the objective (batch,), of the cross-entropy alone its `log_odds`; its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         if scored is None:
             z = logits(x)
-            value = OBJECTIVES[loss](z, y, goal)
+            value = log_odds(z, y) if loss == "cross_entropy" else OBJECTIVES[loss](z, y, goal)
         else:
             z, score = scored(x)
             value = OBJECTIVES[loss](z, y, goal) + weight * score

@@ -4,7 +4,7 @@
 
 Images are PNG or JPEG files, folders of them, or patterns; they become the classifier's size and colours as with madvae-purify. --classifier
 may be an exported purifier, too: the attack then goes through purifier and classifier. What is reported is measured on the 8-bit
-image that a PNG file holds, whose pixels are up to 1/510 from the attack's own.
+image that a PNG file holds: rounded towards the original where the attack has a budget, so that it holds (within 1/255), else to the nearest (1/510).
 """
 
 import dataclasses
@@ -43,14 +43,13 @@ def define() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Reads all images, attacks them, then writes."""
     options = flags.FLAGS
-    files = pictures.find(arguments)
+    files, skipped = door.found(arguments)
     targets = pictures.destinations(files, options.out, options.overwrite) if options.out else None
-    folder = Path(options.classifier)
+    folder = Path(options.classifier).expanduser()
     if not (folder / "saved_model.pb").is_file():
         raise UserError(
             f"No SavedModel in --classifier={folder}; expected what the stage export wrote, like runs/quick/export/classifier."
         )
-    door.check(files)
     import tensorflow as tf
 
     from madvae_tf.attacks import ATTACKS, Target, run_attack
@@ -61,7 +60,8 @@ def main(arguments: Sequence[str]) -> None:
     named = next((available[name] for name in ("classify", "serving_default") if name in available), None)
     shape = IMAGE_SHAPE if named is None else shape_of_signature(named, folder)
     found = [pictures.read(path, name, shape) for path, name in files]
-    images = as_float(np.stack([picture.pixels for picture in found]))
+    originals = np.stack([picture.pixels for picture in found])
+    images = as_float(originals)
     classifier = load_saved_model(folder, images[:8])
 
     def probabilities(batch: np.ndarray) -> np.ndarray:
@@ -74,15 +74,18 @@ def main(arguments: Sequence[str]) -> None:
     batch_size = min(options.batch_size, len(images))
     target = Target(logits=classifier)
     result = run_attack(attack, target, images, labels, (options.seed, 0), batch_size=batch_size)
-    written = pictures.to_bytes(result.x_adv)
+    # Rounded towards the original, a budget holds in the file, too; without a budget the nearest image is the attack's own.
+    bounded = attack.norm_budget is not None
+    written = pictures.to_bytes_towards(result.x_adv, originals) if bounded else pictures.to_bytes(result.x_adv)
     after = probabilities(as_float(written))
     difference = (as_float(written) - images).reshape(len(images), -1)
     records, lines = [], []
     for place, picture in enumerate(found):
         first, then = door.verdict(before[place]), door.verdict(after[place])
+        notes = [*picture.notes, *_lost(result, place, written[place], originals[place], after[place], labels[place])]
         record: dict[str, Any] = {
             "file": str(picture.path),
-            "notes": list(picture.notes),
+            "notes": notes,
             "label": int(labels[place]),
             "before": first,
             "after": then,
@@ -94,7 +97,7 @@ def main(arguments: Sequence[str]) -> None:
         line += f"{'wrong' if record['success'] else 'not fooled'}, L-inf {record['linf']:.3f}, L2 {record['l2']:.2f}"
         line += door.written(written[place], None if targets is None else targets[place], record)
         records.append(record)
-        lines.append(line + "".join(f"; {note}" for note in picture.notes))
+        lines.append(line + "".join(f"; {note}" for note in notes))
     document = {
         "classifier": str(folder),
         "attack": attack.name,
@@ -102,7 +105,18 @@ def main(arguments: Sequence[str]) -> None:
         "seed": options.seed,
         "images": records,
     }
-    door.show(document, lines)
+    door.show(document, lines, skipped)
+
+
+def _lost(
+    result: Any, place: int, written: np.ndarray, original: np.ndarray, after: np.ndarray, label: int
+) -> list[str]:
+    """What the rounding to 8 bits took from the attack on one image."""
+    if result.linf[place] > 0 and (written == original).all():
+        return ["nothing is left of the change in 8 bits, whose step is 0.0039: raise epsilon"]
+    if result.success[place] and after.argmax() == label:
+        return ["it fooled the classifier before it was rounded to 8 bits"]
+    return []
 
 
 def build(kind: Any, assignments: Sequence[str]) -> Any:

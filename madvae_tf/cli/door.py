@@ -47,10 +47,26 @@ def run(main: Callable[[Sequence[str]], None], define: Callable[[], None], docum
     app.run(guarded)
 
 
-def check(files: Sequence[tuple[Path, str]]) -> None:
-    """Reads the pictures once, so that one that is damaged is told at once. Raises `UserError` for it."""
+def found(arguments: Sequence[str]) -> tuple[list[tuple[Path, str]], list[dict[str, str]]]:
+    """The pictures that the arguments mean (`pictures.find`), each read once, and those of folders and patterns that cannot be read.
+
+    Returns:
+        (path, name of the result) of each good one; {"file", "error"} of each bad one.
+
+    Raises:
+        UserError: there is none, none can be read, or one that is named itself cannot.
+    """
+    files, good, bad = pictures.find(arguments), [], []
+    named = {Path(argument).expanduser() for argument in arguments}
     for path, name in files:
-        pictures.read(path, name)
+        try:
+            pictures.read(path, name)
+            good.append((path, name))
+        except UserError as error:
+            if path in named or len(bad) + 1 == len(files):
+                raise
+            bad.append({"file": str(path), "error": str(error)})
+    return good, bad
 
 
 def verdict(probabilities: Any) -> dict[str, Any]:
@@ -72,7 +88,10 @@ def written(pixels: np.ndarray, target: Path | None, record: dict[str, Any]) -> 
     return f", written to {target}"
 
 
-def show(document: dict[str, Any], lines: Sequence[str]) -> None:
-    """Prints `document` with --json, else `lines`."""
+def show(document: dict[str, Any], lines: Sequence[str], skipped: Sequence[dict[str, str]] = ()) -> None:
+    """Prints `document` with --json, else `lines`; `skipped` of `found` stand at the end of either."""
+    if skipped:
+        document = {**document, "skipped": list(skipped)}
+        lines = [*lines, *(f"{each['file']}: skipped: {each['error']}" for each in skipped)]
     text = json.dumps(document, indent=2) if flags.FLAGS.json else "\n".join(lines)
     sys.stdout.write(f"{text}\n")

@@ -37,20 +37,19 @@ def define() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Reads all images, then classifies and purifies them, then writes."""
     options = flags.FLAGS
-    files = pictures.find(arguments)
+    files, skipped = door.found(arguments)
     targets = pictures.destinations(files, options.out, options.overwrite) if options.out else None
-    if not (Path(options.export) / "saved_model.pb").is_file():
+    export = Path(options.export).expanduser()
+    if not (export / "saved_model.pb").is_file():
         raise UserError(
             f"No SavedModel in --export={options.export}; expected what the stage export or defense.export wrote, like "
             "runs/quick/export/combined."
         )
-    beside = Path(options.classifier) if options.classifier else Path(options.export).parent / "classifier"
+    beside = Path(options.classifier).expanduser() if options.classifier else export.parent / "classifier"
     if options.classifier and not (beside / "saved_model.pb").is_file():
         raise UserError(f"No SavedModel in --classifier={beside}; expected an exported classifier.")
     alone = beside if (beside / "saved_model.pb").is_file() else None
-    # A picture that cannot be read is told before TensorFlow is loaded.
-    door.check(files)
-    shape, defended = signatures(Path(options.export), ("purify", "classify"))
+    shape, defended = signatures(export, ("purify", "classify"))
     found = [pictures.read(path, name, shape) for path, name in files]
     images = np.stack([picture.pixels for picture in found])
     before = None
@@ -84,7 +83,7 @@ def main(arguments: Sequence[str]) -> None:
         "classifier": None if alone is None else str(alone),
         "images": records,
     }
-    door.show(document, lines)
+    door.show(document, lines, skipped)
 
 
 def signatures(

@@ -37,8 +37,8 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(
             f"Received {len(arguments)} arguments, expected one: the folder of an exported purifier."
         )
-    folder = Path(arguments[0])
-    target = Path(options.out) if options.out else folder.with_suffix(".tflite")
+    folder = Path(arguments[0]).expanduser()
+    target = Path(options.out).expanduser() if options.out else folder.with_suffix(".tflite")
     if target.exists() and not options.overwrite:
         raise UserError(f"{target} is there already; choose another file with --out, or pass --overwrite.")
     if options.precision == "int8" and not options.data:

@@ -82,7 +82,7 @@ class AttackConfig:
     share theirs.
     Epsilons are L-infinity distances on [0, 1] images. `cw_train_*` serve the training and the validation
     sets, `cw_test_*` the test set. `train_precision` is that of the classifier while training sets are made; validation
-    and test sets are made in float32, and the test attacks take the cross-entropy in float64.
+    and test sets are made in float32.
     """
 
     train_epsilons: tuple[float, ...] = (0.25, 0.30, 0.35)

@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from madvae_tf import pictures
 from madvae_tf.data import idx
@@ -58,7 +59,8 @@ def read_dataset(path: str | Path, split: str = "train", image_shape: Shape | No
         path: one of
             an NPZ file with arrays images and labels, or x and y, or x_train, y_train, x_test, y_test as Keras' mnist.npz;
             a folder of IDX files (plain or .gz), named as MNIST's;
-            a folder with one folder of PNG or JPEG files per class, or with folders train and test of that kind. Classes are
+            a folder with one folder of PNG or JPEG files per class, or with folders train and test of that kind; hidden entries
+            (`pictures.is_hidden`) are skipped. Classes are
             numbered in the order of their names, where whole numbers count as such; pictures of any size and colour
             become images of `image_shape` (`madvae_tf.pictures`).
         split: "train" or "test"; where the data have no splits, either is all of them.
@@ -149,7 +151,10 @@ def _pair_of(names: list[str], split: str) -> tuple[str, str] | None:
 
 
 def _from_tree(folder: Path, shape: Shape) -> Labelled:
-    classes = sorted((each for each in folder.iterdir() if each.is_dir()), key=_order)
+    every = [each for each in folder.iterdir() if each.is_dir()]
+    classes = sorted((each for each in every if not pictures.is_hidden(each.name)), key=_order)
+    if skipped := sorted(each.name for each in every if pictures.is_hidden(each.name)):
+        logging.warning("%s: hidden folders are no classes: %s are skipped.", folder, ", ".join(skipped))
     if len(classes) != NUM_CLASSES:
         named = ", ".join(each.name for each in classes[:12]) or "none"
         raise UserError(
@@ -174,7 +179,4 @@ def _order(folder: Path) -> tuple[int, int, str]:
 
 def _checked(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], where: Path) -> Labelled:
     images = check_any_images(images, f"images of {where}")
-    labels = np.asarray(labels)
-    if labels.shape == (len(images), 1):
-        labels = labels[:, 0]
     return Labelled(images, check_labels(labels, len(images), f"labels of {where}"), names)

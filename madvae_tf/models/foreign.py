@@ -144,7 +144,7 @@ def _before_softmax(model: Any, x: tf.Tensor, probabilities: np.ndarray) -> Call
 def open_saved_model(folder: Path) -> Any:
     """What `tf.saved_model.load` gives for `folder`. Raises `UserError` where there is no SavedModel that can be read."""
     try:
-        return tf.saved_model.load(str(folder))
+        return tf.saved_model.load(str(Path(folder).expanduser()))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(
             f"Cannot read the SavedModel {folder}: {_one_line(error)}; expected a folder with saved_model.pb."
@@ -208,6 +208,7 @@ def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -
     Raises:
         UserError: there is none, it cannot be read safely, or see `adapt`.
     """
+    path = path.expanduser()
     if path.is_dir():
         return load_saved_model(path, probe, outputs)
     if not path.is_file() or path.suffix != ".keras":

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from madvae_tf.attacks.objectives import log_odds
 from madvae_tf.images import shape_of
 from madvae_tf.training.balls import Ball, LinfBall
 from madvae_tf.training.classifier import CLIP_NORM, correct
@@ -38,7 +39,7 @@ def attack_within(
     ball: Callable[[tf.Tensor, tf.Tensor | float], Ball] = LinfBall,
     falling: bool = False,
 ) -> tf.Tensor:
-    """Images of high cross-entropy within `epsilon` and in [0, 1]; no gradient passes.
+    """Images of high cross-entropy (climbed by its `log_odds`) within `epsilon` and in [0, 1]; no gradient passes.
 
     Args:
         logits: differentiable, images -> (batch, classes).
@@ -64,8 +65,8 @@ def attack_within(
     def climb(step: tf.Tensor, x_adv: tf.Tensor, along: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(x_adv)
-            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits(x_adv))
-        gradient = tf.convert_to_tensor(tape.gradient(entropy, x_adv))
+            odds = log_odds(logits(x_adv), label)
+        gradient = tf.convert_to_tensor(tape.gradient(odds, x_adv))
         along = room.remember(along, gradient)
         left = tf.cast(1 - step / steps, tf.float32) if falling else 1.0
         return step + 1, room.climb(x_adv, along, left * step_size), along

@@ -63,6 +63,47 @@ def test_another_process_loads_a_model_with_it(fitted, toy, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x), atol=1e-4)
 
 
+def test_bytes_are_what_purify_makes_of_them(fitted, toy):
+    """Called, in tf.data, behind an Input of bytes and in its export: the bytes' own images; behind an Input of floats Keras has cast them, and that is said."""
+    defense = fitted[0]
+    images = toy.squares(5, seed=4)[0]
+    expected = defense.purify(images)
+    layer = madvae_tf.Purifier(defense)
+    np.testing.assert_allclose(layer(images), expected, atol=1e-6)
+    (mapped,) = tf.data.Dataset.from_tensors(images).map(layer)
+    np.testing.assert_allclose(mapped, expected, atol=1e-6)
+    model = keras.Sequential([keras.Input((28, 28, 1), dtype="uint8"), layer])
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
+    floats = keras.Sequential([keras.Input((28, 28, 1)), layer])
+    np.testing.assert_allclose(floats.predict(images / np.float32(255), verbose=0), expected, atol=1e-6)
+    for wrong in (images, images / 127.5 - 1):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"Invalid images of the layer Purifier"):
+            floats.predict(wrong, verbose=0)
+        with pytest.raises(UserError, match=r"expected \[0, 1\]"):
+            layer(tf.constant(wrong, tf.float32))
+
+
+def test_an_export_with_the_layer_refuses_what_is_no_image(fitted, toy, tmp_path):
+    images = toy.squares(3, seed=4)[0]
+    model = keras.Sequential([keras.Input((28, 28, 1)), madvae_tf.Purifier(fitted[0])])
+    model.export(tmp_path / "model", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "model")).serve
+    np.testing.assert_allclose(served(tf.constant(images / 255, tf.float32)), fitted[0].purify(images), atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected .0, 1.: divide bytes by 255"):
+        served(tf.constant(images, tf.float32))
+
+
+def test_roundings_are_clipped_and_other_dtypes_and_shapes_refused(fitted):
+    layer = madvae_tf.Purifier(fitted[0])
+    edge = tf.fill((1, 28, 28, 1), 1 + 5e-7)
+    np.testing.assert_array_equal(layer(edge), layer(tf.ones((1, 28, 28, 1))))
+    assert layer(tf.zeros((0, 28, 28, 1))).shape == (0, 28, 28, 1)
+    with pytest.raises(UserError, match="received dtype int32"):
+        layer(tf.zeros((1, 28, 28, 1), tf.int32))
+    with pytest.raises(ValueError, match="expected axis 1 of input shape to have value 28"):
+        layer(tf.zeros((1, 32, 32, 1)))
+
+
 def test_something_else_is_refused(toy):
     with pytest.raises(UserError, match="Invalid defense: received Sequential"):
         madvae_tf.Purifier(toy.linear())

@@ -7,7 +7,7 @@ from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 from cleverhans.tf2.attacks.momentum_iterative_method import momentum_iterative_method
 from cleverhans.tf2.attacks.projected_gradient_descent import projected_gradient_descent
 
-from madvae_tf.attacks import ATTACKS, run_attack
+from madvae_tf.attacks import ATTACKS, STRONG_ATTACKS, Target, run_attack
 
 SEED = (11, 12)
 STEPS = {"epsilon": 0.1, "step_size": 0.02, "iterations": 8}
@@ -17,17 +17,21 @@ CLEVERHANS_STEPS = {"eps": 0.1, "eps_iter": 0.02, "nb_iter": 8}
 @pytest.mark.parametrize(
     ("attack", "function", "arguments"),
     [
-        (ATTACKS["fgsm"](epsilon=0.2), fast_gradient_method, {"eps": 0.2}),
-        (ATTACKS["pgd"](**STEPS, random_start=False), projected_gradient_descent, CLEVERHANS_STEPS),
+        (ATTACKS["fgsm"](epsilon=0.2, float64=False), fast_gradient_method, {"eps": 0.2}),
         (
-            ATTACKS["mi_fgsm"](**STEPS, decay=0.9),
+            ATTACKS["pgd"](**STEPS, random_start=False, float64=False),
+            projected_gradient_descent,
+            CLEVERHANS_STEPS,
+        ),
+        (
+            ATTACKS["mi_fgsm"](**STEPS, decay=0.9, float64=False),
             momentum_iterative_method,
             {**CLEVERHANS_STEPS, "decay_factor": 0.9},
         ),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_equals_cleverhans_bit_for_bit(attack, function, arguments, prey):
+def test_without_float64_equals_cleverhans_bit_for_bit(attack, function, arguments, prey):
     expected = function(
         prey.target.logits,
         prey.x,
@@ -114,12 +118,13 @@ def test_equals_its_formula_on_a_linear_model(attack, by_hand, linear):
         ("mi_fgsm", {**STEPS, "decay": 0.9}, _mi_fgsm),
     ],
 )
-def test_a_sure_classifier_blinds_float32_and_not_float64(name, parameters, by_hand, linear):
-    """The true class is 24 above the others: each has 4e-11 of the softmax, far below float32's 6e-8 next to 1."""
+@pytest.mark.parametrize("lead", [24.0, 300.0])
+def test_a_sure_classifier_blinds_float32_and_not_the_default(name, parameters, by_hand, lead, linear):
+    """The true class is so far above the others: each has 4e-11 of the softmax, far below float32's 6e-8 next to 1, or 5e-131, which float32 cannot hold."""
     generator = np.random.default_rng(5)
     x, y = generator.random((6, 28, 28, 1)).astype(np.float32), np.full(6, 3)
     weights = generator.normal(size=(784, 10)) / 1000
-    bias = 24.0 * np.eye(10)[3]
+    bias = lead * np.eye(10)[3]
 
     def gradient(images):
         logits = images.reshape(-1, 784) @ weights + bias
@@ -132,14 +137,39 @@ def test_a_sure_classifier_blinds_float32_and_not_float64(name, parameters, by_h
     target = linear(weights, bias)
     wrong = {}
     for float64 in (False, True):
-        got = ATTACKS[name](**parameters, float64=float64)(target, tf.constant(x), tf.constant(y), SEED)
+        own = {} if float64 else {"float64": False}
+        got = ATTACKS[name](**parameters, **own)(target, tf.constant(x), tf.constant(y), SEED)
         wrong[float64] = np.mean(np.abs(got - expected) > 1e-6)
     assert wrong[False] > 0.05 and wrong[True] < 0.005, wrong
 
 
-def test_float64_is_named_where_it_is_used_only():
+def test_float64_is_named_where_it_is_off_only():
     assert ATTACKS["fgsm"]().parameters == {"epsilon": 0.3}
-    assert ATTACKS["fgsm"](float64=True).parameters == {"epsilon": 0.3, "float64": True}
+    assert ATTACKS["fgsm"](float64=False).parameters == {"epsilon": 0.3, "float64": False}
+
+
+STRONG = {"epsilon": 0.1, "iterations": 10, "restarts": 1}
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        ATTACKS["fgsm"](epsilon=0.1),
+        ATTACKS["rand_fgsm"](epsilon=0.1, alpha=0.04),
+        ATTACKS["pgd"](**STEPS),
+        ATTACKS["mi_fgsm"](**STEPS),
+        STRONG_ATTACKS["pgd_restarts"](**STRONG, step_size=0.02),
+        STRONG_ATTACKS["apgd"](**STRONG),
+        STRONG_ATTACKS["apgd"](**STRONG, loss="margin"),
+    ],
+    ids=lambda attack: f"{attack.name}-{getattr(attack, 'loss', '')}",
+)
+def test_logits_times_a_thousand_are_the_same_classifier(attack, prey):
+    """It answers the same, so that what fools one fools the other; with all logits so far apart the gradient is that of the second class alone."""
+    target = Target(lambda x: 1000.0 * prey.target.logits(x))
+    found = [run_attack(attack, each, prey.x, prey.y, SEED, batch_size=24) for each in (prey.target, target)]
+    assert (found[1].linf > 0.09).all()
+    assert found[1].success.sum() >= found[0].success.sum() - 1 and found[0].success.any()
 
 
 @pytest.mark.parametrize("epsilon", [0.02, 0.04, 0.08])

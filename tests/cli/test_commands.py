@@ -187,3 +187,33 @@ def test_parameters_of_an_attack_are_parsed_by_their_types():
     ):
         with pytest.raises(UserError, match=message):
             build(ATTACKS["pgd"], [assignment])
+
+
+def test_one_bad_picture_is_named_and_the_good_ones_are_done(world, tmp_path):
+    folder, _ = world
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes((folder / "in" / f"{number}.png").read_bytes())
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    (tmp_path / ".hidden.png").write_bytes(b"no picture")
+    export = f"--export={folder / 'export' / 'combined'}"
+    status, output, errors = command("purify", tmp_path, export, "--json", f"--out={tmp_path / 'out'}")
+    assert status == 0, errors
+    document = json.loads(output)
+    assert [Path(each["file"]).name for each in document["images"]] == ["0.png", "2.png"]
+    assert [Path(each["file"]).name for each in document["skipped"]] == ["1.png"]
+    assert "expected a PNG or JPEG file" in document["skipped"][0]["error"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
+    # One that is named itself is what was asked for.
+    status, output, errors = command("purify", tmp_path / "1.png", tmp_path / "0.png", export)
+    assert (status, output) == (2, "") and "Cannot read image" in errors
+
+
+def test_a_file_keeps_the_budget_and_a_vanished_one_is_told(world):
+    folder, _ = world
+    classifier = f"--classifier={folder / 'export' / 'classifier'}"
+    for epsilon, largest in ((0.3, 76 / 255), (0.003, 0.0)):
+        status, output, errors = command("attack", folder / "in", classifier, f"--set=epsilon={epsilon}", "--json")
+        assert status == 0, errors
+        for record in json.loads(output)["images"]:
+            assert record["linf"] == pytest.approx(largest, abs=1e-6) and record["linf"] <= epsilon
+            assert any("nothing is left of the change" in note for note in record["notes"]) == (largest == 0)

@@ -93,3 +93,22 @@ def test_what_is_no_data_set_is_refused(tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="Invalid split: received 'validation'"):
         read_dataset(tmp_path, "validation")
+
+
+def test_hidden_folders_are_no_classes(tmp_path):
+    names = list("abcdefghij")
+    tree(tmp_path / "ten", names)
+    expected = read_dataset(tmp_path / "ten")
+    tree(tmp_path / "more", names)
+    tree(tmp_path / "more", [".ipynb_checkpoints"] * 10)
+    tree(tmp_path / "nine", [*names[:9], ".ipynb_checkpoints"])
+    assert read_dataset(tmp_path / "more").names == expected.names
+    with pytest.raises(UserError, match="has 9 folders"):
+        read_dataset(tmp_path / "nine")
+    hidden = tmp_path / "ten" / "a" / ".ipynb_checkpoints"
+    hidden.mkdir()
+    for file in sorted((tmp_path / "ten" / "a").glob("*.png"))[:1]:
+        (hidden / file.name).write_bytes(file.read_bytes())
+    again = read_dataset(tmp_path / "ten")
+    np.testing.assert_array_equal(again.images, expected.images)
+    np.testing.assert_array_equal(again.labels, expected.labels)

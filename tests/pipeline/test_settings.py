@@ -57,7 +57,7 @@ def test_the_defaults_are_the_papers():
         ("none", None, 1000),
     ]
     tests = {setting.attack: setting.parameters for setting in settings_of_test(config)}
-    once = {"epsilon": 0.3, "float64": True}
+    once = {"epsilon": 0.3}
     assert tests["fgsm"] == once and tests["rand_fgsm"] == {**once, "alpha": 0.05}
     assert tests["pgd"] == {**once, "step_size": 0.01, "iterations": 40}
     assert tests["mi_fgsm"] == {**tests["pgd"], "decay": 1.0}
