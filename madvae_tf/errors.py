@@ -6,6 +6,7 @@ line prints it without a traceback.
 
 import contextlib
 import difflib
+import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,18 @@ from madvae_tf import interrupts
 from madvae_tf.progress import close_bars
 
 Entry = TypeVar("Entry")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_UNREGISTERED = re.compile(r"Could not (?:locate|find) (class|function) '([^']+)'")
+# What begins a dump in the errors of Keras and TensorFlow.
+_DUMPS = (
+    "Full object config:",
+    "Arguments received by",
+    "Detected at node",
+    "[[{{node",
+    "<stack traces",
+    "\nStack trace",
+    "Traceback (most",
+)
 
 
 class UserError(ValueError):
@@ -40,6 +53,23 @@ def lookup(registry: Mapping[str, Entry], name: str, kind: str) -> Entry:
     if name not in registry:
         raise unknown_name(kind, name, registry)
     return registry[name]
+
+
+def cause_of(error: BaseException, length: int = 300) -> str:
+    """What a library's error says, as one line of at most `length` characters; never empty.
+
+    Colours, stack traces and dumps of whole configurations are left out, and of Keras' page about a class that it does not know the class remains.
+    """
+    text = _COLOURS.sub("", str(error))
+    if unknown := _UNREGISTERED.search(text):
+        kind, name = unknown.groups()
+        return f"it uses the {kind} {name!r}, which is not registered; import the module that registers it"
+    for dump in _DUMPS:
+        text = text.partition(dump)[0]
+    text = " ".join(text.split()).rstrip(" :;,")
+    if len(text) > length:
+        text = f"{text[: length - 3]}..."
+    return text or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.errors import UserError, lookup
+from madvae_tf.errors import UserError, cause_of, lookup
 from madvae_tf.images import as_float, check_any_images
 from madvae_tf.models.foreign import open_saved_model, shape_of_signature
 
@@ -60,7 +60,7 @@ def convert(
             warnings.simplefilter("ignore")
             return converter.convert()
     except Exception as error:  # The converter raises whatever its passes raise.
-        cause = " ".join(str(error).split())[:300]
+        cause = cause_of(error)
         raise UserError(
             f"TensorFlow Lite cannot convert {folder} to {precision}: {type(error).__name__}: {cause}"
         ) from error

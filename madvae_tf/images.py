@@ -85,7 +85,9 @@ def within_range(images: np.ndarray, what: str, way_out: str) -> np.ndarray:
         return images
     low, high = float(images.min()), float(images.max())
     if low < -PIXEL_TOLERANCE or high > 1 + PIXEL_TOLERANCE:
-        raise UserError(f"Invalid {what}: received values in [{low:.8g}, {high:.8g}], expected [0, 1]; {way_out}.")
+        raise UserError(
+            f"Invalid {what}: received values in [{low:.8g}, {high:.8g}], expected [0, 1]; {way_out}."
+        )
     return images if low >= 0 and high <= 1 else np.clip(images, 0, 1)
 
 

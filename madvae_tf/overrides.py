@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from madvae_tf.config import Config, matches, type_name, unknown_key
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 
 
 def override(config: Config, assignments: Iterable[str]) -> Config:
@@ -98,7 +98,7 @@ def load_config(path: str | Path) -> Config:
     Raises:
         UserError: no such file, no `get_config` in it, or something else than a `Config` from it.
     """
-    path = _shipped(Path(path))
+    path = _shipped(Path(path).expanduser())
     if not path.is_file():
         beside = (
             sorted(str(p) for p in path.parent.glob("*.py") if p.stem != "__init__")
@@ -118,8 +118,9 @@ def load_config(path: str | Path) -> Config:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        cause = " ".join(str(error).split())
-        raise UserError(f"Invalid config file {str(path)!r}: {type(error).__name__}: {cause}.") from error
+        raise UserError(
+            f"Invalid config file {str(path)!r}: {type(error).__name__}: {cause_of(error)}."
+        ) from error
     if not isinstance(config, Config):
         kind = type(config).__name__
         raise UserError(

@@ -14,14 +14,21 @@ import numpy as np
 from absl import logging
 from PIL import Image, ImageOps
 
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 from madvae_tf.images import IMAGE_SHAPE, Shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # The EXIF tag that says how the camera was held, and its values that swap width and height.
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 # What operating systems and disks leave among a user's files.
-_OF_THE_SYSTEM = ("__MACOSX", "__pycache__", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+_OF_THE_SYSTEM = (
+    "__MACOSX",
+    "__pycache__",
+    "lost+found",
+    "@eaDir",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+)
 # The mean from which on a grey picture is mostly light: dark ink on paper, or on transparency.
 _LIGHT = 0.6
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -141,7 +148,7 @@ def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
             if shape[2] == 1 and pixels.mean() > _LIGHT * 255:
                 notes.append("mostly light; MNIST's digits are light on dark")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        cause = " ".join(str(error).split())[:200]
+        cause = cause_of(error)
         raise UserError(
             f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
         ) from error
@@ -156,7 +163,7 @@ def size_of(path: Path) -> tuple[int, int]:
             width, height = file.size
             return (height, width) if turned else (width, height)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        cause = " ".join(str(error).split())[:200]
+        cause = cause_of(error)
         raise UserError(
             f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
         ) from error
@@ -170,7 +177,7 @@ def has_colours(path: Path) -> bool:
                 return False
             channels = np.asarray(file.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        cause = " ".join(str(error).split())[:200]
+        cause = cause_of(error)
         raise UserError(
             f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
         ) from error

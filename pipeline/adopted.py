@@ -94,9 +94,14 @@ def content_of(path: Path) -> dict[str, str]:
             return {name: artifacts.hash_file(path / name) for name in artifacts.content_files(path)}
     except OSError as error:
         raise _unreadable(error) from error
+    found = "" if path.exists() else ", where there is nothing"
+    older = path.suffix in (".h5", ".hdf5")
+    way_out = (
+        f": keras.saving.load_model({path.name!r}).save({path.stem + '.keras'!r}) makes one" if older else ""
+    )
     raise UserError(
-        f"Invalid classifier.path: received {str(path)!r}, expected a .keras file or the folder of a SavedModel "
-        "(with saved_model.pb)."
+        f"Invalid classifier.path: received {str(path)!r}{found}, expected a .keras file or the folder of a SavedModel "
+        f"(with saved_model.pb){way_out}."
     )
 
 

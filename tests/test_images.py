@@ -54,5 +54,3 @@ def test_labels_may_stand_in_a_column():
     for wrong in (column.T, column[:, :, None], np.zeros((3, 2), int), column / 2):
         with pytest.raises(UserError, match="expected integers of shape"):
             check_labels(wrong, 3)
-
-

@@ -161,19 +161,32 @@ def test_the_size_is_as_it_is_looked_at(tmp_path):
 
 def test_what_is_hidden_is_skipped_unless_it_is_named(tmp_path, caplog):
     array = np.zeros((28, 28), np.uint8)
-    names = ("a.png", "b/c.png", ".ipynb_checkpoints/a-checkpoint.png", "b/._c.png", "__MACOSX/d.png", ".e.png")
+    names = (
+        "a.png",
+        "b/c.png",
+        ".ipynb_checkpoints/a-checkpoint.png",
+        "b/._c.png",
+        "__MACOSX/d.png",
+        ".e.png",
+    )
     for name in names:
         save(tmp_path / name, array)
     found = [str(path.relative_to(tmp_path)) for path, _ in pictures.find([str(tmp_path)])]
     assert found == ["a.png", "b/c.png"]
     assert [path.name for path, _ in pictures.find([f"{tmp_path}/**/*.png"])] == ["a.png", "c.png"]
     # What is named is meant, and so is what lies in a hidden folder that is named.
-    for argument, name in ((".e.png", ".e.png"), (".ipynb_checkpoints", "a-checkpoint.png"), ("__MACOSX/*.png", "d.png")):
+    for argument, name in (
+        (".e.png", ".e.png"),
+        (".ipynb_checkpoints", "a-checkpoint.png"),
+        ("__MACOSX/*.png", "d.png"),
+    ):
         assert [path.name for path, _ in pictures.find([str(tmp_path / argument)])] == [name]
 
 
 def test_a_light_picture_has_a_note(tmp_path):
-    light, dark = (save(tmp_path / f"{value}.png", np.full((28, 28), value, np.uint8)) for value in (200, 120))
+    light, dark = (
+        save(tmp_path / f"{value}.png", np.full((28, 28), value, np.uint8)) for value in (200, 120)
+    )
     assert read(light).notes == ("mostly light; MNIST's digits are light on dark",) and read(dark).notes == ()
     ink = np.zeros((28, 28, 4), np.uint8)
     ink[10:18, 12:16] = (0, 0, 0, 255)

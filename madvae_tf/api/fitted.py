@@ -22,9 +22,10 @@ import tensorflow as tf
 
 import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved classifier may be
 from madvae_tf.api import figures
+from madvae_tf.api.given import check_integers
 from madvae_tf.attacks import Target
 from madvae_tf.defenses.purifier import defended
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 from madvae_tf.export import export_purifier
 from madvae_tf.images import NUM_CLASSES, as_float, check_any_images
 from madvae_tf.machine import put_folder
@@ -224,10 +225,7 @@ class FittedDefense:
         batch_size: int,
         verbose: int,
     ) -> np.ndarray:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(
-                f"Invalid batch_size: received {batch_size!r}, expected an integer of at least 1."
-            )
+        check_integers({"batch_size": (batch_size, 1)})
         results = np.empty((len(images), *shape), np.float32)
         with silent(not verbose), progress_bar(len(images), "purify", "image") as bar:
             for start in range(0, len(images), batch_size):
@@ -274,9 +272,8 @@ def _load_keras(path: Path) -> Any:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # A file that is damaged or unsafe fails in many ways.
-        cause = " ".join(str(error).split())[:300]
         raise UserError(
-            f"{path.name} cannot be loaded in safe mode: {type(error).__name__}: {cause}; expected stock layers or "
+            f"{path.name} cannot be loaded in safe mode: {type(error).__name__}: {cause_of(error)}; expected stock layers or "
             "registered classes that are imported; pass the classifier as a function to keep it out of the file."
         ) from error
 

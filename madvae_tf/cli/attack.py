@@ -76,13 +76,18 @@ def main(arguments: Sequence[str]) -> None:
     result = run_attack(attack, target, images, labels, (options.seed, 0), batch_size=batch_size)
     # Rounded towards the original, a budget holds in the file, too; without a budget the nearest image is the attack's own.
     bounded = attack.norm_budget is not None
-    written = pictures.to_bytes_towards(result.x_adv, originals) if bounded else pictures.to_bytes(result.x_adv)
+    written = (
+        pictures.to_bytes_towards(result.x_adv, originals) if bounded else pictures.to_bytes(result.x_adv)
+    )
     after = probabilities(as_float(written))
     difference = (as_float(written) - images).reshape(len(images), -1)
     records, lines = [], []
     for place, picture in enumerate(found):
         first, then = door.verdict(before[place]), door.verdict(after[place])
-        notes = [*picture.notes, *_lost(result, place, written[place], originals[place], after[place], labels[place])]
+        notes = [
+            *picture.notes,
+            *_lost(result, place, written[place], originals[place], after[place], labels[place]),
+        ]
         record: dict[str, Any] = {
             "file": str(picture.path),
             "notes": notes,

@@ -11,7 +11,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from madvae_tf import pictures
-from madvae_tf.errors import as_one_line
+from madvae_tf.errors import UserError, as_one_line
 
 
 def define_common() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from absl import logging
 
 from madvae_tf.data.sources import DATASETS, reachable
-from madvae_tf.errors import UserError, unknown_name
+from madvae_tf.errors import UserError, cause_of, unknown_name
 from madvae_tf.images import NUM_CLASSES, SHAPES, is_image_shape
 
 PREFIX = "tfds:"
@@ -76,7 +76,7 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
         Exception
     ) as error:  # TFDS raises several kinds for a name or a configuration that it does not have.
         raise UserError(
-            f"TFDS has no data set {stock!r} ({_one_line(error)}); expected a name of its catalogue, like cifar10."
+            f"TFDS has no data set {stock!r} ({cause_of(error)}); expected a name of its catalogue, like cifar10."
         ) from error
     _check(name, builder)
     urls = sorted(builder.url_infos or {})
@@ -100,7 +100,7 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
             )
         except Exception as error:  # Hosts, archives, checksums and disks fail in as many ways.
             raise UserError(
-                f"Cannot fetch {name} with TFDS: {type(error).__name__}: {_one_line(error)}; run again, or pass the data "
+                f"Cannot fetch {name} with TFDS: {type(error).__name__}: {cause_of(error)}; run again, or pass the data "
                 "as an NPZ file or a folder of pictures: --set=data.path=PATH."
             ) from error
     if missing := [split for split in ("train", "test") if split not in builder.info.splits]:
@@ -125,7 +125,3 @@ def _check(name: str, builder: Any) -> None:
         raise UserError(
             f"The data set {name} has images {shape} in {classes} classes; expected {SHAPES}, in {NUM_CLASSES} classes."
         )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,11 +1,13 @@
 """Labelled images of the user's own, as `madvae_tf.fit` takes them: an NPZ file, IDX files, or a tree of image folders."""
 
+import contextlib
 import dataclasses
 import re
 import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from absl import logging
 
 from madvae_tf import pictures
 from madvae_tf.data import idx
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 from madvae_tf.images import (
     CHANNELS,
     IMAGE_SHAPE,
@@ -72,7 +74,7 @@ def read_dataset(path: str | Path, split: str = "train", image_shape: Shape | No
     path = Path(path).expanduser()
     if split not in SPLITS:
         raise UserError(f"Invalid split: received {split!r}, expected one of {', '.join(SPLITS)}.")
-    if path.is_file() and path.suffix == ".npz":
+    if path.is_file():
         return _from_npz(path, split)
     if not path.is_dir():
         raise UserError(
@@ -87,10 +89,10 @@ def read_dataset(path: str | Path, split: str = "train", image_shape: Shape | No
 
 
 def has_splits(path: str | Path) -> bool:
-    """Whether the data at `path`, which `read_dataset` reads, are in two parts, for training and for testing."""
+    """Whether the data at `path`, which `read_dataset` reads, are in two parts, for training and for testing. Raises `UserError` for a damaged file."""
     path = Path(path).expanduser()
     if path.is_file():
-        with np.load(path, allow_pickle=False) as arrays:
+        with _opened(path) as arrays:
             return _pair_of(arrays.files, "train") == ("x_train", "y_train") and "x_test" in arrays.files
     return (path / "test").is_dir() or idx.holds_idx(path)
 
@@ -122,23 +124,37 @@ def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
     return as_shape((side, side, channels))
 
 
-def _from_npz(path: Path, split: str) -> Labelled:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """An NPZ file, whatever it is called. Raises `UserError` where it is none, or what is read within is damaged."""
+    if path.suffix != ".npz" and not zipfile.is_zipfile(path):
+        raise UserError(
+            f"Cannot read {path}: it is no NPZ file; expected one with arrays images and labels (numpy.savez('data.npz', images=..., labels=...)), "
+            "a folder of IDX files, or a folder with a folder of pictures for each class."
+        )
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        with path.open("rb") as stream:
+            arrays = np.load(stream, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise UserError(f"{path} is one array; expected an NPZ file of images and labels.")
-            names = _pair_of(arrays.files, split)
-            if names is None:
-                raise UserError(
-                    f"{path} holds {', '.join(arrays.files) or 'nothing'}; expected "
-                    f"{', or '.join(' and '.join(pair) for pair in _pairs(split))}."
-                )
-            images, labels = (arrays[name] for name in names)
+            with arrays:
+                yield arrays
     except UserError:
         raise
     except _UNREADABLE as error:
-        cause = " ".join(str(error).split())[:200]
+        cause = cause_of(error)
         raise UserError(f"Cannot read {path}: {cause}; expected an NPZ file of plain arrays.") from error
+
+
+def _from_npz(path: Path, split: str) -> Labelled:
+    with _opened(path) as arrays:
+        names = _pair_of(arrays.files, split)
+        if names is None:
+            raise UserError(
+                f"{path} holds {', '.join(arrays.files) or 'nothing'}; expected "
+                f"{', or '.join(' and '.join(pair) for pair in _pairs(split))}."
+            )
+        images, labels = (arrays[name] for name in names)
     return _checked(images, labels, tuple(map(str, range(NUM_CLASSES))), path)
 
 

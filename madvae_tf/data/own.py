@@ -12,7 +12,7 @@ from absl import logging
 from madvae_tf.data.folders import has_splits, natural_shape, read_dataset
 from madvae_tf.data.idx import holds_idx
 from madvae_tf.data.prepare import Split
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 
 SPLITS = ("train", "test")
 _TEST_SHARE = 1 / 6
@@ -75,7 +75,7 @@ def load_arrays(folder: Path) -> dict[str, Split]:
             for name in SPLITS
         }
     except (OSError, ValueError, EOFError) as error:
-        cause = " ".join(str(error).split())[:200]
+        cause = cause_of(error)
         raise UserError(
             f"Cannot read the data set in {folder}: {cause}; delete {folder.parent} and run again."
         ) from error

@@ -23,7 +23,7 @@ from tensorflow_datasets.core import registered
 from madvae_tf.data import idx
 from madvae_tf.data.catalogue import tfds_name
 from madvae_tf.data.sources import Dataset, Source
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 
 Pair = tuple[np.ndarray, np.ndarray]  # images and labels
 
@@ -80,7 +80,7 @@ def prepare_tfds(dataset: Dataset, source: Source, data_dir: str | Path) -> None
             )
         except (OSError, RuntimeError, tf.errors.OpError) as error:  # TFDS wraps some in a RuntimeError
             raise UserError(
-                f"Cannot write the prepared dataset to {data_dir}: {_one_line(error)}; expected a "
+                f"Cannot write the prepared dataset to {data_dir}: {cause_of(error)}; expected a "
                 "writable folder with 100 MB free; free some space or choose another one."
             ) from error
 
@@ -122,7 +122,7 @@ def load_split(name: str, split: str, data_dir: str | Path) -> Split:
         )
     except (OSError, ValueError, AssertionError, tf.errors.OpError, tfds.core.DatasetNotFoundError) as error:
         raise UserError(
-            f"Cannot read the {split} split of {name} in {data_dir}: {_one_line(error)}; expected a TFDS dataset "
+            f"Cannot read the {split} split of {name} in {data_dir}: {cause_of(error)}; expected a TFDS dataset "
             f"that is prepared and whole; delete {Path(data_dir) / stock} and prepare it again."
         ) from error
     return Split(arrays["image"], arrays["label"].astype(np.int64, copy=False))
@@ -153,7 +153,3 @@ def with_validation(name: str, read: dict[str, Split], validation_images: int) -
         )
     kept = len(whole) - validation_images
     return {"train": whole[:kept], "validation": whole[kept:], "test": read["test"]}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 from madvae_tf.images import SHAPES, is_image_shape
 
 # Field -> dtype. Little-endian by name, so that the bytes are the same on every machine.
@@ -81,7 +81,7 @@ def _open_array(path: Path, dtype: np.dtype, images: bool) -> np.ndarray:
     except FileNotFoundError as error:
         raise damaged(path, "the file is missing") from error
     except (OSError, EOFError, ValueError, OverflowError, tokenize.TokenError) as error:
-        cause = " ".join(str(error).split())[:200]
+        cause = cause_of(error)
         raise damaged(path, f"not a whole .npy file ({cause})") from error
     fits = is_image_shape(values.shape[1:]) if images else values.ndim == 1
     if values.dtype != dtype or not fits:

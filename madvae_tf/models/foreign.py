@@ -17,7 +17,7 @@ import tensorflow as tf
 # The classes of this project's own files must be registered before one is read.
 import madvae_tf.models.classifiers  # noqa: F401
 from madvae_tf.answers import are_probabilities
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, SHAPES, Shape, as_shape, is_image_shape, shape_of
 from madvae_tf.models.inference import for_inference
 from madvae_tf.models.softmax import without_softmax
@@ -104,7 +104,7 @@ def adapt(
     except Exception as error:  # Whatever a foreign function raises.
         raise UserError(
             f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape {shape_of(probe)} "
-            f"({_one_line(error)}); expected float32 (batch, {', '.join(map(str, shape_of(probe)))}) -> (batch, {NUM_CLASSES})."
+            f"({cause_of(error)}); expected float32 (batch, {', '.join(map(str, shape_of(probe)))}) -> (batch, {NUM_CLASSES})."
         ) from error
     if values.shape != (len(probe), NUM_CLASSES):
         raise UserError(
@@ -147,7 +147,7 @@ def open_saved_model(folder: Path) -> Any:
         return tf.saved_model.load(str(Path(folder).expanduser()))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(
-            f"Cannot read the SavedModel {folder}: {_one_line(error)}; expected a folder with saved_model.pb."
+            f"Cannot read the SavedModel {folder}: {cause_of(error)}; expected a folder with saved_model.pb."
         ) from error
 
 
@@ -211,15 +211,25 @@ def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -
     path = path.expanduser()
     if path.is_dir():
         return load_saved_model(path, probe, outputs)
-    if not path.is_file() or path.suffix != ".keras":
+    if not path.is_file():
         raise UserError(
-            f"Invalid classifier {str(path)!r}: expected a .keras file or the folder of a SavedModel."
+            f"Invalid classifier {str(path)!r}: there is nothing; expected a .keras file or the folder of a SavedModel."
+        )
+    if path.suffix != ".keras":
+        older = path.suffix in (".h5", ".hdf5")
+        way_out = (
+            f": keras.saving.load_model({path.name!r}).save({path.stem + '.keras'!r}) makes one"
+            if older
+            else ""
+        )
+        raise UserError(
+            f"Invalid classifier {str(path)!r}: expected a .keras file or the folder of a SavedModel{way_out}."
         )
     try:
         model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # A damaged archive fails in many ways.
         raise UserError(
-            f"Cannot read {path}: {type(error).__name__}: {_one_line(error)}; expected a .keras file of stock layers "
+            f"Cannot read {path}: {type(error).__name__}: {cause_of(error)}; expected a .keras file of stock layers or registered classes "
             "(no Lambda of Python code); for others export a SavedModel with model.export(folder)."
         ) from error
     return adapt(model, probe, outputs)
@@ -238,7 +248,3 @@ def _check_gradient(classifier: ForeignClassifier, images: tf.Tensor) -> None:
             "Invalid classifier: no gradient flows from its output to the images, and attacks need one; "
             "expected a function of TensorFlow or Keras operations (not NumPy, no tf.stop_gradient)."
         )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

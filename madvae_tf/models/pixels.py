@@ -32,9 +32,7 @@ def as_pixels(images: tf.Tensor, where: str) -> tf.Tensor:
     # Of an empty batch they are infinity and minus infinity.
     low, high = tf.reduce_min(known), tf.reduce_max(known)
     valid = (low >= -PIXEL_TOLERANCE) & (high <= 1 + PIXEL_TOLERANCE)
-    way_out = (
-        "expected [0, 1]: divide bytes by 255, or let them come as uint8 (Keras casts them to floats unless keras.Input has dtype='uint8')."
-    )
+    way_out = "expected [0, 1]: divide bytes by 255, or let them come as uint8 (Keras casts them to floats unless keras.Input has dtype='uint8')."
     if tf.executing_eagerly():
         if not valid:
             raise UserError(

@@ -75,6 +75,20 @@ class Suite:
     sequential: bool = False
 
 
+def _check_ball(norm: str, epsilon: float) -> None:
+    """Raises `UserError` for an L-infinity budget above 1: the whole range of a pixel, so that it was meant in steps of 1/255."""
+    if norm == "linf" and isinstance(epsilon, int | float) and epsilon > 1:
+        raise UserError(
+            f"Invalid epsilon: received {epsilon:g} in L-infinity, expected at most 1, the range of a pixel; a budget of {epsilon:g} steps "
+            f"of 255 is {epsilon:g} / 255."
+        )
+
+
+def _step_size(epsilon: float, iterations: int) -> float:
+    # The paper's PGD walks 40 x 0.01 for a budget of 0.3: the same length of path for other numbers. Invalid numbers are the attack's to refuse.
+    return max(epsilon * 4 / 3 / max(min(iterations, 40), 1), 1e-6)
+
+
 def auto_attack(
     norm: str = "linf",
     epsilon: float = 0.3,
@@ -88,6 +102,7 @@ def auto_attack(
     Raises:
         UserError: a parameter that an attack refuses.
     """
+    _check_ball(norm, epsilon)
     own = {"norm": norm, "epsilon": epsilon}
     numbers = {"iterations": iterations, "restarts": restarts, "targets": targets, "queries": queries}
     repeated = {**own, "iterations": iterations, "restarts": restarts}
@@ -116,10 +131,13 @@ def gradient_suite(
     Args:
         early: see `APGD`; False for images that are carried over to another model.
         gradient: see `Trial`.
+
+    Raises:
+        UserError: a parameter that an attack refuses, or a budget that no image is inside of.
     """
+    _check_ball(norm, epsilon)
     own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts, "early": early}
-    # The paper's PGD walks 40 x 0.01 for a budget of 0.3: the same length of path for other numbers.
-    step_size = max(epsilon * 4 / 3 / min(iterations, 40), 1e-6)
+    step_size = _step_size(epsilon, iterations)
     names = {"exact": "gradient", "identity": "bpda", "straight": "bpda_squash", "expectation": "eot"}
     name = names.get(gradient, gradient)
     prefix = "" if gradient == "exact" else f"{name}_"
@@ -151,6 +169,7 @@ def crossing(epsilon: float = 2.0, iterations: int = 100, restarts: int = 2) -> 
 
 def decision(norm: str = "linf", epsilon: float = 0.3, queries: int = 20_000) -> Suite:
     """HopSkipJump: labels only, at most `queries` of them for an image."""
+    _check_ball(norm, epsilon)
     return Suite(
         "decision", (Trial("hop_skip_jump", HopSkipJump(norm=norm, epsilon=epsilon, queries=queries)),)
     )
@@ -158,6 +177,7 @@ def decision(norm: str = "linf", epsilon: float = 0.3, queries: int = 20_000) ->
 
 def score(norm: str = "linf", epsilon: float = 0.3, queries: int = 12_800) -> Suite:
     """SPSA and SimBA: logits only, at most `queries` of them for an image, each on all images."""
+    _check_ball(norm, epsilon)
     own = {"norm": norm, "epsilon": epsilon}
     # A pixel is changed once, so that in L-infinity the whole budget is allowed to each; in L2 the authors' step.
     step = epsilon if norm == "linf" else min(_SIMBA_STEP, epsilon)
@@ -181,8 +201,9 @@ def joint(
 
     The cross-entropy of an image that is surely right is so near 0 that the distance alone leads; the margin is of the distance's size.
     """
+    _check_ball(norm, epsilon)
     own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts}
-    step_size = max(epsilon * 4 / 3 / min(iterations, 40), 1e-6)
+    step_size = _step_size(epsilon, iterations)
     trials = [
         Trial(f"joint_apgd@{weight:g}", JointAPGD(**own, loss="margin", weight=weight)) for weight in weights
     ]

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 from madvae_tf.interrupts import raise_if_received
 from madvae_tf.training import profiling
 from madvae_tf.training.cluster import LOST, join, newest_common, share
@@ -125,7 +125,7 @@ def restore_newest(
             return
         except (tf.errors.OpError, ValueError, AssertionError, IndexError, RuntimeError) as error:
             raise_if_received()
-            cause = " ".join(str(error).split())[:200]
+            cause = cause_of(error)
             logging.warning("The checkpoint %s is damaged (%s); it is passed over.", path, cause)
             for variable, value in zip(variables, initial, strict=True):
                 variable.assign(value)

@@ -88,7 +88,9 @@ def test_an_export_with_the_layer_refuses_what_is_no_image(fitted, toy, tmp_path
     model = keras.Sequential([keras.Input((28, 28, 1)), madvae_tf.Purifier(fitted[0])])
     model.export(tmp_path / "model", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "model")).serve
-    np.testing.assert_allclose(served(tf.constant(images / 255, tf.float32)), fitted[0].purify(images), atol=1e-6)
+    np.testing.assert_allclose(
+        served(tf.constant(images / 255, tf.float32)), fitted[0].purify(images), atol=1e-6
+    )
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected .0, 1.: divide bytes by 255"):
         served(tf.constant(images, tf.float32))
 

@@ -37,7 +37,9 @@ def test_the_cross_entropy_is_climbed_however_sure_the_classifier_is(scale):
     kernel = tf.constant(np.random.default_rng(0).normal(size=(784, 10)), tf.float32)
     bias = scale * tf.constant([9.0, 5, 4, 3, 3, 2, 1, 0, 0, 0])
     y = tf.zeros(2, tf.int64)
-    _, gradient, _ = ascent(lambda x: tf.reshape(x, (-1, 784)) @ kernel + bias, "cross_entropy", tf.zeros((2, 28, 28, 1)), y, y)
+    _, gradient, _ = ascent(
+        lambda x: tf.reshape(x, (-1, 784)) @ kernel + bias, "cross_entropy", tf.zeros((2, 28, 28, 1)), y, y
+    )
     others = np.exp(bias[1:].numpy().astype(float) - float(bias[1]))
     direction = kernel.numpy().astype(float) @ np.concatenate([[-1], others / others.sum()])
     np.testing.assert_allclose(gradient[0].numpy().ravel(), direction, rtol=1e-3, atol=1e-4)

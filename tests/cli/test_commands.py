@@ -212,7 +212,9 @@ def test_a_file_keeps_the_budget_and_a_vanished_one_is_told(world):
     folder, _ = world
     classifier = f"--classifier={folder / 'export' / 'classifier'}"
     for epsilon, largest in ((0.3, 76 / 255), (0.003, 0.0)):
-        status, output, errors = command("attack", folder / "in", classifier, f"--set=epsilon={epsilon}", "--json")
+        status, output, errors = command(
+            "attack", folder / "in", classifier, f"--set=epsilon={epsilon}", "--json"
+        )
         assert status == 0, errors
         for record in json.loads(output)["images"]:
             assert record["linf"] == pytest.approx(largest, abs=1e-6) and record["linf"] <= epsilon
