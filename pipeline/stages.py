@@ -21,7 +21,14 @@ from pipeline.core import Core, named, own_fields, train_stage, version_in, warm
 from pipeline.datasets import available, data_stage, dataset_name
 from pipeline.defenses import robust_parameters, variant_parameters
 from pipeline.planning import Stage
-from pipeline.settings import CLIMBING, DRAWING, SetSetting, test_settings, train_settings, validation_settings
+from pipeline.settings import (
+    CLIMBING,
+    DRAWING,
+    SetSetting,
+    test_settings,
+    train_settings,
+    validation_settings,
+)
 
 STAGES = (
     *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),

@@ -236,7 +236,7 @@ class FittedDefense:
 
 
 def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = None) -> FittedDefense:
-    """The defence that `FittedDefense.save` wrote to `path`.
+    """The defence that `FittedDefense.save` wrote to `path`, or a folder of published weights: `purifier.keras`, and `classifier.keras` where it is there.
 
     Args:
         classifier: stands in place of the saved one; needed where that one was no Keras model and `predict` is wanted.
@@ -245,6 +245,8 @@ def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = N
         UserError: there is no defence in `path`, a file is missing or damaged, or the classifier is not one (`adapt`).
     """
     folder = Path(path).expanduser()
+    if not (folder / _RECORD).exists() and (folder / _PURIFIER).is_file():
+        return _of_weights(folder, classifier)
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         schema, outputs, hashes = record["schema"], record["outputs"], dict(record["sha256"])
@@ -258,14 +260,31 @@ def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = N
         file = folder / name
         if not file.is_file() or _sha256(file) != expected:
             raise UserError(f"{file} is missing or has changed since it was saved; restore it, or fit again.")
-    purifier = _load_keras(folder / _PURIFIER)
+    saved = folder / _CLASSIFIER if _CLASSIFIER in hashes else None
+    return _defense(folder / _PURIFIER, saved, classifier, outputs, record["info"])
+
+
+def _of_weights(folder: Path, classifier: Callable[..., Any] | None) -> FittedDefense:
+    saved = folder / _CLASSIFIER if (folder / _CLASSIFIER).is_file() else None
+    return _defense(folder / _PURIFIER, saved, classifier, "auto", {"weights": folder.name})
+
+
+def _defense(
+    file: Path, saved: Path | None, classifier: Callable[..., Any] | None, outputs: str, info: dict[str, Any]
+) -> FittedDefense:
+    """The purifier of `file` with `classifier`, or else with the one in `saved`."""
+    purifier = _load_keras(file)
+    if not isinstance(purifier, DefenseVAE):
+        raise UserError(
+            f"{file} holds {type(purifier).__name__}, expected a DefenseVAE that this project saved."
+        )
     probe = np.random.default_rng(0).random((_PROBES, *purifier.image_shape), np.float32)
     adapted = None
     if classifier is not None:
         adapted = adapt(classifier, probe)
-    elif _CLASSIFIER in hashes:
-        adapted = adapt(_load_keras(folder / _CLASSIFIER), probe, outputs)
-    return FittedDefense(purifier, adapted, record["info"])
+    elif saved is not None:
+        adapted = adapt(_load_keras(saved), probe, outputs)
+    return FittedDefense(purifier, adapted, info)
 
 
 def _load_keras(path: Path) -> Any:

@@ -87,19 +87,18 @@ def test_an_export_with_the_layer_refuses_what_is_no_image(fitted, toy, tmp_path
     images = toy.squares(3, seed=4)[0]
     model = keras.Sequential([keras.Input((28, 28, 1)), madvae_tf.Purifier(fitted[0])])
     model.export(tmp_path / "model", verbose=False)
-    served = tf.saved_model.load(str(tmp_path / "model")).serve
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
     np.testing.assert_allclose(
-        served(tf.constant(images / 255, tf.float32)), fitted[0].purify(images), atol=1e-6
+        loaded.serve(tf.constant(images / 255, tf.float32)), fitted[0].purify(images), atol=1e-6
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected .0, 1.: divide bytes by 255"):
-        served(tf.constant(images, tf.float32))
+        loaded.serve(tf.constant(images, tf.float32))
 
 
 def test_roundings_are_clipped_and_other_dtypes_and_shapes_refused(fitted):
     layer = madvae_tf.Purifier(fitted[0])
     edge = tf.fill((1, 28, 28, 1), 1 + 5e-7)
     np.testing.assert_array_equal(layer(edge), layer(tf.ones((1, 28, 28, 1))))
-    assert layer(tf.zeros((0, 28, 28, 1))).shape == (0, 28, 28, 1)
     with pytest.raises(UserError, match="received dtype int32"):
         layer(tf.zeros((1, 28, 28, 1), tf.int32))
     with pytest.raises(ValueError, match="expected axis 1 of input shape to have value 28"):
