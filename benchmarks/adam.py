@@ -11,6 +11,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from madvae_tf import console
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.optimizers import FusedAdam
 
@@ -58,4 +59,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    console.parser(__doc__ or "", prog="python -m benchmarks.adam").parse_args()
     main()

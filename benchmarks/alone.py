@@ -9,6 +9,7 @@ Test images of the pipeline's robustness stages, evenly spaced.
 import argparse
 
 from benchmarks.system import attacked_test_images, load_system, make_parser
+from madvae_tf import console
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -32,6 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    console.quiet()
     parser = make_parser(__doc__, 100)
     parser.add_argument("--norm", choices=("linf", "l2"), default="linf")
     parser.add_argument("--epsilon", type=float, default=0.3)

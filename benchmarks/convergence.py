@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from madvae_tf import console
 from madvae_tf.overrides import load_config
 
 
@@ -77,6 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    console.quiet()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from madvae_tf import console
 from pipeline.stages import STAGES
 from tests.faults.compare import differences, finished
 
@@ -41,6 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    console.quiet()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from madvae_tf import console
 from pipeline import artifacts, engines
 from pipeline.planning import Context
 from pipeline.steps.data import generate_adversarial_set
@@ -55,6 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    console.quiet()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

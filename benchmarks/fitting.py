@@ -8,6 +8,7 @@ As many wrong on the training images say that it has learnt too little; many mor
 import argparse
 
 from benchmarks.system import draw_images, load_system, make_parser, make_pgd
+from madvae_tf import console
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -29,6 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    console.quiet()
     parser = make_parser(__doc__, 1000)
     parser.add_argument("--steps", type=int, default=20)
     main(parser.parse_args())

@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 
 from benchmarks.system import draw_images, load_system, make_parser
+from madvae_tf import console
 
 STEPS = (2, 5, 10, 20)
 _BATCH = 100
@@ -53,4 +54,5 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    console.quiet()
     main(make_parser(__doc__, 500).parse_args())

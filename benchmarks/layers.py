@@ -4,13 +4,13 @@ Times forward and backward of each pair at the sizes where the purifier uses it,
 """
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from madvae_tf import console
 from madvae_tf.models import convolutions
 from madvae_tf.models.layers import BatchNormalization, Crop2D
 
@@ -84,4 +84,6 @@ def main(batch: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 64)
+    parser = console.parser(__doc__ or "", prog="python -m benchmarks.layers")
+    parser.add_argument("batch", nargs="?", type=int, default=64)
+    main(parser.parse_args().batch)

@@ -12,17 +12,21 @@ or the bar has run for a minute: before that nothing can be known.
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import os
+import pty
 import re
 import resource
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # A line of tqdm's: "train cw:  67%|###| 40/60 [00:20<00:10, 1.97image/s]".
 _BAR = re.compile(
@@ -158,6 +162,22 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [{name: value(name, text) for name, text in row.items() if text != ""} for row in rows]
 
 
+def _terminal(log: BinaryIO) -> int:
+    """A terminal for a run, which draws its bars on nothing else; what it is sent goes to `log`. Returns its descriptor."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 120))
+
+    def copy() -> None:
+        # The read fails when the run has ended.
+        with contextlib.suppress(OSError):
+            while sent := os.read(ours, 4096):
+                log.write(sent)
+                log.flush()
+
+    threading.Thread(target=copy, daemon=True).start()
+    return its
+
+
 def watch(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], int]:
     """Runs the pipeline, writes a row for every sample; returns the rows and the exit status, 0 where the time was over."""
     rows: list[dict[str, Any]] = []
@@ -168,7 +188,9 @@ def watch(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], int]:
     ):
         writer = csv.DictWriter(table, _NAMES, restval="")
         writer.writeheader()
-        process = subprocess.Popen([sys.executable, "-m", "pipeline.run", *arguments.flags], stderr=file)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.run", *arguments.flags], stderr=_terminal(file)
+        )
         began = time.monotonic()
         try:
             while process.poll() is None and time.monotonic() - began < 60 * arguments.minutes:

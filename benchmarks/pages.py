@@ -12,6 +12,8 @@ import resource
 from collections.abc import Sequence
 from pathlib import Path
 
+from madvae_tf import console
+
 # The first steps compile.
 _FIRST = 3
 
@@ -59,6 +61,7 @@ def _each(before: Sequence[float], after: Sequence[float], steps: int) -> list[f
 
 
 if __name__ == "__main__":
+    console.quiet()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

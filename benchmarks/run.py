@@ -16,13 +16,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 from benchmarks.questions import QUESTIONS
 from benchmarks.rows import Row, check_row, missed
 from benchmarks.session import Session
 from benchmarks.worker import ROOT
-from madvae_tf.errors import UserError, as_one_line, unknown_name
+from madvae_tf import console
+from madvae_tf.errors import UserError, unknown_name
 from madvae_tf.machine import usable_cores
 
 _ONLY = flags.DEFINE_list("only", [], f"Questions, of: {', '.join(QUESTIONS)}.")
@@ -114,17 +115,10 @@ def _facts() -> dict[str, Any]:
     }
 
 
-def run() -> None:
-    """Entry point: a `UserError` becomes one line on standard error and exit status 2."""
-    logging.set_verbosity(logging.INFO)
-    logging.set_stderrthreshold("info")
-
-    def guarded(argv: Sequence[str]) -> None:
-        with as_one_line("interrupted; the same command goes on from what is measured."):
-            main(argv)
-
-    app.run(guarded)
-
-
 if __name__ == "__main__":
-    run()
+    console.run(
+        main,
+        __doc__ or "",
+        ("only", "quick", "anew", "folder", "peers", "run", "results"),
+        "interrupted; the same command goes on from what is measured.",
+    )

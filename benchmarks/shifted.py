@@ -8,6 +8,7 @@ It has learnt from moved images, so the five are nearly as many opinions. The at
 import argparse
 
 from benchmarks.system import draw_images, load_system, make_parser, make_pgd
+from madvae_tf import console
 
 _PLACES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 
@@ -49,6 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    console.quiet()
     parser = make_parser(__doc__, 500)
     parser.add_argument("--steps", type=int, default=20)
     main(parser.parse_args())

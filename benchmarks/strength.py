@@ -19,6 +19,7 @@ from benchmarks.material import entries_of
 from benchmarks.questions.attacks import check_logits
 from benchmarks.system import attacked_test_images, load_system, make_parser
 from benchmarks.worker import Worker
+from madvae_tf import console
 
 ATTACKS = ("apgd_ce", "apgd_t", "fab_t", "square")
 _BATCH = 50
@@ -118,6 +119,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    console.quiet()
     parser = make_parser(__doc__, 50)
     parser.add_argument("--system", choices=("robust", "classifier"), default="robust")
     parser.add_argument("--epsilon", type=float, default=0.3)

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.rows import Row
 from benchmarks.worker import ROOT
+from madvae_tf import console
 
 _HEAD = ("what", "case", "ours", "peer", "its figure", "unit", "ratio", "target", "of the limit")
 
@@ -55,7 +56,10 @@ def _number(value: float) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Prints the table of the file that is named, or of `benchmarks/results.json`."""
-    path = Path(arguments[0]) if arguments else ROOT / "benchmarks" / "results.json"
+    parser = console.parser(__doc__ or "", prog="python -m benchmarks.table")
+    default = ROOT / "benchmarks" / "results.json"
+    parser.add_argument("results", nargs="?", type=console.existing_file, default=default)
+    path: Path = parser.parse_args(arguments).results
     sys.stdout.write(markdown(json.loads(path.read_text(encoding="utf-8"))) + "\n")
 
 

@@ -6,6 +6,7 @@ The module holds OPERATIONS, name -> function of keyword arguments that JSON can
 are lines of JSON on standard input and output. The process stays, so that what it compiled and loaded serves every round.
 """
 
+import argparse
 import contextlib
 import importlib
 import json
@@ -89,7 +90,11 @@ def serve(module: str) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """`python -m benchmarks.worker MODULE`."""
-    serve(arguments[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("module")
+    serve(parser.parse_args(arguments).module)
 
 
 if __name__ == "__main__":

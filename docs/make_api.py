@@ -12,6 +12,7 @@ from pathlib import Path
 import pdoc
 
 import madvae_tf
+from madvae_tf import console
 
 # What a user of the library imports; the pipeline's inside is for those who change it.
 MODULES = (
@@ -72,6 +73,8 @@ def main(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    faults = main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/api"))
+    parser = console.parser(__doc__ or "")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/api"))
+    faults = main(parser.parse_args().folder)
     sys.stderr.writelines(f"make docs: {fault}\n" for fault in faults)
     sys.exit(bool(faults))

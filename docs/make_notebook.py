@@ -4,6 +4,7 @@ The cells are kept here, as text that can be reviewed; the notebook is made from
 being run. The executed one, with its outputs and pictures, goes to runs/tutorial.ipynb.
 """
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -117,8 +118,12 @@ def notebook() -> nbformat.NotebookNode:
 
 
 if __name__ == "__main__":
-    made = notebook()
-    if "--run" in sys.argv[1:]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", action="store_true", help="execute it, into runs/tutorial.ipynb")
+    given, made = parser.parse_args(), notebook()
+    if given.run:
         from nbclient import NotebookClient
 
         started, executed = time.monotonic(), notebook()

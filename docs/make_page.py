@@ -6,11 +6,11 @@ the commands and commits of its stages. A run of days in parts, with other setti
 """
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from madvae_tf import console
 from madvae_tf.errors import UserError
 from madvae_tf.report import write_report
 from madvae_tf.report.markdown import tables_markdown
@@ -80,14 +80,15 @@ def write_page(folder: Path, results: Sequence[Path], artifacts: Sequence[Path])
 
 
 if __name__ == "__main__":
-    given = [Path(name) for name in sys.argv[2:]]
-    if not given:
-        sys.exit("usage: python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS...")
+    parser = console.parser(__doc__ or "")
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("sources", type=Path, nargs="+", metavar="RESULTS.json or ARTIFACTS")
+    given = parser.parse_args()
     try:
         write_page(
-            Path(sys.argv[1]),
-            [path for path in given if path.is_file()],
-            [path for path in given if not path.is_file()],
+            given.folder,
+            [path for path in given.sources if path.is_file()],
+            [path for path in given.sources if not path.is_file()],
         )
     except (OSError, UserError) as error:
-        sys.exit(f"error: {error}")
+        parser.error(str(error))

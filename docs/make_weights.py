@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from madvae_tf import console
+
 # Bits of float32's significand that go.
 _DROPPED = 13
 
@@ -43,10 +45,13 @@ def write_rounded(source: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit("usage: python docs/make_weights.py FOLDER FILE.keras...")
-    out = Path(sys.argv[1])
+    console.quiet()
+    parser = console.parser(__doc__ or "")
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("files", type=console.existing_file, nargs="+", metavar="FILE.keras")
+    given = parser.parse_args()
+    out: Path = given.folder
     out.mkdir(parents=True, exist_ok=True)
-    for path in map(Path, sys.argv[2:]):
+    for path in given.files:
         write_rounded(path, out / path.name)
         sys.stdout.write(f"{out / path.name}: {(out / path.name).stat().st_size / 1e6:.2f} MB\n")

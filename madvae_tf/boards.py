@@ -1,6 +1,6 @@
 """What TensorBoard shows beside the training curves: confusion matrices, the latent codes with their images, the search's trials.
 
-`tensorboard --logdir runs/quick` finds each under the artifact that wrote it.
+`tensorboard --logdir runs/quick/tensorboard` shows each under the name of the stage that wrote it.
 """
 
 import contextlib

@@ -6,7 +6,7 @@ from typing import Any
 from madvae_tf.config import Config, plain
 from madvae_tf.precision import resolve_precision
 from pipeline import costs, steps
-from pipeline.defenses import purifier_parameters
+from pipeline.defenses import parts_of, purifier_parameters
 from pipeline.planning import Stage
 
 
@@ -67,7 +67,7 @@ class Core:
         details: bool = False,
         seed: int | None = None,
         note: dict[str, Any] | None = None,
-        cost: float = 5.0,
+        cost: float = 0.0,
     ) -> Stage:
         """The stage that measures one defence on every test set.
 
@@ -79,6 +79,7 @@ class Core:
             details: whether confusion matrices and pictures are made, too.
             seed: the one that it was trained with; the configuration's by default.
             note: joins the parameters of every row.
+            cost: in seconds; 0: that of a VAE, or of what costs no more than the classifier.
         """
         own = {
             **self.common,
@@ -92,6 +93,10 @@ class Core:
             "note": note or {},
         }
         inputs = {**self.both, **self.tests, **({} if trained is None else {"defense": trained})}
+        # 0 is all of them: about as many as MNIST has.
+        wanted = [(images or 10_000, stage.config["images"] or 10_000) for stage in self.tests.values()]
+        seen = sum(map(min, wanted))
+        cost = cost or costs.evaluation_seconds(seen, "sample" in parts_of(defense))
         # The third version has the probabilities of the pictures and TensorBoard's files, which only detailed ones make.
         version = 3 if own["details"] else 2
         return Stage("evaluate", instance, version, own, inputs, steps.evaluate_defense, cost=cost)

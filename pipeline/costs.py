@@ -1,7 +1,7 @@
 """What a stage is likely to cost, in seconds: shown before it starts, kept out of every key.
 
-Rates are those of two quiet cores of a server CPU with bfloat16 instructions, measured once; another machine differs by a factor, the
-ratios between stages hardly.
+Rates are those of two quiet cores of a server CPU with bfloat16 instructions, measured once; another machine differs by a factor, which
+`speed` takes from what has run there.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,10 @@ _CLASSIFIER_IMAGES = 2500.0
 _CW_FLOAT32, _CW_BFLOAT16 = 3200.0, 5000.0  # images x iterations a second
 _GRADIENT_IMAGES = 4000.0  # images x gradient steps a second
 _LABEL_IMAGES = 8000.0  # images x queries a second
+_EVALUATED_IMAGES, _PURIFIED_IMAGES = (
+    2500.0,
+    450.0,
+)  # test images a second, of the classifier and behind a VAE
 _SUBSTITUTE_IMAGES = {"A": 900.0, "B": 1300.0, "C": 900.0, "D": 20_000.0, "E": 20_000.0}
 
 
@@ -58,6 +62,11 @@ def substitute_seconds(architecture: str, images: int, epochs: int) -> float:
 def gan_seconds(width: int, iterations: int, critic_steps: int) -> float:
     """Of training a Defense-GAN: the cost grows with the square of the width."""
     return iterations * (critic_steps + 1) * 0.15 * (width / 64) ** 2
+
+
+def evaluation_seconds(images: int, purified: bool) -> float:
+    """Of what a defence makes of `images` test images, and the classifier of the clean ones; `purified`: by a VAE, in float32."""
+    return images * (1 / _EVALUATED_IMAGES + (1 / _PURIFIED_IMAGES if purified else 0))
 
 
 def robustness_seconds(defended: bool, images: int, gradients: float, queries: float) -> float:

@@ -9,8 +9,9 @@ import selectors
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.helpers import Helper
-from pipeline.planning import PlanStep
+from madvae_tf.progress import Moved, write_line
+from pipeline.helpers import Answer, Helper
+from pipeline.planning import PlanStep, Stage
 
 
 def chains(steps: Sequence[PlanStep]) -> dict[str, float]:
@@ -34,6 +35,7 @@ def run_side_by_side(
     lock: int,
     begin: Callable[[PlanStep], None],
     end: Callable[[PlanStep, bool], None],
+    moved: Callable[[Stage, Moved], None],
 ) -> None:
     """Executes the steps that are not done, at most `jobs` at a time.
 
@@ -42,6 +44,7 @@ def run_side_by_side(
         lock: the descriptor of the workdir's lock.
         begin: called before a step starts.
         end: called in this process when it has finished, with whether its function ran; for a reused one at once.
+        moved: called in this process when a bar of a stage has moved.
 
     Raises:
         UserError, RuntimeError: of the first stage that failed; those that run beside it are stopped and go on in another run.
@@ -77,7 +80,14 @@ def run_side_by_side(
             for key, _ in selector.select():
                 helper = key.fileobj
                 assert isinstance(helper, Helper)
-                step = busy.pop(helper)
-                end(step, helper.answer(step.stage.label))
-                finished.add(step.stage.key)
-                idle.append(helper)
+                step = busy[helper]
+                told = helper.receive(step.stage.title)
+                if isinstance(told, Moved):
+                    moved(step.stage, told)
+                elif isinstance(told, Answer):
+                    del busy[helper]
+                    end(step, told.ran)
+                    finished.add(step.stage.key)
+                    idle.append(helper)
+                else:
+                    write_line(told)

@@ -1,6 +1,6 @@
 """Helper processes: each executes the stages that it is sent, one at a time, and ends with the process that started it.
 
-    python -m pipeline.helpers        stages come pickled on standard input, answers go back on standard output
+    python -m pipeline.helpers        stages come pickled on standard input; lines of the log, what moves bars, and answers go back on standard output
 
 A helper keeps what it loaded (TensorFlow, the data set, compiled attacks) for the stages that follow. It holds the workdir's lock, too:
 when a run is killed, the next one can start only after the helpers have ended, and they end as soon as their input does.
@@ -14,10 +14,15 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from absl import logging
+
+from madvae_tf import console
 from madvae_tf.errors import UserError
+from madvae_tf.progress import Moved, send_to, titled
 
 if TYPE_CHECKING:
     from pipeline.planning import Stage
@@ -37,17 +42,26 @@ class Answer(NamedTuple):
 def send(pipe: IO[bytes], value: Any) -> None:
     """Writes one value."""
     content = pickle.dumps(value)
-    pipe.write(_LENGTH.pack(len(content)) + content)
+    left = memoryview(_LENGTH.pack(len(content)) + content)
+    while left:
+        left = left[pipe.write(left) :]
     pipe.flush()
 
 
 def receive(pipe: IO[bytes]) -> Any:
     """Reads one value. Raises EOFError where the other side has ended."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        raise EOFError
-    content = pipe.read(_LENGTH.unpack(head)[0])
-    return pickle.loads(content)
+    return pickle.loads(_exactly(pipe, _LENGTH.unpack(_exactly(pipe, _LENGTH.size))[0]))
+
+
+def _exactly(pipe: IO[bytes], size: int) -> bytes:
+    parts = []
+    while size:
+        part = pipe.read(size)
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 class Helper:
@@ -59,18 +73,19 @@ class Helper:
             [sys.executable, "-m", "pipeline.helpers"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # What lay in a buffer of ours, `fileno` would not show.
             pass_fds=(lock,),
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *_python_path()])},
         )
 
     def start(self, stage: "Stage", workdir: Path) -> None:
-        """Sends a stage; the answer is read by `answer` when `fileno` becomes readable."""
+        """Sends a stage; what the helper tells is read by `receive` when `fileno` becomes readable."""
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # `answer` says that it has ended.
+        with contextlib.suppress(BrokenPipeError):  # `receive` says that it has ended.
             send(self._process.stdin, (stage, workdir))
 
-    def answer(self, label: str) -> bool:
-        """Waits for the answer: whether the stage's function ran.
+    def receive(self, title: str) -> "str | Moved | Answer":
+        """Waits for what the helper tells next of the stage of that title: a line of the log, where a bar stands, or at last the answer.
 
         Raises:
             UserError: the stage raised one.
@@ -78,18 +93,18 @@ class Helper:
         """
         assert self._process.stdout is not None
         try:
-            found: Answer = receive(self._process.stdout)
+            found = receive(self._process.stdout)
         except EOFError:
             status = self._process.wait()
-            raise RuntimeError(f"The process of stage {label} ended with status {status}.") from None
-        if found.mistake:
+            raise RuntimeError(f"The process of stage {title} ended with status {status}.") from None
+        if isinstance(found, Answer) and found.mistake:
             raise UserError(found.mistake)
-        if found.bug:
-            raise RuntimeError(f"Stage {label} failed in its process:\n{found.bug}")
-        return found.ran
+        if isinstance(found, Answer) and found.bug:
+            raise RuntimeError(f"Stage {title} failed in its process:\n{found.bug}")
+        return found
 
     def fileno(self) -> int:
-        """Of the pipe that answers come by."""
+        """Of the pipe that it tells by."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
@@ -107,7 +122,7 @@ def _python_path() -> list[str]:
     return [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
 
 
-def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+def _serve(requests: IO[bytes], tell: Callable[[Any], None]) -> None:
     from pipeline.disk import disk_errors
     from pipeline.runner import execute
 
@@ -128,25 +143,32 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         ready.acquire()
         stage, workdir = arrived.pop(0)
         try:
-            with disk_errors(f"Stage {stage.label}", stage.partial(workdir)):
+            with titled(stage.title), disk_errors(f"Stage {stage.title}", stage.partial(workdir)):
                 answer = Answer(ran=execute(stage, workdir))
         except UserError as error:
             answer = Answer(mistake=str(error))
         except Exception:  # Whatever it is, the parent is told.
             answer = Answer(bug=traceback.format_exc())
-        send(answers, answer)
+        tell(answer)
 
 
 def main() -> None:
     """The helper's end."""
-    from pipeline.run import set_up_logging
-
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     # The answers keep the pipe; what libraries print goes to standard error.
     os.dup2(2, 1)
-    set_up_logging()
+    console.quiet()
+    logging.set_verbosity(logging.INFO)
+    turn = threading.Lock()
+
+    def tell(value: Any) -> None:
+        with turn:
+            send(answers, value)
+
+    # This process has no place on the terminal of its own: the parent draws its bars and writes its lines.
+    send_to(tell)
     try:
-        _serve(requests, answers)
+        _serve(requests, tell)
     except KeyboardInterrupt:
         os._exit(130)
 

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from madvae_tf.progress import duration
 from pipeline import artifacts
 from pipeline.disk import check_workdir
+from pipeline.titles import title_of
 
 State = Literal["done", "resume", "run"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # "+" is in large numbers, 1e+06
@@ -91,8 +93,13 @@ class Stage:
 
     @property
     def label(self) -> str:
-        """What a person calls it: "attack train-fgsm-0.25"."""
+        """Kind and instance: "attack train-fgsm-0.25"."""
         return f"{self.stage} {self.instance}".strip()
+
+    @property
+    def title(self) -> str:
+        """What people call it: "attack FGSM 0.25, training images"."""
+        return title_of(self.stage, self.instance)
 
     @property
     def folder_name(self) -> str:
@@ -112,11 +119,12 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class PlanStep:
-    """A stage, its artifact's folder, and what is to do: nothing (done), go on (resume), or all of it (run)."""
+    """A stage, its artifact's folder, what is to do: nothing (done), go on (resume), or all of it (run), and what a done one has taken."""
 
     stage: Stage
     folder: Path
     state: State
+    seconds: float = 0.0
 
 
 def with_inputs(targets: Iterable[Stage]) -> list[Stage]:
@@ -153,31 +161,20 @@ def plan(stages: Sequence[Stage], workdir: Path | str) -> list[PlanStep]:
         seen.add(stage.key)
         folder = stage.folder(workdir)
         state: State = "resume" if stage.partial(workdir).exists() else "run"
+        seconds = 0.0
         if folder.exists():
-            artifacts.read_manifest(folder)
+            seconds = artifacts.read_manifest(folder)["seconds"]
             state = "done"
-        steps.append(PlanStep(stage, folder, state))
+        steps.append(PlanStep(stage, folder, state, seconds))
     return steps
 
 
 def plan_lines(steps: Sequence[PlanStep]) -> list[str]:
     """The plan for people, one line a stage and what all of it may cost, for `--dry_run`."""
     lines = [
-        f"[{number}/{len(steps)}] {step.stage.label} ({step.stage.key[:12]}): {_PLAN_WORDS[step.state]}"
-        + ("" if step.state == "done" else cost_words(step.stage.cost))
+        f"[{number}/{len(steps)}] {step.stage.title} ({step.stage.key[:12]}): {_PLAN_WORDS[step.state]}"
+        + (f", {duration(step.stage.cost)}" if step.state != "done" and step.stage.cost >= 1 else "")
         for number, step in enumerate(steps, 1)
     ]
-    total = missing_cost(steps)
-    return [*lines, f"To run{cost_words(total)} on two CPU cores."] if total >= 1 else lines
-
-
-def missing_cost(steps: Sequence[PlanStep]) -> float:
-    """About how many seconds what is not done takes on two CPU cores."""
-    return sum(step.stage.cost for step in steps if step.state != "done")
-
-
-def cost_words(seconds: float) -> str:
-    """Like ", about 40 s"; nothing for a moment."""
-    if seconds < 1:
-        return ""
-    return f", about {seconds:.0f} s" if seconds < 120 else f", about {seconds / 60:.0f} min"
+    total = sum(step.stage.cost for step in steps if step.state != "done")
+    return [*lines, f"To run, {duration(total)} on two CPU cores."] if total >= 1 else lines

@@ -1,17 +1,23 @@
-"""Copies of artifacts at fixed places (`<workdir>/report`, `<workdir>/export/<variant>`), swapped atomically.
+"""Artifacts at fixed places: copies (`<workdir>/report`, `<workdir>/export/<variant>`), swapped atomically, and TensorBoard's runs by name.
 
 A published folder holds a marker file with the artifact's key. A folder without the marker is somebody
 else's and is never touched.
 """
 
+import os
 import shutil
 from pathlib import Path
+
+from absl import logging
 
 from madvae_tf.errors import UserError
 from madvae_tf.machine import put_folder
 from pipeline import artifacts
+from pipeline.planning import Stage
+from pipeline.titles import board_of
 
 MARKER = ".artifact"
+BOARDS = "tensorboard"
 # Where a killed swap may have left the old folder.
 _OLD = (".old", ".tmp.old")
 
@@ -80,3 +86,27 @@ def _is_copy(destination: Path, manifest: dict) -> bool:
         (destination / name).is_file() and (destination / name).stat().st_size == size
         for name, size in sizes.items()
     )
+
+
+def show_board(workdir: Path, stage: Stage, folder: Path) -> None:
+    """Makes `<workdir>/tensorboard/<name>` a link to the event files in `folder`, so that TensorBoard calls the run by that name.
+
+    Args:
+        folder: the stage's finished artifact, or that of the attempt that begins, whose event files come later.
+    """
+    name = board_of(stage.stage, stage.instance)
+    if not name or not (folder.name.endswith(".partial") or (folder / BOARDS).is_dir()):
+        return
+    link = workdir / BOARDS / name
+    target = os.path.relpath(folder / BOARDS, link.parent)
+    try:
+        if link.is_symlink() and os.readlink(link) == target:
+            return
+        link.parent.mkdir(parents=True, exist_ok=True)
+        # Elsewhere first: a reader sees the old link or the new one.
+        new = link.with_name(f".{link.name}.new")
+        new.unlink(missing_ok=True)
+        new.symlink_to(target)
+        new.replace(link)
+    except OSError as error:
+        logging.warning("No link %s for TensorBoard (%s); the files are in %s.", link, error.strerror, folder)

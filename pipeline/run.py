@@ -3,16 +3,17 @@
 import os
 import shlex
 import sys
+import time
 from collections.abc import Sequence
-from logging import WARNING, LogRecord
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import flags, logging
 
-import madvae_tf
+from madvae_tf import console
 from madvae_tf.config import Config
-from madvae_tf.errors import UserError, as_one_line, unknown_name
+from madvae_tf.errors import UserError, unknown_name
 from madvae_tf.overrides import load_config, override
+from madvae_tf.progress import duration
 from pipeline import engines
 from pipeline.planning import Stage, plan, plan_lines, with_inputs
 from pipeline.runner import run_stages
@@ -20,11 +21,7 @@ from pipeline.stages import STAGES, build_stages
 from pipeline.steps.common import read_json
 from pipeline.watch import last_words
 
-# TensorFlow's own start-up messages; set before anything loads it.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 FLAGS = flags.FLAGS
-_ROOMS = (Path(madvae_tf.__file__).resolve().parent, Path(__file__).resolve().parent)
 _CONFIG = flags.DEFINE_string("config", "configs/quick.py", "Python file with get_config() -> Config.")
 _WORKDIR = flags.DEFINE_string(
     "workdir", "runs/quick", "Folder of all artifacts, the report and the exports."
@@ -91,10 +88,12 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
         join()
     if _PROFILE.value:
         profile_trainings(Path(_WORKDIR.value) / "profile", wanted)
+    began = time.monotonic()
     with last_words() as started, engines.using(engine):
         summary = run_stages(wanted, _WORKDIR.value, _JOBS.value, started)
     done = f"{len(summary.executed)} of {len(summary.steps)} stages executed"
-    logging.info("%s; results in %s.", done, _WORKDIR.value)
+    took = duration(time.monotonic() - began)
+    logging.info("%s in %s; results in %s.", done, took, _WORKDIR.value)
     if any(step.stage.stage == "report" for step in summary.steps):
         print_result(_WORKDIR.value)
 
@@ -144,21 +143,9 @@ def command_line() -> str:
     )
 
 
-def _is_ours(record: LogRecord) -> bool:
-    """Lets the project's own messages through, and of the libraries' what is at least a warning."""
-    return record.levelno >= WARNING or any(Path(record.pathname).is_relative_to(room) for room in _ROOMS)
-
-
 def define_stage() -> None:
     """The flag of this door alone; `madvae_tf.train` has --loss in its place."""
     flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}; what it needs is made first.")
-
-
-def set_up_logging() -> None:
-    """The project's messages on standard error, in this process and in its helpers."""
-    logging.set_verbosity(logging.INFO)
-    logging.set_stderrthreshold("info")
-    logging.get_absl_handler().addFilter(_is_ours)
 
 
 def run(main_function=main, document: str = "") -> None:
@@ -167,19 +154,13 @@ def run(main_function=main, document: str = "") -> None:
     Args:
         document: what --help says before the flags, where the program is a script that pip wrote.
     """
-    if document:
-        sys.modules["__main__"].__doc__ = document
-    # --help shows the flags of the program's own module, which may be `madvae_tf.train` or a script that pip wrote.
-    shown = FLAGS.get_flags_for_module(sys.modules[__name__])
-    for flag in [*shown, *(FLAGS[name] for name in ("loss",) if name in FLAGS)]:
-        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
-    set_up_logging()
-
-    def guarded(argv: Sequence[str]) -> None:
-        with as_one_line("interrupted; the same command goes on from what is done."):
-            main_function(argv)
-
-    app.run(guarded)
+    shown = [flag.name for flag in FLAGS.get_flags_for_module(sys.modules[__name__])]
+    console.run(
+        main_function,
+        document or sys.modules["__main__"].__doc__ or "",
+        [*shown, *(name for name in ("loss",) if name in FLAGS)],
+        "interrupted; the same command goes on from what is done.",
+    )
 
 
 if __name__ == "__main__":

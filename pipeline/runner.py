@@ -5,15 +5,15 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from absl import logging
-
 from madvae_tf.errors import UserError
 from madvae_tf.interrupts import raise_if_received
+from madvae_tf.progress import titled
 from pipeline import artifacts
 from pipeline.clock import StageClock
 from pipeline.disk import check_workdir, disk_errors, lock_workdir
-from pipeline.planning import Context, PlanStep, Stage, cost_words, missing_cost, plan
-from pipeline.publish import check_destination, publish_copy
+from pipeline.display import Display
+from pipeline.planning import Context, PlanStep, Stage, plan
+from pipeline.publish import check_destination, publish_copy, show_board
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ def run_stages(
         workdir: created if it is not there; held by this process until the end.
         jobs: how many stages may run at a time (`crew`). With 1 they run in this process, one after the other. The artifacts
             are the same; of their seconds, those of stages that ran side by side overlap.
-        started: told the label of each stage that is about to run.
+        started: told the title of each stage that is about to run.
 
     Raises:
         UserError: the workdir is unusable or in use, an artifact is damaged, the disk is full or refuses, a
@@ -67,45 +67,40 @@ def run_stages(
                 artifacts.verify(step.folder, step.stage.key)
             if step.stage.publish_to:
                 check_destination(workdir / step.stage.publish_to)
-        total = missing_cost(steps)
-        if total >= 1:
-            logging.info("What is missing takes%s on two CPU cores.", cost_words(total).removeprefix(","))
-        heads = {
-            step.stage.key: f"[{number}/{len(steps)}] {step.stage.label}"
-            for number, step in enumerate(steps, 1)
-        }
+        display = Display(steps, jobs)
 
         def begin(step: PlanStep) -> None:
-            verb = "resuming" if step.state == "resume" else "running"
-            logging.info("%s: %s%s", heads[step.stage.key], verb, cost_words(step.stage.cost))
+            display.begin(step)
+            show_board(workdir, step.stage, step.stage.partial(workdir))
             if started is not None:
-                started(step.stage.label)
+                started(step.stage.title)
 
         def end(step: PlanStep, ran: bool) -> None:
-            stage, head = step.stage, heads[step.stage.key]
-            if step.state == "done":
-                logging.info("%s: done (reused)", head)
-            elif ran:
+            stage = step.stage
+            if ran:
                 executed.append(stage.label)
-            with disk_errors(f"Stage {stage.label}", stage.partial(workdir)):
-                manifest = artifacts.read_manifest(step.folder)
-                seconds[stage.label] = manifest["seconds"]
+            with disk_errors(f"Stage {stage.title}", stage.partial(workdir)):
+                seconds[stage.label] = artifacts.read_manifest(step.folder)["seconds"]
                 if step.state != "done":
-                    logging.info("%s: %.1f s", head, manifest["seconds"])
-                if stage.publish_to and publish_copy(step.folder, workdir / stage.publish_to):
-                    logging.info("%s: published to %s", head, workdir / stage.publish_to)
+                    display.end(stage, seconds[stage.label], ran)
+                show_board(workdir, stage, step.folder)
+                if stage.publish_to:
+                    publish_copy(step.folder, workdir / stage.publish_to)
 
         if jobs > 1 and sum(step.state != "done" for step in steps) > 1:
             from pipeline.crew import run_side_by_side
 
-            run_side_by_side(steps, workdir, jobs, lock, begin, end)
+            run_side_by_side(steps, workdir, jobs, lock, begin, end, display.moved)
         else:
             for step in steps:
                 raise_if_received()
                 ran = False
                 if step.state != "done":
                     begin(step)
-                    with disk_errors(f"Stage {step.stage.label}", step.stage.partial(workdir)):
+                    with (
+                        titled(step.stage.title),
+                        disk_errors(f"Stage {step.stage.title}", step.stage.partial(workdir)),
+                    ):
                         ran = execute(step.stage, workdir)
                 end(step, ran)
     return RunSummary(steps, executed, seconds)

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 FOUNDATION = {
     "madvae_tf",
     "madvae_tf.answers",
+    "madvae_tf.console",
     "madvae_tf.errors",
     "madvae_tf.images",
     "madvae_tf.interrupts",

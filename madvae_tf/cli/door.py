@@ -1,17 +1,16 @@
 """What the commands for image files share: flags, one line for a user's mistake, output for people or as JSON."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags, logging
 
-from madvae_tf import pictures
-from madvae_tf.errors import UserError, as_one_line
+from madvae_tf import console, pictures
+from madvae_tf.errors import UserError
 
 
 def define_common() -> None:
@@ -30,21 +29,10 @@ def run(main: Callable[[Sequence[str]], None], define: Callable[[], None], docum
         define: defines the command's flags.
         document: what --help says before the flags.
     """
-    # TensorFlow's own start-up messages; set before anything loads it.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     known = set(flags.FLAGS)
     define()
-    for name in set(flags.FLAGS) - known:
-        # --help shows the flags of the program's own module, which is a script that pip wrote.
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
-    sys.modules["__main__"].__doc__ = document
-    logging.set_verbosity(logging.WARNING)
-
-    def guarded(argv: Sequence[str]) -> None:
-        with as_one_line("interrupted"):
-            main(argv[1:])
-
-    app.run(guarded)
+    own = set(flags.FLAGS) - known
+    console.run(lambda argv: main(argv[1:]), document, own, level=logging.WARNING)
 
 
 def found(arguments: Sequence[str]) -> tuple[list[tuple[Path, str]], list[dict[str, str]]]:

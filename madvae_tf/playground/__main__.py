@@ -5,14 +5,12 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
-from madvae_tf import interrupts
-from madvae_tf.errors import UserError, as_one_line
+from madvae_tf import console, interrupts
+from madvae_tf.errors import UserError
 from madvae_tf.playground.session import Session
 
-# TensorFlow's own start-up messages; set before anything loads it.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Set before gradio is loaded: it asks its makers for nothing and tells them nothing.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -22,24 +20,23 @@ _PORT = flags.DEFINE_integer("port", 7860, "Of the page, on 127.0.0.1.", 1, 6553
 
 def main(argv: Sequence[str]) -> None:
     """Serves the page until it is interrupted."""
-    with as_one_line("The playground ends."):
-        if len(argv) > 1:
-            raise UserError(
-                f"Unknown argument {argv[1]!r}. Expected flags only, like --workdir=runs/quick; see --help."
-            )
-        workdir = Path(_WORKDIR.value)
-        session = Session(workdir / "export")
-        try:
-            from madvae_tf.playground.page import serve
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"The playground needs the package {error.name}: pip install 'madvae_tf[playground]', or make playground."
-            ) from error
-        session.check()
-        _check_port(_PORT.value)
-        serve(session, workdir, _PORT.value)
-        # What serves the page takes an interrupt for its own end.
-        interrupts.raise_if_received()
+    if len(argv) > 1:
+        raise UserError(
+            f"Unknown argument {argv[1]!r}. Expected flags only, like --workdir=runs/quick; see --help."
+        )
+    workdir = Path(_WORKDIR.value)
+    session = Session(workdir / "export")
+    try:
+        from madvae_tf.playground.page import serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"The playground needs the package {error.name}: pip install 'madvae_tf[playground]', or make playground."
+        ) from error
+    session.check()
+    _check_port(_PORT.value)
+    serve(session, workdir, _PORT.value)
+    # What serves the page takes an interrupt for its own end.
+    interrupts.raise_if_received()
 
 
 def _check_port(port: int) -> None:
@@ -55,4 +52,4 @@ def _check_port(port: int) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    console.run(main, __doc__ or "", ("workdir", "port"), "The playground ends.")

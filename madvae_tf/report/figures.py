@@ -6,6 +6,7 @@ Agg canvas itself, under matplotlib's default settings: no global state, and the
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,7 +49,15 @@ TERM_TITLES = {
     "learning_rate": "learning rate",
     "attacked_accuracy": "accuracy under the step’s attack",
     "class_kl": "KL divergence to the class’s Gaussian",
+    "accuracy": "accuracy on purified images",
+    "distance_l2": "L2 distance of purified from clean images",
+    "attacked_classification": "classification $L_c$ under the attack",
+    "attacked_distance_l2": "L2 distance of purified attacked from clean images",
 }
+# What is logged at the end of an epoch, of the term that follows.
+_VALIDATION = "val_"
+# Letters of a panel's title in a line: half the figure's width.
+_TITLE_WIDTH = 27
 _SETTINGS = {
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
@@ -131,14 +140,17 @@ def _close_up(lines: Sequence[Line], names: Sequence[str]) -> tuple[float, float
 
 
 def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> bytes | None:
-    """One panel per loss term, one line per variant; None where nothing was logged."""
-    terms = [term for term in TERM_TITLES if any(curves.get(term) for curves in training.values())]
-    terms += sorted({t for curves in training.values() for t in curves if curves[t]} - {*TERM_TITLES, "step"})
+    """One panel per loss term, one line per variant, and points for what is measured on validation images; None where nothing was logged."""
+    logged = {
+        t.removeprefix(_VALIDATION) for curves in training.values() for t in curves if any(_known(curves[t]))
+    }
+    terms = [term for term in TERM_TITLES if term in logged]
+    terms += sorted(logged - {*TERM_TITLES, "step"})
     if not terms:
         return None
     rows = math.ceil(len(terms) / 2)
     with settings(size=9):
-        figure = Figure(figsize=(WIDTH, 0.7 + 1.65 * rows), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.9 + 1.65 * rows), layout="constrained")
         panels = figure.subplots(rows, 2, squeeze=False).ravel()
         for axes, term in zip(panels, terms, strict=False):
             _panel(axes, training, term)
@@ -151,29 +163,39 @@ def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> byte
         figure.legend(
             found.values(), found.keys(), loc="outside upper center", ncols=2, frameon=False, fontsize=9.5
         )
-        figure.supxlabel("training step", fontsize=9.5)
+        points = any(name.startswith(_VALIDATION) for curves in training.values() for name in curves)
+        figure.supxlabel(
+            "training step; points: on validation images" if points else "training step", fontsize=9.5
+        )
         return png(figure)
 
 
+def _known(values: Sequence[Any] | None) -> list[bool]:
+    """Which of the values were logged: a term has a row of its own steps only."""
+    return [value is not None and math.isfinite(value) for value in values or ()]
+
+
 def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term: str) -> None:
-    drawn = []
+    drawn: list[float] = []
     for name in [*(n for n in DEFENSES if n in training), *sorted(set(training) - set(DEFENSES))]:
-        values = [math.nan if value is None else float(value) for value in training[name].get(term) or []]
-        steps = list(training[name].get("step") or range(len(values)))[: len(values)]
-        if values:
-            color, _ = STYLES.get(name, ("#000000", ""))
-            # The paper's variants are solid, what stands beside them is dashed.
-            dashes = "-" if name in VARIANTS else "--"
-            axes.plot(
-                steps,
-                values[: len(steps)],
-                dashes,
-                color=color,
-                linewidth=1.3,
-                label=DEFENSES.get(name, name),
-            )
-            drawn += [value for value in values if math.isfinite(value)]
-    axes.set_title(TERM_TITLES.get(term, term.replace("_", " ").replace("$", "")), fontsize=9.5)
+        color, marker = STYLES.get(name, ("#000000", "o"))
+        # The paper's variants are solid, what stands beside them is dashed.
+        dashes = "-" if name in VARIANTS else "--"
+        for logged, style in (
+            (term, {"linestyle": dashes, "linewidth": 1.3}),
+            (_VALIDATION + term, {"linestyle": "", "marker": marker, "markersize": 4.5}),
+        ):
+            curve = training[name].get(logged) or []
+            steps = list(training[name].get("step") or range(len(curve)))
+            # Of a row that lacks the term a line would have a gap, and single points would be none.
+            places = [n for n, known in enumerate(_known(curve[: len(steps)])) if known]
+            values = [float(curve[n]) for n in places]
+            if values:
+                label = {} if logged.startswith(_VALIDATION) else {"label": DEFENSES.get(name, name)}
+                axes.plot([steps[n] for n in places], values, color=color, **style, **label)
+                drawn += values
+    title = TERM_TITLES.get(term, term.replace("_", " ").replace("$", ""))
+    axes.set_title(textwrap.fill(title, _TITLE_WIDTH), fontsize=9.5)
     axes.grid(color="#e1e6eb", linewidth=0.6)
     if drawn and min(drawn) > 0 and max(drawn) > 20 * min(drawn):
         axes.set_yscale("log")

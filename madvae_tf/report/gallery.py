@@ -80,7 +80,7 @@ def training_section(run: Mapping[str, Any], files: dict[str, bytes]) -> str:
     alt = "Training curves: one panel per loss term, one line per variant: " + ", ".join(map(str, training))
     caption = (
         "<b>Training curves.</b> One panel per loss term, one line per variant that has the term, against the training "
-        f"step. Seed {text(run.get('seed', '–'))}."
+        f"step; points: the same on validation images. Seed {text(run.get('seed', '–'))}."
     )
     shared = ((run.get("config") or {}).get("vae") or {}).get("warmup_epochs")
     if shared:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from madvae_tf.errors import UserError
+from madvae_tf import console
 from madvae_tf.report import opening
 from madvae_tf.report.markdown_further import further_markdown
 from madvae_tf.report.names import ATTACKS, DEFENSES, Row
@@ -87,15 +87,12 @@ def tables_markdown(results: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the tables of the results.json that the one argument names."""
-    if len(arguments) != 1 or not Path(arguments[0]).is_file():
-        raise UserError(f"Invalid arguments {arguments}: expected the path of one results.json.")
-    results = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    sys.stdout.write(tables_markdown(results))
+    """Prints the tables of the results.json that the one argument names; exits with status 2 where there is none."""
+    parser = console.parser(__doc__ or "", prog="python -m madvae_tf.report.markdown")
+    parser.add_argument("results", type=console.existing_file, metavar="results.json")
+    path: Path = parser.parse_args(arguments).results
+    sys.stdout.write(tables_markdown(json.loads(path.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    main(sys.argv[1:])

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from madvae_tf.errors import UserError
-from madvae_tf.oblivious import wilson_interval
+from madvae_tf import console
+from madvae_tf.errors import UserError, as_one_line
 from madvae_tf.robustness.store import read_progress
 
 _ROWS = "rows.json"
@@ -45,7 +45,7 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
             going = f", {visited} images into the next" if visited else ""
             yield (
                 f"{path.name.rpartition('-')[0].rpartition('-')[0]}: {len(found.left)} runs finished{going}; right "
-                f"{_share(right / n, wilson_interval(right, n), n)}"
+                f"{_of(right, n)}"
             )
 
 
@@ -71,9 +71,7 @@ def union(folders: Sequence[Path]) -> str:
     hits, n = int(kept.sum()), len(kept)
     # An image that an attack did not meet counts as right under it.
     bound = "" if all(whole for *_, whole in found.values()) else ", an upper bound"
-    return (
-        f"{whom[1]}, all of {', '.join(found)}: right {_share(hits / n, wilson_interval(hits, n), n)}{bound}"
-    )
+    return f"{whom[1]}, all of {', '.join(found)}: right {_of(hits, n)}{bound}"
 
 
 def _attacked(path: Path) -> tuple[list, list[np.ndarray], bool]:
@@ -84,6 +82,13 @@ def _attacked(path: Path) -> tuple[list, list[np.ndarray], bool]:
         whole = "attacked" not in file or bool(file["attacked"].all())
     whom = [*(config[name] for name in ("dataset", "defense", "seed")), right["clean"].tolist()]
     return whom, [*right.values()], whole
+
+
+def _of(right: int, n: int) -> str:
+    # Loads TensorFlow, for which --help does not wait.
+    from madvae_tf.oblivious import wilson_interval
+
+    return _share(right / n, wilson_interval(right, n), n)
 
 
 def _share(value: float, interval: tuple[float, float], n: int) -> str:
@@ -119,16 +124,21 @@ def _figures(path: Path) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str]) -> str:
-    """What is printed; exits with a line where there is nothing to print."""
-    if not arguments or list(arguments) == ["--union"]:
-        sys.exit("usage: python -m madvae_tf.robustness [--union] FOLDER...")
-    try:
-        if arguments[0] == "--union":
-            return union([Path(argument) for argument in arguments[1:]])
-        return "\n".join(lines([Path(argument) for argument in arguments]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    """What is printed.
+
+    Raises:
+        UserError: there is nothing to print; see `lines` and `union`.
+    """
+    parser = console.parser(__doc__ or "", prog="python -m madvae_tf.robustness")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--union", action="store_true", help="one line: who is right after all attacks of all the folders"
+    )
+    given = parser.parse_args(arguments)
+    return union(given.folders) if given.union else "\n".join(lines(given.folders))
 
 
 if __name__ == "__main__":
-    sys.stdout.write(main(sys.argv[1:]) + "\n")
+    console.quiet()
+    with as_one_line("interrupted"):
+        sys.stdout.write(main(sys.argv[1:]) + "\n")

@@ -121,7 +121,7 @@ def test_a_dry_run_of_robust_asks_for_data_and_classifier_only(tmp_path):
     status, output, errors = command(*flags, "--dry_run", module="madvae_tf.train")
     assert status == 0, errors
     planned = [line.split("] ")[1].split(" (")[0] for line in output.splitlines() if line.startswith("[")]
-    assert planned == ["data mnist", "classifier", "vae robust"]
+    assert planned == ["data set mnist", "classifier", "purifier robust"]
     assert not (tmp_path / "work").exists()
 
 
@@ -238,6 +238,6 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     status, output, errors = command(TINY, f"--workdir={tmp_path / 'work'}", "--dry_run")
     lines = output.splitlines()
     assert status == 0 and errors == "" and len(lines) == 28
-    assert lines[0].startswith("[1/27] data mnist (") and all(": run" in line for line in lines[:-1])
+    assert lines[0].startswith("[1/27] data set mnist (") and all(": run" in line for line in lines[:-1])
     assert lines[0].endswith(": run, about 20 s") and lines[-1].startswith("To run, about ")
     assert not (tmp_path / "work").exists()

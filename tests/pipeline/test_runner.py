@@ -180,7 +180,7 @@ def test_a_plan_says_what_is_missing_and_what_it_may_cost(toy, workdir, caplog):
     assert lines[-1] == "To run, about 63 min on two CPU cores."
     with caplog.at_level("INFO", logger="absl"):
         run_stages(stages, workdir)
-    assert "What is missing takes about 63 min on two CPU cores." in caplog.text
+    assert "4 to run, about 63 min in all." in caplog.text
     assert not any("about" in line for line in plan_lines(plan(stages, workdir)))
 
 

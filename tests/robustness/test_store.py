@@ -117,18 +117,17 @@ def test_a_finished_stage_prints_its_accuracies_and_areas(tmp_path):
         "cls, end_to_end, linf 0.3 l1 fooling: pgd: AUC 0.2500 n = 10",
     ]
     (stage / "rows.json").write_text("[{}]")
-    with pytest.raises(SystemExit, match="error: Damaged file of rows"):
+    with pytest.raises(UserError, match="Damaged file of rows"):
         main([str(tmp_path)])
 
 
-@pytest.mark.parametrize(("arguments", "line"), [([], "usage: "), (["."], "error: No rows and no trials in")])
-def test_nothing_to_print_is_said_in_one_line(tmp_path, monkeypatch, arguments, line):
+def test_nothing_to_print_is_said_in_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match=line):
-        main(arguments)
+    with pytest.raises(UserError, match="No rows and no trials in"):
+        main(["."])
     (tmp_path / "x.npz").write_bytes(b"no archive")
-    with pytest.raises(SystemExit, match="usage: |Damaged file of a robustness trial"):
-        main(arguments)
+    with pytest.raises(UserError, match="Damaged file of a robustness trial"):
+        main(["."])
 
 
 def test_the_union_of_several_budgets_is_who_is_right_under_every_attack(tmp_path):
@@ -155,12 +154,8 @@ def test_the_union_of_several_budgets_is_who_is_right_under_every_attack(tmp_pat
     assert line.endswith("right 0.6000 [0.3127, 0.8318] n = 10, an upper bound")
     for name, settings, images in (("cls", {**own, "defense": "cls"}, clean), ("other", own, clean[::-1])):
         stage(name, settings, images, {"pgd": []})
-        with pytest.raises(
-            SystemExit, match=f"error: Invalid folders: {name} is of another defence or other images"
-        ):
+        with pytest.raises(UserError, match=f"Invalid folders: {name} is of another defence or other images"):
             main(["--union", str(tmp_path / "l2"), str(tmp_path / name)])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SystemExit, match="error: No finished attack in"):
+    with pytest.raises(UserError, match="No finished attack in"):
         main(["--union", str(tmp_path / "empty")])
-    with pytest.raises(SystemExit, match="usage: "):
-        main(["--union"])
