@@ -4,7 +4,8 @@
 #   make run CONFIG=configs/smoke.py WORKDIR=runs/smoke
 #   make run ARGS='--stage=report --dry_run'    further flags of python -m pipeline.run
 #   make run EXTRAS=gpu                         with TensorFlow's CUDA packages
-#   make test                                   lint, types and tests, in two processes
+#   make test                                   lint, types and the quick tests, in two processes: at most ten minutes on two cores
+#   make test-all                               everything there is: slow tests, those that need a registry, tutorial, faults, wheel, playground
 #   make demo                                   one purifier from nothing in one to three minutes: a first picture
 #   make notebook                               executes docs/tutorial.ipynb, about two minutes; runs/tutorial.ipynb has its outputs
 #   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
@@ -21,6 +22,8 @@ WORKDIR ?= runs/quick
 ARGS ?=
 # Stages at a time. Two share the cores better than one uses them; a GPU's memory is not shared.
 JOBS ?= $(if $(wildcard /dev/nvidia0),1,2)
+# A pytest marker expression: which tests `make test` runs.
+TESTS ?= not slow and not network
 FAULTS ?= long
 FAULT_RESULTS ?= runs/faults/results-$(FAULTS).json
 EXTRAS ?= cpu
@@ -54,7 +57,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run demo playground test bench test-faults test-playground test-wheel docs notebook lint lock clean force
+.PHONY: run demo playground test test-all bench test-faults test-playground test-wheel docs notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -68,11 +71,19 @@ playground: $(INSTALLED_PLAYGROUND)
 	$(BIN)/python -m madvae_tf.playground --workdir=$(WORKDIR) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m '$(TESTS)' $(ARGS)
+
+# The playground last: gradio wants an older Pillow than everything before it was tested with.
+test-all: docs
+	$(MAKE) test TESTS=
+	$(MAKE) notebook
+	$(MAKE) test-faults FAULTS=long
+	$(MAKE) test-wheel
+	$(MAKE) test-playground
 
 # In a browser, where there is Chromium.
 test-playground: $(INSTALLED_TEST) $(INSTALLED_PLAYGROUND)
-	$(BIN)/python -m pytest tests/playground $(ARGS)
+	$(BIN)/python -m pytest tests/playground/test_page.py $(ARGS)
 
 test-wheel:
 	@$(find_python); bash .ci/test_wheel "$$found"

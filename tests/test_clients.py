@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -15,6 +13,7 @@ from madvae_tf import export_tflite
 from madvae_tf.errors import UserError
 from madvae_tf.export import export_purifier
 from madvae_tf.models.vae import DefenseVAE
+from tests import processes
 
 CLIENTS = (Path(__file__).parents[1] / "docs" / "clients.md").read_text(encoding="utf-8")
 SHAPE = (32, 32, 3)
@@ -39,7 +38,7 @@ def expected(export):
 
 
 def test_a_program_that_has_tensorflow_alone(export, expected, tmp_path):
-    """Neither Keras nor this project is imported; the call is inside a tf.function."""
+    """This project is not imported; the call is inside a tf.function."""
     np.save(tmp_path / "images.npy", IMAGES)
     code = """
 import sys
@@ -56,9 +55,7 @@ assert not any(name.split(".")[0] == "madvae_tf" for name in sys.modules)
 assert purified.shape == (12, 32, 32, 3)
 np.save(sys.argv[2] + "/probabilities.npy", probabilities)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(export), str(tmp_path)], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = processes.run(["-c", code, export, tmp_path], cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, atol=1e-6)
 
@@ -69,7 +66,7 @@ def test_saved_model_cli(export, expected, tmp_path):
 
     def cli(*arguments):
         start = "import sys; from tensorflow.python.tools.saved_model_cli import main; sys.exit(main())"
-        done = subprocess.run([sys.executable, "-c", start, *arguments], capture_output=True, text=True)
+        done = processes.run(["-c", start, *arguments])
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 

@@ -1,8 +1,6 @@
 """The programs of docs/ that make the published weights and pages, and what they made."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from madvae_tf.defenses.files import load_keras
 from madvae_tf.errors import UserError
 from madvae_tf.models.classifiers import CLASSIFIERS
 from madvae_tf.models.vae import DefenseVAE
+from tests import processes
 from tests.programs import DOCS, script
 
 IMAGES = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
@@ -139,5 +138,5 @@ def test_a_classifier_of_this_project_is_read_where_nothing_else_was_imported():
         "print(read.outputs, type(read.source).__name__)"
     )
     path = DOCS / "weights" / "mnist-robust" / "classifier.keras"
-    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True)
+    done = processes.run(["-c", program, path])
     assert done.stdout.split() == ["logits", "Table6Classifier"], done.stderr[-500:]

@@ -13,7 +13,9 @@ import tensorflow as tf
 from madvae_tf.export import PART, export_classifier, export_purifier
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.vae import DefenseVAE
+from tests import processes
 from tests.kinks import off_by_image
+from tests.small import SmallClassifier, SmallVAE
 
 BYTES = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
 IMAGES = BYTES.astype(np.float32) / 255
@@ -30,7 +32,7 @@ except ImportError:
 import numpy as np, tensorflow as tf
 given = np.load("given.npz")
 found, arrays = {}, {}
-for model in ("purifier", "classifier"):
+for model in ("plain/purifier", "plain/classifier", "squash/purifier", "squash/classifier"):
     loaded = tf.saved_model.load(model)
     for name, signature in loaded.signatures.items():
         inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
@@ -51,10 +53,12 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module", params=[0.0, 10.0], ids=["plain", "squash"])
-def models(request):
+SQUASHES = {"plain": 0.0, "squash": 10.0}
+
+
+def made(squash_scale):
     keras.utils.set_random_seed(0)
-    purifier, classifier = DefenseVAE(8, squash_scale=request.param), Table6Classifier()
+    purifier, classifier = DefenseVAE(8, squash_scale=squash_scale), Table6Classifier()
     # Weights away from the start, or every probability is near 0.1 and every pixel near 0.5.
     rng = np.random.default_rng(2)
     for model in (purifier, classifier):
@@ -64,12 +68,17 @@ def models(request):
 
 
 @pytest.fixture(scope="module")
-def elsewhere(models, tmp_path_factory):
+def both():
+    return {name: made(scale) for name, scale in SQUASHES.items()}
+
+
+@pytest.fixture(scope="module")
+def read_elsewhere(both, tmp_path_factory):
     """(folder, signatures found, arrays found) of the exports, read by another process."""
     folder = tmp_path_factory.mktemp("exports")
-    purifier, classifier = models
-    export_purifier(folder / "purifier", purifier, classifier)
-    export_classifier(folder / "classifier", classifier)
+    for name, (purifier, classifier) in both.items():
+        export_purifier(folder / name / "purifier", purifier, classifier)
+        export_classifier(folder / name / "classifier", classifier)
     np.savez(folder / "given.npz", bytes=BYTES, images=IMAGES, weights=WEIGHTS)
     # -S leaves out the hook by which an editable install puts the project on the path.
     packages = os.path.dirname(os.path.dirname(tf.__file__))
@@ -80,6 +89,26 @@ def elsewhere(models, tmp_path_factory):
     assert process.returncode == 0, process.stderr[-3000:]
     with np.load(folder / "found.npz") as arrays:
         return folder, json.loads(process.stdout), dict(arrays)
+
+
+@pytest.fixture(params=SQUASHES)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def models(both, kind):
+    return both[kind]
+
+
+@pytest.fixture
+def elsewhere(read_elsewhere, kind):
+    """Of one kind of purifier, as `read_elsewhere`."""
+    folder, *found = read_elsewhere
+    own = [
+        {k.removeprefix(f"{kind}/"): v for k, v in each.items() if k.startswith(f"{kind}/")} for each in found
+    ]
+    return folder / kind, *own
 
 
 def test_signatures(elsewhere):
@@ -171,10 +200,8 @@ for name in ("purify", "classify", "purify_uint8"):
 
 def test_signatures_refuse_other_shapes_and_answer_an_empty_batch(tmp_path):
     keras.utils.set_random_seed(0)
-    export_purifier(tmp_path / "purifier", DefenseVAE(8), Table6Classifier())
-    process = subprocess.run(
-        [sys.executable, "-c", WRONG, str(tmp_path / "purifier")], capture_output=True, text=True, check=False
-    )
+    export_purifier(tmp_path / "purifier", SmallVAE(8), SmallClassifier())
+    process = processes.run(["-c", WRONG, tmp_path / "purifier"])
     assert process.returncode == 0, process.stderr[-2000:]
     assert process.stdout.split("\n")[:3] == ["purify 0", "classify 0", "purify_uint8 0"]
 
@@ -184,12 +211,12 @@ def test_bytes_are_computed_in_parts_and_floats_whole(tmp_path):
     keras.utils.set_random_seed(0)
     sizes = []
 
-    class Counting(DefenseVAE):
+    class Counting(SmallVAE):
         def call(self, inputs, **options):
             tf.py_function(lambda n: sizes.append(int(n)), [tf.shape(inputs)[0]], [])
             return super().call(inputs, **options)
 
-    purifier, classifier = Counting(4), Table6Classifier()
+    purifier, classifier = Counting(4), SmallClassifier()
     images = np.random.default_rng(5).integers(0, 256, (2 * PART + 3, 28, 28, 1), dtype=np.uint8)
     export_purifier(tmp_path, purifier, classifier)
     loaded = tf.saved_model.load(tmp_path)

@@ -150,7 +150,7 @@ class RobustTrainer(DefenseTrainer):
         self.decay = average
         self.average = None
         if average:
-            self.average = DefenseVAE.from_config(purifier.get_config())
+            self.average = type(purifier).from_config(purifier.get_config())
             self.average.set_weights(purifier.get_weights())
             self.average.trainable = False
 

@@ -1,8 +1,5 @@
 """The layer in front of a model: values, gradients, frozen weights, and files that another process loads."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -10,6 +7,7 @@ import tensorflow as tf
 
 import madvae_tf
 from madvae_tf.errors import UserError
+from tests import processes
 
 LOADER = """
 import sys, numpy as np, keras
@@ -56,9 +54,7 @@ def test_another_process_loads_a_model_with_it(fitted, toy, tmp_path):
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "x.npy", x)
     arguments = [str(tmp_path / name) for name in ("model.keras", "y.npy", "x.npy")]
-    process = subprocess.run(
-        [sys.executable, "-c", LOADER, *arguments], capture_output=True, text=True, check=False
-    )
+    process = processes.run(["-c", LOADER, *arguments])
     assert process.returncode == 0, process.stderr[-2000:]
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x), atol=1e-4)
 

@@ -16,6 +16,7 @@ from madvae_tf.cli.attack import build
 from madvae_tf.errors import UserError
 from madvae_tf.export import export_classifier, export_purifier
 from madvae_tf.models.vae import DefenseVAE
+from tests import processes
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = 0.3 * np.random.default_rng(0).standard_normal((784, 10)).astype(np.float32)
@@ -25,13 +26,7 @@ ARRAYS = np.random.default_rng(2).integers(60, 190, (3, 28, 28), dtype=np.uint8)
 def command(name, *arguments):
     """(exit status, standard output, standard error), called as pip's script calls it."""
     code = f"import sys; sys.argv[0] = 'madvae-{name}'; from madvae_tf.cli.{name} import run; run()"
-    process = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    process = processes.run(["-c", code, *arguments])
     return process.returncode, process.stdout, process.stderr
 
 

@@ -7,38 +7,13 @@ from types import ModuleType
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from madvae_tf.data.prepare import Split, to_float
 from madvae_tf.defenses.base import Defense, Material
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.models.classifiers import CLASSIFIERS
 from madvae_tf.training.callbacks import Progress
-
-
-@keras.saving.register_keras_serializable("madvae_tf_tests")
-class TinyClassifier(keras.Model):
-    """One dense layer: all that a defence may ask of a classifier, and quick."""
-
-    def __init__(self, dropout=0.0, image_shape=(28, 28, 1), **kwargs):
-        super().__init__(**kwargs)
-        assert tuple(image_shape) == (28, 28, 1)
-        self.dropout, self.image_shape = dropout, image_shape
-        self.dense = keras.layers.Dense(10, dtype=self.dtype_policy)
-        self.dense.build((None, 784))
-        self.built = True
-
-    def call(self, inputs, training=False):
-        return self.logits(inputs)
-
-    def logits(self, images, dropout_seed=None):
-        flat = tf.reshape(images, (-1, 784))
-        if dropout_seed is not None and self.dropout > 0:
-            flat = tf.nn.experimental.stateless_dropout(flat, self.dropout, dropout_seed, rng_alg="philox")
-        return tf.cast(self.dense(flat), tf.float32)
-
-    def get_config(self):
-        return {**super().get_config(), "dropout": self.dropout}
+from tests.small import SmallClassifier
 
 
 class TinyPairs:
@@ -76,10 +51,10 @@ def _split(n, seed):
 @pytest.fixture
 def material(monkeypatch) -> Callable[..., Material]:
     """scratch folder, further fields -> 40 training and 24 validation images, pairs of them, and a tiny classifier."""
-    monkeypatch.setitem(CLASSIFIERS, "tiny", TinyClassifier)
+    monkeypatch.setitem(CLASSIFIERS, "tiny", SmallClassifier)
     train, validation = _split(40, 3), _split(24, 4)
     keras.utils.set_random_seed(2)
-    classifier = TinyClassifier(dropout=0.3)
+    classifier = SmallClassifier(dropout=0.3)
     classifier.trainable = False
 
     def make(scratch: Path, **more) -> Material:

@@ -15,7 +15,7 @@ from madvae_tf.data.prepare import to_float
 from madvae_tf.defenses import DEFENSES, robust
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.robust import Robust
-from madvae_tf.models.vae import DefenseVAE
+from tests.small import SmallVAE
 
 TINY = {"latent_size": 8, "batch_size": 4, "validation_steps": 2, "validation_images": 8}
 
@@ -35,6 +35,13 @@ def clean(material, tmp_path):
     return lambda scratch, **more: material(scratch, pairs=None, validation_pairs=None, **more)
 
 
+@pytest.fixture
+def small(monkeypatch):
+    """For what does not depend on the network."""
+    monkeypatch.setattr(robust, "DefenseVAE", SmallVAE)
+
+
+@pytest.mark.usefixtures("small")
 def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_nothing):
     """With everything on that holds a state or draws a number."""
     options = {"average": 0.9, "late_attack_steps": 2, "late_from": 0.5, "consistency": 1.0, "max_shift": 1}
@@ -55,6 +62,7 @@ def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_
     np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], wanted, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("small")
 def test_the_metrics_of_the_file_are_those_of_the_training(clean, trained):
     """Float32 training: the saved model's accuracies under attack equal the last validation's."""
     folder = trained(Robust(**TINY, epochs=1, epoch_steps=12, ramp_steps=0), robust, clean, "one")
@@ -69,7 +77,7 @@ def test_the_metrics_of_the_file_are_those_of_the_training(clean, trained):
 
 def test_a_training_goes_on_from_its_start(clean, trained, tmp_path):
     """With steps of next to no length it ends where it began: with the start's weights, latents and squash, whatever its own settings."""
-    beginning = DefenseVAE(6, squash_scale=12.0)
+    beginning = SmallVAE(6, squash_scale=12.0)
     start = tmp_path / "start"
     start.mkdir()
     beginning.save(start / "purifier.keras")
@@ -82,7 +90,7 @@ def test_a_training_goes_on_from_its_start(clean, trained, tmp_path):
         np.abs(before - after).max()
         for before, after in zip(beginning.get_weights(), ended.get_weights(), strict=True)
     ]
-    # The moving statistics of ten normalisations follow the images; nothing else moves.
+    # The moving statistics of the normalisations follow the images; nothing else moves.
     statistics = 2 * sum("moving_mean" in weight.path for weight in beginning.weights)
     assert sum(distance > 1e-9 for distance in moved) <= statistics < len(moved) / 2
     with (folder / "log.csv").open(newline="") as file:

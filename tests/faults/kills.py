@@ -7,6 +7,7 @@ is exact and the same at every call with one seed), or a moment in its work (whi
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -101,6 +102,12 @@ class Kills:
                 name, kind, lambda weapon=weapon, where=where: self._interrupt(kind, weapon, where)
             )
         self.score.case("end after interruptions", kind, lambda: self._end(kind))
+
+    def take(self, kind: str) -> None:
+        """The artifacts of `kind` from the unbroken run, for the stages that read them."""
+        shutil.copytree(
+            self.unbroken / "artifacts" / kind, self.workdir / "artifacts" / kind, dirs_exist_ok=True
+        )
 
     def _interrupt(self, kind: str, weapon: int, where: str) -> str:
         """Ends a run; what was done before must be there after it. A point that comes too late is drawn again."""

@@ -50,7 +50,8 @@ class Score:
             outcome, detail = "failed", str(error) or traceback.format_exc(limit=-1)
         seconds = time.monotonic() - start
         self.cases.append(Case(fault, where, outcome, detail, round(seconds, 2)))
-        sys.stdout.write(f"{outcome:9}  {fault:24} {where:28} {seconds:6.1f} s  {detail[:300]}\n")
+        said = detail if outcome in ("failed", "lost data") else detail[:300]
+        sys.stdout.write(f"{outcome:9}  {fault:24} {where:28} {seconds:6.1f} s  {said}\n")
         sys.stdout.flush()
         return outcome == "survived"
 

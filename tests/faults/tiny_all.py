@@ -9,6 +9,7 @@ from madvae_tf.config import (
     Config,
     DataConfig,
     ReferenceConfig,
+    RobustConfig,
     RobustnessConfig,
     TuneConfig,
     VaeConfig,
@@ -46,12 +47,15 @@ def get_config() -> Config:
             shard_size=10,
         ),
         vae=VaeConfig(
-            variants=("combined",),
+            variants=("vanilla", "combined", "robust"),
             latent_size=16,
             epochs=2,
             batch_size=10,
             checkpoint_steps=4,
             image_steps=10,
+        ),
+        robust=RobustConfig(
+            epochs=1, epoch_steps=4, ramp_steps=2, scale=10.0, validation_images=10, validation_steps=2
         ),
         baselines=BaselinesConfig(names=("identity",), identity_epochs=1, time=True),
         black_box=BlackBoxConfig(substitutes=("D",), epochs=(1, 1, 1, 1, 1), extract=False),

@@ -88,16 +88,17 @@ class Attempt:
     def finish(self) -> str:
         """What it said; it must end well."""
         status, text = self.wait(), self.text()
-        assert status == 0 and "Traceback" not in text, f"status {status}: {text[-1500:]}"
+        errors = [line for line in text.splitlines() if line.startswith("error: ")]
+        assert status == 0 and "Traceback" not in text, f"status {status}: {errors or text[-1500:]}"
         return text
 
 
 class World:
     """Data, a folder for workdirs and logs, and `start`."""
 
-    def __init__(self, folder: Path, arguments: tuple[str, ...] = (), seconds: float = SECONDS) -> None:
-        """`arguments` join the flags of every run; one that takes more than `seconds` hangs."""
-        self.folder, self.arguments, self.seconds = folder, arguments, seconds
+    def __init__(self, folder: Path, seconds: float = SECONDS) -> None:
+        """A run that takes more than `seconds` hangs."""
+        self.folder, self.seconds = folder, seconds
         self.runs = 0
         for name in _HEAVY:
             importlib.import_module(name)
@@ -149,7 +150,7 @@ class World:
             flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}")
             sys.argv = [
                 *("pipeline.run", f"--config={CONFIG}", f"--workdir={workdir}", f"--stage={stage}"),
-                *(f"--set=data.path={self.folder / 'idx'}", *self.arguments, *arguments),
+                *(f"--set=data.path={self.folder / 'idx'}", *arguments),
             ]
             if before is not None:
                 before()

@@ -1,10 +1,5 @@
 """The squash by hand values and differences, and a purifier with one: what it encodes, saves and loads."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -14,8 +9,7 @@ from madvae_tf.errors import UserError
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.squash import Squash
 from madvae_tf.models.vae import DefenseVAE
-
-ROOT = Path(__file__).parents[2]
+from tests import processes
 
 
 def sigmoid(values):
@@ -127,14 +121,7 @@ def test_a_file_is_read_in_another_process(tmp_path):
         "np.save('purified.npy', model(np.load('images.npy')))\n"
         "np.save('squash.npy', [float(model.squash.scale), float(model.squash.center.numpy())])\n"
     )
-    process = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    process = processes.run(["-c", code], cwd=tmp_path)
     assert process.returncode == 0, process.stderr[-3000:]
     np.testing.assert_allclose(np.load(tmp_path / "squash.npy"), [np.log1p(np.exp(7.5)), 0.45], rtol=1e-6)
     np.testing.assert_allclose(np.load(tmp_path / "purified.npy"), purifier(pictures()), atol=1e-6)

@@ -14,6 +14,7 @@ from madvae_tf.overrides import load_config
 from pipeline import artifacts
 from pipeline.disk import lock_workdir
 from pipeline.stages import build_stages
+from tests import processes
 
 ROOT = Path(__file__).parents[2]
 TINY = "--config=tests/pipeline/tiny.py"
@@ -21,9 +22,7 @@ TINY = "--config=tests/pipeline/tiny.py"
 
 def command(*arguments, module="pipeline.run"):
     """(exit status, standard output, standard error) of one call."""
-    process = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    process = processes.run(["-m", module, *arguments])
     return process.returncode, process.stdout, process.stderr
 
 
@@ -235,9 +234,17 @@ def test_a_stage_that_the_configuration_has_none_of_is_said_to_be_empty(tmp_path
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
-    status, output, errors = command(TINY, f"--workdir={tmp_path / 'work'}", "--dry_run")
-    lines = output.splitlines()
-    assert status == 0 and errors == "" and len(lines) == 28
+    """And TensorFlow, which would say something on standard error, is not loaded."""
+    arguments = [TINY, f"--workdir={tmp_path / 'work'}", "--dry_run"]
+    process = subprocess.run(
+        [sys.executable, "-m", "pipeline.run", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = process.stdout.splitlines()
+    assert process.stderr == "" and len(lines) == 28
     assert lines[0].startswith("[1/27] data set mnist (") and all(": run" in line for line in lines[:-1])
     assert lines[0].endswith(": run, about 20 s") and lines[-1].startswith("To run, about ")
     assert not (tmp_path / "work").exists()

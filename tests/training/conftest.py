@@ -11,6 +11,7 @@ from madvae_tf.training.classifier import ClassifierTrainer, build_classifier
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.robust import InnerAttack, RobustTrainer
 from madvae_tf.variants import weights_of
+from tests.small import SmallClassifier, SmallVAE
 
 WEIGHTS = {
     "alpha": 0.1,
@@ -62,17 +63,17 @@ class KillAfter(keras.callbacks.Callback):
 
 def make_classifier(optimizer=None, seed=3):
     keras.utils.set_random_seed(seed)
-    trainer = ClassifierTrainer(build_classifier("table6", 0.5, "float32"), max_shift=2, seed=11)
+    trainer = ClassifierTrainer(SmallClassifier(dropout=0.5), max_shift=2, seed=11)
     trainer.compile(optimizer=optimizer or keras.optimizers.Adam(1e-3))
     return trainer
 
 
 def make_purifier(variant="combined", optimizer=None, seed=3, clip_norm=1.0):
     keras.utils.set_random_seed(1)
-    classifier = build_classifier("table6", 0.0, "float32")
+    classifier = SmallClassifier()
     keras.utils.set_random_seed(seed)
     trainer = DefenseTrainer(
-        DefenseVAE(6), classifier, weights_of(variant, WEIGHTS), seed=11, clip_norm=clip_norm
+        SmallVAE(6), classifier, weights_of(variant, WEIGHTS), seed=11, clip_norm=clip_norm
     )
     trainer.compile(optimizer=optimizer or keras.optimizers.Adam(1e-3))
     return trainer

@@ -2,20 +2,15 @@
 
 import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from madvae_tf.errors import UserError
 from madvae_tf.training.cluster import workers
-
-ROOT = Path(__file__).parents[2]
+from tests import processes
 
 # argv: folder, steps, seconds between steps. Prints a line for each step and leaves the weights.
 WORKER = """
@@ -50,21 +45,14 @@ np.savez(folder / "weights.npz", *trainer.get_weights())
 
 def start(folder, count, steps, pause=0.0, index=0, ports=()):
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = dict(os.environ)
     if count > 1:
         cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
         environment["TF_CONFIG"] = json.dumps(
             {"cluster": cluster, "task": {"type": "worker", "index": index}}
         )
-    with (folder / "errors").open("w") as errors:
-        return subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(folder), str(steps), str(pause)],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
+    arguments = ["-c", WORKER, folder, steps, pause]
+    return processes.start(arguments, folder / "output", folder / "errors", env=environment)
 
 
 def free_ports(count):
@@ -76,9 +64,9 @@ def free_ports(count):
 
 
 def end(process, folder):
-    output, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, (folder / "errors").read_text()[-3000:]
-    return output.split("\n")
+    process.join(400)
+    assert process.exitcode == 0, (folder / "errors").read_text()[-3000:]
+    return (folder / "output").read_text().split("\n")
 
 
 def weights(folder):
@@ -93,18 +81,18 @@ def test_two_workers_train_as_one_does_and_go_on_after_one_was_lost(tmp_path):
     end(start(alone, 1, 6), alone)
     ports = free_ports(2)
     pair = [start(folder, 2, 6, 0.5, index, ports) for index, folder in enumerate(folders)]
-    assert pair[1].stdout is not None
-    for line in pair[1].stdout:
-        if line.startswith("step 2 "):
-            break
-    pair[1].send_signal(signal.SIGKILL)
+    output = folders[1] / "output"
+    while not (output.exists() and "\nstep 2 " in output.read_text()):
+        assert pair[1].is_alive(), (folders[1] / "errors").read_text()[-3000:]
+        time.sleep(0.05)
+    pair[1].kill()
     began = time.monotonic()
-    pair[0].communicate(timeout=400)
+    pair[0].join(400)
     errors = (folders[0] / "errors").read_text()
-    assert pair[0].returncode == 2 and time.monotonic() - began < 120, errors[-2000:]
+    assert pair[0].exitcode == 2 and time.monotonic() - began < 120, errors[-2000:]
     (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert "a worker was lost" in line and "start all workers again" in line and "Traceback" not in errors
-    pair[1].communicate()
+    pair[1].join()
 
     # Both again; and, from nothing, two that nothing happens to.
     unbroken = [tmp_path / "unbroken0", tmp_path / "unbroken1"]

@@ -42,7 +42,7 @@ def changed(before, variables):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_trains_what_it_should_and_logs_what_it_sums(tiny, batch, variant):
-    trainer = tiny.make_purifier(variant)
+    trainer = tiny.make_purifier(variant, keras.optimizers.Adam(1e-2))
     classifier = trainer._classify.func
     frozen = [np.array(weight) for weight in classifier.weights]
     trained = [np.array(weight) for weight in trainer.trainable_weights]
@@ -107,7 +107,7 @@ def test_test_step_scores_the_purified_images_at_the_latent_mean(tiny, batch):
 
 
 def test_the_classifier_learns_and_scores_itself(tiny, batch):
-    trainer = tiny.make_classifier()
+    trainer = tiny.make_classifier(keras.optimizers.Adam(1e-2))
     logs = steps(trainer, batch, 12)
     assert logs[-1]["loss"] < 0.9 * logs[0]["loss"]
     scores = trainer.test_step(batch)

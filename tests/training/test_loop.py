@@ -1,6 +1,7 @@
 """The loop: a run that was killed ends with the bits of one that was not, logs included."""
 
 import csv
+import shutil
 
 import keras
 import numpy as np
@@ -56,7 +57,7 @@ def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(
     trainer, start = run(tiny, pairs, kind, tmp_path, seed=3 if resumed_at == 0 else 99)
     assert start == resumed_at
     got = tiny.state(trainer)
-    assert len(got) == len(expected) > 20
+    assert len(got) == len(expected) >= 8  # two weights with two moments each, rate and step
     for one, other in zip(got, expected, strict=True):
         assert one.dtype == other.dtype and one.tobytes() == other.tobytes()
     assert (tmp_path / "log.csv").read_bytes() == (folder / "log.csv").read_bytes()
@@ -97,8 +98,9 @@ def test_a_truncated_checkpoint_is_passed_over_wherever_it_ends(tmp_path, share)
         np.testing.assert_array_equal(weight, np.arange(1000.0) + number)
 
 
-def test_a_finished_run_only_restores(tiny, pairs, unbroken):
-    kind, folder, expected = unbroken
+def test_a_finished_run_only_restores(tiny, pairs, tmp_path, unbroken):
+    kind, original, expected = unbroken
+    folder = shutil.copytree(original, tmp_path / kind)
     log = (folder / "log.csv").read_bytes()
     trainer, start = run(tiny, pairs, kind, folder, [tiny.KillAfter(STEPS * EPOCHS)], seed=99)
     assert start == STEPS * EPOCHS

@@ -1,9 +1,5 @@
 """The fused Adam against the stock one and against the formula in float64."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -11,8 +7,8 @@ import tensorflow as tf
 from madvae_tf.config import Config, VaeConfig, to_dict
 from madvae_tf.training.optimizers import FusedAdam
 from pipeline.defenses import purifier_parameters
+from tests import processes
 
-ROOT = Path(__file__).parents[2]
 SHAPES = ((5, 3), (7,), (2, 2, 3, 4))
 STEPS = 12
 
@@ -87,9 +83,7 @@ assert len(strategy.experimental_local_results(variable.value)) == 2
 
 def test_every_replicas_copy_is_updated_by_the_sum_of_the_gradients():
     """Adam's steps on a steady gradient are the learning rate in its direction; here the sums are (2, -2)."""
-    process = subprocess.run(
-        [sys.executable, "-c", TWO_DEVICES], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    process = processes.run(["-c", TWO_DEVICES])
     assert process.returncode == 0, process.stderr
 
 

@@ -1,10 +1,5 @@
 """Clipping, shared noise and shifts, against numpy; several devices against one."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -12,8 +7,7 @@ import tensorflow as tf
 
 from madvae_tf.training.augment import random_flip, random_shift
 from madvae_tf.training.replicas import apply_clipped, exponential_decay, global_size, replica_part
-
-ROOT = Path(__file__).parents[2]
+from tests import processes
 
 
 @pytest.mark.parametrize(("clip_norm", "scale"), [(2.6, 0.2), (13.0, 1.0), (100.0, 1.0), (0.0, 1.0)])
@@ -165,18 +159,12 @@ print("attack")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("devices", "compared"), [(2, ["purifier", "robust", "classifier", "attack"]), (4, ["purifier"])]
 )
 def test_many_devices_train_as_one_does(tmp_path, devices, compared):
     """Covers the loss over the global batch, the clipping of the summed gradient and synchronised normalisation."""
-    process = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path), str(devices)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    process = processes.run(["-c", SCRIPT, tmp_path, devices])
     assert process.returncode == 0, process.stderr[-3000:]
     assert process.stdout.split() == compared

@@ -17,6 +17,7 @@ from madvae_tf.training import tuning
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.training.purifier import PurifierSettings
 from madvae_tf.training.tuning import FACTORS, tune, tuned_source
+from tests.small import SmallVAE
 
 HAND_PICKED = {"gamma": 0.1, "beta": 0.123456, "proximity": 0.01, "sigma": 1e-5, "learning_rate": 1e-3}
 SETTINGS = PurifierSettings(
@@ -116,6 +117,7 @@ def test_training_goes_on_in_the_middle_of_a_trial(tiny, pairs, tmp_path, monkey
             if batch == 2:
                 raise tiny.Killed
 
+    monkeypatch.setattr(purifier_module, "DefenseVAE", SmallVAE)
     whole = tuned(pairs, tmp_path / "whole", trials=1)
     with monkeypatch.context() as patch:
         patch.setattr(purifier_module, "Progress", Stops)
