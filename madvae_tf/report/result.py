@@ -278,14 +278,16 @@ def _against(measured: Sequence[System], found: Sequence[System]) -> list[str]:
         "No purifier of this run holds against attackers who know of it.",
         f"{best.title} keeps most, {_figure(best.aware[ball].worst)} at {ball_title(ball)}.",
     ]
-    unaware = [s for s in found if s.name != _ALONE and s.unaware is not None]
-    if unaware:
-        serving = max(unaware, key=lambda s: s.unaware["value"] if s.unaware else 0.0)
-        if serving.unaware is not None:
-            lines.append(
-                f"They are for attackers who do not know of them only: there {serving.title} keeps most, "
-                f"{_value(serving.unaware)} under its worst attack, {ATTACKS[serving.unaware['attack']]}."
-            )
+    alone = max((s.unaware["ci_high"] for s in found if s.name == _ALONE and s.unaware), default=0.0)
+    unaware = {s.title: s.unaware for s in measured if s.unaware is not None}
+    serving = max(unaware, key=lambda title: unaware[title]["value"], default="")
+    if serving and unaware[serving]["ci_low"] > max(_HALF, alone):
+        lines.append(
+            f"They are for attackers who do not know of them only: there {serving} keeps most, "
+            f"{_value(unaware[serving])} under its worst attack, {ATTACKS[unaware[serving]['attack']]}."
+        )
+    elif serving:
+        lines.append("Nor does any of them hold against attackers who do not know of it.")
     return lines
 
 

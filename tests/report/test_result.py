@@ -126,6 +126,11 @@ def test_where_none_holds_the_sentence_says_so(quick, aware, kept):
     )
 
 
+def test_a_purifier_that_holds_against_nobody_is_recommended_to_nobody(unaware, aware):
+    rows = unaware("none", fgsm=30) + unaware("pd", fgsm=33) + aware("pd", 12)
+    assert words(rows).endswith("Nor does any of them hold against attackers who do not know of it.")
+
+
 def test_a_system_must_beat_the_classifier_alone(unaware, aware):
     # 60 of 100 is [0.5020, 0.6906], and the classifier's 55 of 100 up to 0.6439.
     rows = unaware("pd", pgd=980) + aware("pd", 60)
