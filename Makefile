@@ -41,7 +41,8 @@ PEERS := .venv-peers
 INSTALLED_PEERS := $(PEERS)/.installed
 # Further options of pip for the peers: where CPU-only wheels of PyTorch are, for instance.
 PEERS_PIP ?=
-PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+# Quiet: three lines a package would bury what a run says of itself.
+PIP_INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 # A name on the PATH may be a wrapper that does not run, or a Python without venv: so each is tried.
 define find_python
@@ -130,6 +131,7 @@ $(CREATED):
 
 # With the default extra every package is held against its hash; the project itself brings nothing then.
 $(INSTALLED_RUN): setup.py constraints.txt requirements.lock $(CREATED)
+	@echo "Installing what a run needs into $(VENV): hundreds of megabytes, some minutes"
 ifeq ($(EXTRAS),cpu)
 	$(PIP_INSTALL) --require-hashes --no-deps -r requirements.lock
 	$(PIP_INSTALL) --no-deps --no-build-isolation -e .

@@ -91,8 +91,9 @@ class _QuietLoad(importlib.abc.MetaPathFinder):
         def exec_module(module: Any) -> None:
             with _sieved():
                 load(module)
-                # The first look for devices speaks of CUDA, too.
-                module.config.list_physical_devices()
+                # The first look for devices speaks of CUDA, too; what fails here fails where they are used.
+                with contextlib.suppress(Exception):
+                    module.config.list_physical_devices()
 
         spec.loader.exec_module = exec_module  # pyright: ignore[reportAttributeAccessIssue]
         return spec
