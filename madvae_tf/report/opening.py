@@ -96,6 +96,8 @@ def last_lines(results: Mapping[str, Any], workdir: Path | str, exported: bool) 
         lines += ["Next, measure them:", f"  {command} --workdir={workdir} {sets}"]
     elif exported:
         lines += ["Next, attack and purify digits in the browser:", f"  make playground WORKDIR={workdir}"]
+    elif command:
+        lines += ["Next, export them as SavedModels:", f"  {command} --workdir={workdir}"]
     return lines
 
 

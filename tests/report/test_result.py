@@ -182,6 +182,8 @@ def test_make_run_ends_with_three_rows_the_page_and_the_next_command(quick):
         "  make playground WORKDIR=runs/quick",
     ]
     assert not any("Warning" in line for line in lines)
+    lines = opening.last_lines({"run": {"command": "run --stage=all"}, "rows": quick}, "w", False)
+    assert lines[-2:] == ["Next, export them as SavedModels:", "  run --stage=all --workdir=w"]
 
 
 def test_make_run_without_aware_attackers_ends_with_what_measures_them(quick):
