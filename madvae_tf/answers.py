@@ -1,8 +1,12 @@
 """What a classifier answers: logits, or probabilities, or something that could be either."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+
+from madvae_tf.errors import UserError
 
 _SUM_TOLERANCE = 1e-3
 # How far sums may lie from 1 in rows that are rounded or scaled probabilities, and from each other in rows of another scale.
@@ -22,6 +26,24 @@ class Reading:
 
     outputs: str
     doubt: str = ""
+
+
+def one_output(values: Any) -> Any:
+    """The one array in what a classifier gave: itself, or the only entry of a dict (as signatures give) or of a list.
+
+    Raises:
+        UserError: there are several, or none.
+    """
+    if not isinstance(values, Mapping | list | tuple):
+        return values
+    found = list(values.values()) if isinstance(values, Mapping) else list(values)
+    if len(found) != 1:
+        named = f" ({', '.join(map(str, values))})" if isinstance(values, Mapping) else ""
+        raise UserError(
+            f"Invalid classifier: it gives {len(found)} outputs{named}, expected one, logits or probabilities (batch, 10); give a function that picks it, "
+            "like lambda images: model(images, training=False)[0], or keras.Model(model.input, model.outputs[0])."
+        )
+    return one_output(found[0])
 
 
 def are_probabilities(values: np.ndarray) -> bool:
@@ -54,7 +76,7 @@ def read_outputs(values: np.ndarray) -> Reading:
         return Reading(
             "probabilities",
             f"{seen}: read as probabilities, and attacked is their logarithm. Read as logits they would look robust, since their gradient vanishes where the "
-            "classifier is sure; if they are logits, say outputs='logits'.",
+            "classifier is sure; if they are logits, say so: outputs='logits' of madvae_tf.fit or of madvae_tf.models.foreign.adapt(model, images, 'logits').",
         )
     if low >= 0 and high <= 1 + _SUM_TOLERANCE and high > low:
         return Reading(

@@ -15,7 +15,7 @@ from madvae_tf.models.pixels import as_pixels
 # Images at a time where the signature computes a batch in parts.
 PART = 256
 _Function = Callable[[Any], Any]
-_OUTPUTS = {"purify": "purified", "classify": "probabilities"}
+_OUTPUTS = {"purify": "purified", "classify": "probabilities", "logits": "logits"}
 
 
 def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | ForeignClassifier) -> None:
@@ -24,27 +24,33 @@ def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | Forei
     Signatures, batch size free, for images of the purifier's shape, the paper's here:
         purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1], others are refused -> purified, the same.
         classify: images -> probabilities float32 (batch, 10), the softmax of classifier(purifier(images)).
+        logits: images -> what the softmax is of, for attacks: where the classifier is very sure, probabilities have lost the gradient.
         purify_uint8, classify_uint8: the same for uint8 images in [0, 255], any number of them in the memory of PART.
     """
 
-    def classify(images):
-        return tf.nn.softmax(classifier(purifier(images), training=False))
+    def logits(images):
+        return classifier(purifier(images), training=False)
 
-    endpoints = {"purify": purifier, "classify": classify}
+    endpoints = {"purify": purifier, "classify": _softmax_of(logits), "logits": logits}
     _write(folder, endpoints, [purifier, classifier], purifier.image_shape)
     purifier.save(folder / "purifier.keras")
 
 
 def export_classifier(folder: Path, classifier: keras.Model | ForeignClassifier) -> None:
-    """Writes the undefended classifier: signatures classify (also serving_default) and classify_uint8.
+    """Writes the undefended classifier: signatures classify (also serving_default), classify_uint8 and logits.
 
     A Keras model is written as `classifier.keras`, too; of a SavedModel a copy stands in `original`.
     """
 
-    def classify(images):
-        return tf.nn.softmax(classifier(images, training=False))
+    def logits(images):
+        return classifier(images, training=False)
 
-    _write(folder, {"classify": classify}, [classifier], getattr(classifier, "image_shape", IMAGE_SHAPE))
+    _write(
+        folder,
+        {"classify": _softmax_of(logits), "logits": logits},
+        [classifier],
+        getattr(classifier, "image_shape", IMAGE_SHAPE),
+    )
     source = classifier.source if isinstance(classifier, ForeignClassifier) else classifier
     if isinstance(source, keras.Model):
         source.save(folder / "classifier.keras")
@@ -62,11 +68,16 @@ def _write(folder: Path, endpoints: dict[str, _Function], models: list[Any], sha
     bytes_ = [tf.TensorSpec((None, *shape), tf.uint8, name="images")]
     for name, function in endpoints.items():
         archive.add_endpoint(name, _guarded(function, name, shape), input_signature=floats)
-        parts = _guarded(_bytes_in_parts(function), name, shape)
-        archive.add_endpoint(f"{name}_uint8", parts, input_signature=bytes_)
+        if name != "logits":
+            parts = _guarded(_bytes_in_parts(function), name, shape)
+            archive.add_endpoint(f"{name}_uint8", parts, input_signature=bytes_)
     name, function = next(iter(endpoints.items()))
     archive.add_endpoint("serving_default", _guarded(function, name, shape), input_signature=floats)
     archive.write_out(str(folder), verbose=False)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _softmax_of(logits: _Function) -> _Function:
+    return lambda images: tf.nn.softmax(logits(images))
 
 
 def _bytes_in_parts(function: _Function) -> _Function:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import numbers
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from madvae_tf.errors import UserError
@@ -87,3 +88,10 @@ def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
             f"leave it out for the default, {field.default!r}."
         )
     return kind(value)
+
+
+def check_integers(values: Mapping[str, tuple[Any, int]]) -> None:
+    """Raises `UserError` where a value is no integer or below its least: name -> (value, least)."""
+    for name, (value, least) in values.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+            raise UserError(f"Invalid {name}: received {value!r}, expected an integer of at least {least}.")

@@ -118,10 +118,12 @@ def test_signatures(elsewhere):
         "purifier/purify": ("float32", purified),
         "purifier/serving_default": ("float32", purified),
         "purifier/classify": ("float32", probabilities),
+        "purifier/logits": ("float32", {"logits": ["float32", [-1, 10]]}),
         "purifier/purify_uint8": ("uint8", purified),
         "purifier/classify_uint8": ("uint8", probabilities),
         "classifier/classify": ("float32", probabilities),
         "classifier/serving_default": ("float32", probabilities),
+        "classifier/logits": ("float32", {"logits": ["float32", [-1, 10]]}),
         "classifier/classify_uint8": ("uint8", probabilities),
     }
     found = json.loads(json.dumps(elsewhere[1]).replace("null", "-1"))
@@ -143,6 +145,8 @@ def test_values_are_those_of_the_models(models, elsewhere, n):
         ("purifier/purify", purified),
         ("purifier/serving_default", purified),
         ("purifier/classify", defended),
+        ("purifier/logits", classifier(purifier(x))),
+        ("classifier/logits", classifier(x)),
         ("classifier/classify", plain),
         ("classifier/serving_default", plain),
     ):

@@ -11,6 +11,7 @@ from madvae_tf.data.batches import evenly_spaced
 from madvae_tf.images import as_float
 from madvae_tf.progress import say
 from madvae_tf.robustness import Evaluation, Suite, System, Threat, Trial, crossing, evaluate
+from madvae_tf.robustness.cautions import CHANCE, POOR
 from madvae_tf.robustness.tables import share
 
 if TYPE_CHECKING:
@@ -114,8 +115,16 @@ def line(figures: Mapping[str, Any], variant: str) -> str:
 
 
 def advice(figures: Mapping[str, Any], variant: str) -> str:
-    """What to do where an attacker who knows of the purifier gets through; else nothing."""
-    if "defense" not in figures or figures["defense"]["aware"]["accuracy"] >= NEAR_ZERO:
+    """What to do where the system is near chance without an attack, or an attacker who knows of the purifier gets through; else nothing."""
+    if "defense" not in figures:
+        return ""
+    clean = figures["defense"]["clean"]
+    if clean["ci_high"] < POOR:
+        return (
+            f" Without an attack {clean['accuracy']:.3f} of the images are right behind the purifier, with chance at {CHANCE}: train longer (epochs) or on more "
+            "images, or with a smaller learning_rate."
+        )
+    if figures["defense"]["aware"]["accuracy"] >= NEAR_ZERO:
         return ""
     way_out = "train longer (epochs) or on more images" if variant == "robust" else "use madvae_tf.fit_robust"
     return f" An attacker who knows of this purifier gets through: {way_out}."

@@ -22,7 +22,6 @@ import tensorflow as tf
 
 import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved classifier may be
 from madvae_tf.api import figures
-from madvae_tf.api.given import check_integers
 from madvae_tf.attacks import Target
 from madvae_tf.defenses.purifier import defended
 from madvae_tf.errors import UserError, cause_of
@@ -31,6 +30,7 @@ from madvae_tf.images import NUM_CLASSES, as_float, check_any_images
 from madvae_tf.machine import put_folder
 from madvae_tf.models.foreign import ForeignClassifier, adapt
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.parameters import check_integers
 from madvae_tf.progress import progress_bar, silent
 from madvae_tf.robustness import Evaluation, System, evaluate, straight_through
 from madvae_tf.robustness.threats import DEFAULT

@@ -11,7 +11,6 @@ from madvae_tf.api.figures import concluded
 from madvae_tf.api.fitted import FittedDefense
 from madvae_tf.api.given import (
     PROBES,
-    check_integers,
     check_precision,
     clean_accuracy,
     held_out,
@@ -27,6 +26,7 @@ from madvae_tf.defenses.purifier import variant as purifier_of
 from madvae_tf.errors import UserError
 from madvae_tf.images import as_float
 from madvae_tf.models.foreign import adapt
+from madvae_tf.parameters import check_integers
 from madvae_tf.precision import resolve_precision
 from madvae_tf.progress import silent
 from madvae_tf.robustness import Threat

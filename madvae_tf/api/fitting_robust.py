@@ -12,7 +12,6 @@ from madvae_tf.api.figures import concluded
 from madvae_tf.api.fitted import FittedDefense
 from madvae_tf.api.given import (
     PROBES,
-    check_integers,
     check_precision,
     clean_accuracy,
     held_out,
@@ -26,6 +25,7 @@ from madvae_tf.defenses.robust import Robust
 from madvae_tf.errors import UserError, unknown_name
 from madvae_tf.images import as_float
 from madvae_tf.models.foreign import adapt
+from madvae_tf.parameters import check_integers
 from madvae_tf.precision import resolve_precision
 from madvae_tf.progress import silent
 from madvae_tf.robustness import Threat

@@ -1,7 +1,6 @@
 """What `fit` and `fit_robust` are given, checked: images and labels, what is held out of them, folders, numbers."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,6 @@ PROBES = 32
 _PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 # A classifier this bad on the user's own images was given something else than it expects.
 _SUSPICIOUS = 0.5
-
-
-def check_integers(values: Mapping[str, tuple[Any, int]]) -> None:
-    """Raises `UserError` where a value is no integer or below its least: name -> (value, least)."""
-    for name, (value, least) in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise UserError(f"Invalid {name}: received {value!r}, expected an integer of at least {least}.")
 
 
 def check_precision(precision: str) -> None:

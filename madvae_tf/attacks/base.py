@@ -10,11 +10,13 @@ at batch `start_batch` comes out the same alone, in any order of work, as in one
 
 import abc
 import dataclasses
+import functools
 import hashlib
 import numbers
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -29,6 +31,8 @@ Seed = tuple[int, int]
 @dataclasses.dataclass(frozen=True, eq=False)
 class Target:
     """What an attack may call. Keep one `Target` per model: compiled gradients are cached by its callables.
+
+    Keras models and layers are called for inference (`training=False`).
 
     Attributes:
         logits: differentiable, (batch, 28, 28, 1) float32 in [0, 1] -> (batch, 10) float32.
@@ -52,6 +56,12 @@ class Target:
     squash: Callable[[tf.Tensor], tf.Tensor] | None = None
     range_logits: Callable[[tf.Tensor], tf.Tensor] | None = None
     score: Callable[[tf.Tensor], tf.Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        # Keras' own are called as `predict` calls them: without the argument, layers such as RandomRotation work as in training.
+        for name, part in list(vars(self).items()):
+            if isinstance(part, keras.layers.Layer):
+                object.__setattr__(self, name, functools.partial(part, training=False))
 
     def climbing(self, logits: Callable[[tf.Tensor], tf.Tensor]) -> "Target":
         """The same parts with other logits, which neither `classify` nor `range_logits` makes."""

@@ -7,29 +7,19 @@
 
 L is the cross-entropy of the true label, clip is to [0, 1]. Where a classifier is very sure, softmax(z)_y - 1 is a rounding error in float32 and
 drowns the other classes' share of the gradient, or is 0: steps go astray, or there are none. `float64`, the default, climbs the log-odds of an error in
-float64 (`objectives.log_odds`): in exact arithmetic the same steps. Without it the attacks are cleverhans' bit for bit. The steps are cleverhans 4.0.0's, called for one step and compiled
-into one loop for many (`loops`); random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is
+float64 (`objectives.log_odds`): in exact arithmetic the same steps. Without it the attacks are cleverhans 4.0.0's bit for bit (`loops`); random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is
 around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
 """
 
 import dataclasses
 from typing import ClassVar
 
-import numpy as np
 import tensorflow as tf
-from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 
 from madvae_tf.attacks.base import Attack, Seed, Target
-from madvae_tf.attacks.loops import entropy_in_float64, momentum_descent, projected_descent
+from madvae_tf.attacks.loops import momentum_descent, projected_descent, sign_step
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
-
-
-def _gradient_step(target: Target, x: tf.Tensor, y: tf.Tensor, size: float, float64: bool) -> tf.Tensor:
-    loss = entropy_in_float64 if float64 else None  # None: cleverhans' own.
-    return fast_gradient_method(
-        target.logits, x, size, np.inf, loss, clip_min=0.0, clip_max=1.0, y=y, sanity_checks=False
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +41,7 @@ class FGSM(Attack):
     float64: bool = parameter(True, added=True)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-        return _gradient_step(target, x, y, self.epsilon, self.float64)
+        return sign_step(target.logits, self.float64, x, y, tf.constant(self.epsilon))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +64,7 @@ class RandFGSM(Attack):
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         noise = tf.sign(tf.random.stateless_normal(tf.shape(x), seed, alg="philox"))
         start = tf.clip_by_value(x + self.alpha * noise, 0.0, 1.0)
-        return _gradient_step(target, start, y, self.epsilon - self.alpha, self.float64)
+        return sign_step(target.logits, self.float64, start, y, tf.constant(self.epsilon - self.alpha))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""PGD and the momentum iterative method as one compiled loop each, with cleverhans' arithmetic, step for step.
+"""FGSM's step, and PGD and the momentum iterative method as one compiled loop each, with cleverhans' arithmetic, step for step.
 
     x <- clip(x + size sign(grad L)), then projected on the L-infinity ball around the original
 
@@ -28,7 +28,17 @@ def _gradient(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         loss = entropy(labels=y, logits=logits(x))
-    return tf.convert_to_tensor(tape.gradient(loss, x))
+    # Zeros where the target passes none on.
+    gradient = tape.gradient(loss, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return tf.convert_to_tensor(gradient)
+
+
+@tf.function
+def sign_step(
+    logits: Callable[[tf.Tensor], tf.Tensor], float64: bool, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
+    """Goodfellow et al. 2014: one step of `size` along the gradient's signs, in [0, 1]."""
+    return tf.clip_by_value(x + size * tf.sign(_gradient(logits, float64, x, y)), 0.0, 1.0)
 
 
 def _projected(x_adv: tf.Tensor, x: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:

@@ -13,10 +13,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 # The classes of this project's own files must be registered before one is read.
 import madvae_tf.models.classifiers  # noqa: F401
-from madvae_tf.answers import are_probabilities
+from madvae_tf.answers import one_output, read_outputs
 from madvae_tf.errors import UserError, cause_of
 from madvae_tf.images import IMAGE_SHAPE, NUM_CLASSES, SHAPES, Shape, as_shape, is_image_shape, shape_of
 from madvae_tf.models.inference import for_inference
@@ -40,6 +41,7 @@ class ForeignClassifier:
         saved_model: the folder that it was loaded from, or None.
         image_shape: (height, width, channels) of the images that it was tried with.
         logits: what gives the logits behind the probabilities, or None: then their logarithm is taken.
+        doubt: where it could give the other of the two, one sentence about it, else "".
         trainable: assigned to by the trainers, as to a Keras model; without effect.
     """
 
@@ -51,6 +53,7 @@ class ForeignClassifier:
         saved_model: Path | None = None,
         image_shape: Shape = IMAGE_SHAPE,
         logits: Callable[..., Any] | None = None,
+        doubt: str = "",
     ):
         self.source = source
         self.outputs = outputs
@@ -58,12 +61,13 @@ class ForeignClassifier:
         self.saved_model = saved_model
         self.image_shape = image_shape
         self.logits = logits
+        self.doubt = doubt
         self.trainable = False
 
     def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
         del training  # The classifier is frozen.
         given = tf.convert_to_tensor(images, tf.float32)
-        values = tf.cast(_call(self.logits or self.source, given), tf.float32)
+        values = tf.cast(one_output(for_inference(self.logits or self.source, given)), tf.float32)
         if self.outputs == "probabilities" and self.logits is None:
             values = tf.math.log(tf.maximum(values, _SMALLEST))
         return values
@@ -100,7 +104,9 @@ def adapt(
         )
     x = tf.constant(probe, tf.float32)
     try:
-        values = np.asarray(_call(classifier, x), np.float64)
+        values = np.asarray(one_output(for_inference(classifier, x)), np.float64)
+    except UserError:
+        raise
     except Exception as error:  # Whatever a foreign function raises.
         raise UserError(
             f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape {shape_of(probe)} "
@@ -116,14 +122,18 @@ def adapt(
             "Invalid classifier: it gave NaN or infinity, expected finite logits or probabilities."
         )
     sums = values.sum(axis=1)
-    found = "probabilities" if are_probabilities(values) else "logits"
-    if outputs == "probabilities" and found != outputs:
+    reading = read_outputs(values)
+    if outputs == "probabilities" and reading.outputs != outputs:
         raise UserError(
             f"Invalid classifier: values in [{values.min():g}, {values.max():g}] with sums in [{sums.min():g}, "
             f"{sums.max():g}], expected probabilities that sum to 1; pass outputs='logits' if they are logits."
         )
     more["image_shape"] = shape_of(probe)
-    kind = found if outputs == "auto" else outputs
+    kind = outputs
+    if outputs == "auto":
+        kind, more["doubt"] = reading.outputs, reading.doubt
+        if reading.doubt:
+            logging.warning("The classifier: %s", reading.doubt)
     if kind == "probabilities" and isinstance(classifier, keras.layers.Layer):
         more["logits"] = _before_softmax(classifier, x, values)
     adapted = ForeignClassifier(classifier, kind, **more)
@@ -172,14 +182,19 @@ def load_saved_model(
     """A classifier from a SavedModel.
 
     Args:
-        signature: which one; "": classify, where it is there, else serving_default.
+        signature: which one; "": the first that is there of logits, classify and serving_default.
 
     Raises:
         UserError: no SavedModel there, no such signature, one that takes or gives more than one tensor, or see `adapt`.
     """
     loaded = open_saved_model(folder)
     known = sorted(loaded.signatures)
-    wanted = [signature] if signature else ["classify", "serving_default"]
+    standard = (
+        ["classify", "serving_default"]
+        if outputs == "probabilities"
+        else ["logits", "classify", "serving_default"]
+    )
+    wanted = [signature] if signature else standard
     name = next((each for each in wanted if each in known), None)
     if name is None:
         raise UserError(
@@ -233,10 +248,6 @@ def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -
             "(no Lambda of Python code); for others export a SavedModel with model.export(folder)."
         ) from error
     return adapt(model, probe, outputs)
-
-
-def _call(source: Callable[..., Any], images: tf.Tensor) -> Any:
-    return for_inference(source, images) if isinstance(source, keras.layers.Layer) else source(images)
 
 
 def _check_gradient(classifier: ForeignClassifier, images: tf.Tensor) -> None:

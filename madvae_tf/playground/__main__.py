@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(
             f"Unknown argument {argv[1]!r}. Expected flags only, like --workdir=runs/quick; see --help."
         )
-    workdir = Path(_WORKDIR.value)
+    workdir = Path(_WORKDIR.value).expanduser()
     session = Session(workdir / "export")
     try:
         from madvae_tf.playground.page import serve

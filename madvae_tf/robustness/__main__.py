@@ -135,7 +135,8 @@ def main(arguments: Sequence[str]) -> str:
         "--union", action="store_true", help="one line: who is right after all attacks of all the folders"
     )
     given = parser.parse_args(arguments)
-    return union(given.folders) if given.union else "\n".join(lines(given.folders))
+    folders = [folder.expanduser() for folder in given.folders]
+    return union(folders) if given.union else "\n".join(lines(folders))
 
 
 if __name__ == "__main__":

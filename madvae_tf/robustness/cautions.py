@@ -11,6 +11,7 @@ import numpy as np
 
 from madvae_tf.oblivious import wilson_interval
 from madvae_tf.robustness.gradients import FAINT
+from madvae_tf.robustness.steadiness import BATCHWISE, RANDOM
 from madvae_tf.robustness.suites import QUERY_ATTACKS
 
 if TYPE_CHECKING:
@@ -22,8 +23,24 @@ GREY = 0.5
 CHANCE = 0.1
 # They ask for no gradient, or search among what the decoder draws: that such a search finds less than others says nothing of gradients.
 _NO_STEPS = (*QUERY_ATTACKS, "overpowered")
+# They step along a gradient wherever there is one, so that an image that comes back as it was had none.
+FOLLOWING = (
+    "fgsm",
+    "rand_fgsm",
+    "mi_fgsm",
+    "pgd",
+    "pgd_restarts",
+    "apgd",
+    "joint_pgd",
+    "joint_apgd",
+    "evasion",
+)
+# How many images' gradients are looked at in an evaluation.
+LOOKED_AT = 20
 # Shares of the images from which on a sanity figure is a warning.
 _VANISHED, _GAP = 0.05, 0.02
+# An accuracy that lies below it with its whole interval is near chance.
+POOR = 0.3
 # The share of an image's pixels from which on faint gradients are a warning, where steps follow their size.
 _FAINT_SHARE = 0.5
 _QUERY_TITLES: dict[str, str] = dict(
@@ -144,6 +161,16 @@ def order_warnings(found: "Mapping[str, Evaluation]") -> list[str]:
             warnings.append(
                 f"a weaker attacker beats a stronger one: {name} leaves {weak.mean():.4f}, end_to_end {strong.mean():.4f}{of}."
             )
+    return warnings + around_warnings(end)
+
+
+def around_warnings(end: "Evaluation") -> list[str]:
+    """Where attacks without the exact gradient find what those along it do not.
+
+    Args:
+        end: what attacks on the system itself left.
+    """
+    warnings = []
     exact = [o for o in end.outcomes if o.trial.gradient == "exact" and o.trial.attack.name not in _NO_STEPS]
     around = [o for o in end.outcomes if o.trial.gradient in ("identity", "straight")]
     # Where nothing follows the exact gradient: against whatever follows one.
@@ -165,3 +192,58 @@ def order_warnings(found: "Mapping[str, Evaluation]") -> list[str]:
                 f"gradients mislead: attacks around them ({', '.join(names)}) fool {lost:.4f} of the images, and no attack along the exact gradient any of those."
             )
     return warnings
+
+
+def evaluation_warnings(found: "Evaluation", norms: Mapping[str, np.ndarray]) -> list[str]:
+    """What makes an evaluation's figures say less than they seem to.
+
+    Args:
+        found: the evaluation.
+        norms: gradient that attacks followed -> its size at some images, of `gradients`.
+    """
+    warnings = []
+    for name, sizes in norms.items():
+        along = "" if name == "exact" else f"{name}: "
+        warnings += [along + warning for warning in gradient_warnings(sizes)]
+    for outcome in found.outcomes:
+        attack = outcome.trial.attack
+        if outcome.unchanged is None or attack.name not in FOLLOWING or not attack.norm_budget:
+            continue
+        share = float(outcome.unchanged.sum() / max(found.clean.sum(), 1))
+        if share > _VANISHED:
+            warnings.append(
+                f"images come back unchanged: {outcome.trial.label} leaves {share:.4f} of the images as they were; it found no gradient to follow there."
+            )
+    n, right = len(found.clean), int(found.clean.sum())
+    if wilson_interval(right, n)[1] < POOR:
+        warnings.append(
+            f"without an attack {right / n:.4f} of the images are right, with chance at {CHANCE}: does the system expect floats in [0, 1], and these labels?"
+        )
+    return warnings + around_warnings(found)
+
+
+def steadiness_warnings(steady: str, draws: int, repeats: int) -> list[str]:
+    """What to know of a system whose answers are no function of the image.
+
+    Args:
+        steady: of `steadiness`.
+        draws, repeats: of `evaluate`.
+    """
+    if steady == BATCHWISE:
+        return [
+            "an image's answer depends on the images beside it in the batch, as of batch normalisation in training: no figure here is one of the system in use; "
+            "call the model for inference (training=False)."
+        ]
+    if steady != RANDOM:
+        return []
+    judged = (
+        f"an image counts as right where it is right in {repeats} askings"
+        if repeats > 1
+        else "each figure is of one draw (repeats=10 counts an image as right where it is right ten times)"
+    )
+    attacked = (
+        f"attacks follow the mean of {draws} draws"
+        if draws > 1
+        else "attacks follow one draw, and find less than they could (draws=20 follows the mean of twenty)"
+    )
+    return [f"the system answers one image differently each time that it is asked: {judged}, and {attacked}."]

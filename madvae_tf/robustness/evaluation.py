@@ -14,10 +14,14 @@ from madvae_tf.attacks import Target
 from madvae_tf.errors import UserError
 from madvae_tf.images import NUM_CLASSES, as_float, check_any_images, check_labels
 from madvae_tf.oblivious import batched
+from madvae_tf.parameters import check_integers
 from madvae_tf.progress import is_silent, say, silent
 from madvae_tf.robustness import presets, threats
+from madvae_tf.robustness.cautions import FOLLOWING, LOOKED_AT, evaluation_warnings, steadiness_warnings
 from madvae_tf.robustness.cost import UNKNOWN, Course, Speed, measured
+from madvae_tf.robustness.gradients import gradients
 from madvae_tf.robustness.result import Evaluation, Outcome
+from madvae_tf.robustness.steadiness import RANDOM, made_of, mean_of_draws, right_in_all, steadiness
 from madvae_tf.robustness.store import TrialFile, fingerprint, trial_key
 from madvae_tf.robustness.suites import QUERY_ATTACKS, Suite
 from madvae_tf.robustness.systems import system_of
@@ -40,6 +44,8 @@ def evaluate(
     batch_size: int = 100,
     folder: Path | str | None = None,
     keep_images: bool = False,
+    draws: int = 1,
+    repeats: int = 1,
     progress: bool = True,
 ) -> Evaluation:
     """Attacks a system and says which images it still classifies right.
@@ -66,8 +72,10 @@ def evaluate(
         batch_size: images at a time.
         folder: keeps what each trial has found, batch by batch; the same call goes on from there. A file is known by the
             attack, its parameters, the seed, the images and labels, by what both models say of the first images and by the attacked one's
-            gradient there, up to rounding: it goes on on another machine, too.
+            gradient there, up to rounding: it goes on on another machine, too. A system that draws is known by its operations and weights.
         keep_images: whether the images that fooled the system are kept: `Evaluation.x_adv`.
+        draws: for a system that draws: attacks follow the mean of its logits over so many draws (EOT; Athalye et al. 2018, section 4.2).
+        repeats: for a system that draws: how often it is asked of an image, which counts as right where it is right each time.
         progress: whether a line says what the call will cost at most, from the measured speed of the model, and a bar follows.
 
     Raises:
@@ -77,6 +85,11 @@ def evaluate(
     """
     started = time.monotonic()
     images, labels = _checked(images, labels)
+    check_integers(
+        {"batch_size": (batch_size, 1), "draws": (draws, 1), "repeats": (repeats, 1), "seed": (seed, 0)}
+    )
+    seed, batch_size, draws, repeats = (int(number) for number in (seed, batch_size, draws, repeats))
+    folder = None if folder is None else Path(folder).expanduser()
     system = system_of(model, images)
     known = {"exact": target or system.target, **system.targets, **(targets or {})}
     suites = _suites(suites, threat, preset, known)
@@ -85,12 +98,17 @@ def evaluate(
     own = known["exact"].logits is logits_fn
     judge = tf.function(logits_fn)
     clean_logits = _clean_logits(judge, images, batch_size)
+    steady = steadiness(judge, images, batch_size, clean_logits)
     clean = clean_logits.argmax(axis=1) == labels
+    if repeats > 1:
+        clean &= right_in_all(judge, images, labels, batch_size, repeats - 1)
+    known = {name: mean_of_draws(each, draws) for name, each in known.items()}
     shared = {
         "seed": seed,
         "batch_size": batch_size,
         "images": fingerprint(images, labels),
         **({"images_kept": True} if keep_images else {}),
+        **({} if draws == repeats == 1 else {"draws": draws, "repeats": repeats}),
     }
     answers = {
         name: said(known[name], images, batch_size)
@@ -98,9 +116,21 @@ def evaluate(
     }
     # What asks for values and labels alone may ask a system that has no gradient.
     followed = {t.gradient for suite in suites for t in suite.trials if t.attack.name not in QUERY_ATTACKS}
-    climbs = {} if folder is None else {name: slopes(known[name], images, labels) for name in followed}
-    given = Given(judge, images, labels, seed, batch_size, keep_images)
-    suites = [_to_the_end(suite, own) for suite in suites]
+    drawn = steady == RANDOM
+    climbs = (
+        {} if folder is None or drawn else {name: slopes(known[name], images, labels) for name in followed}
+    )
+    identities = {
+        name: np.concatenate([clean_logits[:batch_size], answer]) for name, answer in answers.items()
+    }
+    if drawn and folder is not None:
+        # In the place of what they say, which is something else each time.
+        shape = (batch_size, *images.shape[1:])
+        judged = made_of(logits_fn, shape)
+        identities = {name: np.stack([judged, made_of(known[name].logits, shape)]) for name in answers}
+    given = Given(judge, images, labels, seed, batch_size, keep_images, repeats)
+    # What is right of one draw or of the mean of some need not be of another one.
+    suites = [_to_the_end(suite, own and draws == 1) for suite in suites]
     outcomes: list[Outcome] = []
     with silent(not progress), _course(suites, known, followed, given, clean) as course:
         for suite in suites:
@@ -113,31 +143,51 @@ def evaluate(
                     "attack": trial.attack.name,
                     "parameters": trial.attack.parameters,
                     "gradient": trial.gradient,
-                    "before": fingerprint(before),
+                    # Of a system that draws, who was right before is another answer each time.
+                    "before": RANDOM if drawn else fingerprint(before),
                 }
-                both = np.concatenate([clean_logits[:batch_size], answers[trial.gradient]])
+                identity = identities[trial.gradient]
+                # Not of a query attack: its file would depend on which suites share the call.
+                climbed = None if trial.attack.name in QUERY_ATTACKS else climbs.get(trial.gradient)
                 file = TrialFile(
-                    None if folder is None else Path(folder),
+                    folder,
                     trial.label,
                     trial_key(facts),
-                    both,
-                    # Not of a query attack: its file would depend on which suites share the call.
-                    None if trial.attack.name in QUERY_ATTACKS else climbs.get(trial.gradient),
+                    identity,
+                    climbed,
                 )
                 course.begin(len(outcomes))
                 state = run_trial(trial, known[trial.gradient], given, before, file, course.left)
                 left = tuple(int(n) for n in state.left)
-                outcomes.append(Outcome(suite, trial, state.right, left, x_adv=state.x_adv))
+                outcomes.append(
+                    Outcome(suite, trial, state.right, left, x_adv=state.x_adv, unchanged=state.unchanged)
+                )
                 before = state.right if suite.sequential else clean
-    return Evaluation(
+    found = Evaluation(
         clean,
         tuple(outcomes),
         threat_model=threat_model or ("end_to_end" if own else "transfer"),
         model=system.name,
         seed=seed,
         seconds=time.monotonic() - started,
-        warnings=system.notes,
     )
+    warnings = (
+        *system.notes,
+        *steadiness_warnings(steady, draws, repeats),
+        *evaluation_warnings(found, _vanished(known, given, found)),
+    )
+    return dataclasses.replace(found, warnings=warnings)
+
+
+def _vanished(known: Mapping[str, Target], given: Given, found: Evaluation) -> dict[str, np.ndarray]:
+    """The gradient's size at the first images that are right, float64 (at most `LOOKED_AT`,), of each gradient that an attack followed."""
+    rows = np.flatnonzero(found.clean)[:LOOKED_AT]
+    names = dict.fromkeys(o.trial.gradient for o in found.outcomes if o.trial.attack.name in FOLLOWING)
+    if not len(rows):
+        return {}
+    return {
+        name: gradients(known[name], given.images[rows], given.labels[rows], len(rows))[0] for name in names
+    }
 
 
 def _suites(
@@ -151,7 +201,12 @@ def _suites(
         raise UserError(
             "Invalid arguments: received suites and a threat or preset, expected one of the two: suites have budgets of their own."
         )
-    return [suites] if isinstance(suites, Suite) else list(suites)
+    found = [suites] if isinstance(suites, Suite) else list(suites)
+    if wrong := [each for each in found if not isinstance(each, Suite)]:
+        raise UserError(
+            f"Invalid suites: received {wrong[0]!r} among them, expected a Suite or a list of them, like [gradient_suite('linf', 0.3)]."
+        )
+    return found
 
 
 def _to_the_end(suite: Suite, own: bool) -> Suite:
@@ -204,9 +259,11 @@ def _clean_logits(
             f"Invalid logits: received {logits.dtype} of shape {logits.shape}, expected float32 of shape "
             f"({len(images)}, {NUM_CLASSES}); robustness is computed in float32."
         )
-    if not np.isfinite(logits).all():
+    bad = ~np.isfinite(logits).all(axis=1)
+    if bad.any():
         raise UserError(
-            "Invalid logits: received NaN or infinite ones for clean images, expected finite ones."
+            f"Invalid logits: received NaN or infinite ones for {int(bad.sum())} of {len(bad)} clean images (the first is image {int(bad.argmax())}), "
+            "expected finite ones."
         )
     if are_probabilities(logits):
         raise UserError(

@@ -28,6 +28,7 @@ class Outcome:
         left: for each of its runs (restarts, targets), how many were right after it.
         attacked: bool (n,), the images that it was tried on; None: all.
         x_adv: float32 (n, 28, 28, 1), where images were kept: the one that fooled the system, or the image as it was.
+        unchanged: bool (n,), attacked, and every run gave the image back as it was; None: not known.
     """
 
     suite: Suite
@@ -36,6 +37,7 @@ class Outcome:
     left: tuple[int, ...]
     attacked: np.ndarray | None = None
     x_adv: np.ndarray | None = None
+    unchanged: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

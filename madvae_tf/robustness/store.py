@@ -29,12 +29,14 @@ class Progress:
         visited: bool (n,), attacked in the run that is going on.
         left: int64 (runs finished,), how many images were right after each run.
         x_adv: float32 (n, 28, 28, 1), where images are kept: the first that fooled the system, or the image as it was.
+        unchanged: bool (n,), attacked, and every run gave the image back as it was.
     """
 
     right: np.ndarray
     visited: np.ndarray
     left: np.ndarray
     x_adv: np.ndarray | None = None
+    unchanged: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
@@ -132,6 +134,7 @@ class TrialFile:
                 key=np.array(self._key),
                 logits=self._logits,
                 slopes=self._slopes,
+                unchanged=progress.unchanged,
                 **images,
             )
         temporary.replace(self._path)
@@ -147,7 +150,14 @@ def read_progress(path: Path) -> Progress:
 
 
 def _progress(file: dict[str, np.ndarray], path: Path) -> Progress:
-    found = Progress(file["right"], file["visited"], file["left"], file.get("x_adv"))
+    right = file["right"]
+    found = Progress(
+        right,
+        file["visited"],
+        file["left"],
+        file.get("x_adv"),
+        file.get("unchanged", np.zeros(right.shape, bool)),
+    )
     whole = all(part.ndim == 1 and part.dtype == bool for part in (found.right, found.visited))
     if not whole or found.right.shape != found.visited.shape or found.left.ndim != 1:
         raise _damaged(path, "it is no trial's")
@@ -160,7 +170,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             found = {name: file[name] for name in _FIELDS}
             # Files of before there were any have none.
             found |= {"slopes": file.get("slopes", _NO_SLOPES)}
-            return found | ({"x_adv": file["x_adv"]} if "x_adv" in file else {})
+            return found | {name: file[name] for name in ("x_adv", "unchanged") if name in file}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path, str(error)) from None
 

@@ -10,11 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.answers import are_probabilities
+from madvae_tf.answers import one_output, read_outputs
 from madvae_tf.attacks import Target
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, cause_of
 from madvae_tf.models.foreign import ForeignClassifier, adapt, load_classifier_file
-from madvae_tf.oblivious import batched
 
 # Images that show whether a model gives logits or probabilities.
 PROBES = 32
@@ -68,20 +67,47 @@ def system_of(model: Any, images: np.ndarray) -> System:
             f"Invalid model: received {type(model).__name__}, expected what madvae_tf.fit or madvae_tf.load gives, a Keras model, "
             "the path of a SavedModel's folder or of a .keras file, or a function of TensorFlow, images -> logits."
         )
-    function: Any = model
-    name = getattr(function, "__name__", type(function).__name__)
-    if _gives_probabilities(function, probe):
-        return _adapted(adapt(function, probe, needs_gradient=False), name)
-    return System(Target(function), name="function" if name == "<lambda>" else name)
+    return _of_function(model, probe)
 
 
 def _adapted(classifier: ForeignClassifier, name: str) -> System:
     note = "The model gives probabilities; attacked is their logarithm, which float32 cuts off where the model is very sure."
     logarithm = classifier.outputs == "probabilities" and classifier.logits is None
-    return System(Target(classifier), name=name, notes=(note,) if logarithm else ())
+    notes = (note,) if logarithm else ()
+    return System(
+        Target(classifier), name=name, notes=(*notes, classifier.doubt) if classifier.doubt else notes
+    )
 
 
-def _gives_probabilities(model: Callable[..., Any], probe: np.ndarray) -> bool:
-    """Whether a function's answers for the images are probabilities; what is wrong with them otherwise is said elsewhere."""
-    values = batched(tf.function(model), probe, len(probe))
-    return values.ndim == 2 and bool(np.isfinite(values).all()) and are_probabilities(values)
+def _of_function(function: Callable[..., Any], probe: np.ndarray) -> System:
+    """A function of TensorFlow; what is wrong with the shape or type of its logits is said where all of them are."""
+    name = getattr(function, "__name__", type(function).__name__)
+    name = "function" if name == "<lambda>" else name
+    values = _asked(function, probe)
+    if isinstance(values, dict | list | tuple):
+        one_output(values)  # Says where there are several.
+        return _of_function(lambda images: one_output(function(images)), probe)
+    if values.ndim != 2 or not len(values) or not np.isfinite(values).all():
+        return System(Target(function), name=name)
+    reading = read_outputs(values)
+    if reading.outputs == "probabilities":
+        return _adapted(adapt(function, probe, needs_gradient=False), name)
+    return System(Target(function), name=name, notes=(reading.doubt,) if reading.doubt else ())
+
+
+def _asked(function: Callable[..., Any], probe: np.ndarray) -> Any:
+    """What a function says of the probe, traced as attacks trace it."""
+    try:
+        values = tf.function(function)(tf.constant(probe))
+    except UserError:
+        raise
+    except Exception as error:  # Whatever a foreign function raises.
+        numpy = isinstance(error, NotImplementedError) or "numpy" in str(error).lower()
+        way_out = (
+            "TensorFlow's operations in place of NumPy's" if numpy else "a function of one batch of images"
+        )
+        raise UserError(
+            f"Invalid model: it raised {type(error).__name__} for {len(probe)} images of shape {probe.shape[1:]} ({cause_of(error)}); expected {way_out}, "
+            "float32 images -> (batch, 10)."
+        ) from error
+    return values if isinstance(values, dict | list | tuple) else np.asarray(values)

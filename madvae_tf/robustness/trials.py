@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks import Attack, Target, fold_seed, run_attack
 from madvae_tf.attacks.repeated import runs_of
-from madvae_tf.oblivious import batched
+from madvae_tf.robustness.steadiness import right_in_all
 from madvae_tf.robustness.store import Progress, TrialFile
 from madvae_tf.robustness.suites import Trial
 from madvae_tf.robustness.threads import at_once, in_order
@@ -28,6 +28,7 @@ class Given:
         seed: of every random draw.
         batch_size: images at a time.
         keep_images: whether a trial keeps the images that fooled the system.
+        repeats: how often the system is asked of an image.
     """
 
     judge: Callable[[tf.Tensor], tf.Tensor]
@@ -36,6 +37,7 @@ class Given:
     seed: int
     batch_size: int
     keep_images: bool
+    repeats: int = 1
 
 
 def to_the_end(trial: Trial, own: bool) -> Trial:
@@ -74,6 +76,7 @@ def run_trial(
         np.zeros(n, bool),
         np.zeros(0, np.int64),
         given.images.copy() if given.keep_images else None,
+        before.copy(),
     )
     runs, size = runs_of(trial.attack), given.batch_size
     drawn = fold_seed((given.seed, zlib.crc32(trial.label.encode())))
@@ -86,16 +89,17 @@ def run_trial(
 
         def after(
             rows: np.ndarray, attack: Attack = runs[number]
-        ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             # A run of a repeated attack folds its own number in; an attack without runs has one.
             padded = _padded(len(rows), size)
             found = run_attack(attack, attacked, given.images[rows], given.labels[rows], drawn, padded)
-            logits = batched(given.judge, found.x_adv, size)
-            return rows, found.x_adv, logits.argmax(axis=1) == given.labels[rows]
+            right = right_in_all(given.judge, found.x_adv, given.labels[rows], size, given.repeats)
+            return rows, found.x_adv, right, found.linf == 0
 
-        for rows, x_adv, right in in_order(after, chunks, at_once()):
+        for rows, x_adv, right, same in in_order(after, chunks, at_once()):
             state.right[rows] = right
             state.visited[rows] = True
+            state.unchanged[rows] &= same
             if state.x_adv is not None:
                 state.x_adv[rows[~right]] = x_adv[~right]
             file.save(state)

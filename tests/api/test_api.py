@@ -1,6 +1,7 @@
 """The three lines: fit, purify, save and load; and what they refuse."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -186,3 +187,22 @@ def test_a_classifier_with_python_code_in_it_is_not_saved(fitted, toy, tmp_path)
     with pytest.raises(UserError, match="classifier.keras cannot be loaded in safe mode"):
         defense.save(tmp_path / "defense")
     assert not list(tmp_path.iterdir())
+
+
+def test_published_weights_are_a_defence():
+    """Of docs/weights: the purifier alone, or with the classifier beside it; what they say is what Keras' own reader gives."""
+    folder = Path(__file__).parents[2] / "docs" / "weights"
+    defense = madvae_tf.load(folder / "mnist-robust")
+    images = np.random.default_rng(0).random((3, 28, 28, 1)).astype(np.float32)
+    purifier, classifier = (
+        keras.saving.load_model(folder / "mnist-robust" / f"{name}.keras", compile=False)
+        for name in ("purifier", "classifier")
+    )
+    logits = classifier(purifier(images, training=False), training=False)
+    np.testing.assert_array_equal(defense.predict(images), np.argmax(logits, axis=1))
+    alone = madvae_tf.load(folder / "mnist-robust-l2")
+    assert alone.classifier is None and alone.purify(images).shape == images.shape
+    with pytest.raises(UserError, match="no classifier"):
+        alone.predict(images)
+    other = madvae_tf.load(folder / "mnist-robust-l2", classifier)
+    assert other.predict(images).shape == (3,)

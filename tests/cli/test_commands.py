@@ -203,6 +203,19 @@ def test_one_bad_picture_is_named_and_the_good_ones_are_done(world, tmp_path):
     assert (status, output) == (2, "") and "Cannot read image" in errors
 
 
+def test_a_very_sure_classifier_is_attacked_all_the_same(tmp_path):
+    """Logits times 1000: its probabilities are 0 and 1 and have no gradient. FGSM moves every pixel, and fools it as it fools the classifier that is not sure."""
+    sure = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    sure.set_weights([1000 * WEIGHTS, np.zeros(10, np.float32)])
+    export_classifier(tmp_path / "sure", sure)
+    Image.fromarray(ARRAYS[0]).save(tmp_path / "0.png")
+    arguments = (tmp_path / "0.png", f"--classifier={tmp_path / 'sure'}", "--set=epsilon=0.1", "--json")
+    status, output, errors = command("attack", *arguments)
+    assert status == 0, errors
+    (record,) = json.loads(output)["images"]
+    assert record["linf"] == pytest.approx(25 / 255, abs=1e-6) and record["success"]
+
+
 def test_a_file_keeps_the_budget_and_a_vanished_one_is_told(world):
     folder, _ = world
     classifier = f"--classifier={folder / 'export' / 'classifier'}"
