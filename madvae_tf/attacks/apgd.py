@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent, goal_class
 from madvae_tf.attacks.repeated import RepeatedAttack
@@ -53,13 +54,13 @@ class _State(NamedTuple):
     done: tf.Tensor  # bool (batch,): there is one
 
 
-@tf.function
+@per_target
 def goals(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
     """Of each image the wrong class that its logits rank `rank`-th, int64 (batch,)."""
     return goal_class(logits(x), y, rank)
 
 
-@tf.function
+@per_target
 def _ascend(
     logits: Callable[[tf.Tensor], tf.Tensor],
     loss: str,

@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE, Shape, check_images, check_labels
 from madvae_tf.parameters import Parameters
@@ -127,7 +128,7 @@ def fold_seed(seed: Seed, *data: int) -> Seed:
     return int.from_bytes(digest[:4], "big") >> 1, int.from_bytes(digest[4:8], "big") >> 1
 
 
-@tf.function
+@per_target
 def predict(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
     """The predicted classes, int64 (batch,), compiled once per `logits` object and batch size."""
     return tf.argmax(logits(x), axis=1)

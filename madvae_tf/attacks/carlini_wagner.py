@@ -19,6 +19,7 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.parameters import parameter
 
 _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
@@ -53,14 +54,14 @@ def _is_success(margin: tf.Tensor, confidence: tf.Tensor) -> tf.Tensor:
     return (margin >= confidence) & (margin > 0)
 
 
-@tf.function
+@per_target
 def _original_succeeds(
     logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, confidence: tf.Tensor
 ) -> tf.Tensor:
     return _is_success(_margin(logits(x), y), confidence)
 
 
-@tf.function
+@per_target
 def _descend(
     logits: Callable[[tf.Tensor], tf.Tensor],
     x: tf.Tensor,

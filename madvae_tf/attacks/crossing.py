@@ -16,6 +16,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import flat, image_seeds, random_start, spread
 from madvae_tf.attacks.knapsack import Knapsack, scaled
 from madvae_tf.attacks.objectives import ascent
@@ -24,7 +25,7 @@ from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
 
 
-@tf.function
+@per_target
 def _search(
     logits: Callable[[tf.Tensor], tf.Tensor],
     squash: Callable[[tf.Tensor], tf.Tensor],

@@ -13,6 +13,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent
 from madvae_tf.attacks.repeated import RepeatedAttack
@@ -20,7 +21,7 @@ from madvae_tf.errors import UserError, lookup
 from madvae_tf.parameters import parameter
 
 
-@tf.function
+@per_target
 def _descend(
     logits: Callable[[tf.Tensor], tf.Tensor],
     loss: str,

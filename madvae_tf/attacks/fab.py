@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.apgd import goals
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import (
     check_norm,
     distance,
@@ -36,7 +37,7 @@ _BIAS, _BEYOND, _BACK, _FINAL = 0.1, 1.05, 0.9, 3
 _NOWHERE = 1e10
 
 
-@tf.function
+@per_target
 def _approach(
     logits: Callable[[tf.Tensor], tf.Tensor],
     norm: str,

@@ -20,6 +20,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import (
     check_norm,
     direction,
@@ -75,7 +76,7 @@ def _noise(x: tf.Tensor, seeds: tf.Tensor, block: int, binary: bool) -> tf.Tenso
     return tf.repeat(tf.repeat(value, block, axis=1), block, axis=2)[:, :side, :side]
 
 
-@tf.function
+@per_target
 def _start(
     logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, seeds: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -96,7 +97,7 @@ def _start(
     return image, found
 
 
-@tf.function
+@per_target
 def _search(
     logits: Callable[[tf.Tensor], tf.Tensor],
     norm: str,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.objectives import log_odds
 
 # cleverhans' guard of the division by a gradient of zeros.
@@ -33,7 +34,7 @@ def _gradient(
     return tf.convert_to_tensor(gradient)
 
 
-@tf.function
+@per_target
 def sign_step(
     logits: Callable[[tf.Tensor], tf.Tensor], float64: bool, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor
 ) -> tf.Tensor:
@@ -46,7 +47,7 @@ def _projected(x_adv: tf.Tensor, x: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(x + tf.clip_by_value(x_adv - x, -epsilon, epsilon), 0.0, 1.0)
 
 
-@tf.function
+@per_target
 def projected_descent(
     logits: Callable[[tf.Tensor], tf.Tensor],
     float64: bool,
@@ -67,7 +68,7 @@ def projected_descent(
     return tf.while_loop(lambda number, _: number < iterations, step, (tf.constant(0), start))[1]
 
 
-@tf.function
+@per_target
 def momentum_descent(
     logits: Callable[[tf.Tensor], tf.Tensor],
     float64: bool,

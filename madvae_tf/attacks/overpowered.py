@@ -18,6 +18,7 @@ each step. lambda's rate, the number of steps and the first restart, from the en
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import draws, image_seeds, project, spread, values_of
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
@@ -49,7 +51,7 @@ class _State(NamedTuple):
 
 
 # Without a trace for every size that a batch shrinks to.
-@tf.function(reduce_retracing=True)
+@functools.partial(per_target, reduce_retracing=True)
 def _search(
     logits: Callable[[tf.Tensor], tf.Tensor],
     decode: Callable[[tf.Tensor], tf.Tensor],
@@ -118,7 +120,7 @@ def _asked(target: Target, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: t
 
 
 # `predict`, without a trace for every size that a batch shrinks to.
-@tf.function(reduce_retracing=True)
+@functools.partial(per_target, reduce_retracing=True)
 def _answers(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
     return tf.argmax(logits(x), axis=1)
 

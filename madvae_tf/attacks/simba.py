@@ -14,13 +14,14 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, distance, draws, image_seeds, spread, values_of
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.errors import UserError
 from madvae_tf.parameters import parameter
 
 
-@tf.function
+@per_target
 def _search(
     logits: Callable[[tf.Tensor], tf.Tensor],
     norm: str,

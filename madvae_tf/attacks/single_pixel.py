@@ -13,13 +13,14 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target, predict
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.images import SIDES, shape_of
 from madvae_tf.parameters import parameter
 
 _MOST = SIDES[-1] ** 2
 
 
-@tf.function
+@per_target
 def _first_misclassified(
     logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, pixels: tf.Tensor, done: tf.Tensor
 ) -> tf.Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target, predict
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import spread
 from madvae_tf.parameters import parameter
 
@@ -56,7 +57,7 @@ def turn(degrees: Any) -> tf.Tensor:
     return tf.stack([tf.stack([cosine, sine], -1), tf.stack([-sine, cosine], -1)], -2)
 
 
-@tf.function
+@per_target
 def _first_misclassified(
     logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, grid: tf.Tensor, done: tf.Tensor
 ) -> tf.Tensor:

@@ -14,6 +14,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, project, spread
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
@@ -28,7 +29,7 @@ _STREAMS = 10_000
 _CHUNK = 32
 
 
-@tf.function
+@per_target
 def estimate(
     logits: Callable[[tf.Tensor], tf.Tensor],
     image: tf.Tensor,
@@ -58,7 +59,7 @@ def estimate(
     return total / pairs
 
 
-@tf.function
+@per_target
 def _descend(
     logits: Callable[[tf.Tensor], tf.Tensor],
     norm: str,

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, spread
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
@@ -125,7 +126,7 @@ def _grid(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
     return epsilon * change / _norm(change)
 
 
-@tf.function
+@per_target
 def _search(
     logits: Callable[[tf.Tensor], tf.Tensor],
     norm: str,

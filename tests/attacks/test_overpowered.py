@@ -54,7 +54,7 @@ def test_an_image_does_not_depend_on_its_batch():
 
 def test_no_sum_in_a_step_has_more_than_two_terms():
     """TensorFlow gives a longer one a temporary variable, which two batches at once trip over."""
-    traced = overpowered._search.get_concrete_function(
+    traced = tf.function(overpowered._search.__wrapped__).get_concrete_function(
         TARGET.logits,
         TARGET.decode,
         tf.constant(IMAGES),
