@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from madvae_tf.models.convolutions import Conv2D, Conv2DTranspose
 from madvae_tf.models.layers import BatchNormalization
 from madvae_tf.models.squash import Squash
 from madvae_tf.models.vae import DefenseVAE
@@ -31,7 +32,7 @@ class SmallVAE(DefenseVAE):
         self.encoder = keras.Sequential(
             [
                 keras.Input(self.image_shape),
-                keras.layers.Conv2D(8, 7, 7, use_bias=False, dtype=policy),
+                Conv2D(8, 7, 7, padding="same", use_bias=False, dtype=policy),
                 BatchNormalization(dtype=policy),
                 keras.layers.ReLU(dtype=policy),
                 keras.layers.Flatten(dtype=policy),
@@ -44,10 +45,11 @@ class SmallVAE(DefenseVAE):
             [
                 keras.Input((latent_size,)),
                 keras.layers.Dense(128, dtype=policy),
-                keras.layers.Reshape((4, 4, 8), dtype=policy),
+                keras.layers.Reshape((2, 2, 32), dtype=policy),
+                Conv2DTranspose(8, 2, 2, padding="same", use_bias=False, dtype=policy),
                 BatchNormalization(dtype=policy),
                 keras.layers.ReLU(dtype=policy),
-                keras.layers.Conv2DTranspose(1, 7, 7, dtype=policy),
+                Conv2DTranspose(1, 7, 7, padding="same", dtype=policy),
             ],
             name="decoder",
         )

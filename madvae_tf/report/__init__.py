@@ -41,7 +41,7 @@ def write_report(
         images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k, height, width,
             channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels; "probabilities/<defense>/<attack>" (k, 10) in
             [0, 1]. Absent ones are left out.
-        clusters: an embedding in the plane for each figure in `clusters.FIGURES`, "<what>/<defense>" such as
+        clusters: embeddings in the plane, "<what>/<defense>" such as
             "output/pd": ".../xy" float (n, 2), ".../label" int (n,) and ".../predicted" int (n,), labels in 0..9.
             Absent ones are left out, and "predicted" may be absent.
 

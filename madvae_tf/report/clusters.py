@@ -43,6 +43,12 @@ _FIELDS = ("xy", "label", "predicted")
 _CLASSES = 10
 
 
+def _figures() -> dict[str, int]:
+    """`FIGURES`, and 0 for the purifiers that the paper has none of."""
+    further = [f"{what}/{name}" for name in DEFENSES if name != "none" for what in ("output", "latent")]
+    return FIGURES | {stem: 0 for stem in further if stem not in FIGURES}
+
+
 def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
     """Checks what `write_report` is given as clusters.
 
@@ -52,7 +58,7 @@ def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
     for key, array in embeddings.items():
         stem, _, name = key.rpartition("/")
         try:
-            lookup(FIGURES, stem, "embedding")
+            lookup(_figures(), stem, "embedding")
             lookup(dict.fromkeys(_FIELDS), name, "array")
         except UserError as error:
             raise UserError(f"Invalid cluster key {key!r}: {error}") from None
@@ -80,7 +86,7 @@ def section(
     files: dict[str, bytes],
 ) -> str:
     """The figures whose embedding is there, and the table of the measures; nothing without either."""
-    shown = [stem for stem in FIGURES if f"{stem}/xy" in embeddings]
+    shown = [stem for stem in _figures() if f"{stem}/xy" in embeddings]
     parts = [_figure(stem, embeddings, rows, run, files) for stem in shown]
     pictures = f'<div class="gallery">{"".join(parts)}</div>' if parts else ""
     return pictures + _measures(rows)
@@ -107,14 +113,19 @@ def _figure(
     model = "" if what == "test" else f", threat model: {models[0] if models else 'oblivious'}"
     guess = "" if predicted is None else f", right what the classifier predicts for the {of}"
     side = "Coloured by true label" if predicted is None else "Left the true label"
-    number_of = FIGURES[stem]
+    number_of = FIGURES.get(stem)
+    head = f"<b>Figure {number_of}.</b> " if number_of else ""
     caption = (
-        f"<b>Figure {number_of}.</b> {title}, laid out by UMAP. {side}{guess}. n = {len(points)}, "
+        f"{head}{title}, laid out by UMAP. {side}{guess}. n = {len(points)}, "
         f"seed {text(run.get('seed', '–'))}{model}."
     )
-    alt = f"Figure {number_of}: scatter plot of {len(points)} points, ten colours for the classes 0 to 9"
+    alt = f"{f'Figure {number_of}' if number_of else title}: scatter plot of {len(points)} points, ten colours for the classes 0 to 9"
     picture = scatter_panels(points, label, None if predicted is None else np.asarray(predicted))
-    name = f"figure{number_of:02d}_{what}" + ("" if defense == "none" else f"_{defense}") + ".png"
+    name = (
+        (f"figure{number_of:02d}_{what}" if number_of else f"clusters_{what}")
+        + ("" if defense == "none" else f"_{defense}")
+        + ".png"
+    )
     return gallery.captioned(files, name, picture, alt, caption)
 
 

@@ -11,11 +11,12 @@ import madvae_tf
 from madvae_tf.api.fitting_robust import _AVERAGE, _RAMP, _RECOMMENDED
 from madvae_tf.data.batches import CleanImages
 from madvae_tf.data.prepare import Split
+from madvae_tf.defenses import robust
 from madvae_tf.defenses.files import save_float32, write_json
 from madvae_tf.defenses.robust import Robust
 from madvae_tf.errors import UserError
-from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.overrides import load_config
+from tests.small import SmallVAE
 
 SMALL = {"latent_size": 4, "batch_size": 8, "precision": "float32", "verbose": 0}
 
@@ -24,7 +25,9 @@ SMALL = {"latent_size": 4, "batch_size": 8, "precision": "float32", "verbose": 0
 def fitted(toy):
     """Twelve steps on 36 squares."""
     images, labels = toy.squares()
-    return madvae_tf.fit_robust(toy.as_function, images, labels, epsilon=0.1, epochs=3, **SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(robust, "DefenseVAE", SmallVAE)
+        return madvae_tf.fit_robust(toy.as_function, images, labels, epsilon=0.1, epochs=3, **SMALL)
 
 
 def test_info_says_how_it_was_made(fitted, toy):
@@ -59,7 +62,7 @@ def test_what_is_asked_for_is_trained(toy, monkeypatch):
 
     def train(self, material, folder):
         asked.append((self, material))
-        save_float32(DefenseVAE(self.latent_size, squash_scale=self.scale), folder / "purifier.keras")
+        save_float32(SmallVAE(self.latent_size, squash_scale=self.scale), folder / "purifier.keras")
         write_json(folder / "metrics.json", {})
 
     monkeypatch.setattr(Robust, "train", train)

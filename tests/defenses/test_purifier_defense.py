@@ -9,10 +9,10 @@ from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import DEFENSES
 from madvae_tf.defenses.base import Material
 from madvae_tf.errors import UserError
-from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.variants import VARIANTS
 from pipeline.defenses import BASELINES, REFERENCE_SETTINGS, purifier_parameters, reference_parameters
+from tests.small import SmallVAE
 
 CLEAN = np.arange(4 * 784, dtype=np.uint8).reshape(4, 28, 28, 1)
 LABELS = np.arange(4)
@@ -57,7 +57,7 @@ def test_attacked_images_that_are_not_there_are_asked_for(material):
 
 
 def test_a_loaded_purifier_is_the_composition(tmp_path, material):
-    purifier = DefenseVAE(4)
+    purifier = SmallVAE(4)
     purifier.save(tmp_path / "purifier.keras")
     system = DEFENSES["pd"]().load(tmp_path, material.classifier)
     images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
@@ -68,7 +68,7 @@ def test_a_loaded_purifier_is_the_composition(tmp_path, material):
 
 
 def test_samples_have_the_codes_mean_and_deviation_and_an_images_own_seed(tmp_path, material):
-    purifier = DefenseVAE(3)
+    purifier = SmallVAE(3)
     purifier.save(tmp_path / "purifier.keras")
     system = DEFENSES["pd"]().load(tmp_path, material.classifier)
     images = np.repeat(np.random.default_rng(0).random((1, 28, 28, 1), np.float32), 400, axis=0)

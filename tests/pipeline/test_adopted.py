@@ -18,6 +18,7 @@ from pipeline.steps import common
 from pipeline.steps.adopt import adopt_classifier
 from tests.pipeline.dense import WEIGHTS, model
 from tests.pipeline.graph import stages
+from tests.small import SmallVAE
 
 
 def test_the_key_is_the_content_and_not_the_place(tmp_path):
@@ -136,7 +137,7 @@ def test_the_stage_copies_checks_and_measures(adopted, tmp_path, kind):
     assert certain.mean() > 0.5
     np.testing.assert_allclose(attacked.numpy().reshape(6, 784)[certain], by_hand[certain], atol=1e-6)
     # And it is exported with a purifier, and alone.
-    purifier = DefenseVAE(2)
+    purifier = SmallVAE(2)
     export_purifier(tmp_path / "export", purifier, classifier)
     export_classifier(tmp_path / "alone", classifier)
     for name, images in (("export", purifier(x).numpy()), ("alone", x)):

@@ -1,5 +1,8 @@
 """The playground: its logic on small exports against values by hand."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +12,6 @@ from madvae_tf.errors import UserError
 from madvae_tf.export import export_classifier
 from madvae_tf.models.foreign import adapt
 from madvae_tf.playground.session import Session, from_drawing, sample_images
-from tests import processes
 from tests.playground.linear import WEIGHTS, softmax
 
 IMAGE = np.random.default_rng(2).uniform(0.2, 0.8, (28, 28, 1)).astype(np.float32)
@@ -128,6 +130,8 @@ def test_without_gradio_the_command_says_how_to_get_it(world):
         "import sys; sys.modules['gradio'] = None; sys.argv = ['playground', sys.argv[1]]\n"
         "import runpy; runpy.run_module('madvae_tf.playground', run_name='__main__')"
     )
-    process = processes.run(["-c", code, f"--workdir={world[0]}"])
+    process = subprocess.run(
+        [sys.executable, "-c", code, f"--workdir={world[0]}"], capture_output=True, text=True, check=False
+    )
     assert process.returncode == 2
     assert process.stderr.startswith("error: The playground needs the package gradio: pip install")

@@ -44,6 +44,15 @@ def test_figures_have_the_papers_numbers_and_their_n(written):
     assert all(report.parsed.alts) and report.parsed.errors == []
 
 
+def test_a_purifier_that_the_paper_has_no_figure_of_is_shown_without_a_number(written):
+    report = written([], {"seed": 3}, clusters=embedding("latent/robust") | embedding("output/pd"))
+    names = sorted(path.name for path in (report.folder / "figures").iterdir() if "latent" in path.name)
+    assert names == ["clusters_latent_robust.png"]
+    captions = [part.split("</figcaption>")[0] for part in report.page.split("<figcaption>")[1:]]
+    assert captions[0].startswith("<b>Figure 4.</b>") and captions[1].startswith("Latent codes (means) of")
+    assert "n = 40" in captions[1] and report.parsed.errors == []
+
+
 def test_the_papers_order_of_the_figures():
     assert list(FIGURES.values()) == [2, 3, 4, 5, 12, 13, 14, 15, 16, 17]
     assert FIGURES["output/cls"] == 14 and FIGURES["latent/combined"] == 17

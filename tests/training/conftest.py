@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.training.classifier import ClassifierTrainer, build_classifier
+from madvae_tf.training.classifier import ClassifierTrainer
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.robust import InnerAttack, RobustTrainer
 from madvae_tf.variants import weights_of
@@ -83,10 +82,10 @@ def make_robust(
     optimizer=None, seed=3, clip_norm=1.0, scale=10.0, attack=None, consistency=0.0, noise_seed=11, **settings
 ):
     keras.utils.set_random_seed(1)
-    classifier = build_classifier("table6", 0.0, "float32")
+    classifier = SmallClassifier()
     keras.utils.set_random_seed(seed)
     weights = weights_of("robust", WEIGHTS) | ({"consistency": consistency} if consistency else {})
-    purifier = DefenseVAE(6, squash_scale=scale)
+    purifier = SmallVAE(6, squash_scale=scale)
     attack = attack or InnerAttack()
     trainer = RobustTrainer(purifier, classifier, weights, noise_seed, attack, clip_norm, **settings)
     trainer.compile(optimizer=optimizer or keras.optimizers.Adam(1e-3))
