@@ -19,6 +19,7 @@ from madvae_tf.data.batches import Rows
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.errors import UserError
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.progress import titled
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
 from madvae_tf.training.search import search
 from madvae_tf.variants import weights_of
@@ -86,7 +87,10 @@ def tune(
             learning_rate=rate,
             final_learning_rate=min(rate, settings.final_learning_rate),
         )
-        metrics = fit_purifier(own, some, validation, classifier, classifier_name, start_from, folder, folder)
+        with titled(own.title):
+            metrics = fit_purifier(
+                own, some, validation, classifier, classifier_name, start_from, folder, folder
+            )
         return metrics["validation_accuracy"]
 
     done = search(measure, hand_picked, FACTORS, trials, settings.seed, scratch)
