@@ -22,7 +22,7 @@ def read_version() -> str:
 TENSORFLOW = "tensorflow>=2.21,<2.22"
 
 # `pipeline` and `configs` are names that others may have in site-packages: an installation holds them inside `madvae_tf`,
-# where `madvae_tf.commands` finds them. {package: folder}.
+# where `madvae_tf.shipped` finds them. {package: folder}.
 SHIPPED = {
     f"madvae_tf._shipped.{name}": name.replace(".", "/")
     for name in find_packages(include=["pipeline*", "configs*"])

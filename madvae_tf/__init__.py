@@ -11,6 +11,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from madvae_tf import forks  # noqa: F401  # from here on forks are noticed
+
 if TYPE_CHECKING:
     from madvae_tf.api import FittedDefense, Purifier, fit, fit_robust, load, read_dataset
     from madvae_tf.errors import UserError

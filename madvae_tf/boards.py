@@ -121,7 +121,7 @@ def write_trials(folder: Path, trials: Sequence[Mapping[str, Any]], objective: s
 
     Args:
         folder: made if absent; every trial has a folder "trial-NNN" in it.
-        trials: {"weights": name -> number, "value": float, "status": str} each, at least one.
+        trials: {"weights": name -> number, "value": float or None, "status": str} each, at least one.
         objective: what the value is, in words.
     """
     metric = hparams.Metric("value", display_name=objective)
@@ -132,4 +132,5 @@ def write_trials(folder: Path, trials: Sequence[Mapping[str, Any]], objective: s
         name = f"trial-{number:03d}"
         with _events(folder / name):
             hparams.hparams(dict(trial["weights"]), trial_id=name)
-            tf.summary.scalar("value", trial["value"], step=0)
+            if trial["value"] is not None:
+                tf.summary.scalar("value", trial["value"], step=0)

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from madvae_tf.images import IMAGE_SHAPE, Shape
+from madvae_tf.models.finite import check_finite
 from madvae_tf.models.foreign import ForeignClassifier
 from madvae_tf.models.pixels import as_pixels
 
@@ -26,7 +27,11 @@ def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | Forei
         classify: images -> probabilities float32 (batch, 10), the softmax of classifier(purifier(images)).
         logits: images -> what the softmax is of, for attacks: where the classifier is very sure, probabilities have lost the gradient.
         purify_uint8, classify_uint8: the same for uint8 images in [0, 255], any number of them in the memory of PART.
+
+    Raises:
+        UserError: weights of the purifier are not finite.
     """
+    check_finite(purifier, "purifier")
 
     def logits(images):
         return classifier(purifier(images), training=False)

@@ -1,13 +1,49 @@
 """Parameters of attacks and defences: dataclass fields with a type and a range, checked on construction."""
 
+import contextlib
 import dataclasses
 import json
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from madvae_tf.errors import UserError
+
+
+class InvalidParameter(UserError):
+    """A parameter of the wrong type, not finite, or out of its range.
+
+    Attributes:
+        owner, field, received, expected: what the message is made of.
+    """
+
+    owner: str
+    field: str
+    received: Any
+    expected: str
+
+
+def invalid(owner: str, field: str, received: Any, expected: str, default: Any) -> InvalidParameter:
+    """The error; a `default` of None is not named."""
+    way_out = "leave it out" + ("" if default is None else f" for the default, {default!r}")
+    error = InvalidParameter(
+        f"Invalid {owner} {field}: received {received!r}, expected {expected}; {way_out}."
+    )
+    error.owner, error.field, error.received, error.expected = owner, field, received, expected
+    return error
+
+
+@contextlib.contextmanager
+def with_defaults(defaults: Mapping[str, Any]) -> Iterator[None]:
+    """The message for an invalid parameter within names the default of that function, where it has its own: field -> default."""
+    try:
+        yield
+    except InvalidParameter as error:
+        if error.field not in defaults:
+            raise
+        parts = (error.owner, error.field, error.received, error.expected)
+        raise invalid(*parts, defaults[error.field]) from None
 
 
 def parameter(
@@ -83,15 +119,13 @@ def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
         valid = valid and (minimum < value if open_minimum else minimum <= value)
         valid = valid and value <= maximum and value < math.inf
     if not valid:
-        raise UserError(
-            f"Invalid {attack} {field.name}: received {value!r}, expected {expected}; "
-            f"leave it out for the default, {field.default!r}."
-        )
+        raise invalid(attack, field.name, value, expected, field.default)
     return kind(value)
 
 
-def check_integers(values: Mapping[str, tuple[Any, int]]) -> None:
-    """Raises `UserError` where a value is no integer or below its least: name -> (value, least)."""
+def check_integers(values: Mapping[str, tuple[Any, int]]) -> list[int]:
+    """The values, name -> (value, least), as Python's integers. Raises `UserError` where one is no integer or below its least."""
     for name, (value, least) in values.items():
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
             raise UserError(f"Invalid {name}: received {value!r}, expected an integer of at least {least}.")
+    return [int(value) for value, _ in values.values()]

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from pipeline import run
-
-_LOSS = flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, cls, pd, combined or robust.")
+from madvae_tf.shipped import bind
 
 
 def overrides_of(loss: str) -> list[str]:
@@ -16,8 +14,19 @@ def overrides_of(loss: str) -> list[str]:
 
 def main(argv: Sequence[str]) -> None:
     """The pipeline's stage "vae", for the variant that --loss names."""
-    run.main(argv, target="vae", overrides=overrides_of(_LOSS.value))
+    from pipeline import run as door
+
+    door.main(argv, target="vae", overrides=overrides_of(flags.FLAGS.loss))
+
+
+def run() -> None:
+    """Entry point."""
+    bind()
+    from pipeline import run as door
+
+    flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, cls, pd, combined or robust.")
+    door.run(main, document=__doc__ or "")
 
 
 if __name__ == "__main__":
-    run.run(main)
+    run()

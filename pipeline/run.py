@@ -83,6 +83,8 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")
         return
+    from madvae_tf import backend  # noqa: F401  # refuses another backend of Keras
+
     if "TF_CONFIG" in os.environ:  # The workers find each other before any of them uses TensorFlow.
         from madvae_tf.training.cluster import join
 

@@ -71,6 +71,7 @@ def test_trials_are_sessions_of_the_hyper_parameters_dashboard(tmp_path):
     trials = [
         {"weights": {"gamma": 0.2, "beta": 0.1}, "value": 0.75, "status": "completed"},
         {"weights": {"gamma": 0.4, "beta": 0.05}, "value": 0.875, "status": "completed"},
+        {"weights": {"gamma": 0.8, "beta": 0.05}, "value": None, "status": "diverged"},
     ]
     boards.write_trials(tmp_path, trials, "accuracy of something")
 
@@ -85,6 +86,9 @@ def test_trials_are_sessions_of_the_hyper_parameters_dashboard(tmp_path):
             events.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
         )
         assert {name: value.number_value for name, value in start.hparams.items()} == trial["weights"]
+        if trial["value"] is None:
+            assert "value" not in events.Tags()["tensors"]
+            continue
         (event,) = events.Tensors("value")
         assert tf.make_ndarray(event.tensor_proto) == pytest.approx(trial["value"])
 

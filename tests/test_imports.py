@@ -13,13 +13,16 @@ ROOT = Path(__file__).parents[1]
 FOUNDATION = {
     "madvae_tf",
     "madvae_tf.answers",
+    "madvae_tf.backend",
     "madvae_tf.console",
     "madvae_tf.errors",
+    "madvae_tf.forks",
     "madvae_tf.images",
     "madvae_tf.interrupts",
     "madvae_tf.machine",
     "madvae_tf.parameters",
     "madvae_tf.progress",
+    "madvae_tf.shipped",
     "madvae_tf.turns",
 }
 
@@ -91,13 +94,18 @@ WITHOUT_TENSORFLOW = {
     "madvae_tf.config",
     "madvae_tf.overrides",
     "madvae_tf.variants",
-    "madvae_tf.precision",
     "madvae_tf.report",
     "madvae_tf.pictures",
     "configs",
 }
 # These only inside functions, so that a run that has nothing to do is quick.
-LAZY_TENSORFLOW = {"pipeline", "madvae_tf.cli", "madvae_tf.commands", "madvae_tf.playground"}
+LAZY_TENSORFLOW = {
+    "madvae_tf.precision",
+    "pipeline",
+    "madvae_tf.cli",
+    "madvae_tf.commands",
+    "madvae_tf.playground",
+}
 # Loaded where an optional package is asked for.
 NEEDS_EXTRA = {"pipeline.beam", "pipeline.beam_workers"}
 TENSORFLOW = {"tensorflow", "keras", "tensorflow_datasets", "cleverhans", "keras_tuner"}

@@ -26,9 +26,12 @@ from madvae_tf.attacks import Target
 from madvae_tf.defenses.purifier import defended
 from madvae_tf.errors import UserError, cause_of
 from madvae_tf.export import export_purifier
+from madvae_tf.forks import check_process
 from madvae_tf.images import NUM_CLASSES, as_float, check_any_images
 from madvae_tf.machine import put_folder
+from madvae_tf.models.finite import check_finite
 from madvae_tf.models.foreign import ForeignClassifier, adapt
+from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import check_integers
 from madvae_tf.progress import progress_bar, silent
@@ -52,11 +55,15 @@ class FittedDefense:
         classifier: the `ForeignClassifier` behind it, or None.
         image_shape: (height, width, channels) of the images that it takes.
         info: how it was made, values that JSON can hold; `info["figures"]`: what it keeps on held-out images, see `madvae_tf.api.figures`.
+
+    Raises:
+        UserError: weights of the purifier are not finite.
     """
 
     def __init__(
         self, purifier: DefenseVAE, classifier: ForeignClassifier | None, info: Mapping[str, Any]
     ) -> None:
+        check_finite(purifier, "purifier")
         purifier.trainable = False
         self.purifier = purifier
         self.classifier = classifier
@@ -150,6 +157,7 @@ class FittedDefense:
         said = html.escape(f"{self!r}") + html.escape(figures.advice(known, self.variant))
         return f"<p>{said}</p>{figures.to_html(known)}"
 
+    @process_as_found()
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Writes the folder `path`, whole or not at all.
 
@@ -176,6 +184,7 @@ class FittedDefense:
                 f"Cannot save to {folder}: {error.strerror or error}; expected a writable folder."
             ) from error
 
+    @process_as_found()
     def export(self, folder: str | os.PathLike[str]) -> None:
         """A SavedModel that needs TensorFlow only, with the signatures of `madvae_tf.export.export_purifier`.
 
@@ -225,7 +234,8 @@ class FittedDefense:
         batch_size: int,
         verbose: int,
     ) -> np.ndarray:
-        check_integers({"batch_size": (batch_size, 1)})
+        (batch_size,) = check_integers({"batch_size": (batch_size, 1)})
+        check_process()
         results = np.empty((len(images), *shape), np.float32)
         with silent(not verbose), progress_bar(len(images), "purify", "image") as bar:
             for start in range(0, len(images), batch_size):
@@ -235,6 +245,7 @@ class FittedDefense:
         return results
 
 
+@process_as_found()
 def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = None) -> FittedDefense:
     """The defence that `FittedDefense.save` wrote to `path`, or a folder of published weights: `purifier.keras`, and `classifier.keras` where it is there.
 
@@ -244,6 +255,7 @@ def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = N
     Raises:
         UserError: there is no defence in `path`, a file is missing or damaged, or the classifier is not one (`adapt`).
     """
+    check_process()
     folder = Path(path).expanduser()
     if not (folder / _RECORD).exists() and (folder / _PURIFIER).is_file():
         return _of_weights(folder, classifier)

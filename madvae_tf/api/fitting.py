@@ -13,6 +13,7 @@ from madvae_tf.api.given import (
     PROBES,
     check_precision,
     clean_accuracy,
+    defaults_of,
     held_out,
     labelled,
     scratch_folder,
@@ -24,15 +25,18 @@ from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.purifier import ATTACKED_ONLY
 from madvae_tf.defenses.purifier import variant as purifier_of
 from madvae_tf.errors import UserError
+from madvae_tf.forks import check_process
 from madvae_tf.images import as_float
 from madvae_tf.models.foreign import adapt
-from madvae_tf.parameters import check_integers
+from madvae_tf.models.seeding import process_as_found
+from madvae_tf.parameters import check_integers, with_defaults
 from madvae_tf.precision import resolve_precision
 from madvae_tf.progress import silent
 from madvae_tf.robustness import Threat
 from madvae_tf.training.purifier import fit_purifier
 
 
+@process_as_found()
 def fit(
     classifier: Callable[..., Any],
     images: Any,
@@ -95,25 +99,27 @@ def fit(
         The last line on standard error says the same.
 
     Raises:
-        UserError: images, labels, the classifier or an option are not as said above.
+        UserError: images, labels, the classifier or an option are not as said above; the training diverged.
     """
+    check_process()
     if variant == "robust":
         raise UserError(
             "Invalid variant: received 'robust', which learns from attacks on itself; expected another one here: call madvae_tf.fit_robust for it."
         )
     x, y = labelled(images, labels, "images")
-    parameters = purifier_of(
-        variant,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        final_learning_rate=final_learning_rate,
-        latent_size=latent_size,
-        **{"alpha": alpha, "beta": beta, "gamma": gamma, "proximity": proximity, "sigma": sigma},
-        checkpoint_steps=1_000_000,
-        image_steps=1_000_000,
-    )
-    check_integers(
+    with with_defaults(defaults_of(fit)):
+        parameters = purifier_of(
+            variant,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            final_learning_rate=final_learning_rate,
+            latent_size=latent_size,
+            **{"alpha": alpha, "beta": beta, "gamma": gamma, "proximity": proximity, "sigma": sigma},
+            checkpoint_steps=1_000_000,
+            image_steps=1_000_000,
+        )
+    images_per_attack, cw_iterations, attack_batch_size, seed = check_integers(
         {
             "images_per_attack": (images_per_attack, 0),
             "cw_iterations": (cw_iterations, 1),
@@ -150,7 +156,7 @@ def fit(
         info = {
             "version": madvae_tf.__version__,
             "variant": variant,
-            "seed": int(seed),
+            "seed": seed,
             "parameters": parameters.parameters,
             "attacks": [{"name": attack.name, **attack.parameters} for attack in learned],
             "classifier_validation_accuracy": right,

@@ -14,6 +14,7 @@ from madvae_tf.api.given import (
     PROBES,
     check_precision,
     clean_accuracy,
+    defaults_of,
     held_out,
     labelled,
     scratch_folder,
@@ -23,9 +24,11 @@ from madvae_tf.defenses.base import Material
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.robust import Robust
 from madvae_tf.errors import UserError, unknown_name
+from madvae_tf.forks import check_process
 from madvae_tf.images import as_float
 from madvae_tf.models.foreign import adapt
-from madvae_tf.parameters import check_integers
+from madvae_tf.models.seeding import process_as_found
+from madvae_tf.parameters import check_integers, with_defaults
 from madvae_tf.precision import resolve_precision
 from madvae_tf.progress import silent
 from madvae_tf.robustness import Threat
@@ -40,8 +43,11 @@ _RECOMMENDED = {
 }
 _RAMP, _AVERAGE = 700, 0.999
 _NOT_OFFERED = ("seed", "image_steps")
+# Their defaults follow from the radius and the number of steps.
+_FOLLOWING = ("start_epsilon", "ramp_steps", "average")
 
 
+@process_as_found()
 def fit_robust(
     classifier: Callable[..., Any],
     images: Any,
@@ -77,25 +83,27 @@ def fit_robust(
         after `fit`.
 
     Raises:
-        UserError: images, labels, the classifier or an option are not as said above.
+        UserError: images, labels, the classifier or an option are not as said above; the training diverged.
     """
+    check_process()
     known = [field.name for field in dataclasses.fields(Robust) if field.name not in _NOT_OFFERED]
     for name in settings:
         if name not in known:
             raise unknown_name("option", name, known)
     x, y = labelled(images, labels, "images")
-    check_integers({"seed": (seed, 0)})
+    (seed,) = check_integers({"seed": (seed, 0)})
     check_precision(precision)
     (x, y), (x_held, y_held) = held_out(x, y, validation_split, validation_data)
     # Checked before the number of steps is made of them.
-    own = Robust(**{"epsilon": epsilon, "epochs": epochs, **_RECOMMENDED, **settings})
+    with with_defaults({**defaults_of(fit_robust), **_RECOMMENDED, **dict.fromkeys(_FOLLOWING)}):
+        own = Robust(**{"epsilon": epsilon, "epochs": epochs, **_RECOMMENDED, **settings})
     total = own.epochs * (own.epoch_steps or max(1, len(x) // own.batch_size))
     own = dataclasses.replace(
         own,
         start_epsilon=settings.get("start_epsilon", epsilon / 6),
         ramp_steps=settings.get("ramp_steps", min(_RAMP, total // 4)),
         average=settings.get("average", max(0.0, min(_AVERAGE, 1 - 10 / total))),
-        seed=int(seed),
+        seed=seed,
     )
     if own.start_epsilon > own.epsilon:
         raise UserError(
@@ -116,7 +124,7 @@ def fit_robust(
             validation_pairs=nothing,
             classifier=adapted,
             classifier_name="",
-            seed=int(seed),
+            seed=seed,
             precision=resolve_precision(precision),
             scratch=folder,
         )
@@ -126,7 +134,7 @@ def fit_robust(
         info = {
             "version": madvae_tf.__version__,
             "variant": own.name,
-            "seed": int(seed),
+            "seed": seed,
             "parameters": own.parameters,
             "classifier_validation_accuracy": right,
             **metrics,

@@ -1,6 +1,8 @@
 """What `fit` and `fit_robust` are given, checked: images and labels, what is held out of them, folders, numbers."""
 
+import inspect
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,12 @@ PROBES = 32
 _PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 # A classifier this bad on the user's own images was given something else than it expects.
 _SUSPICIOUS = 0.5
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Option -> its default."""
+    found = inspect.signature(function).parameters.values()
+    return {option.name: option.default for option in found if option.default is not option.empty}
 
 
 def check_precision(precision: str) -> None:

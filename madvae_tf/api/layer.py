@@ -8,6 +8,7 @@ from madvae_tf.errors import UserError
 from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.pixels import as_pixels
+from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
 
 _OF_THE_PURIFIER = ("latent_size", "latent_scale", "squash_scale", "squash_center", "image_shape")
@@ -42,22 +43,24 @@ class Purifier(keras.layers.Layer):
         **options: Any,
     ):
         super().__init__(**{"trainable": False, "dtype": "float32", **options})
-        purifier = getattr(defense, "purifier", defense)
-        if purifier is None:
-            purifier = DefenseVAE(
-                latent_size,
-                latent_scale,
-                squash_scale=squash_scale,
-                squash_center=squash_center,
-                image_shape=image_shape,
-            )
-        if not isinstance(purifier, DefenseVAE):
-            raise UserError(
-                f"Invalid defense: received {type(defense).__name__}, expected what madvae_tf.fit or madvae_tf.load gives."
-            )
-        # A copy: what one of them is later trained or frozen to does not reach the other.
-        # Made as one that learns: to freeze what says that it is frozen already does not reach its layers.
-        self.purifier = in_precision(purifier, "float32", name="purifier", trainable=True)
+        # Not a decorator: Keras looks at the signature.
+        with process_as_found():
+            purifier = getattr(defense, "purifier", defense)
+            if purifier is None:
+                purifier = DefenseVAE(
+                    latent_size,
+                    latent_scale,
+                    squash_scale=squash_scale,
+                    squash_center=squash_center,
+                    image_shape=image_shape,
+                )
+            if not isinstance(purifier, DefenseVAE):
+                raise UserError(
+                    f"Invalid defense: received {type(defense).__name__}, expected what madvae_tf.fit or madvae_tf.load gives."
+                )
+            # A copy: what one of them is later trained or frozen to does not reach the other.
+            # Made as one that learns: to freeze what says that it is frozen already does not reach its layers.
+            self.purifier = in_precision(purifier, "float32", name="purifier", trainable=True)
         self.purifier.trainable = self.trainable
         axes = dict(enumerate(self.purifier.image_shape, start=1))
         self.input_spec = keras.layers.InputSpec(ndim=4, axes=axes)

@@ -1,5 +1,6 @@
 """Attacks on a classifier, by name, and the driver that runs them (section 3.1)."""
 
+from madvae_tf import backend  # noqa: F401  # first: it refuses another backend of Keras
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Attack, AttackResult, Target, attack_batches, fold_seed, run_attack
 from madvae_tf.attacks.carlini_wagner import CarliniWagner

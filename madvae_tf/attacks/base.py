@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.errors import UserError
+from madvae_tf.forks import check_process
 from madvae_tf.images import IMAGE_SHAPE, Shape, check_images, check_labels
 from madvae_tf.parameters import Parameters
 
@@ -180,6 +181,7 @@ def attack_batches(
         UserError: invalid images, labels, seed, batch size or first batch.
         RuntimeError: on iteration, the attack left [0, 1] or its budget or made NaN: a bug, in it or in the target.
     """
+    check_process()
     x = check_images(x, "images to attack")
     y = check_labels(y, len(x))
     for what, value, minimum in (("batch_size", batch_size, 1), ("start_batch", start_batch, 0)):

@@ -20,6 +20,9 @@ from madvae_tf.data.batches import epoch_order
 from madvae_tf.errors import UserError
 from madvae_tf.images import check_images, check_labels
 from madvae_tf.models.copies import in_precision
+from madvae_tf.models.finite import all_finite
+from madvae_tf.models.seeding import initial_weights
+from madvae_tf.training.divergence import diverged
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,12 +53,11 @@ def extract(
 ) -> Extraction:
     """Trains a substitute of a black box; the same arguments give the same weights.
 
-    Keras' global seed is set to `seed`, so that the substitute starts from the same weights too.
-
     Args:
         query: the black box: float32 (n, 28, 28, 1) in [0, 1] -> its labels, integers (n,) in [0, 10). It is given
             all new images of a round at once, and each of them once.
-        build: makes the substitute, float32, with `logits(images, dropout_seed)` as the classifiers have it.
+        build: makes the substitute, float32, with `logits(images, dropout_seed)` as the classifiers have it; its initial
+            weights follow from `seed`.
         images: the attacker's own, floating point (n, 28, 28, 1) in [0, 1].
         rounds: of augmentation; with 0 the substitute learns from the first images alone.
         epochs: of training, before the first round and in every round.
@@ -66,7 +68,7 @@ def extract(
         progress: called with 1 after every epoch; there are (rounds + 1) * epochs.
 
     Raises:
-        UserError: invalid images or none, a count out of range, or a query that does not give labels.
+        UserError: invalid images or none, a count out of range, or a query that does not give labels; the training diverged.
     """
     points = check_images(images, "images of the attacker")
     if not len(points):
@@ -76,10 +78,12 @@ def extract(
             raise UserError(
                 f"Invalid {name}: received {value!r}, expected an integer >= {minimum}; raise it."
             )
-    keras.utils.set_random_seed(seed)
-    substitute = build()
+    with initial_weights(seed):
+        substitute = build()
     trained = substitute if precision == "float32" else in_precision(substitute, precision)
     train = _training_step(trained, learning_rate, seed)
+    total = epochs * sum(math.ceil(len(points) * 2**number / batch_size) for number in range(rounds + 1))
+    steps = 0
     augment = augmentation(lambda x: trained.logits(x), step, batch_size)
     labels = np.zeros(0, np.int64)
     for number in range(rounds + 1):
@@ -87,21 +91,30 @@ def extract(
             points = np.concatenate([points, augment(points, labels)])
         labels = np.concatenate([labels, _ask(query, points[len(labels) :])])
         for epoch in range(number * epochs, (number + 1) * epochs):
-            for rows in _batches(len(points), batch_size, seed, epoch):
+            losses = [
                 train(tf.constant(points[rows]), tf.constant(labels[rows]))
+                for rows in _batches(len(points), batch_size, seed, epoch)
+            ]
+            finite = np.isfinite(np.array(losses, np.float32))
+            if not finite.all() or not all_finite(trained.weights):
+                # The loss comes before the step's update: where it is finite throughout, the last update is at fault.
+                bad = int(np.argmin(finite)) if not finite.all() else len(losses) - 1
+                what = "the loss or a weight of the substitute is NaN or infinite"
+                raise diverged(steps + bad, total, what, learning_rate)
+            steps += len(losses)
             if progress is not None:
                 progress(1)
     substitute.set_weights(trained.get_weights())
     return Extraction(substitute, len(labels))
 
 
-def _training_step(model: keras.Model, learning_rate: float, seed: int) -> Callable[..., None]:
-    """Compiled: one step of Adam on the cross-entropy of a batch's labels; dropout is drawn from (seed, step)."""
+def _training_step(model: keras.Model, learning_rate: float, seed: int) -> Callable[..., tf.Tensor]:
+    """Compiled: one step of Adam on the cross-entropy of a batch's labels, which it returns; dropout is drawn from (seed, step)."""
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(model.trainable_variables)
 
     @tf.function
-    def train(images: tf.Tensor, labels: tf.Tensor) -> None:
+    def train(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         dropout_seed = tf.stack([seed, tf.cast(optimizer.iterations, tf.int32)])
         with tf.GradientTape() as tape:
             logits = model.logits(images, dropout_seed)
@@ -109,6 +122,7 @@ def _training_step(model: keras.Model, learning_rate: float, seed: int) -> Calla
             loss = tf.reduce_mean(entropy)
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
 
     return train
 

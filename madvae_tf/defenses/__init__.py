@@ -6,6 +6,7 @@ A row gives the defence from its hyper-parameters; the defence knows how it is t
 import functools
 from collections.abc import Callable
 
+from madvae_tf import backend  # noqa: F401  # first: it refuses another backend of Keras
 from madvae_tf.defenses.adversarial_training import AdversarialFGSM, AdversarialPGD
 from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.defense_gan import DefenseGan, MadGan

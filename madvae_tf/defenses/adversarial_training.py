@@ -18,6 +18,7 @@ from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.files import load_keras, save_float32
+from madvae_tf.models.seeding import initial_weights
 from madvae_tf.parameters import parameter
 from madvae_tf.training.adversarial import AdversarialTrainer
 from madvae_tf.training.callbacks import MeanLog, Progress
@@ -66,8 +67,7 @@ class AdversarialTraining(Defense, abc.ABC):
         steps = len(images) // batch_size
         total = steps * self.epochs
         strategy = default_strategy()
-        keras.utils.set_random_seed(material.seed)
-        with strategy.scope():
+        with initial_weights(material.seed), strategy.scope():
             classifier = build_classifier(
                 material.classifier_name, self.dropout, material.precision, images.image_shape
             )

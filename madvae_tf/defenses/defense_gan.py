@@ -18,9 +18,10 @@ from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.projection import project, starts
 from madvae_tf.models.gan import Critic, Generator
+from madvae_tf.models.seeding import initial_weights
 from madvae_tf.parameters import parameter
 from madvae_tf.training.callbacks import MeanLog, Progress
-from madvae_tf.training.gan import GanTrainer
+from madvae_tf.training.gan import GanTrainer, in_parts
 from madvae_tf.training.loop import default_strategy, train
 
 # Generated digits that are kept to look at.
@@ -61,9 +62,8 @@ class DefenseGan(Defense):
             self.critic_steps * self.batch_size, len(images) // self.critic_steps * self.critic_steps
         )
         strategy = default_strategy()
-        keras.utils.set_random_seed(material.seed)
         adam = functools.partial(keras.optimizers.Adam, self.learning_rate, beta_1=0.5, beta_2=0.9)
-        with strategy.scope():
+        with initial_weights(material.seed), strategy.scope():
             # The gradient penalty is a second derivative: float32 throughout.
             generator = Generator(self.latent_size, self.width, images.image_shape)
             critic = Critic(self.width, images.image_shape)
@@ -80,7 +80,11 @@ class DefenseGan(Defense):
             )
         train(
             trainer,
-            lambda start: training_dataset(images, batch_size, material.seed, start, self.iterations),
+            lambda start: in_parts(
+                training_dataset(images, batch_size, material.seed, start, self.iterations),
+                self.critic_steps,
+                strategy.num_replicas_in_sync,
+            ),
             self.iterations,
             1,
             strategy,

@@ -23,6 +23,7 @@ from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import load_keras, save_float32, write_json
 from madvae_tf.models.magnet import MagNetAutoencoder
+from madvae_tf.models.seeding import initial_weights
 from madvae_tf.parameters import parameter
 from madvae_tf.training.autoencoder import AutoencoderTrainer
 from madvae_tf.training.callbacks import MeanLog, Progress
@@ -101,8 +102,7 @@ class MagNet(Defense):
         steps = len(images) // batch_size
         total = steps * self.epochs
         strategy = default_strategy()
-        keras.utils.set_random_seed(material.seed)
-        with strategy.scope():
+        with initial_weights(material.seed), strategy.scope():
             trainer = AutoencoderTrainer(
                 [MagNetAutoencoder(pooling, images.image_shape) for pooling in (True, False)],
                 self.noise,

@@ -20,6 +20,7 @@ from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.errors import UserError, unknown_name
 from madvae_tf.images import Shape
 from madvae_tf.models.copies import in_precision
+from madvae_tf.models.seeding import initial_weights
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import parameter
 from madvae_tf.training.balls import NORMS
@@ -98,8 +99,7 @@ class Robust(Defense):
         steps = self.epoch_steps or len(images) // batch_size
         total = steps * self.epochs
         strategy = default_strategy()
-        keras.utils.set_random_seed(seed)
-        with strategy.scope():
+        with initial_weights(seed), strategy.scope():
             frozen = classifier_in(material.precision, material.classifier, material.classifier_name)
             purifier = self._beginning(material, images.image_shape)
             trainer = self._trainer(purifier, frozen, seed, total)

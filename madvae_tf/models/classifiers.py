@@ -21,11 +21,11 @@ class Table6Classifier(keras.Model):
     Args:
         dropout: rate in [0, 1), active in training only.
         image_shape: (height, width, channels) of the images.
-        dtype: a Keras dtype policy; the logits are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the logits are float32 under "mixed_bfloat16" too.
     """
 
     def __init__(self, dropout: float = 0.5, image_shape: Shape = IMAGE_SHAPE, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.dropout = dropout
         self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
@@ -35,7 +35,7 @@ class Table6Classifier(keras.Model):
 
         self.layers_in_order = keras.Sequential(
             [
-                keras.Input(self.image_shape),
+                keras.Input(self.image_shape, dtype="float32"),
                 *(convolution(32), convolution(32), keras.layers.MaxPooling2D(2, dtype=policy)),
                 *(convolution(64), convolution(64), keras.layers.MaxPooling2D(2, dtype=policy)),
                 keras.layers.Flatten(dtype=policy),

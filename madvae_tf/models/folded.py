@@ -42,7 +42,7 @@ def _without_normalisation(model: keras.Sequential) -> keras.Sequential:
         if isinstance(layer, (Conv2D, Conv2DTranspose)):
             waiting = len(layers)
         layers.append(layer)
-    return keras.Sequential([keras.Input(model.input_shape[1:]), *layers], name=model.name)
+    return keras.Sequential([keras.Input(model.input_shape[1:], dtype="float32"), *layers], name=model.name)
 
 
 def _joined(layer: Any, norm: Any) -> Any:

@@ -36,11 +36,11 @@ class Generator(keras.Model):
         latent_size: dimensions of z, at least 1.
         width: channels of the last hidden layer; the first ones have 4 and 2 times as many.
         image_shape: (height, width, channels) of the images.
-        dtype: a Keras dtype policy; images are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; images are float32 under "mixed_bfloat16" too.
     """
 
     def __init__(self, latent_size: int = 128, width: int = 64, image_shape: Shape = IMAGE_SHAPE, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.latent_size = latent_size
         self.width = width
         self.image_shape = as_shape(image_shape)
@@ -63,7 +63,7 @@ class Generator(keras.Model):
 
         self.layers_in_order = keras.Sequential(
             [
-                keras.Input((latent_size,)),
+                keras.Input((latent_size,), dtype="float32"),
                 keras.layers.Dense(
                     sides[0] ** 2 * 4 * width,
                     activation="relu",
@@ -94,11 +94,11 @@ class Critic(keras.Model):
     Args:
         width: channels of the first layer; the following have 2 and 4 times as many.
         image_shape: (height, width, channels) of the images.
-        dtype: a Keras dtype policy; scores are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; scores are float32 under "mixed_bfloat16" too.
     """
 
     def __init__(self, width: int = 64, image_shape: Shape = IMAGE_SHAPE, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.width = width
         self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
@@ -114,7 +114,7 @@ class Critic(keras.Model):
         ]
         self.layers_in_order = keras.Sequential(
             [
-                keras.Input(self.image_shape),
+                keras.Input(self.image_shape, dtype="float32"),
                 *convolutions,
                 keras.layers.Flatten(dtype=policy),
                 keras.layers.Dense(1, dtype=policy),

@@ -19,11 +19,11 @@ class MagNetAutoencoder(keras.Model):
     Args:
         pooling: whether the code has half the resolution.
         image_shape: (height, width, channels) of the images; three channels are reconstructed as three.
-        dtype: a Keras dtype policy; the output is float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the output is float32 under "mixed_bfloat16" too.
     """
 
     def __init__(self, pooling: bool, image_shape: Shape = IMAGE_SHAPE, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.pooling = pooling
         self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
@@ -36,7 +36,9 @@ class MagNetAutoencoder(keras.Model):
             down += [keras.layers.AveragePooling2D(2, dtype=policy), convolution()]
             up += [keras.layers.UpSampling2D(2, dtype=policy), convolution()]
         last = convolution(self.image_shape[2])
-        self.layers_in_order = keras.Sequential([keras.Input(self.image_shape), *down, *up, last])
+        self.layers_in_order = keras.Sequential(
+            [keras.Input(self.image_shape, dtype="float32"), *down, *up, last]
+        )
         self.built = True
 
     def call(self, inputs):

@@ -30,7 +30,7 @@ class Squash(keras.layers.Layer):
     """
 
     def __init__(self, scale: float = 10.0, center: float = 0.5, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         if not scale >= _LEAST_SCALE:
             raise UserError(f"Invalid scale: received {scale!r}, expected a number >= {_LEAST_SCALE}.")
         self.initial_scale = scale

@@ -66,14 +66,14 @@ class SubstituteClassifier(keras.Model):
         architecture: a key of `ARCHITECTURES`, "A" to "E".
         dropout: a switch. Above 0 the architecture's own rates are used, whatever its size; with 0 there is none.
         image_shape: (height, width, channels) of the images.
-        dtype: a Keras dtype policy; the logits are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the logits are float32 under "mixed_bfloat16" too.
 
     Raises:
         UserError: an unknown architecture.
     """
 
     def __init__(self, architecture: str, dropout: float = 0.5, image_shape: Shape = IMAGE_SHAPE, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.image_shape = as_shape(image_shape)
         self.architecture = architecture
         self.dropout = dropout

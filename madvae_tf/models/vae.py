@@ -46,7 +46,7 @@ class DefenseVAE(keras.Model):
         initial_deviation: standard deviation of the convolutions' initial weights; 0 for Glorot's (Defense-VAE: 0.02).
         squash_scale, squash_center: of a `Squash` before the encoder, at the start; a scale of 0 for none.
         image_shape: (height, width, channels) of the images, see the module's docstring.
-        dtype: a Keras dtype policy; variables are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; variables are float32 under "mixed_bfloat16" too.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class DefenseVAE(keras.Model):
         image_shape: Shape = IMAGE_SHAPE,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         if latent_scale not in LATENT_SCALES:
             raise UserError(
                 f"Invalid latent_scale: received {latent_scale!r}, expected one of {', '.join(LATENT_SCALES)}."
@@ -110,7 +110,7 @@ class DefenseVAE(keras.Model):
 
         self.encoder = keras.Sequential(
             [
-                keras.Input(self.image_shape),
+                keras.Input(self.image_shape, dtype="float32"),
                 *(down(64, 5, 1), norm(), relu()),
                 # Of 28 pixels: padding 3 of a 4 x 4 stride-2 convolution is 2 here and 1 that "same" adds.
                 *([keras.layers.ZeroPadding2D(margin, dtype=policy)] if margin else []),
@@ -125,7 +125,7 @@ class DefenseVAE(keras.Model):
         self.log_variance_head = keras.layers.Dense(latent_size, dtype=policy, name="log_variance")
         self.decoder = keras.Sequential(
             [
-                keras.Input((latent_size,)),
+                keras.Input((latent_size,), dtype="float32"),
                 keras.layers.Dense(features, activation="relu", dtype=policy),
                 keras.layers.Reshape((inner, inner, 256), dtype=policy),
                 *(up(128, 4, 2), norm(), relu()),

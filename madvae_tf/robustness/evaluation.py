@@ -12,6 +12,7 @@ import tensorflow as tf
 from madvae_tf.answers import are_probabilities
 from madvae_tf.attacks import Target
 from madvae_tf.errors import UserError
+from madvae_tf.forks import check_process
 from madvae_tf.images import NUM_CLASSES, as_float, check_any_images, check_labels
 from madvae_tf.oblivious import batched
 from madvae_tf.parameters import check_integers
@@ -83,6 +84,7 @@ def evaluate(
             or type or not finite, an attacked model that computes in bfloat16 or float16, a gradient without a target, two trials of one
             name, or a damaged file.
     """
+    check_process()
     started = time.monotonic()
     images, labels = _checked(images, labels)
     check_integers(

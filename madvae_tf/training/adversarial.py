@@ -14,6 +14,7 @@ from x itself every image moves by exactly epsilon in every pixel, and the class
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -22,7 +23,7 @@ from madvae_tf.attacks.objectives import log_odds
 from madvae_tf.images import shape_of
 from madvae_tf.training.balls import Ball, LinfBall
 from madvae_tf.training.classifier import CLIP_NORM, correct
-from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
+from madvae_tf.training.replicas import apply_clipped, first_row, global_size, replica_part
 
 # Added to the seed, so that starts are not drawn from the numbers of the dropout.
 _START_STREAM = 15_485_863
@@ -38,6 +39,7 @@ def attack_within(
     seed: tf.Tensor,
     ball: Callable[[tf.Tensor, tf.Tensor | float], Ball] = LinfBall,
     falling: bool = False,
+    place: tuple[Any, Any] | None = None,
 ) -> tf.Tensor:
     """Images of high cross-entropy (climbed by its `log_odds`) within `epsilon` and in [0, 1]; no gradient passes.
 
@@ -50,6 +52,7 @@ def attack_within(
         seed: int32 (2,), for the start: uniform in the L-infinity ball, then clipped to [0, 1]; see `balls` for others.
         ball: images and radius -> where the attack may go.
         falling: of n steps the i-th, from 0, is 1 - i / n of `step_size` long.
+        place: see `replica_part`.
 
     Returns:
         float32, the shape of `images`.
@@ -60,6 +63,7 @@ def attack_within(
             tf.stack([size, *shape_of(images)]), seed, -1.0, 1.0, alg="philox"
         ),
         tf.shape(images)[0],
+        place,
     )
 
     def climb(step: tf.Tensor, x_adv: tf.Tensor, along: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -95,7 +99,7 @@ class AdversarialTrainer(keras.Model):
         steps: steps of the inner attack.
         step_size: of the inner attack, at the full epsilon; during the warm-up it is scaled with epsilon.
         warmup_steps: training steps before epsilon is full: (step + 1) / (warmup_steps + 1) of it; 0 for none.
-        half_clean: every other image of a batch is left as it is.
+        half_clean: every other image of a batch, over all replicas, is left as it is.
         seed: folded into starts and dropout.
     """
 
@@ -110,7 +114,7 @@ class AdversarialTrainer(keras.Model):
         seed: int,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.classifier = classifier
         self.epsilon = epsilon
         self.steps = steps
@@ -128,11 +132,18 @@ class AdversarialTrainer(keras.Model):
         return tf.minimum(1.0, tf.cast(step + 1, tf.float32) / (self.warmup_steps + 1.0))
 
     def attacked(
-        self, images: tf.Tensor, label: tf.Tensor, strength: tf.Tensor, seed: tf.Tensor
+        self,
+        images: tf.Tensor,
+        label: tf.Tensor,
+        strength: tf.Tensor,
+        seed: tf.Tensor,
+        place: tuple[Any, Any] | None = None,
     ) -> tf.Tensor:
         """`attack_within` against the classifier without its dropout, at `strength` of epsilon and of the step."""
         epsilon, step_size = strength * self.epsilon, strength * self.step_size
-        return attack_within(self.classifier.logits, images, label, epsilon, step_size, self.steps, seed)
+        return attack_within(
+            self.classifier.logits, images, label, epsilon, step_size, self.steps, seed, place=place
+        )
 
     def train_step(self, data):
         images, label = data["x"], data["label"]
@@ -144,9 +155,14 @@ class AdversarialTrainer(keras.Model):
         # Dropout is drawn per replica: its mask has the shape of an activation, not of the global batch.
         dropout_seed = tf.stack([self.seed + 7919 * replica, step])
         if self.half_clean:
-            attacked = self.attacked(images[1::2], label[1::2], strength, start_seed)
-            images = tf.concat([images[::2], attacked], axis=0)
-            label = tf.concat([label[::2], label[1::2]], axis=0)
+            # Of the global batch the odd rows, of which this replica may have one more or fewer than another.
+            local = tf.shape(label)[0]
+            first = first_row(local)
+            odd = (first + 1) % 2
+            place = (first // 2, context.num_replicas_in_sync * local // 2)
+            attacked = self.attacked(images[odd::2], label[odd::2], strength, start_seed, place)
+            images = tf.concat([images[1 - odd :: 2], attacked], axis=0)
+            label = tf.concat([label[1 - odd :: 2], label[odd::2]], axis=0)
         else:
             images = self.attacked(images, label, strength, start_seed)
         with tf.GradientTape() as tape:

@@ -23,7 +23,7 @@ class AutoencoderTrainer(keras.Model):
     """
 
     def __init__(self, autoencoders: Sequence[keras.Model], noise: float, seed: int, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.autoencoders = list(autoencoders)
         self.noise = noise
         self.seed = seed

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.geometry import flat
 from madvae_tf.attacks.knapsack import Knapsack, scaled
+from madvae_tf.training.replicas import first_row
 
 NORMS = ("linf", "l2", "both")
 
@@ -102,7 +103,7 @@ class SlopedL2Ball(L2Ball):
 
 
 class TurnsBall(Ball):
-    """The images of the batch in balls of several kinds in turn: of n kinds, image i in the ball of kind i mod n.
+    """The images of the batch in balls of several kinds in turn: of n kinds, image i of the global batch in the ball of kind i mod n.
 
     Args:
         images: the batch.
@@ -117,14 +118,18 @@ class TurnsBall(Ball):
         kinds: Sequence[tuple[Callable[[tf.Tensor, tf.Tensor | float], Ball], float]],
     ):
         count = len(kinds)
+        first = first_row(tf.shape(images)[0])
+        # Where in this replica's images each kind begins.
+        self.begins = [(turn - first) % count for turn in range(count)]
         self.balls = [
-            make(images[turn::count], radius * multiple) for turn, (make, multiple) in enumerate(kinds)
+            make(images[begin::count], radius * multiple)
+            for begin, (make, multiple) in zip(self.begins, kinds, strict=True)
         ]
         self.multiples = [multiple for _, multiple in kinds]
         self.shape = images.shape
         # Where the images are, once those of one kind stand together.
         indices = tf.range(tf.shape(images)[0])
-        self.places = tf.argsort(tf.concat([indices[turn::count] for turn in range(count)], axis=0))
+        self.places = tf.argsort(tf.concat([indices[begin::count] for begin in self.begins], axis=0))
 
     def start(self, noise: tf.Tensor) -> tf.Tensor:
         parts = self._parts(noise)
@@ -141,7 +146,7 @@ class TurnsBall(Ball):
         )
 
     def _parts(self, batch: tf.Tensor) -> list[tf.Tensor]:
-        return [batch[turn :: len(self.balls)] for turn in range(len(self.balls))]
+        return [batch[begin :: len(self.balls)] for begin in self.begins]
 
     def _in_turn(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
         return tf.ensure_shape(tf.gather(tf.concat(parts, axis=0), self.places), self.shape)

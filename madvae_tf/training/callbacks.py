@@ -1,14 +1,19 @@
 """What watches a training run: progress with an ETA, a CSV of every loss term, TensorBoard."""
 
 import csv
+import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from madvae_tf.progress import progress_bar
+
+_READ_SECONDS = 0.5
 
 
 class Progress(keras.callbacks.Callback):
@@ -21,9 +26,13 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         start = (logs or {}).get("step", 0)
         self.bar = progress_bar(self.total, self.description, "step", done=start)
+        self.read = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
-        self.bar.set_postfix(loss=f"{(logs or {}).get('loss', 0.0):.4f}", refresh=False)
+        # To read a loss waits for its step: no oftener than anybody looks.
+        if time.monotonic() - self.read >= _READ_SECONDS:
+            self.bar.set_postfix(loss=f"{float((logs or {}).get('loss', 0.0)):.4f}", refresh=False)
+            self.read = time.monotonic()
         self.bar.update()
 
     def on_train_end(self, logs=None):
@@ -33,8 +42,8 @@ class Progress(keras.callbacks.Callback):
 class MeanLog(keras.callbacks.Callback):
     """Means of every logged value over `log_steps` steps, to `log.csv` and to TensorBoard scalars.
 
-    On resume the rows past the checkpoint are dropped, so the file ends as an unbroken run's, provided that
-    `log_steps` divides the steps between checkpoints.
+    A row is appended when it is known. On resume the rows past the checkpoint are dropped, and with them one that a kill cut
+    short, so the file ends as an unbroken run's, provided that `log_steps` divides the steps between checkpoints.
     """
 
     def __init__(self, folder: Path, log_steps: int):
@@ -42,20 +51,24 @@ class MeanLog(keras.callbacks.Callback):
         self.path = folder / "log.csv"
         self.log_steps = log_steps
         self.writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
-        self.window: list[Mapping[str, float]] = []
-        self.rows: list[dict[str, str]] = []
+        self.window: list[Mapping[str, Any]] = []
+        self.names: list[str] = []
+        # The last row, and where it begins in the file: validation joins the row of its step.
+        self.last: dict[str, str] = {}
+        self.place = 0
 
     def on_train_begin(self, logs=None):
         start = (logs or {}).get("step", 0)
-        if self.path.exists():
-            with self.path.open(newline="") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= start]
+        self.names = []
+        self._rewrite([row for row in self._kept() if int(row["step"]) <= start])
 
     def on_train_batch_end(self, batch, logs=None):
         self.window.append(logs or {})
         if (batch + 1) % self.log_steps and batch + 1 != self.params["steps"] * self.params["epochs"]:
             return
-        means = {name: float(np.mean([entry[name] for entry in self.window])) for name in self.window[0]}
+        means = {
+            name: float(np.mean([float(entry[name]) for entry in self.window])) for name in self.window[0]
+        }
         means["learning_rate"] = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         self.window = []
         self._write(batch + 1, means)
@@ -71,19 +84,46 @@ class MeanLog(keras.callbacks.Callback):
                 group = "validation" if name.startswith("val_") else "train"
                 tf.summary.scalar(f"{group}/{name.removeprefix('val_')}", value, step=step)
         self.writer.flush()
-        formatted = {name: f"{value:.8g}" for name, value in values.items()}
-        if self.rows and self.rows[-1]["step"] == str(step):
-            self.rows[-1].update(formatted)
-        else:
-            self.rows.append({"step": str(step), **formatted})
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        row = {"step": str(step), **{name: f"{value:.8g}" for name, value in values.items()}}
+        joins = self.last.get("step") == row["step"]
+        if joins:
+            row = self.last | row
+        if not row.keys() <= set(self.names):
+            kept = self._kept()
+            self._rewrite([*(kept[:-1] if joins else kept), row])
+            return
+        with self.path.open("r+", newline="") as file:
+            self.place = self.place if joins else file.seek(0, os.SEEK_END)
+            file.seek(self.place)
+            file.truncate()
+            csv.DictWriter(file, self.names, restval="").writerow(row)
+        self.last = row
+
+    def _kept(self) -> list[dict[str, str]]:
+        """The file's rows, without one that a kill cut short."""
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            lines = [line for line in file.readlines() if line.endswith("\n")]
+        return list(csv.DictReader(lines))
+
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
+        """The whole file, with the columns of all rows: where it is new, cut short or gets a column."""
+        if not rows:
+            self.path.unlink(missing_ok=True)
+            self.last = {}
+            return
+        self.names = list(dict.fromkeys(name for row in rows for name in row))
         # Whole or not there: what a killed run has logged must outlive it.
         temporary = self.path.with_name(f"{self.path.name}.tmp")
         with temporary.open("w", newline="") as file:
-            table = csv.DictWriter(file, names, restval="")
+            table = csv.DictWriter(file, self.names, restval="")
             table.writeheader()
-            table.writerows(self.rows)
+            table.writerows(rows[:-1])
+            self.place = file.tell()
+            table.writerow(rows[-1])
         temporary.replace(self.path)
+        self.last = rows[-1]
 
 
 class PurifierPictures(keras.callbacks.Callback):

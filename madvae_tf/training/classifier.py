@@ -32,7 +32,7 @@ class ClassifierTrainer(keras.Model):
     """
 
     def __init__(self, classifier: keras.Model, max_shift: int, seed: int, flip: bool = False, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         self.classifier = classifier
         self.max_shift = max_shift
         self.seed = seed

@@ -46,7 +46,7 @@ class DefenseTrainer(keras.Model):
         reduction: str = "elbo",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
         classifier.trainable = False
         self.purifier = purifier
         # Held in a partial, the frozen classifier joins neither the weights nor the saved file.
@@ -119,8 +119,8 @@ class DefenseTrainer(keras.Model):
         forward = self.forward(data, tf.zeros((tf.shape(data["label"])[0], latent)), training=False)
         terms = losses.evaluate_terms(forward, self.term_weights)
         size = global_size(data["label"])
-        correct = keras.metrics.sparse_categorical_accuracy(data["label"], forward.class_logits)
-        logs = {"loss": self._total(terms), **terms, "accuracy": correct}
+        right = tf.equal(tf.argmax(forward.class_logits, axis=1), data["label"])
+        logs = {"loss": self._total(terms), **terms, "accuracy": tf.cast(right, tf.float32)}
         return {name: tf.reduce_sum(value) / size for name, value in logs.items()}
 
     def _total(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:

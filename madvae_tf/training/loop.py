@@ -4,8 +4,9 @@
 `train_step` and the same Keras callbacks.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -13,11 +14,15 @@ import tensorflow as tf
 from absl import logging
 
 from madvae_tf.errors import UserError, cause_of
+from madvae_tf.forks import check_process
 from madvae_tf.interrupts import raise_if_received
 from madvae_tf.training import profiling
 from madvae_tf.training.cluster import LOST, join, newest_common, share
+from madvae_tf.training.divergence import FiniteCheck
 
 Logs = dict[str, float]
+# Where a trainer keeps its compiled `test_step`.
+_TEST_STEP = "_compiled_test_step"
 
 
 def default_strategy() -> tf.distribute.Strategy:
@@ -54,13 +59,18 @@ def train(
             every logged value, so that their sum is the value.
         dataset: step -> batches of the global size from that step on.
         checkpoint_steps: a checkpoint is written every so many steps, and at the end.
-        callbacks: told of steps (`on_train_batch_end(step, logs)`, step counted from 0) and of epochs. On resume
-            `on_train_begin` gets {"step": the step to start from}.
+        callbacks: told of steps (`on_train_batch_end(step, logs)`, step counted from 0, logs float32 tensors: to read one waits for
+            the step) and of epochs. On resume `on_train_begin` gets {"step": the step to start from}.
         validation: called at the end of each epoch; its values reach `on_epoch_end` as `val_*`.
 
     Returns:
         The step it started from (0 unless resumed).
+
+    Raises:
+        Diverged: a logged value or a weight is not finite; no such checkpoint is written.
+        UserError: of several workers, one was lost.
     """
+    check_process()
     total = steps_per_epoch * epochs
     trainer.optimizer.build(trainer.trainable_variables)
     checkpoint = tf.train.Checkpoint(trainer=trainer, optimizer=trainer.optimizer)
@@ -77,27 +87,42 @@ def train(
     watchers.on_train_begin({"step": start})
     distribute = functools.partial(share, strategy) if together else strategy.experimental_distribute_dataset
     batches = iter(distribute(dataset(start))) if start < total else iter(())
+    check = FiniteCheck(trainer, total)
     for step in range(start, total):
-        try:
-            logs = {name: float(value) for name, value in replicated_step(next(batches)).items()}
-        except LOST as error:
-            if not together:
-                raise
-            raise UserError(
-                f"Training stopped at step {step} of {total}: a worker was lost ({type(error).__name__}); start all workers "
-                "again: they go on from the last checkpoint."
-            ) from error
-        watchers.on_train_batch_end(step, logs)
         done = step + 1
-        if done % steps_per_epoch == 0:
-            values = validation() if validation is not None else {}
-            watchers.on_epoch_end(
-                step // steps_per_epoch, logs | {f"val_{name}": v for name, v in values.items()}
-            )
-        if done % checkpoint_steps == 0 or done == total:
+        epoch_ends = done % steps_per_epoch == 0
+        saves = done % checkpoint_steps == 0 or done == total
+        with _lost_workers(step, total, together):
+            logs = dict(sorted(replicated_step(next(batches)).items()))
+            check.note(step, logs)
+            if epoch_ends or saves:
+                check.read()
+                check.weights(step)
+        # Not by the list of them, which would read every value at every step.
+        for callback in watchers.callbacks:
+            callback.on_train_batch_end(step, logs)
+        if epoch_ends:
+            values = {f"val_{name}": v for name, v in (validation() if validation else {}).items()}
+            check.values(step, values)
+            watchers.on_epoch_end(step // steps_per_epoch, logs | values)
+        if saves:
             manager.save(checkpoint_number=done)
     watchers.on_train_end()
     return start
+
+
+@contextlib.contextmanager
+def _lost_workers(step: int, total: int, together: bool) -> Iterator[None]:
+    """What the end of another worker raises within becomes one line, where there are several (`together`)."""
+    try:
+        yield
+    except LOST as error:
+        if not together:
+            raise
+        raise UserError(
+            f"Training stopped at step {step} of {total}: a worker was lost ({type(error).__name__}); start all workers "
+            "again: they go on from the last checkpoint."
+        ) from error
 
 
 def restore_newest(
@@ -145,13 +170,14 @@ def compiled_step(
 
 
 def evaluate_steps(trainer: keras.Model, dataset: tf.data.Dataset) -> Logs:
-    """Means of `trainer.test_step` over the images of `dataset`, on one device."""
-    step = tf.function(trainer.test_step, reduce_retracing=True)
-    sums: Logs = {}
-    images = 0
-    for batch in dataset:
-        size = int(batch["label"].shape[0])
-        images += size
-        for name, value in step(batch).items():
-            sums[name] = sums.get(name, 0.0) + float(value) * size
-    return {name: value / images for name, value in sums.items()}
+    """Means of `trainer.test_step` over the images of `dataset`, on one device; compiled once for a trainer."""
+    # Past Keras' tracking: it is no part of a checkpoint.
+    own = vars(trainer)
+    if _TEST_STEP not in own:
+        own[_TEST_STEP] = tf.function(trainer.test_step, reduce_retracing=True)
+    batches = [(int(batch["label"].shape[0]), own[_TEST_STEP](batch)) for batch in dataset]
+    images = sum(size for size, _ in batches)
+    # Read when all are under way, so that an accelerator need not wait for the host after every batch.
+    return {
+        name: sum(float(values[name]) * size for size, values in batches) / images for name in batches[0][1]
+    }

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from madvae_tf.data.batches import Rows, in_order, training_dataset
+from madvae_tf.models.seeding import initial_weights
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
@@ -87,10 +88,9 @@ def fit_purifier(
     steps, epochs, first = settings.epoch_steps or whole, settings.epochs, settings.first_epoch
     before = whole * first
     strategy = default_strategy()
-    keras.utils.set_random_seed(settings.seed)
     shape = (settings.latent_size, settings.latent_scale, settings.initial_deviation)
     images = pairs.image_shape
-    with strategy.scope():
+    with initial_weights(settings.seed), strategy.scope():
         frozen = classifier_in(settings.precision, classifier, classifier_name)
         purifier = DefenseVAE(*shape, image_shape=images, dtype=settings.precision)
         if start_from is not None:

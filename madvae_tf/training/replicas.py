@@ -11,14 +11,29 @@ import keras
 import tensorflow as tf
 
 
-def replica_part(draw: Callable[[tf.Tensor], tf.Tensor], local_batch: tf.Tensor) -> tf.Tensor:
-    """This replica's rows of `draw(global batch size)`, which draws the same rows on every replica."""
+def first_row(local_batch: tf.Tensor) -> int | tf.Tensor:
+    """The place of this replica's first row in the global batch, int32 (); 0 where there is one replica."""
     context = tf.distribute.get_replica_context()
-    replicas = context.num_replicas_in_sync
+    if context.num_replicas_in_sync == 1:
+        return 0
+    return tf.cast(context.replica_id_in_sync_group, tf.int32) * local_batch
+
+
+def replica_part(
+    draw: Callable[[tf.Tensor], tf.Tensor],
+    local_batch: tf.Tensor,
+    place: tuple[Any, Any] | None = None,
+) -> tf.Tensor:
+    """This replica's rows of `draw(global batch size)`, which draws the same rows on every replica.
+
+    Args:
+        place: the first of these rows and how many there are on all replicas, where replicas hold different numbers of them.
+    """
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     if replicas == 1:
         return draw(local_batch)
-    start = tf.cast(context.replica_id_in_sync_group, tf.int32) * local_batch
-    return draw(replicas * local_batch)[start : start + local_batch]
+    start, total = place or (first_row(local_batch), replicas * local_batch)
+    return draw(total)[start : start + local_batch]
 
 
 def global_size(labels: tf.Tensor) -> tf.Tensor:

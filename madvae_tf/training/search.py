@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from madvae_tf.data.shards import publish
 from madvae_tf.errors import UserError
+from madvae_tf.training.divergence import Diverged
 
 # Proposals are rounded to so many digits before they are tried: what the files say is what was measured.
 _DIGITS = 3
@@ -28,10 +29,10 @@ Measure = Callable[[int, Mapping[str, float]], float]
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What was tried, what `measure` gave for it, keras-tuner's word for how it ended, the seconds."""
+    """What was tried, what `measure` gave for it (None: it diverged), keras-tuner's word for how it ended or "diverged", the seconds."""
 
     weights: dict[str, float]
-    value: float
+    value: float | None
     status: str
     seconds: float
 
@@ -50,7 +51,7 @@ def search(
     the trial that it was in, with the same weights, and no other.
 
     Args:
-        measure: (number of the trial from 0, weights) -> what to maximise, finite.
+        measure: (number of the trial from 0, weights) -> what to maximise, finite; or it raises `Diverged`.
         hand_picked: name -> a number of at least 0; one that is 0 stays 0.
         factors: name -> how many times below and above the hand-picked value to search, evenly in its
             logarithm.
@@ -60,6 +61,7 @@ def search(
 
     Raises:
         UserError: hand-picked values that are negative or all 0, no trials.
+        Diverged: the hand-picked values do. Another trial that does has no value, and the search goes on.
         Exception: what `measure` raises passes through.
     """
     if min(hand_picked.values()) < 0 or max(hand_picked.values()) == 0:
@@ -84,8 +86,12 @@ def search(
             failure = error.__cause__ or error
     if failure is not None:
         raise failure
-    ended = [oracle.trials[trial].status.lower() for trial in oracle.start_order]
-    return [Trial(status=status, **records.read(number)) for number, status in enumerate(ended)]
+    found = []
+    for number, trial in enumerate(oracle.start_order):
+        record = records.read(number)
+        status = "diverged" if record["value"] is None else oracle.trials[trial].status.lower()
+        found.append(Trial(status=status, **record))
+    return found
 
 
 class _Records:
@@ -93,6 +99,11 @@ class _Records:
 
     def __init__(self, folder: Path):
         self._folder = folder
+
+    def worst(self, number: int) -> float:
+        """The lowest value of the trials before `number`, of which the first has one."""
+        values = [self.read(earlier)["value"] for earlier in range(number)]
+        return min(value for value in values if value is not None)
 
     def read(self, number: int) -> dict[str, Any]:
         """The record; empty for a trial that was not begun."""
@@ -171,8 +182,13 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
             start = time.monotonic()
             try:
                 value = float(self._measure(number, record["weights"]))
+            except Diverged as error:
+                if number == 0:
+                    raise keras_tuner.errors.FatalError("The hand-picked values diverged.") from error
+                value = None
             except Exception as error:
                 raise keras_tuner.errors.FatalError(f"Trial {number} stopped.") from error
             record |= {"value": value, "seconds": round(time.monotonic() - start, 3)}
             self._records.write(number, record)
-        return {_METRIC: record["value"]}
+        # keras-tuner would forget a trial without a value, and propose its like again.
+        return {_METRIC: self._records.worst(number) if record["value"] is None else record["value"]}

@@ -5,6 +5,7 @@ differ in gamma, beta, proximity, sigma and the learning rate alone, and the fir
 """
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,10 +61,11 @@ def tune(
     Returns:
         {"objective": str, "n": validation pairs, "hand_picked": {"weights", "value"}, "best": {"weights",
         "value"}, "trials": [{"weights", "value", "status"}], "cost_seconds": float}. The first of equal trials
-        is the best.
+        is the best; a trial that diverged has the value None.
 
     Raises:
         UserError: other names or values than the above.
+        Diverged: the hand-picked values do.
     """
     if set(hand_picked) != set(FACTORS) or not hand_picked["learning_rate"] > 0:
         raise UserError(
@@ -94,7 +96,7 @@ def tune(
         return metrics["validation_accuracy"]
 
     done = search(measure, hand_picked, FACTORS, trials, settings.seed, scratch)
-    best = max(done, key=lambda trial: trial.value)
+    best = max(done, key=lambda trial: -math.inf if trial.value is None else trial.value)
     return {
         "objective": OBJECTIVE,
         "n": len(validation),

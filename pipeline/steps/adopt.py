@@ -64,6 +64,7 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
         UserError: it is no purifier of this project, or of other images, or has changed since the plan was made.
     """
     from madvae_tf.defenses.robust import Robust
+    from madvae_tf.models.finite import check_finite
     from madvae_tf.models.vae import DefenseVAE
 
     start_anew(context)
@@ -82,6 +83,7 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
         raise UserError(
             f"Invalid robust.{field}: {path} holds {type(purifier).__name__}, expected a DefenseVAE that this project saved."
         )
+    check_finite(purifier, f"robust.{field} ({path})")
     material = material_of(context)
     shape = tuple(material.validation.images.shape[1:])
     if tuple(purifier.image_shape) != shape:

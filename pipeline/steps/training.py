@@ -16,6 +16,7 @@ def train_classifier(context: Context) -> None:
 
     from madvae_tf.data.batches import CleanImages, in_order, training_dataset
     from madvae_tf.data.generate import draw_rows
+    from madvae_tf.models.seeding import initial_weights
     from madvae_tf.training.callbacks import MeanLog, Progress
     from madvae_tf.training.classifier import ClassifierTrainer, build_classifier
     from madvae_tf.training.loop import default_strategy, evaluate_steps, train
@@ -28,8 +29,7 @@ def train_classifier(context: Context) -> None:
     batch_size = min(settings["batch_size"], len(images))
     steps, epochs = len(images) // batch_size, settings["epochs"]
     strategy = default_strategy()
-    keras.utils.set_random_seed(settings["seed"])
-    with strategy.scope():
+    with initial_weights(settings["seed"]), strategy.scope():
         classifier = build_classifier(
             settings["name"], settings["dropout"], settings["precision"], images.image_shape
         )

@@ -1,5 +1,7 @@
 """Extraction: what is asked and how often, one step of training by hand, agreement with a linear oracle."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -148,3 +150,20 @@ def test_mistakes_are_named(changes, message):
     arguments = {"query": Oracle(), "build": Linear, "images": mixtures(2, 1), **SETTINGS, **changes}
     with pytest.raises(UserError, match=message):
         extract(**arguments)
+
+
+def test_a_substitute_that_diverges_is_none():
+    """The first update makes the weights infinite, so the second loss is none; six images are two batches an epoch."""
+    more = {**SETTINGS, "rounds": 1, "epochs": 2, "batch_size": 3, "learning_rate": 1e38}
+    with pytest.raises(
+        UserError, match=r"diverged at step \d of 12.*learning rate 1e\+38.*smaller learning_rate"
+    ):
+        extract(Oracle(), build, mixtures(6, 1), **more)
+
+
+def test_the_program_s_generators_are_left_alone():
+    random.seed(3)
+    np.random.seed(3)
+    before = random.getstate(), str(np.random.get_state())
+    extract(Oracle(), build, mixtures(6, 1), **{**SETTINGS, "rounds": 0, "epochs": 1})
+    assert (random.getstate(), str(np.random.get_state())) == before

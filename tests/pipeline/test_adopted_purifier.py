@@ -120,9 +120,13 @@ def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path
     model().save(tmp_path / "dense.keras")
     (tmp_path / "text.keras").write_text("weights")
     DefenseVAE(2, image_shape=(32, 32, 3)).save(tmp_path / "colour.keras")
+    diverged = DefenseVAE(2)
+    diverged.mean_head.bias.assign([np.inf, 0.0])
+    diverged.save(tmp_path / "diverged.keras")
     for name, message in (
         ("dense", "holds Sequential, expected a DefenseVAE"),
         ("text", "cannot be read \\(.*Error\\), expected a DefenseVAE"),
+        ("diverged", r"Invalid robust.path \(.*diverged.keras\): received weights that are NaN or infinite"),
         ("colour", r"takes images of shape \(32, 32, 3\), expected \(28, 28, 1\)"),
     ):
         with pytest.raises(UserError, match=message):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -107,6 +108,34 @@ def test_help_names_every_flag_and_loads_no_tensorflow(name, own, door):
     )
     assert "Error" not in process.stderr and process.stdout.startswith(f"`python -m {module}")
     assert sorted(re.findall(r"^  --([\w\[\]]+):", process.stdout, re.MULTILINE)) == sorted([*COMMON, own])
+
+
+INSTALLED = """
+import runpy, sys
+# The checkout may be installed in this environment.
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
+sys.path[:] = [entry for entry in sys.path if not (pathlib.Path(entry or ".") / "pipeline").exists()]
+sys.argv[:] = ["train", *sys.argv[1:]]
+runpy.run_module("madvae_tf.train", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_the_module_of_an_installed_wheel_finds_the_pipeline(tmp_path):
+    """A wheel holds `pipeline` and `configs` inside `madvae_tf` (setup.py), and no package of these names."""
+    site = tmp_path / "site"
+    for name, home in (("madvae_tf", ""), ("pipeline", "_shipped"), ("configs", "_shipped")):
+        folder = site / ("madvae_tf/_shipped/" + name if home else name)
+        shutil.copytree(ROOT / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    process = subprocess.run(
+        [sys.executable, "-c", f"import pathlib{INSTALLED}", "--loss=pd", "--config=quick", "--dry_run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert re.search(r"purifier pd .*: run", process.stdout)
 
 
 def test_an_unknown_loss_names_the_known_ones(tmp_path):

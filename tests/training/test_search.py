@@ -5,6 +5,7 @@ import math
 import pytest
 
 from madvae_tf.errors import UserError
+from madvae_tf.training.divergence import Diverged
 from madvae_tf.training.search import search
 
 HAND_PICKED = {"gamma": 0.123456, "sigma": 1e-5}
@@ -138,3 +139,34 @@ def test_a_weight_of_zero_stays_zero(tmp_path):
 def test_a_search_that_cannot_be_is_refused(tmp_path, trials, hand_picked, message):
     with pytest.raises(UserError, match=message):
         climb(Hill(), tmp_path, trials=trials, hand_picked=hand_picked)
+
+
+class Cliff(Hill):
+    """Diverges above a gamma, as a learning rate that is too high does."""
+
+    def __init__(self, edge):
+        super().__init__()
+        self.edge = edge
+
+    def __call__(self, number, weights):
+        value = super().__call__(number, weights)
+        if weights["gamma"] > self.edge:
+            raise Diverged("a line")
+        return value
+
+
+def test_a_trial_that_diverges_has_no_value_and_the_search_goes_on(tmp_path):
+    cliff = Cliff(edge=1.5 * HAND_PICKED["gamma"])
+    trials = climb(cliff, tmp_path, trials=8)
+    over = [trial.weights["gamma"] > cliff.edge for trial in trials]
+    assert any(over) and not over[0]
+    assert [trial.value is None for trial in trials] == over
+    assert [trial.status for trial in trials] == ["diverged" if each else "completed" for each in over]
+    # Called again, none is measured again, and the result is the same.
+    assert outcome(climb(Cliff(cliff.edge), tmp_path, trials=8)) == outcome(trials)
+    assert len(cliff.asked) == 8
+
+
+def test_hand_picked_values_that_diverge_end_the_search_with_their_line(tmp_path):
+    with pytest.raises(Diverged, match="a line"):
+        climb(Cliff(edge=0.0), tmp_path)

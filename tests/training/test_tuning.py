@@ -15,6 +15,7 @@ from madvae_tf.overrides import load_config
 from madvae_tf.training import purifier as purifier_module
 from madvae_tf.training import tuning
 from madvae_tf.training.classifier import build_classifier
+from madvae_tf.training.divergence import Diverged
 from madvae_tf.training.purifier import PurifierSettings
 from madvae_tf.training.tuning import FACTORS, tune, tuned_source
 from tests.small import SmallVAE
@@ -44,7 +45,7 @@ def tuned(pairs, folder, trials=2, images=32, start_from=None, hand_picked=HAND_
 
 
 class Fake:
-    """Stands for `fit_purifier`: keeps what it is called with, gives the accuracies in turn."""
+    """Stands for `fit_purifier`: keeps what it is called with, gives the accuracies in turn; None diverges."""
 
     def __init__(self, values):
         self.values, self.calls = itertools.chain(values), []
@@ -54,7 +55,9 @@ class Fake:
         self.calls.append((settings, rows, validation, start_from, Path(folder), Path(scratch)))
         assert list(folder.parent.iterdir()) == [folder]
         (folder / "purifier.keras").write_text("large")
-        return {"validation_accuracy": next(self.values)}
+        if (value := next(self.values)) is None:
+            raise Diverged("a line")
+        return {"validation_accuracy": value}
 
 
 def test_trials_differ_in_the_weights_alone(tiny, pairs, tmp_path, monkeypatch):
@@ -97,6 +100,15 @@ def test_where_nothing_is_better_the_hand_picked_weights_are_the_best(pairs, tmp
     monkeypatch.setattr(tuning, "fit_purifier", Fake([0.9, 0.9, 0.8]))
     result = tuned(pairs, tmp_path / "a", trials=3, images=0)
     assert result["best"] == result["hand_picked"] == {"weights": HAND_PICKED, "value": 0.9}
+
+
+def test_a_trial_that_diverged_is_never_the_best(pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "fit_purifier", Fake([0.5, None, 0.6]))
+    result = tuned(pairs, tmp_path / "a", trials=3)
+    assert [trial["value"] for trial in result["trials"]] == [0.5, None, 0.6]
+    assert [trial["status"] for trial in result["trials"]] == ["completed", "diverged", "completed"]
+    assert result["best"]["value"] == 0.6
+    assert json.loads(json.dumps(result)) == result
 
 
 @pytest.mark.parametrize(
