@@ -119,7 +119,8 @@ class DefenseTrainer(keras.Model):
         forward = self.forward(data, tf.zeros((tf.shape(data["label"])[0], latent)), training=False)
         terms = losses.evaluate_terms(forward, self.term_weights)
         size = global_size(data["label"])
-        right = tf.equal(tf.argmax(forward.class_logits, axis=1), data["label"])
+        logits: Any = forward.class_logits
+        right = tf.equal(tf.argmax(logits, axis=1), data["label"])
         logs = {"loss": self._total(terms), **terms, "accuracy": tf.cast(right, tf.float32)}
         return {name: tf.reduce_sum(value) / size for name, value in logs.items()}
 

@@ -8,6 +8,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -172,7 +173,7 @@ def compiled_step(
 def evaluate_steps(trainer: keras.Model, dataset: tf.data.Dataset) -> Logs:
     """Means of `trainer.test_step` over the images of `dataset`, on one device; compiled once for a trainer."""
     # Past Keras' tracking: it is no part of a checkpoint.
-    own = vars(trainer)
+    own: dict[str, Any] = trainer.__dict__
     if _TEST_STEP not in own:
         own[_TEST_STEP] = tf.function(trainer.test_step, reduce_retracing=True)
     batches = [(int(batch["label"].shape[0]), own[_TEST_STEP](batch)) for batch in dataset]

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 
-def first_row(local_batch: tf.Tensor) -> int | tf.Tensor:
+def first_row(local_batch: tf.Tensor) -> Any:
     """The place of this replica's first row in the global batch, int32 (); 0 where there is one replica."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
