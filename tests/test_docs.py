@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import re
 import sys
 
@@ -10,7 +11,6 @@ import pytest
 import tensorflow as tf
 
 import madvae_tf
-from madvae_tf import robustness
 from madvae_tf.attacks import ATTACKS, Target, run_attack
 from madvae_tf.config import Config
 from madvae_tf.data import catalogue
@@ -108,7 +108,9 @@ def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
     """README's, on ten pictures and a SavedModel that gives probabilities; without the attacks, which have tests of their own."""
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     (code,) = [
-        block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "evaluate(" in block
+        block
+        for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+        if "madvae_tf.evaluate(" in block
     ]
     monkeypatch.chdir(tmp_path)
     pictures = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
@@ -125,18 +127,19 @@ def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
         input_signature=[tf.TensorSpec((None, 28, 28, 1), tf.float32, name="images")],
     )
     tf.saved_model.save(model, "runs/quick/export/robust", signatures={"classify": answer})
-    evaluate, asked = robustness.evaluate, []
+    evaluate, asked = madvae_tf.evaluate, []
 
-    def without_attacks(model, images, labels, suites, folder):
-        asked.extend(suite.name for suite in suites)
+    def without_attacks(model, images, labels, folder, **budget):
+        asked.append(budget)
         return evaluate(model, images, labels, [], folder=folder, progress=False)
 
-    monkeypatch.setattr(robustness, "evaluate", without_attacks)
+    monkeypatch.setattr(madvae_tf, "evaluate", without_attacks)
     found = {}
     exec(code, found)
-    assert asked == ["gradient", "autoattack_standard"]
+    assert asked == [{"threat": "linf:0.3", "preset": "fast"}]
     right = pictures.reshape(10, 784)[:, :10].argmax(axis=1) == np.arange(10)
     np.testing.assert_array_equal(found["found"].worst, right)
+    assert json.loads((tmp_path / "found.json").read_text())["worst_case"]["accuracy"] == right.mean()
 
 
 def nine_folders(folder):

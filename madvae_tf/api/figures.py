@@ -9,7 +9,7 @@ from madvae_tf.attacks import Target
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.data.batches import evenly_spaced
 from madvae_tf.images import as_float
-from madvae_tf.progress import say
+from madvae_tf.progress import progress_bar, say
 from madvae_tf.robustness import Evaluation, Suite, System, Threat, Trial, crossing, evaluate
 from madvae_tf.robustness.cautions import CHANCE, POOR
 from madvae_tf.robustness.tables import share
@@ -78,9 +78,13 @@ def _measured(
     alone = Target(classifier)
     plain = [_suite(threat, crossable=False) for threat in threats]
     through = [_suite(threat, threat.norm == "l2" and "straight" in system.targets) for threat in threats]
-    undefended = evaluate(alone, x, y, plain, **options)
-    unaware = evaluate(system, x, y, plain, target=alone, threat_model="oblivious", **options)
-    aware = evaluate(system, x, y, through, **options)
+    with progress_bar(3, "held-out images", "evaluation") as bar:
+        undefended = evaluate(alone, x, y, plain, **options)
+        bar.update()
+        unaware = evaluate(system, x, y, plain, target=alone, threat_model="oblivious", **options)
+        bar.update()
+        aware = evaluate(system, x, y, through, **options)
+        bar.update()
     return {
         "n": len(rows),
         "threats": [str(threat) for threat in threats],

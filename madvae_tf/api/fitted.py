@@ -36,7 +36,6 @@ from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import check_integers
 from madvae_tf.progress import progress_bar, silent
 from madvae_tf.robustness import Evaluation, System, evaluate, straight_through
-from madvae_tf.robustness.threats import DEFAULT
 
 SCHEMA = 1
 _RECORD, _PURIFIER, _CLASSIFIER = "defense.json", "purifier.keras", "classifier.keras"
@@ -108,7 +107,7 @@ class FittedDefense:
 
         Args:
             images, labels: see `madvae_tf.evaluate`; images that `fit` did not learn from.
-            threat: such as "linf:0.3"; by default the budget of the figures in `info`, or with `suites` theirs.
+            threat: such as "linf:0.3"; by default the budget of the figures in `info`.
             threat_model: end_to_end, the attacker knows of the purifier; or oblivious, he attacks the classifier alone.
             options: further ones of `madvae_tf.evaluate`: preset, suites, seed, batch_size, folder, keep_images, progress.
 
@@ -120,19 +119,18 @@ class FittedDefense:
                 f"Invalid threat_model: received {threat_model!r}, expected end_to_end or oblivious; "
                 "for a transfer attack pass target= to madvae_tf.evaluate."
             )
-        if threat is None and options.get("suites") is None:
-            threat = next(iter(self.info.get("figures", {}).get("threats", [])), DEFAULT)
         if threat_model == "oblivious":
             options["target"] = Target(self._classifier())
         return evaluate(self, images, labels, threat=threat, threat_model=threat_model, **options)
 
     def system(self) -> System:
         """The classifier behind the purifier as `madvae_tf.evaluate` attacks it. Raises `UserError` where there is no classifier."""
-        self._classifier()
-        return self._system
+        target, targets = self._targets
+        threats = self.info.get("figures", {}).get("threats", [])
+        return System(target, targets, name=self.variant, threat=next(iter(threats), ""))
 
     @functools.cached_property
-    def _system(self) -> System:
+    def _targets(self) -> tuple[Target, dict[str, Target]]:
         # One for all calls: compiled attacks are cached by its functions.
         whole = defended(self.purifier, self._classifier())
         names = [field.name for field in dataclasses.fields(Target) if hasattr(whole, field.name)]
@@ -140,7 +138,7 @@ class FittedDefense:
         targets = {"identity": straight_through(target, self._classifier())}
         if whole.straight is not None:
             targets["straight"] = target.climbing(whole.straight)
-        return System(target, targets, name=self.variant)
+        return target, targets
 
     @property
     def variant(self) -> str:

@@ -64,7 +64,7 @@ def _of_graph(model: keras.Model) -> _Function | None:
     try:
         (output,) = model.outputs
         last = next(layer for layer in model.layers if layer.output is output)
-        rest, before = without_softmax(last), keras.Model(model.inputs, last.input)
+        rest, before = without_softmax(last), keras.Model(model.input, last.input)
     except (AttributeError, StopIteration, TypeError, ValueError):
         return None
     return None if rest is None else lambda inputs: rest(for_inference(before, inputs))

@@ -1,6 +1,6 @@
 """What evaluations have found, and what those that go on, or were stopped, have found so far: python -m madvae_tf.robustness FOLDER...
 
-Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy, each share that only attacks without gradients fool and each detector's area under the ROC curve; or files of trials
+A file is what `Evaluation.save` wrote: a line each accuracy. Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy, each share that only attacks without gradients fool and each detector's area under the ROC curve; or files of trials
 (`evaluate(folder=...)`; a stage's `.partial/.scratch/trials`), a line a file: the runs of the attack that are finished, the images that the run going on has
 visited, and how many images are right after all that: an upper bound of what will be left.
 
@@ -31,6 +31,9 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
         UserError: a folder without either, or a damaged file.
     """
     for folder in folders:
+        if folder.is_file():
+            yield from _figures(folder)
+            continue
         finished = sorted(folder.rglob(_ROWS))
         files = [path for path in sorted(folder.rglob("*.npz")) if not (path.parent / _ROWS).exists()]
         if not files and not finished:
@@ -103,7 +106,8 @@ def _value(row: dict[str, Any]) -> str:
 
 def _figures(path: Path) -> Iterator[str]:
     try:
-        for row in json.loads(path.read_text(encoding="utf-8")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for row in found["rows"] if isinstance(found, dict) else found:
             if row["metric"] not in _PRINTED:
                 continue
             own = row["parameters"]

@@ -1,7 +1,6 @@
 """What an evaluation will cost, from the measured speed of the very model, and the bar that counts it attack by attack."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +12,9 @@ from madvae_tf.attacks import Attack, Target
 from madvae_tf.attacks.base import predict
 from madvae_tf.attacks.objectives import ascent
 from madvae_tf.attacks.repeated import runs_of
-from madvae_tf.progress import progress_bar
+from madvae_tf.progress import duration, progress_bar, say
 from madvae_tf.robustness.suites import QUERY_ATTACKS, Suite, Trial
+from madvae_tf.robustness.trials import padded
 
 _FORMAT = "{desc}{percentage:3.0f}%|{bar:20}| {elapsed} so far, {remaining} left{postfix}"
 # Measured twice where a batch takes no longer than this, in seconds; the faster one counts.
@@ -82,69 +82,78 @@ class Course:
     Args:
         suites: in order.
         speeds: gradient of `Trial` -> speed.
-        right: how many images are right without an attack.
+        clean: bool (n,), right without an attack.
         batch_size: images at a time.
+        announced: whether a line says what is to be done, before the first attack.
     """
 
     def __init__(
-        self, suites: Sequence[Suite], speeds: Mapping[str, Speed], right: int, batch_size: int
+        self,
+        suites: Sequence[Suite],
+        speeds: Mapping[str, Speed],
+        clean: np.ndarray,
+        batch_size: int,
+        announced: bool = False,
     ) -> None:
         self._trials = [(suite, trial) for suite in suites for trial in suite.trials]
         self._runs = [len(runs_of(trial.attack)) for _, trial in self._trials]
         self._seconds = [_of(trial, speeds[trial.gradient]) / batch_size for _, trial in self._trials]
-        self._right = right
+        self._n, self._right = len(clean), int(clean.sum())
+        self._announced, self._batch_size = announced, batch_size
         self._number = 0
-        self.seconds = self._later(0, right) + self._cost(0, right) if self._trials else 0.0
         self._bar: Any = None
 
     def __enter__(self) -> "Course":
-        self._bar = progress_bar(max(self.seconds, 1e-9), "robustness", "s", bar_format=_FORMAT)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def announcement(self, n: int) -> str:
-        """What the whole will cost at most."""
-        names = ", ".join(trial.label for _, trial in self._trials)
-        return (
-            f"evaluate: {n} images, {self._right} right without an attack; {names}: at most {duration(self.seconds)} on this machine at the "
-            "model's measured speed, if no image falls, and the time to compile."
-        )
+        if self._bar is not None:
+            self._bar.close()
 
     def begin(self, number: int) -> None:
         """The trial of this number, from 0, begins."""
         self._number = number
-        _, trial = self._trials[number]
-        self._bar.set_description(f"attack {number + 1} of {len(self._trials)}, {trial.label}", refresh=False)
 
     def left(self, run: int, waiting: int, right: int, done: int) -> None:
         """Of the trial that goes on: its run's number, how many images wait in it, how many are right, and were attacked just now."""
-        seconds = self._seconds[self._number]
-        further = (self._runs[self._number] - run - 1) * right
-        remaining = (waiting + further) * seconds + self._later(self._number, right)
-        self._bar.total = self._bar.n + done * seconds + remaining
+        further = (self._runs[self._number] - run - 1) * self._cost(self._number, right)
+        remaining = self._cost(self._number, waiting) + further + self._later(self._number, right)
+        if self._bar is None:
+            if not waiting:
+                return
+            self._begin_bar(remaining)
+        _, trial = self._trials[self._number]
+        moved = self._cost(self._number, done)
+        self._bar.total = self._bar.n + moved + remaining
+        self._bar.set_description(
+            f"attack {self._number + 1} of {len(self._trials)}, {trial.label}", refresh=False
+        )
         self._bar.set_postfix_str(f"{right} of {self._right} images still right", refresh=False)
-        self._bar.update(done * seconds)
+        self._bar.update(moved)
 
-    def _cost(self, number: int, right: int) -> float:
-        return self._runs[number] * right * self._seconds[number]
+    def _begin_bar(self, remaining: float) -> None:
+        if self._announced:
+            names = ", ".join(trial.label for _, trial in self._trials[self._number :])
+            say(
+                f"evaluate: {self._n} images, {self._right} right without an attack; to run: {names}; at most {duration(remaining)} on this "
+                "machine at the model's measured speed, if no image falls, and the time to compile."
+            )
+        self._bar = progress_bar(remaining, "", "s", bar_format=_FORMAT)
+
+    def _cost(self, number: int, count: int) -> float:
+        """Seconds of one run of a trial for some images; what a batch is filled up with costs the same."""
+        whole, rest = divmod(count, self._batch_size)
+        size = whole * self._batch_size + (padded(rest, self._batch_size) if rest else 0)
+        return size * self._seconds[number]
 
     def _later(self, number: int, right: int) -> float:
         """Of the trials after this one; in a sequence they meet what is `right` now."""
         suite = self._trials[number][0]
         return sum(
-            self._cost(n, right if other is suite and suite.sequential else self._right)
+            self._runs[n] * self._cost(n, right if other is suite and suite.sequential else self._right)
             for n, (other, _) in enumerate(self._trials)
             if n > number
         )
-
-
-def duration(seconds: float) -> str:
-    """Like "40 s", "12 min" or "3.5 h", rounded up."""
-    if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    return f"{math.ceil(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _of(trial: Trial, speed: Speed) -> float:

@@ -16,10 +16,10 @@ from madvae_tf.forks import check_process
 from madvae_tf.images import NUM_CLASSES, as_float, check_any_images, check_labels
 from madvae_tf.oblivious import batched
 from madvae_tf.parameters import check_integers
-from madvae_tf.progress import is_silent, say, silent
+from madvae_tf.progress import is_silent, silent
 from madvae_tf.robustness import presets, threats
 from madvae_tf.robustness.cautions import FOLLOWING, LOOKED_AT, evaluation_warnings, steadiness_warnings
-from madvae_tf.robustness.cost import UNKNOWN, Course, Speed, measured
+from madvae_tf.robustness.cost import UNKNOWN, Course, measured
 from madvae_tf.robustness.gradients import gradients
 from madvae_tf.robustness.result import Evaluation, Outcome
 from madvae_tf.robustness.steadiness import RANDOM, made_of, mean_of_draws, right_in_all, steadiness
@@ -47,7 +47,7 @@ def evaluate(
     keep_images: bool = False,
     draws: int = 1,
     repeats: int = 1,
-    progress: bool = True,
+    progress: bool | str = True,
 ) -> Evaluation:
     """Attacks a system and says which images it still classifies right.
 
@@ -63,7 +63,8 @@ def evaluate(
         images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), (n, 28, 28) or of another shape that `fit` takes.
         labels: integers (n,), the true classes.
         suites: what to attack with, in place of `threat` and `preset`.
-        threat: norm and budget, such as "linf:0.3", "linf:8/255" or "l2:1.5" (`threats.threat_of`); "linf:0.3" by default.
+        threat: norm and budget, such as "linf:0.3", "linf:8/255" or "l2:1.5" (`threat_of`); by default what a `FittedDefense` was made for, else
+            "linf:0.3".
         preset: "fast" (about a minute for 100 MNIST images on two cores) or "standard" (AutoAttack standard), the default.
         target: what the attacker attacks, if that is not the system (`target_of`); its images are then shown to the system.
         targets: further targets by the gradient that a trial names: "identity" (`straight_through`), "straight"
@@ -77,7 +78,8 @@ def evaluate(
         keep_images: whether the images that fooled the system are kept: `Evaluation.x_adv`.
         draws: for a system that draws: attacks follow the mean of its logits over so many draws (EOT; Athalye et al. 2018, section 4.2).
         repeats: for a system that draws: how often it is asked of an image, which counts as right where it is right each time.
-        progress: whether a line says what the call will cost at most, from the measured speed of the model, and a bar follows.
+        progress: True: a line says what the call will cost at most, from the measured speed of the model, and a bar counts attack by
+            attack; "bar": the bar alone; False: neither.
 
     Raises:
         UserError: invalid images or labels, no images, an invalid threat or preset, a model that is none of these, logits of another shape
@@ -94,7 +96,7 @@ def evaluate(
     folder = None if folder is None else Path(folder).expanduser()
     system = system_of(model, images)
     known = {"exact": target or system.target, **system.targets, **(targets or {})}
-    suites = _suites(suites, threat, preset, known)
+    suites = _suites(suites, threat, preset, known, system.threat)
     _check_trials(suites, known)
     logits_fn = system.target.logits
     own = known["exact"].logits is logits_fn
@@ -134,7 +136,7 @@ def evaluate(
     # What is right of one draw or of the mean of some need not be of another one.
     suites = [_to_the_end(suite, own and draws == 1) for suite in suites]
     outcomes: list[Outcome] = []
-    with silent(not progress), _course(suites, known, followed, given, clean) as course:
+    with silent(not progress), _course(suites, known, followed, given, clean, progress is True) as course:
         for suite in suites:
             before = clean
             for trial in suite.trials:
@@ -193,11 +195,15 @@ def _vanished(known: Mapping[str, Target], given: Given, found: Evaluation) -> d
 
 
 def _suites(
-    suites: Sequence[Suite] | Suite | None, threat: Any, preset: str | None, known: Mapping[str, Target]
+    suites: Sequence[Suite] | Suite | None,
+    threat: Any,
+    preset: str | None,
+    known: Mapping[str, Target],
+    usual: str,
 ) -> list[Suite]:
-    """What is given, or the preset's."""
+    """What is given, or the preset's, at the `usual` budget where none is named."""
     if suites is None:
-        own = threats.threat_of(threats.DEFAULT if threat is None else threat)
+        own = threats.threat_of((usual or threats.DEFAULT) if threat is None else threat)
         return presets.preset_suites(preset or presets.DEFAULT, own, known)
     if threat is not None or preset is not None:
         raise UserError(
@@ -217,19 +223,21 @@ def _to_the_end(suite: Suite, own: bool) -> Suite:
 
 
 def _course(
-    suites: Sequence[Suite], known: Mapping[str, Target], followed: set[str], given: Given, clean: np.ndarray
+    suites: Sequence[Suite],
+    known: Mapping[str, Target],
+    followed: set[str],
+    given: Given,
+    clean: np.ndarray,
+    announced: bool,
 ) -> Course:
-    """The bar, after the line that says what is coming."""
-    speeds: dict[str, Speed] = {}
-    for name in dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials):
-        speeds[name] = UNKNOWN
-        if not is_silent():
-            about = (given.images, given.labels, given.batch_size, name in followed)
-            speeds[name] = measured(known[name], *about)
-    course = Course(suites, speeds, int(clean.sum()), given.batch_size)
-    if speeds:
-        say(course.announcement(len(clean)))
-    return course
+    """The way through all trials; with `announced`, at speeds that are measured now."""
+    names = dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
+    speeds = dict.fromkeys(names, UNKNOWN)
+    announced = announced and bool(names) and not is_silent()
+    if announced:
+        about = (given.images, given.labels, given.batch_size)
+        speeds = {name: measured(known[name], *about, name in followed) for name in names}
+    return Course(suites, speeds, clean, given.batch_size, announced)
 
 
 def _checked(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:

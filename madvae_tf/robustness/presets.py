@@ -22,7 +22,7 @@ def fast(threat: Threat, crossable: bool) -> list[Suite]:
     trials = [
         Trial("apgd_ce", APGD(**own, iterations=50)),
         Trial("apgd_t", APGD(**own, loss="dlr_targeted", iterations=30, targets=3)),
-        Trial("square", Square(**own, queries=300)),
+        Trial("square", Square(**own, queries=200)),
     ]
     if crossable:
         trials.insert(

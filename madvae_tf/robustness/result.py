@@ -172,7 +172,8 @@ class Evaluation:
         return tables.plot(self, path)
 
     def summary(self) -> str:
-        """A line for each trial, and for the worst case: accuracy, its 95% Wilson interval and n; then the warnings."""
+        """What was attacked and how; a line for each trial, and for the worst case: accuracy, its 95% Wilson interval and n; the warnings."""
+        head = f"{self.model}, {self.threat_model}, {tables.budgets(self)}, seed {self.seed}"
         lines = [("no attack", self.clean)]
         lines += [(f"{o.suite.name}: {o.trial.label}", o.right) for o in self.outcomes]
         lines.append(("worst case", self.worst))
@@ -180,7 +181,7 @@ class Evaluation:
         for title, right in lines:
             low, high = wilson_interval(int(right.sum()), len(right))
             shown.append(f"{title:40s} {right.mean():.4f} [{low:.4f}, {high:.4f}] n = {len(right)}")
-        return "\n".join([*shown, *(f"warning: {warning}" for warning in self.warnings)])
+        return "\n".join([head, *shown, *(f"warning: {warning}" for warning in self.warnings)])
 
     @property
     def threats(self) -> list[tuple[str, float]]:

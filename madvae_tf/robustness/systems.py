@@ -28,12 +28,14 @@ class System:
         targets: ways around its gradient by the gradient that a trial names, see `evaluate`.
         name: what it is called in tables.
         notes: what a reader of its figures must know.
+        threat: the budget that it was made for, where one is known.
     """
 
     target: Target
     targets: Mapping[str, Target] = dataclasses.field(default_factory=dict)
     name: str = ""
     notes: tuple[str, ...] = ()
+    threat: str = ""
 
 
 def system_of(model: Any, images: np.ndarray) -> System:
@@ -62,7 +64,7 @@ def system_of(model: Any, images: np.ndarray) -> System:
         return _adapted(adapt(model, probe, needs_gradient=False), model.name)
     if isinstance(model, ForeignClassifier):
         return _adapted(model, getattr(model.source, "name", "classifier"))
-    if not callable(model):
+    if isinstance(model, type) or not callable(model):
         raise UserError(
             f"Invalid model: received {type(model).__name__}, expected what madvae_tf.fit or madvae_tf.load gives, a Keras model, "
             "the path of a SavedModel's folder or of a .keras file, or a function of TensorFlow, images -> logits."

@@ -59,9 +59,13 @@ def headline(found: "Evaluation") -> str:
     for title, right in (("clean", found.clean), ("worst case", found.worst)):
         cell = share(right)
         parts.append(f"{title} {cell['accuracy']:.4f} [{cell['ci_low']:.4f}, {cell['ci_high']:.4f}]")
-    where = ", ".join(f"{NORMS[norm]} {epsilon:g}" for norm, epsilon in found.threats)
     warned = f", {len(found.warnings)} warnings: see .summary()" if found.warnings else ""
-    return f"{', '.join(parts)}, n = {len(found.clean)}, {where or 'no budget'}, {found.threat_model}{warned}"
+    return f"{', '.join(parts)}, n = {len(found.clean)}, {budgets(found)}, {found.threat_model}{warned}"
+
+
+def budgets(found: "Evaluation") -> str:
+    """Like "L-infinity 0.3, L2 1.5"."""
+    return ", ".join(f"{NORMS[norm]} {epsilon:g}" for norm, epsilon in found.threats) or "no budget"
 
 
 def to_latex(found: "Evaluation") -> str:
@@ -123,8 +127,7 @@ def plot(found: "Evaluation", path: str | os.PathLike[str] | None) -> Any:
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
         axes.set_xlabel(f"accuracy, n = {len(found.clean)}, {found.threat_model}")
-        where = ", ".join(f"{NORMS[norm]} {epsilon:g}" for norm, epsilon in found.threats)
-        axes.set_title(f"{found.model}{f' at {where}' if where else ''}", fontsize=10)
+        axes.set_title(f"{found.model}, {budgets(found)}", fontsize=10)
         if path is not None:
             figure.savefig(path, dpi=200)
     return figure

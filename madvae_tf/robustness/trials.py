@@ -91,8 +91,8 @@ def run_trial(
             rows: np.ndarray, attack: Attack = runs[number]
         ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             # A run of a repeated attack folds its own number in; an attack without runs has one.
-            padded = _padded(len(rows), size)
-            found = run_attack(attack, attacked, given.images[rows], given.labels[rows], drawn, padded)
+            fit = padded(len(rows), size)
+            found = run_attack(attack, attacked, given.images[rows], given.labels[rows], drawn, fit)
             right = right_in_all(given.judge, found.x_adv, given.labels[rows], size, given.repeats)
             return rows, found.x_adv, right, found.linf == 0
 
@@ -111,7 +111,7 @@ def run_trial(
     return state
 
 
-def _padded(count: int, batch_size: int) -> int:
+def padded(count: int, batch_size: int) -> int:
     """What a chunk is padded to: the batch size, or a quarter of it where that is enough.
 
     Few images are left of a defence that falls; a full batch of their copies would cost what a full batch costs. Small batches are not worth

@@ -65,6 +65,7 @@ def attack_system(context: Context) -> None:
         seed=settings["seed"],
         batch_size=settings["batch_size"],
         folder=context.scratch / "trials",
+        progress="bar",
     )
     rows = evaluation_rows(found, _common(settings), _ball(settings), totals=False)
     right: dict[str, Any] = {"clean": found.clean}
@@ -157,6 +158,7 @@ def attack_naturally(context: Context) -> None:
         seed=settings["seed"],
         batch_size=settings["batch_size"],
         folder=context.scratch / "trials",
+        progress="bar",
     )
     right: dict[str, Any] = {"clean": found.clean}
     right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
@@ -184,6 +186,7 @@ def check_sanity(context: Context) -> None:
         "seed": settings["seed"],
         "batch_size": settings["batch_size"],
         "folder": context.scratch / "trials",
+        "progress": "bar",
     }
     epsilons = sanity.budgets(**ball, pixels=images[0].size)
     curves = sanity.curves(system, images, labels, **ball, epsilons=epsilons, **options)
