@@ -10,6 +10,7 @@ import pytest
 
 from madvae_tf import backend
 from madvae_tf.errors import UserError
+from tests import processes
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,15 +50,7 @@ print("parent goes on")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
 def test_a_forked_child_gets_a_line_and_does_not_hang():
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORK],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
+    process = processes.run(["-c", FORK])
     assert process.stdout == "parent goes on\n", process.stderr[-2000:]
     lines = [line for line in process.stderr.splitlines() if line.startswith("TensorFlow had started")]
     assert len(lines) == 4 and all('get_context("spawn")' in line for line in lines)

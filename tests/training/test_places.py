@@ -1,16 +1,11 @@
 """Who is attacked how is a matter of the place in the global batch: three images a replica, two kinds in turn, on two devices and on one."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 
 from madvae_tf.training.gan import in_parts
+from tests import processes
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import keras, numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(
@@ -72,14 +67,7 @@ print("same")
 
 
 def test_kinds_and_clean_images_go_by_the_place_in_the_global_batch():
-    process = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    process = processes.run(["-c", SCRIPT])
     assert process.stdout == "same\n", process.stderr[-3000:]
 
 
