@@ -224,8 +224,13 @@ def _aware(rows: Sequence[Row], ball: Ball) -> Aware:
 
 
 def _least(rows: Sequence[Row]) -> Row | None:
+    # Of equal figures that within a budget says more.
     order = list(ATTACKS)
-    return min(rows, key=lambda row: (row["value"], order.index(row["attack"])), default=None)
+    return min(
+        rows,
+        key=lambda row: (row["value"], row["attack"] in NO_BUDGET, order.index(row["attack"])),
+        default=None,
+    )
 
 
 def _holds(system: System, ball: Ball, found: Sequence[System]) -> bool:

@@ -138,6 +138,11 @@ def test_a_system_must_beat_the_classifier_alone(unaware, aware):
     assert result.choice(result.systems(rows + aware("none", 55))) is None
 
 
+def test_of_equal_figures_the_attack_with_a_budget_is_named(unaware):
+    (system,) = result.systems(unaware("none", cw=0, pgd=0))
+    assert system.unaware["attack"] == "pgd" and system.bounded is None
+
+
 def test_rivals_are_named_where_intervals_overlap(quick, aware):
     rows = quick + aware("adversarial_pgd", 91) + aware("binarization", 70)
     found = result.systems(rows)
