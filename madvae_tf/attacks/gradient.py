@@ -7,8 +7,8 @@
 
 L is the cross-entropy of the true label, clip is to [0, 1]. Where a classifier is very sure, softmax(z)_y - 1 is a rounding error in float32 and
 drowns the other classes' share of the gradient, or is 0: steps go astray, or there are none. `float64`, the default, climbs the log-odds of an error in
-float64 (`objectives.log_odds`): in exact arithmetic the same steps. Without it the attacks are cleverhans 4.0.0's bit for bit (`loops`); random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is
-around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
+float64 (`objectives.log_odds`): in exact arithmetic the same steps; without it the attacks are cleverhans 4.0.0's bit for bit. A single step is cleverhans' own; many are compiled into
+one loop (`loops`). Random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
 """
 
 import dataclasses
