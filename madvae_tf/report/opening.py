@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from madvae_tf.report import result, words
+from madvae_tf.report import recommendation, result, words
 from madvae_tf.report.grids import GRID
 from madvae_tf.report.markup import DASH, attack_title, budget_title, figure, table, text
 from madvae_tf.report.names import NORMS, Row
@@ -45,7 +45,7 @@ def section(rows: Sequence[Row]) -> str:
         "<b>Accuracy against the label, with its 95% interval.</b> Aware: an image counts only if every attack on the whole system fails; "
         f"the attack named leaves least by itself.{words.several_seeds(shown)} {words.evidence(shown)}."
     )
-    said = result.sentences(found)
+    said = recommendation.sentences(found)
     answer = (
         f'<p class="answer"><strong>{text(said[0])}</strong> {text(" ".join(said[1:]))}</p>' if said else ""
     )
@@ -69,7 +69,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         ]
         lines.append([system.title, *(", ".join(cell) for cell in cells)])
     rendered = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    said = " ".join([*result.sentences(found), *result.warnings(results["rows"])])
+    said = " ".join([*recommendation.sentences(found), *result.warnings(results["rows"])])
     return f"**The result**, accuracy and its 95% interval.\n\n{rendered}\n\n{said}"
 
 
@@ -85,7 +85,7 @@ def last_lines(results: Mapping[str, Any], workdir: Path | str, exported: bool) 
     chosen = result.choice(found)
     ball = chosen.ball if chosen else next(iter(result.balls(found)), None)
     lines = _terminal_table(result.shortlist(found), ball)
-    said = " ".join(result.sentences(found))
+    said = " ".join(recommendation.sentences(found))
     lines += textwrap.wrap(said, _WIDTH)
     missing = result.warnings(results["rows"])
     lines += [each for warning in missing for each in textwrap.wrap(f"Warning: {warning}", _WIDTH)]

@@ -16,8 +16,8 @@ NO_BUDGET = ("cw",)
 # Norms whose budgets are compared here. One pixel fools next to nothing.
 _NORMS = {"linf": "L-infinity", "l2": "L2"}
 # A system holds if more than this share of the images stays right, beyond the interval.
-_HALF = 0.5
-_ALONE = "none"
+HALF = 0.5
+ALONE = "none"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class System:
     @property
     def title(self) -> str:
         """What people call it."""
-        return "Classifier alone" if self.name == _ALONE else DEFENSES[self.name]
+        return "Classifier alone" if self.name == ALONE else DEFENSES[self.name]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def systems(rows: Sequence[Row]) -> list[System]:
     return [
         _system(name, [row for row in accuracy if row["defense"] == name], main)
         for name in DEFENSES
-        if name in attacked or (name in variants and name in (_ALONE, *VARIANTS, "robust"))
+        if name in attacked or (name in variants and name in (ALONE, *VARIANTS, "robust"))
     ]
 
 
@@ -97,7 +97,7 @@ def choice(found: Sequence[System]) -> Choice | None:
     A system holds if the 95% interval of its worst case lies above one half, and above that of the classifier alone.
     """
     for ball in balls(found):
-        holding = [system for system in found if _holds(system, ball, found)]
+        holding = [system for system in found if holds(system, ball, found)]
         if holding:
             best = max(holding, key=lambda system: system.aware[ball].worst["value"])
             low = best.aware[ball].worst["ci_low"]
@@ -115,25 +115,13 @@ def shortlist(found: Sequence[System]) -> list[System]:
     best = max(paper, key=lambda s: s.unaware["value"] if s.unaware else 0.0, default=None)
     chosen = choice(found)
     last = chosen.system.name if chosen else "robust"
-    wanted = (_ALONE, best.name if best else "", last)
+    wanted = (ALONE, best.name if best else "", last)
     return [system for system in found if system.name in wanted]
-
-
-def sentences(found: Sequence[System]) -> list[str]:
-    """Which system to use and what it is not for, in plain text; the first sentence is the answer."""
-    purifiers = [system for system in found if system.name != _ALONE]
-    if not purifiers:
-        return []
-    measured = [system for system in purifiers if system.aware]
-    if not measured:
-        return ["This run cannot say which purifier to use."]
-    chosen = choice(found)
-    return _for(chosen, found) if chosen else _against(measured, found)
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
     """A warning where purifiers did not meet attackers who know of them."""
-    missing = [s.title for s in systems(rows) if s.name != _ALONE and not s.aware]
+    missing = [s.title for s in systems(rows) if s.name != ALONE and not s.aware]
     if not missing:
         return []
     return [
@@ -233,77 +221,11 @@ def _least(rows: Sequence[Row]) -> Row | None:
     )
 
 
-def _holds(system: System, ball: Ball, found: Sequence[System]) -> bool:
-    if system.name == _ALONE or ball not in system.aware:
+def holds(system: System, ball: Ball, found: Sequence[System]) -> bool:
+    """Whether a system keeps more than half of the images, and more than the classifier alone, beyond both intervals."""
+    if system.name == ALONE or ball not in system.aware:
         return False
     alone = [
-        other.aware[ball].worst["ci_high"] for other in found if other.name == _ALONE and ball in other.aware
+        other.aware[ball].worst["ci_high"] for other in found if other.name == ALONE and ball in other.aware
     ]
-    return system.aware[ball].worst["ci_low"] > max([_HALF, *alone])
-
-
-def _for(chosen: Choice, found: Sequence[System]) -> list[str]:
-    """Why the chosen one, and what it is not for."""
-    system, ball = chosen.system, chosen.ball
-    alone = [other for other in found if other.name == _ALONE and ball in other.aware]
-    beside = f"; the classifier alone keeps {_value(alone[0].aware[ball].worst)}" if alone else ""
-    rivals = ", ".join(f"{s.title} {_value(s.aware[ball].worst)}" for s in chosen.rivals)
-    lines = [
-        f"Use {system.title}.",
-        f"It holds best against attackers who know of it: it keeps {_figure(system.aware[ball].worst)} "
-        f"at {ball_title(ball)}{beside}.",
-        *([f"Its interval overlaps with: {rivals}."] if rivals else []),
-        f"It is not for changes beyond that budget: {_beyond(system, ball)}.",
-    ]
-    lost = [s for s in found if s.name in VARIANTS and ball in s.aware and not _holds(s, ball, found)]
-    if lost:
-        kept = _range([s.aware[ball].worst["value"] for s in lost])
-        lines.append(
-            f"Not for attackers who know of them: {', '.join(s.title for s in lost)}, which keep {kept}."
-        )
-    return lines
-
-
-def _beyond(system: System, ball: Ball) -> str:
-    """What is left of a system by attacks that go further than the budget that it holds at."""
-    parts = []
-    if system.unaware is not None and system.unaware["attack"] in NO_BUDGET:
-        title = ATTACKS[system.unaware["attack"]]
-        parts.append(f"{title}, which knows no budget, leaves {_value(system.unaware)} even unaware of it")
-    parts += [f"{ball_title(b)} leaves {_value(a.worst)}" for b, a in system.aware.items() if b != ball]
-    return "; ".join(parts) or "no other budget was measured"
-
-
-def _against(measured: Sequence[System], found: Sequence[System]) -> list[str]:
-    """No system holds: how much the best one keeps, and where it could still serve."""
-    ball = next(ball for ball in balls(found) if any(ball in system.aware for system in measured))
-    there = [system for system in measured if ball in system.aware]
-    best = max(there, key=lambda system: system.aware[ball].worst["value"])
-    lines = [
-        "No purifier of this run holds against attackers who know of it.",
-        f"{best.title} keeps most, {_figure(best.aware[ball].worst)} at {ball_title(ball)}.",
-    ]
-    alone = max((s.unaware["ci_high"] for s in found if s.name == _ALONE and s.unaware), default=0.0)
-    unaware = {s.title: s.unaware for s in measured if s.unaware is not None}
-    serving = max(unaware, key=lambda title: unaware[title]["value"], default="")
-    if serving and unaware[serving]["ci_low"] > max(_HALF, alone):
-        lines.append(
-            f"They are for attackers who do not know of them only: there {serving} keeps most, "
-            f"{_value(unaware[serving])} under its worst attack, {ATTACKS[unaware[serving]['attack']]}."
-        )
-    elif serving:
-        lines.append("Nor does any of them hold against attackers who do not know of it.")
-    return lines
-
-
-def _value(row: Row) -> str:
-    return f"{row['value']:.4f}"
-
-
-def _figure(row: Row) -> str:
-    return f"{_value(row)} ({row['ci_low']:.4f} to {row['ci_high']:.4f}, n = {row['n']})"
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.4f}", f"{max(values):.4f}"
-    return low if low == high else f"{low} to {high}"
+    return system.aware[ball].worst["ci_low"] > max([HALF, *alone])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from madvae_tf.report import opening, result
+from madvae_tf.report import opening, recommendation, result
 
 LINF, L2 = {"norm": "linf", "epsilon": 0.3}, {"norm": "l2", "epsilon": 2.0}
 PAPER = ("vanilla", "cls", "pd", "combined")
@@ -56,7 +56,7 @@ def quick(unaware, aware):
 
 
 def words(rows):
-    return " ".join(result.sentences(result.systems(rows)))
+    return " ".join(recommendation.sentences(result.systems(rows)))
 
 
 def test_the_system_that_holds_against_aware_attackers_is_the_one_to_use(quick):
@@ -112,15 +112,17 @@ def test_what_was_not_measured_is_said_in_the_cell_and_in_a_warning(written, qui
     assert result.warnings(quick) == [] == result.warnings([])
 
 
-@pytest.mark.parametrize("kept", [5, 55])
-def test_where_none_holds_the_sentence_says_so(quick, aware, kept):
+@pytest.mark.parametrize(
+    ("kept", "said"), [(5, "0.0500 (0.0215 to 0.1118, n = 100)"), (55, "0.5500 (0.4524 to 0.6439, n = 100)")]
+)
+def test_where_none_holds_the_sentence_says_so(quick, aware, kept, said):
     # Of 55 of 100 the interval reaches down to 0.4524: it may be less than one half.
     rows = [row for row in quick if (row["table"], row["defense"]) != ("robustness", "robust")]
     rows += aware("robust", kept)
     assert result.choice(result.systems(rows)) is None
     assert words(rows) == (
         "No purifier of this run holds against attackers who know of it. "
-        f"Robust keeps most, {result._figure(rows[-1])} at L-infinity 0.3. "
+        f"Robust keeps most, {said} at L-infinity 0.3. "
         "They are for attackers who do not know of them only: there Classification keeps most, 0.9820 under "
         "its worst attack, CW-L2."
     )
