@@ -23,7 +23,8 @@ def main(arguments: argparse.Namespace) -> None:
     import tensorflow as tf
 
     from madvae_tf.oblivious import wilson_interval
-    from madvae_tf.training.robust import InnerAttack, RobustTrainer
+    from madvae_tf.training.inner_attack import InnerAttack
+    from madvae_tf.training.robust import RobustTrainer
 
     config, classifier, purifier, splits = load_system(arguments)
     own, n = config.robust, arguments.images

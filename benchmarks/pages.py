@@ -25,7 +25,8 @@ def main(arguments: argparse.Namespace) -> None:
     import tensorflow as tf
 
     from madvae_tf.defenses.files import load_keras
-    from madvae_tf.training.robust import InnerAttack, RobustTrainer
+    from madvae_tf.training.inner_attack import InnerAttack
+    from madvae_tf.training.robust import RobustTrainer
 
     if arguments.generator:
         signature = tf.TensorSpec((), tf.int64)

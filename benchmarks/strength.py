@@ -20,6 +20,7 @@ from benchmarks.questions.attacks import check_logits
 from benchmarks.system import attacked_test_images, load_system, make_parser
 from benchmarks.worker import Worker
 from madvae_tf import console
+from madvae_tf.errors import UserError
 
 ATTACKS = ("apgd_ce", "apgd_t", "fab_t", "square")
 _BATCH = 50
@@ -87,6 +88,10 @@ def main(arguments: argparse.Namespace) -> None:
 
     config, classifier, purifier, splits = load_system(arguments)
     images, labels, picked = attacked_test_images(config, splits, arguments.images)
+    if arguments.system == "robust" and purifier.encoder_name != "table5":
+        raise UserError(
+            f"Invalid purifier: received the encoder {purifier.encoder_name}, expected table5, which PyTorch has here."
+        )
     material = entries_of(getattr(classifier, "source", classifier).get_weights())
     if arguments.system == "robust":
         material |= purifier_weights(purifier)

@@ -1,4 +1,4 @@
-"""robust.py with a quarter of each batch attacked within L-infinity 0.3 and the rest within L2 2.0: one purifier for both norms.
+"""robust_table5.py with a quarter of each batch attacked within L-infinity 0.3 and the rest within L2 2.0: one purifier for both norms.
 
 Its squash starts gentle: of an L-infinity change of 0.3 a steep one leaves little, but it makes more of an L2 budget, which takes pixels across its threshold.
 For that reason a third of what is attacked in L2 is attacked as the attack `crossing` does, the rest along the gradient: either finds what the other does not.
@@ -9,13 +9,13 @@ python -m madvae_tf.train --loss=robust --config=configs/robust_both.py --workdi
 
 import dataclasses
 
-from configs import robust
+from configs import robust_table5
 from madvae_tf.config import Config
 
 
 def get_config() -> Config:
     """See the module's docstring."""
-    base = robust.get_config()
+    base = robust_table5.get_config()
     return dataclasses.replace(
         base,
         name="robust_both",

@@ -1,4 +1,4 @@
-"""robust.py on Fashion-MNIST, at L-infinity 0.1; the classifier is fashion.py's, and the workdir may be its own.
+"""robust_table5.py on Fashion-MNIST, at L-infinity 0.1; the classifier is fashion.py's, and the workdir may be its own.
 
 No squash: it parts light from dark, which is what MNIST's digits are made of and clothes are not. Five to eight steps of
 the inner attack, ever shorter: fewer, or steps of one length, are soon overfitted. Six passes, about an hour and a half on two CPU cores.
@@ -8,13 +8,13 @@ python -m madvae_tf.train --loss=robust --config=configs/robust_fashion.py --wor
 
 import dataclasses
 
-from configs import fashion, robust
+from configs import fashion, robust_table5
 from madvae_tf.config import Config
 
 
 def get_config() -> Config:
     """See the module's docstring."""
-    base, ours = fashion.get_config(), robust.get_config()
+    base, ours = fashion.get_config(), robust_table5.get_config()
     return dataclasses.replace(
         ours,
         name="robust_fashion",

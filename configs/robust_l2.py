@@ -1,4 +1,4 @@
-"""robust.py with attacks of L2 radius 2.0 in training, in place of L-infinity 0.3.
+"""robust_table5.py with attacks of L2 radius 2.0 in training, in place of L-infinity 0.3.
 
 Five to eight steps, the first twice the radius long and the others ever shorter: against fewer, or against steps of one length, a purifier learns to
 withstand these and little else.
@@ -10,13 +10,13 @@ python -m madvae_tf.train --loss=robust --config=configs/robust_l2.py --workdir=
 
 import dataclasses
 
-from configs import robust
+from configs import robust_table5
 from madvae_tf.config import Config
 
 
 def get_config() -> Config:
     """See the module's docstring."""
-    base = robust.get_config()
+    base = robust_table5.get_config()
     return dataclasses.replace(
         base,
         name="robust_l2",

@@ -1,4 +1,4 @@
-"""What a stage is likely to cost, in seconds: shown before it starts, kept out of every key.
+"""What a stage is likely to cost, in seconds: shown before it starts, kept out of every key; of `robust` see `madvae_tf.costs`.
 
 Rates are those of two quiet cores of a server CPU with bfloat16 instructions, measured once; another machine differs by a factor, which
 `speed` takes from what has run there.
@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 _PURIFIER_IMAGES = 400.0  # training images a second, at batch 32
-_ROBUST_IMAGES = 240.0  # the same against one attack step, at batch 64
 _CLASSIFIER_IMAGES = 2500.0
 _CW_FLOAT32, _CW_BFLOAT16 = 3200.0, 5000.0  # images x iterations a second
 _GRADIENT_IMAGES = 4000.0  # images x gradient steps a second
@@ -35,18 +34,6 @@ def attack_seconds(attack: str, parameters: Mapping[str, Any], images: int, prec
 def purifier_seconds(images: int, epochs: int) -> float:
     """Of training one purifier on `images` pairs."""
     return images * epochs / _PURIFIER_IMAGES
-
-
-def robust_seconds(parameters: Mapping[str, Any], images: int) -> float:
-    """Of training the variant `robust`; an attack step costs about two thirds of a step that learns."""
-    steps = parameters["epochs"] * (parameters["epoch_steps"] or images // parameters["batch_size"])
-    late = 1 - parameters["late_from"]
-    attack = (1 - late) * parameters["attack_steps"] + late * parameters["late_attack_steps"]
-    learn = 2 if parameters["consistency"] else 1
-    training = steps * parameters["batch_size"] * (3 * learn + 2 * attack)
-    validations = (parameters["epochs"] + 1) * 2
-    attacked = validations * parameters["validation_images"] * parameters["validation_steps"]
-    return (training + attacked) / 5 / _ROBUST_IMAGES
 
 
 def classifier_seconds(images: int, epochs: int) -> float:

@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any
 
 from madvae_tf.config import Config, to_dict
+from madvae_tf.costs import robust_seconds
 from madvae_tf.errors import lookup
 from madvae_tf.precision import resolve_precision
 from madvae_tf.variants import VARIANTS
@@ -202,7 +203,7 @@ def _robust(core: Core, seed: int) -> Stage:
         return adopted_purifier(core, "robust", "path", parameters)
     if seed == core.config.seed and own.start:
         inputs = inputs | {"trained:start": adopted_purifier(core, "robust-start", "start", parameters)}
-    cost = costs.robust_seconds(parameters, core.train_images)
+    cost = robust_seconds(parameters, core.train_images)
     return train_stage(core, "vae", named(core, "robust", seed), "robust", parameters, inputs, cost)
 
 

@@ -21,6 +21,7 @@ class SmallVAE(DefenseVAE):
         squash_scale=0.0,
         squash_center=0.5,
         image_shape=(28, 28, 1),
+        encoder="table5",
         **kwargs,
     ):
         keras.Model.__init__(self, **kwargs)  # Not DefenseVAE's own, which builds Table 5.
@@ -28,6 +29,7 @@ class SmallVAE(DefenseVAE):
         self.latent_size, self.image_shape = latent_size, (28, 28, 1)
         self.latent_scale, self.initial_deviation = latent_scale, initial_deviation
         self.squash_scale, self.squash_center = squash_scale, squash_center
+        self.encoder_name = encoder
         policy = self.dtype_policy
         self.encoder = keras.Sequential(
             [

@@ -15,6 +15,7 @@ FOUNDATION = {
     "madvae_tf.answers",
     "madvae_tf.backend",
     "madvae_tf.console",
+    "madvae_tf.costs",
     "madvae_tf.errors",
     "madvae_tf.forks",
     "madvae_tf.images",

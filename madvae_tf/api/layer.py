@@ -11,7 +11,9 @@ from madvae_tf.models.pixels import as_pixels
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
 
-_OF_THE_PURIFIER = ("latent_size", "latent_scale", "squash_scale", "squash_center", "image_shape")
+_OF_THE_PURIFIER = (
+    *("latent_size", "latent_scale", "squash_scale", "squash_center", "image_shape", "encoder"),
+)
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
@@ -25,7 +27,7 @@ class Purifier(keras.layers.Layer):
     Args:
         defense: what `madvae_tf.fit` or `madvae_tf.load` gave, or a purifier of the pipeline (a `DefenseVAE`).
             None makes an untrained one, for weights that are loaded later.
-        latent_size, latent_scale, squash_scale, squash_center, image_shape: of the untrained one.
+        latent_size, latent_scale, squash_scale, squash_center, image_shape, encoder: of the untrained one.
 
     Raises:
         UserError: `defense` is something else.
@@ -40,6 +42,7 @@ class Purifier(keras.layers.Layer):
         squash_scale: float = 0.0,
         squash_center: float = 0.5,
         image_shape: Shape = IMAGE_SHAPE,
+        encoder: str = "table5",
         **options: Any,
     ):
         super().__init__(**{"trainable": False, "dtype": "float32", **options})
@@ -53,6 +56,7 @@ class Purifier(keras.layers.Layer):
                     squash_scale=squash_scale,
                     squash_center=squash_center,
                     image_shape=image_shape,
+                    encoder=encoder,
                 )
             if not isinstance(purifier, DefenseVAE):
                 raise UserError(

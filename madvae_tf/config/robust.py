@@ -22,6 +22,9 @@ class RobustConfig:
     `beta` weighs L_kl, `classification` weighs L_c. `consistency` weighs the divergence of the predictions on clean and on
     attacked images (TRADES); above 0, clean images are in every step, too, which costs half as much again. `average` is the decay of
     an exponential average of the weights, which is then what is saved; 0: the last weights.
+    `radius_ratio`: the radius that the training's attacks grow to, in epsilons, in either norm; validation attacks at `epsilon` itself.
+    `encoder`: "table5", or "vgg", a smaller network (`models.encoders`). `encoder_epochs`: passes in which the encoder is trained first, with a linear
+    classifier on it and these same attacks; it then stays as it is, and `epochs` are those of the decoder; 0: all is trained end to end.
     `path`: a `.keras` file of a purifier that was trained elsewhere and stands in the trained one's place, as it is; of the other fields
     only the validation's then count. `start`: a `.keras` file of a purifier that the training goes on from; whether it has a squash, where that now
     stands and the size of its latents are then the file's.
@@ -56,15 +59,18 @@ class RobustConfig:
     start: str = added("")
     falling: bool = added(False)
     turns: str = added("")
+    radius_ratio: float = added(1.0)
+    encoder: str = added("table5")
+    encoder_epochs: int = added(0)
 
     def __post_init__(self) -> None:
         check(
             self,
             "robust",
             positive="epsilon attack_steps late_attack_steps step_ratio epochs batch_size learning_rate final_learning_rate "
-            "validation_images validation_steps l2_epsilon",
+            "validation_images validation_steps l2_epsilon radius_ratio",
             not_negative="start_epsilon ramp_steps late_from scale epoch_steps clip_norm max_shift beta classification "
-            "consistency average",
+            "consistency average encoder_epochs",
         )
         require(self.norm in ("linf", "l2", "both"), "robust.norm", self.norm, "linf, l2 or both")
         if self.crossing:
@@ -83,6 +89,14 @@ class RobustConfig:
             f"at most robust.epsilon ({self.epsilon})",
         )
         require(self.late_from <= 1, "robust.late_from", self.late_from, "at most 1, the end of the training")
+        require(self.encoder in ("table5", "vgg"), "robust.encoder", self.encoder, "table5 or vgg")
+        if self.start:
+            require(
+                not self.encoder_epochs,
+                "robust.encoder_epochs",
+                self.encoder_epochs,
+                "0 with robust.start, whose encoder is trained",
+            )
         if self.path:
             require(
                 not self.start, "robust.start", self.start, "none beside robust.path, which is not trained"

@@ -1,12 +1,14 @@
 """The variant `robust`: a purifier that learns from attacks on itself and the classifier together, not from pairs made before.
 
-Table 5 with a learnt squash before it (`models.squash`), trained by `training.robust`: what the paper's adversarial images cannot
-teach is what an attacker does who differentiates through the purifier. The classifier stays as it is.
+What the paper's adversarial images cannot teach is what an attacker does who differentiates through the purifier. The classifier
+stays as it is. With `encoder_epochs` the training has two stages: the encoder learns robust features by adversarial training of a linear
+classifier on it (`training.robust_encoder`), then stands still while Table 5's decoder learns to draw from them (`training.robust`).
+Without, the whole purifier is trained end to end. A learnt squash (`models.squash`) may stand before the encoder.
 """
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -17,19 +19,22 @@ from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.files import load_keras, save_float32, write_json
 from madvae_tf.defenses.purifier import load_purifier
-from madvae_tf.errors import UserError, unknown_name
+from madvae_tf.errors import UserError, lookup, unknown_name
 from madvae_tf.images import Shape
 from madvae_tf.models.copies import in_precision
+from madvae_tf.models.encoders import ENCODERS
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.parameters import parameter
 from madvae_tf.training.balls import NORMS
-from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
+from madvae_tf.training.callbacks import AverageWeights, MeanLog, Progress, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
+from madvae_tf.training.inner_attack import InnerAttack, late_start
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
 from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import cosine_decay
-from madvae_tf.training.robust import AverageWeights, InnerAttack, RobustTrainer, late_start
+from madvae_tf.training.robust import RobustTrainer
+from madvae_tf.training.robust_encoder import EncoderClassifier, EncoderTrainer
 from madvae_tf.turns import turns_problem
 from madvae_tf.variants import weights_of
 
@@ -71,12 +76,16 @@ class Robust(Defense):
     validation_steps: int = parameter(20, minimum=1)
     image_steps: int = parameter(500, minimum=1)
     turns: str = parameter("", added=True)
+    radius_ratio: float = parameter(1.0, open_minimum=True, added=True)
+    encoder: str = parameter("table5", added=True)
+    encoder_epochs: int = parameter(0, added=True)
     seed: int = parameter(-1, minimum=-1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.norm not in NORMS:
             raise unknown_name("norm", self.norm, NORMS)
+        lookup(ENCODERS, self.encoder, "encoder")
         if self.crossing and (self.norm == "linf" or not self.scale):
             raise UserError(
                 f"Invalid crossing: received True with norm {self.norm!r} and scale {self.scale:g}, expected l2 or both and a squash."
@@ -89,44 +98,83 @@ class Robust(Defense):
             )
 
     def train(self, material: Material, folder: Path) -> None:
-        """Writes `purifier.keras` (float32), `metrics.json`, `log.csv` and `tensorboard/`.
+        """Writes `purifier.keras` (float32), `metrics.json`, `log.csv` and `tensorboard/`; the encoder's stage has the last two in `encoder/`.
 
         The metrics hold the accuracy on clean and on attacked validation images, of the saved model in float32.
         """
-        seed = material.seed if self.seed < 0 else self.seed
+        seed = self._seed(material)
         images = CleanImages(material.train)
         batch_size = min(self.batch_size, len(images))
         steps = self.epoch_steps or len(images) // batch_size
-        total = steps * self.epochs
         strategy = default_strategy()
         with initial_weights(seed), strategy.scope():
             frozen = classifier_in(material.precision, material.classifier, material.classifier_name)
             purifier = self._beginning(material, images.image_shape)
-            trainer = self._trainer(purifier, frozen, seed, total)
-            schedule = cosine_decay(self.learning_rate, self.final_learning_rate, total)
-            trainer.compile(optimizer=FusedAdam(schedule))  # pyright: ignore[reportArgumentType]
+            encoder_trainer = None
+            if self.encoder_epochs:
+                encoder_trainer = self._encoder_trainer(purifier, seed, steps * self.encoder_epochs)
         watched = evenly_spaced(len(material.validation), self.validation_images)
         validation = in_order(CleanImages(material.validation, watched), 250)
+
+        def loop(
+            trainer: Any, average: AverageWeights, name: str, epochs: int, into: Path, *more: Any
+        ) -> None:
+            total = steps * epochs
+            train(
+                trainer,
+                lambda start: training_dataset(images, batch_size, seed, start, total),
+                steps,
+                epochs,
+                strategy,
+                material.scratch / ("checkpoints" if into == folder else f"{into.name}-checkpoints"),
+                CHECKPOINT_STEPS,
+                [average, Progress(name, total), MeanLog(into, LOG_STEPS), *more],
+                lambda: evaluate_steps(trainer, validation),
+            )
+
+        encoder_classifier = None
+        if encoder_trainer is not None:
+            into = folder / "encoder"
+            into.mkdir(exist_ok=True)
+            encoder_classifier = encoder_trainer.classifier
+            averaging = AverageWeights(encoder_trainer.average, encoder_classifier, self.average)
+            loop(encoder_trainer, averaging, f"{self.name} encoder", self.encoder_epochs, into)
+            encoder_classifier.set_weights(encoder_trainer.served.get_weights())
+        total = steps * self.epochs
+        with initial_weights(seed), strategy.scope():
+            trainer = self._trainer(
+                purifier,
+                frozen,
+                seed,
+                self._attack(total, encoder_classifier),
+                self.average,
+                encoder_classifier,
+            )
+            trainer.compile(optimizer=self._optimizer(total))
         shown = CleanImages(material.validation, watched).batch(np.arange(min(8, len(watched))))
-        train(
-            trainer,
-            lambda start: training_dataset(images, batch_size, seed, start, total),
-            steps,
-            self.epochs,
-            strategy,
-            material.scratch / "checkpoints",
-            CHECKPOINT_STEPS,
-            [
-                AverageWeights(),
-                Progress(self.name, total),
-                MeanLog(folder, LOG_STEPS),
-                PurifierPictures(folder, lambda: _pictures(trainer, *shown), self.image_steps),
-            ],
-            lambda: evaluate_steps(trainer, validation),
-        )
+        pictures = PurifierPictures(folder, lambda: _pictures(trainer, *shown), self.image_steps)
+        averaging = AverageWeights(trainer.average, purifier, self.average)
+        loop(trainer, averaging, self.name, self.epochs, folder, pictures)
         saved = save_float32(trainer.served, folder / "purifier.keras")
         metrics = {"images": total * batch_size, "steps": total, "batch_size": batch_size}
+        if self.encoder_epochs:
+            metrics["encoder_images"] = steps * self.encoder_epochs * batch_size
         write_json(folder / "metrics.json", metrics | self.measure(saved, material))
+
+    def _seed(self, material: Material) -> int:
+        return material.seed if self.seed < 0 else self.seed
+
+    def _optimizer(self, total: int) -> Any:
+        schedule = cosine_decay(self.learning_rate, self.final_learning_rate, total)
+        return FusedAdam(schedule)  # pyright: ignore[reportArgumentType]
+
+    def _attack(self, total: int, encoder_classifier: EncoderClassifier | None = None) -> InnerAttack:
+        """The attack of a stage of `total` steps; on robust features, those of `encoder_classifier`, its radius need not grow."""
+        own = [field.name for field in dataclasses.fields(InnerAttack) if field.name != "late_start"]
+        attack = InnerAttack(
+            **{name: getattr(self, name) for name in own}, late_start=late_start(total, self.late_from)
+        )
+        return attack if encoder_classifier is None else dataclasses.replace(attack, ramp_steps=0)
 
     def _beginning(self, material: Material, image_shape: Shape) -> DefenseVAE:
         """What is trained: the start of `material`, in its precision, or one with initial weights."""
@@ -137,8 +185,26 @@ class Robust(Defense):
             squash_scale=self.scale,
             squash_center=self.center,
             image_shape=image_shape,
+            encoder=self.encoder,
             dtype=material.precision,
         )
+
+    def _encoder_trainer(self, purifier: DefenseVAE, seed: int, total: int) -> EncoderTrainer:
+        """Of the first stage: it trains squash and encoder of `purifier`, and a linear classifier on them."""
+        average = None
+        if self.average:
+            average = EncoderClassifier(type(purifier).from_config(purifier.get_config()))
+        trainer = EncoderTrainer(
+            EncoderClassifier(purifier),
+            average,
+            self._attack(total),
+            seed,
+            self.clip_norm,
+            self.max_shift,
+            self.validation_steps,
+        )
+        trainer.compile(optimizer=self._optimizer(total))
+        return trainer
 
     def measure(self, purifier: DefenseVAE, material: Material) -> dict[str, float | int]:
         """validation_images, validation_accuracy and validation_attacked_accuracy of a purifier, in float32.
@@ -146,10 +212,10 @@ class Robust(Defense):
         Attacked: `validation_steps` sign steps end to end at the full epsilon. Of `material` the validation images, the classifier
         and the seed are read.
         """
-        seed = material.seed if self.seed < 0 else self.seed
         watched = evenly_spaced(len(material.validation), self.validation_images)
         validation = in_order(CleanImages(material.validation, watched), 250)
-        logs = evaluate_steps(self._trainer(purifier, material.classifier, seed, 1, average=0.0), validation)
+        trainer = self._trainer(purifier, material.classifier, self._seed(material), self._attack(1))
+        logs = evaluate_steps(trainer, validation)
         return {
             "validation_images": len(watched),
             "validation_accuracy": logs["accuracy"],
@@ -161,16 +227,13 @@ class Robust(Defense):
         purifier: DefenseVAE,
         classifier: keras.Model,
         seed: int,
-        total: int,
-        average: float | None = None,
+        attack: InnerAttack,
+        average: float = 0.0,
+        encoder_classifier: EncoderClassifier | None = None,
     ) -> RobustTrainer:
         weights = weights_of(
             self.name, {name: getattr(self, name) for name in ("beta", "classification")}
         ) | ({"consistency": self.consistency} if self.consistency else {})
-        own = [field.name for field in dataclasses.fields(InnerAttack) if field.name != "late_start"]
-        attack = InnerAttack(
-            **{name: getattr(self, name) for name in own}, late_start=late_start(total, self.late_from)
-        )
         return RobustTrainer(
             purifier,
             classifier,
@@ -179,8 +242,9 @@ class Robust(Defense):
             attack,
             self.clip_norm,
             self.max_shift,
-            self.average if average is None else average,
+            average,
             self.validation_steps,
+            encoder_classifier,
         )
 
     def load(self, folder: Path, classifier: keras.Model) -> Defended:

@@ -7,15 +7,15 @@ the same 4 x 4 map and no margin, 64 x 64 ones an 8 x 8 map. Widths, kernels and
 last convolution have the image's channels.
 """
 
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
+from madvae_tf.errors import UserError, lookup
 from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
-from madvae_tf.models.convolutions import Conv2D, Conv2DTranspose
+from madvae_tf.models.convolutions import Conv2DTranspose
+from madvae_tf.models.encoders import ENCODERS, halvings
 from madvae_tf.models.layers import BatchNormalization, Crop2D
 from madvae_tf.models.squash import Squash
 from madvae_tf.straight import with_identity_gradient
@@ -24,12 +24,6 @@ LATENT_SCALES = ("log_variance", "linear")
 
 # A deviation of exactly 0 has no logarithm.
 _VARIANCE_FLOOR = 1e-8
-
-
-def halvings(side: int) -> tuple[int, int]:
-    """The side of the innermost map, and the pixels padded and cropped on each side of the image; `side` is even."""
-    inner = math.ceil(side / 8)
-    return inner, (8 * inner - side) // 2
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
@@ -46,6 +40,7 @@ class DefenseVAE(keras.Model):
         initial_deviation: standard deviation of the convolutions' initial weights; 0 for Glorot's (Defense-VAE: 0.02).
         squash_scale, squash_center: of a `Squash` before the encoder, at the start; a scale of 0 for none.
         image_shape: (height, width, channels) of the images, see the module's docstring.
+        encoder: what stands before the latent heads, a name of `encoders.ENCODERS`; "table5" is the paper's.
         dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; variables are float32 under "mixed_bfloat16" too.
     """
 
@@ -57,6 +52,7 @@ class DefenseVAE(keras.Model):
         squash_scale: float = 0.0,
         squash_center: float = 0.5,
         image_shape: Shape = IMAGE_SHAPE,
+        encoder: str = "table5",
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -64,6 +60,8 @@ class DefenseVAE(keras.Model):
             raise UserError(
                 f"Invalid latent_scale: received {latent_scale!r}, expected one of {', '.join(LATENT_SCALES)}."
             )
+        lookup(ENCODERS, encoder, "encoder")
+        self.encoder_name = encoder
         self.latent_size = latent_size
         self.latent_scale = latent_scale
         self.initial_deviation = initial_deviation
@@ -86,17 +84,6 @@ class DefenseVAE(keras.Model):
         relu = lambda: keras.layers.ReLU(dtype=policy)  # noqa: E731
         norm = lambda: BatchNormalization(dtype=policy)  # noqa: E731
 
-        def down(channels, size, stride):
-            return Conv2D(
-                channels,
-                size,
-                stride,
-                padding="same",
-                use_bias=False,
-                kernel_initializer=kernel(),
-                dtype=policy,
-            )
-
         def up(channels, size, stride, bias=False):
             return Conv2DTranspose(
                 channels,
@@ -108,19 +95,8 @@ class DefenseVAE(keras.Model):
                 dtype=policy,
             )
 
-        self.encoder = keras.Sequential(
-            [
-                keras.Input(self.image_shape, dtype="float32"),
-                *(down(64, 5, 1), norm(), relu()),
-                # Of 28 pixels: padding 3 of a 4 x 4 stride-2 convolution is 2 here and 1 that "same" adds.
-                *([keras.layers.ZeroPadding2D(margin, dtype=policy)] if margin else []),
-                *(down(64, 4, 2), norm(), relu()),
-                *(down(128, 4, 2), norm(), relu()),
-                *(down(256, 4, 2), norm(), relu()),
-                keras.layers.Flatten(dtype=policy),
-            ],
-            name="encoder",
-        )
+        self.encoder = ENCODERS[encoder](self.image_shape, kernel, policy)
+        encoded = self.encoder.output_shape[1]
         self.mean_head = keras.layers.Dense(latent_size, dtype=policy, name="mean")
         self.log_variance_head = keras.layers.Dense(latent_size, dtype=policy, name="log_variance")
         self.decoder = keras.Sequential(
@@ -138,8 +114,8 @@ class DefenseVAE(keras.Model):
         # In float32: in bfloat16 s (1 - s) is 0 long before s is 1.
         self.squash = Squash(squash_scale, squash_center, dtype="float32") if squash_scale else None
         # Sub-models alone may be called, so nothing else would build them before saving.
-        self.mean_head.build((None, features))
-        self.log_variance_head.build((None, features))
+        self.mean_head.build((None, encoded))
+        self.log_variance_head.build((None, encoded))
         self.built = True
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
@@ -183,4 +159,5 @@ class DefenseVAE(keras.Model):
         own = ("latent_size", "latent_scale", "initial_deviation")
         squash = ("squash_scale", "squash_center") if self.squash_scale else ()
         values = {name: getattr(self, name) for name in (*own, *squash)}
-        return {**super().get_config(), **values, **shape_entry(self.image_shape)}
+        encoder = {} if self.encoder_name == "table5" else {"encoder": self.encoder_name}
+        return {**super().get_config(), **values, **encoder, **shape_entry(self.image_shape)}

@@ -1,4 +1,4 @@
-"""What watches a training run: progress with an ETA, a CSV of every loss term, TensorBoard."""
+"""What watches a training run: progress with an ETA, a CSV of every loss term, TensorBoard, an average of the weights."""
 
 import csv
 import os
@@ -161,3 +161,29 @@ class PurifierPictures(keras.callbacks.Callback):
                 for label, norm in enumerate(norms.numpy()):
                     tf.summary.scalar(f"centers/norm_{label}", float(norm), step=step)
         self.writer.flush()
+
+
+class AverageWeights(keras.callbacks.Callback):
+    """After every step: average <- average + (1 - d) (weights - average).
+
+    d is `decay`, less in the first steps, (1 + t) / (10 + t), so that the initial weights are soon forgotten. A weight that stands still
+    is its own average, exactly. It runs outside the replicas: there a mirrored variable is one.
+
+    Args:
+        average, trained: models of the same weights; no average, nothing to do.
+    """
+
+    def __init__(self, average: keras.Model | None, trained: keras.Model, decay: float):
+        super().__init__()
+        self.average, self.trained, self.decay = average, trained, decay
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.average is not None:
+            self._assign(tf.constant(max(1 - self.decay, 9 / (10 + batch)), tf.float32))
+
+    # In one call: the weights are many, and this comes after every step.
+    @tf.function
+    def _assign(self, step: tf.Tensor) -> None:
+        for mean, now in zip(self.average.weights, self.trained.weights, strict=True):
+            before = tf.convert_to_tensor(mean)
+            mean.assign(before + step * (tf.convert_to_tensor(now) - before))

@@ -15,7 +15,7 @@ system can do, and it would have to synchronise replicas inside its loop.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -23,98 +23,15 @@ import tensorflow as tf
 
 from madvae_tf import losses
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.training.adversarial import attack_within
 from madvae_tf.training.augment import random_shift
-from madvae_tf.training.balls import Ball, CrossingBall, L2Ball, LinfBall, SlopedL2Ball, TurnsBall
 from madvae_tf.training.classifier import correct
 from madvae_tf.training.defense import DefenseTrainer
+from madvae_tf.training.inner_attack import InnerAttack
 from madvae_tf.training.replicas import global_size
+from madvae_tf.training.robust_encoder import EncoderClassifier
 
 # Added to the seed, so that neither starts nor shifts are drawn from the numbers of the noise.
 _START_STREAM, _SHIFT_STREAM = 32_452_843, 49_979_687
-
-
-@dataclasses.dataclass(frozen=True)
-class InnerAttack:
-    """The attack that every step makes, and how it grows.
-
-    Attributes:
-        epsilon: radius once the ramp is over.
-        start_epsilon: at step 0.
-        ramp_steps: training steps of the ramp; 0 for none.
-        attack_steps, late_attack_steps: sign steps before training step `late_start`, and from it on.
-        step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it. With `falling` that of the first step.
-        norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the rest in L2.
-        l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
-        crossing: whether its steps in L2 are those of the attack `crossing`, by the gradient without the squash's slope (that of
-            L-infinity has the same signs either way); needs a purifier with a squash. A step along the gradient misses what a squash lets
-            through: a few pixels, taken across its threshold.
-        falling: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it looks far, then near. As many steps of one
-            length find far less.
-        turns: what the images of a batch are attacked by in turn, of `turns.KINDS`, joined by commas: in L-infinity, in L2 along the gradient, in L2
-            by crossing. Empty: what `norm` and `crossing` say. A purifier withstands only what it is trained against: behind a squash
-            the gradient finds what `crossing` does not, and the other way round.
-    """
-
-    epsilon: float = 0.3
-    start_epsilon: float = 0.05
-    ramp_steps: int = 0
-    attack_steps: int = 1
-    late_attack_steps: int = 1
-    late_start: int = 0
-    step_ratio: float = 1.25
-    norm: str = "linf"
-    l2_epsilon: float = 2.0
-    crossing: bool = False
-    falling: bool = False
-    turns: str = ""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """What images are attacked by in turn, of `turns.KINDS`."""
-        if self.turns:
-            return tuple(self.turns.split(","))
-        in_l2 = "crossing" if self.crossing else "l2"
-        return {"linf": ("linf",), "l2": (in_l2,), "both": ("linf", in_l2)}[self.norm]
-
-    @property
-    def around(self) -> bool:
-        """Whether gradients leave out the squash's slope: what is not `crossing` has the same signs either way, or puts it back."""
-        return "crossing" in self.kinds
-
-    def ball(
-        self,
-        images: tf.Tensor,
-        radius: tf.Tensor | float,
-        squash: Callable[[tf.Tensor], tf.Tensor] | None = None,
-    ) -> Ball:
-        """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for crossing: what the system begins with."""
-        begins: Any = squash
-        makers: dict[str, Any] = {
-            "linf": LinfBall,
-            "l2": functools.partial(SlopedL2Ball, squash=begins) if self.around else L2Ball,
-            "crossing": functools.partial(CrossingBall, squash=begins),
-        }
-        in_l2 = self.l2_epsilon / self.epsilon if self.norm == "both" else 1.0
-        kinds = [(makers[kind], 1.0 if kind == "linf" else in_l2) for kind in self.kinds]
-        if len(kinds) == 1:
-            return kinds[0][0](images, radius)
-        return TurnsBall(images, radius, kinds)
-
-    def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
-        """start_epsilon + (epsilon - start_epsilon) min(1, step / ramp_steps), float32 ()."""
-        part = tf.minimum(1.0, tf.cast(step, tf.float32) / self.ramp_steps) if self.ramp_steps else 1.0
-        return self.start_epsilon + (self.epsilon - self.start_epsilon) * tf.convert_to_tensor(part)
-
-    def steps_at(self, step: tf.Tensor) -> tf.Tensor:
-        """Sign steps of the attack at training step `step`, int32 ()."""
-        return tf.where(step < self.late_start, self.attack_steps, self.late_attack_steps)
-
-    def step_size(self, epsilon: tf.Tensor | float, steps: tf.Tensor | int) -> tf.Tensor:
-        """Length of one of `steps` sign steps, of the first with `falling`; float32 ()."""
-        if self.falling:
-            return epsilon * tf.constant(self.step_ratio)
-        return epsilon * self.step_ratio * tf.minimum(1.0, 2.0 / tf.cast(steps, tf.float32))
 
 
 class RobustTrainer(DefenseTrainer):
@@ -128,7 +45,9 @@ class RobustTrainer(DefenseTrainer):
             images join the attacked ones in every step, so that batch normalisation sees both.
         attack: the inner attack.
         average: decay of the exponential average of all weights, moving statistics included, that `AverageWeights` keeps; 0: none.
-        validation_steps: sign steps of the attack of `test_step`, at the full epsilon.
+        validation_steps: sign steps of the attack of `test_step`, end to end at `attack.epsilon`.
+        encoder_classifier: of `purifier`'s own encoder, trained by `robust_encoder.EncoderTrainer`. With it squash and encoder stay as they are,
+            and the training's attacks go through it, which costs a fraction of an attack end to end.
     """
 
     def __init__(
@@ -142,10 +61,16 @@ class RobustTrainer(DefenseTrainer):
         max_shift: int = 0,
         average: float = 0.0,
         validation_steps: int = 20,
+        encoder_classifier: EncoderClassifier | None = None,
         **kwargs,
     ):
         super().__init__(purifier, classifier, weights, seed, clip_norm, max_shift, **kwargs)
         self.attack = attack
+        self._encoder_logits = None
+        if encoder_classifier is not None:
+            encoder_classifier.trainable = False
+            # Held in a partial, as the classifier.
+            self._encoder_logits = functools.partial(encoder_classifier.logits, around_squash=attack.around)
         self.validation_steps = validation_steps
         self.decay = average
         self.average = None
@@ -168,18 +93,20 @@ class RobustTrainer(DefenseTrainer):
         steps: tf.Tensor | int,
         seed: tf.Tensor,
     ) -> tf.Tensor:
-        """`attack_within` against the deployed system of `purifier`; the arguments are its own."""
+        """`InnerAttack.perturb` against the deployed system of `purifier`."""
         purify = purifier.purify_around_squash if self.attack.around else purifier.purify
-        return attack_within(
-            lambda given: self._classify(purify(given)),
-            images,
-            label,
-            epsilon,
-            self.attack.step_size(epsilon, steps),
-            steps,
-            seed,
-            functools.partial(self.attack.ball, squash=purifier.squash),
-            self.attack.falling,
+        return self.attack.perturb(
+            lambda given: self._classify(purify(given)), images, label, epsilon, steps, seed, purifier.squash
+        )
+
+    def _training_images(
+        self, images: tf.Tensor, label: tf.Tensor, epsilon: tf.Tensor, steps: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
+        """What a step learns from: images attacked through the encoder's classifier where there is one, else end to end."""
+        if self._encoder_logits is None:
+            return self.attacked(self.purifier, images, label, epsilon, steps, seed)
+        return self.attack.perturb(
+            self._encoder_logits, images, label, epsilon, steps, seed, self.purifier.squash
         )
 
     def forward(self, data: Mapping[str, tf.Tensor], noise: tf.Tensor, training: bool) -> losses.Forward:
@@ -197,7 +124,7 @@ class RobustTrainer(DefenseTrainer):
         clean = random_shift(data["x"], self.max_shift, tf.stack([self.seed + _SHIFT_STREAM, step]))
         epsilon, steps = self.attack.epsilon_at(step), self.attack.steps_at(step)
         start_seed = tf.stack([self.seed + _START_STREAM, step])
-        x_adv = self.attacked(self.purifier, clean, label, epsilon, steps, start_seed)
+        x_adv = self._training_images(clean, label, epsilon, steps, start_seed)
         given = {"x_adv": x_adv, "x": clean, "label": label}
         if "consistency" in self.term_weights:
             given = {
@@ -234,27 +161,3 @@ class RobustTrainer(DefenseTrainer):
 
 def _norms(difference: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_sum(tf.square(difference), axis=(1, 2, 3)))
-
-
-class AverageWeights(keras.callbacks.Callback):
-    """After every step: average <- d average + (1 - d) weights, of a `RobustTrainer` with an average.
-
-    d is the trainer's decay, less in the first steps, (1 + t) / (10 + t), so that the initial weights are soon forgotten. It runs
-    outside the replicas: there a mirrored variable is one.
-    """
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.model.average is None:
-            return
-        self._assign(tf.constant(min(self.model.decay, (1 + batch) / (10 + batch)), tf.float32))
-
-    # In one call: the weights are many, and this comes after every step.
-    @tf.function
-    def _assign(self, decay: tf.Tensor) -> None:
-        for mean, now in zip(self.model.average.weights, self.model.purifier.weights, strict=True):
-            mean.assign(decay * tf.convert_to_tensor(mean) + (1 - decay) * tf.convert_to_tensor(now))
-
-
-def late_start(total_steps: int, late_from: float) -> int:
-    """The first step of the late attack: `late_from` in [0, 1] of the training comes before it."""
-    return round(total_steps * late_from)

@@ -23,11 +23,13 @@ SMALL = {"latent_size": 4, "batch_size": 8, "precision": "float32", "verbose": 0
 
 @pytest.fixture(scope="module")
 def fitted(toy):
-    """Twelve steps on 36 squares."""
+    """Two stages of twelve steps on 36 squares."""
     images, labels = toy.squares()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(robust, "DefenseVAE", SmallVAE)
-        return madvae_tf.fit_robust(toy.as_function, images, labels, epsilon=0.1, epochs=3, **SMALL)
+        return madvae_tf.fit_robust(
+            toy.as_function, images, labels, epsilon=0.1, encoder_epochs=3, epochs=3, **SMALL
+        )
 
 
 def test_info_says_how_it_was_made(fitted, toy):
@@ -43,6 +45,8 @@ def test_info_says_how_it_was_made(fitted, toy):
     # A sixth of the radius, a quarter of the steps, and an average over about ten.
     assert own["epsilon"] == 0.1 and own["start_epsilon"] == pytest.approx(0.1 / 6)
     assert own["ramp_steps"] == 3 and own["average"] == pytest.approx(1 - 10 / 12)
+    assert info["encoder_images"] == 96
+    assert fitted.purifier.encoder_name == "vgg"
     assert own["scale"] == 30.0 and fitted.purifier.squash is not None
 
 
@@ -75,19 +79,36 @@ def test_what_is_asked_for_is_trained(toy, monkeypatch):
     assert plain.purifier.squash is None and (first.norm, first.epsilon, first.seed) == ("l2", 2.0, 3)
     assert first.start_epsilon == pytest.approx(1 / 3) and first.ramp_steps == 5
     assert (second.ramp_steps, second.average) == (9, 0.5)
-    assert (third.ramp_steps, third.average, third.late_attack_steps) == (700, 0.999, 3)
+    assert (third.ramp_steps, third.average, third.late_attack_steps) == (600, 0.999, 4)
     np.testing.assert_array_equal(material.train.images, images[:36])
     np.testing.assert_array_equal(material.validation.labels, labels[36:])
 
 
-def test_the_defaults_are_those_of_the_published_training():
-    """configs/robust.py and `fit_robust` say the same of what the weights of docs/weights/mnist-robust were trained with."""
+def test_the_defaults_are_those_of_the_committed_configuration():
+    """configs/robust.py and `fit_robust` say the same, but for how long it takes."""
     own = load_config(Path(__file__).parents[2] / "configs" / "robust.py").robust
     for name, value in {**_RECOMMENDED, "average": _AVERAGE}.items():
         assert getattr(own, name) == value, name
     defaults = inspect.signature(madvae_tf.fit_robust).parameters
-    assert (own.epsilon, own.epochs) == (defaults["epsilon"].default, defaults["epochs"].default)
+    assert own.epsilon == defaults["epsilon"].default
     assert (own.start_epsilon, own.ramp_steps) == (pytest.approx(own.epsilon / 6), _RAMP)
+
+
+def test_it_says_how_long_it_takes(toy, monkeypatch, capsys):
+    """Before it starts; with the settings of the default and as many images as MNIST has, from the rates by hand."""
+
+    def train(self, material, folder):
+        save_float32(SmallVAE(self.latent_size), folder / "purifier.keras")
+        write_json(folder / "metrics.json", {})
+
+    monkeypatch.setattr(Robust, "train", train)
+    images, labels = toy.squares()
+    asked = {"latent_size": 4, "precision": "float32", "validation_images": 1, "validation_steps": 1}
+    madvae_tf.fit_robust(toy.as_function, images, labels, epoch_steps=429, **asked)
+    # 54,912 images: five passes at 0.65 + 4 x 0.4 fifths of 1/240 s, one at 1.5 + 4 x 0.4, twice as long in float32: 21.9 minutes.
+    assert "Training takes about 22 min on two CPU cores" in capsys.readouterr().err
+    madvae_tf.fit_robust(toy.as_function, images, labels, epoch_steps=429, **asked, verbose=0)
+    assert "min" not in capsys.readouterr().err
 
 
 def test_it_comes_back_from_its_folder(fitted, toy, tmp_path):

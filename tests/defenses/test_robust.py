@@ -63,6 +63,40 @@ def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_
 
 
 @pytest.mark.usefixtures("small")
+def test_two_stages_killed_in_each_end_as_unbroken_ones(clean, trained):
+    """Killed in the encoder's stage of six steps, then in the decoder's of eight, each after its first checkpoint."""
+    options = {"average": 0.9, "max_shift": 1, "falling": True, "step_ratio": 0.6}
+    stages = {"encoder": "vgg", "encoder_epochs": 3, "epochs": 4, "epoch_steps": 2}
+    defense = Robust(**TINY, **stages, **options, radius_ratio=4 / 3, ramp_steps=3)
+    whole = trained(defense, robust, clean, "unbroken")
+    for kill in (5, 6, None):
+        broken = trained(defense, robust, clean, "broken", kill)
+        assert (broken / "log.csv").exists() == (kill != 5)
+    assert {path.name for path in whole.iterdir()} == {
+        *("purifier.keras", "metrics.json", "log.csv", "tensorboard", "encoder")
+    }
+    for name in ("metrics.json", "log.csv", "encoder/log.csv"):
+        assert (whole / name).read_bytes() == (broken / name).read_bytes()
+    one, other = (load_keras(folder / "purifier.keras") for folder in (whole, broken))
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.encoder_name == "vgg" and one.squash is not None
+    with (whole / "encoder" / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [2, 4, 6]
+    each = [0.05 + 0.35 * min(1, step / 3) for step in range(6)]
+    np.testing.assert_allclose(
+        [float(row["epsilon"]) for row in rows], np.reshape(each, (3, 2)).mean(axis=1), rtol=1e-5
+    )
+    with (whole / "log.csv").open(newline="") as file:
+        # The encoder withstands the whole radius: it need not grow anew.
+        radii = [float(row["epsilon"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(radii, [0.4] * 4, rtol=1e-5)
+    metrics = json.loads((whole / "metrics.json").read_text())
+    assert (metrics["encoder_images"], metrics["images"]) == (24, 32)
+
+
+@pytest.mark.usefixtures("small")
 def test_the_metrics_of_the_file_are_those_of_the_training(clean, trained):
     """Float32 training: the saved model's accuracies under attack equal the last validation's."""
     folder = trained(Robust(**TINY, epochs=1, epoch_steps=12, ramp_steps=0), robust, clean, "one")

@@ -8,7 +8,8 @@ import pytest
 
 from madvae_tf.training.classifier import ClassifierTrainer
 from madvae_tf.training.defense import DefenseTrainer
-from madvae_tf.training.robust import InnerAttack, RobustTrainer
+from madvae_tf.training.inner_attack import InnerAttack
+from madvae_tf.training.robust import RobustTrainer
 from madvae_tf.variants import weights_of
 from tests.small import SmallClassifier, SmallVAE
 

@@ -12,7 +12,7 @@ from madvae_tf.errors import UserError
 from madvae_tf.training.adversarial import attack_within
 from madvae_tf.training.balls import CrossingBall, L2Ball, LinfBall, SlopedL2Ball, TurnsBall
 from madvae_tf.training.classifier import build_classifier
-from madvae_tf.training.robust import InnerAttack
+from madvae_tf.training.inner_attack import InnerAttack
 
 generator = np.random.default_rng(5)
 IMAGES = generator.uniform(0, 1, (6, 28, 28, 1)).astype(np.float32)

@@ -85,7 +85,7 @@ from conftest import TinyPairs, make_classifier, make_purifier, make_robust
 from madvae_tf.data.batches import training_dataset
 from madvae_tf.training.loop import default_strategy, train
 from madvae_tf.training.replicas import global_size, replica_part
-from madvae_tf.training.robust import InnerAttack
+from madvae_tf.training.inner_attack import InnerAttack
 
 class Unlike(TinyPairs):
     def batch(self, rows):

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.attacks.knapsack import Knapsack
+from madvae_tf.training.callbacks import AverageWeights
 from madvae_tf.training.defense import DefenseTrainer
-from madvae_tf.training.robust import AverageWeights, InnerAttack, late_start
+from madvae_tf.training.inner_attack import InnerAttack, late_start
 
 STREAM = 32_452_843
 SEED = (4, 2)
@@ -220,8 +221,7 @@ def test_consistency_is_the_divergence_between_clean_and_attacked(batch, robust)
 
 def test_the_average_by_hand_and_what_is_validated(batch, robust):
     trainer = robust(average=0.5)
-    keeper = AverageWeights()
-    keeper.set_model(trainer)
+    keeper = AverageWeights(trainer.average, trainer.purifier, 0.5)
     assert trainer.served is trainer.average and not trainer.average.trainable_weights
     expected = [np.array(weight) for weight in trainer.purifier.weights]
     for step in range(3):

@@ -1,0 +1,125 @@
+"""The attack that every step of a robust training makes: its radius, its steps, and how both grow."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from madvae_tf.training.adversarial import attack_within
+from madvae_tf.training.balls import Ball, CrossingBall, L2Ball, LinfBall, SlopedL2Ball, TurnsBall
+
+
+@dataclasses.dataclass(frozen=True)
+class InnerAttack:
+    """The attack that every step makes, and how it grows.
+
+    Attributes:
+        epsilon: radius that is to be withstood; validation attacks at it.
+        radius_ratio: radius of the training's attacks once the ramp is over, in epsilons: what withstands more withstands epsilon better.
+        start_epsilon: at step 0.
+        ramp_steps: training steps of the ramp; 0 for none.
+        attack_steps, late_attack_steps: sign steps before training step `late_start`, and from it on.
+        step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it. With `falling` that of the first step.
+        norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the rest in L2.
+        l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
+        crossing: whether its steps in L2 are those of the attack `crossing`, by the gradient without the squash's slope (that of
+            L-infinity has the same signs either way); needs a purifier with a squash. A step along the gradient misses what a squash lets
+            through: a few pixels, taken across its threshold.
+        falling: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it looks far, then near. As many steps of one
+            length find far less.
+        turns: what the images of a batch are attacked by in turn, of `turns.KINDS`, joined by commas: in L-infinity, in L2 along the gradient, in L2
+            by crossing. Empty: what `norm` and `crossing` say. A purifier withstands only what it is trained against: behind a squash
+            the gradient finds what `crossing` does not, and the other way round.
+    """
+
+    epsilon: float = 0.3
+    start_epsilon: float = 0.05
+    ramp_steps: int = 0
+    attack_steps: int = 1
+    late_attack_steps: int = 1
+    late_start: int = 0
+    step_ratio: float = 1.25
+    norm: str = "linf"
+    l2_epsilon: float = 2.0
+    crossing: bool = False
+    falling: bool = False
+    turns: str = ""
+    radius_ratio: float = 1.0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What images are attacked by in turn, of `turns.KINDS`."""
+        if self.turns:
+            return tuple(self.turns.split(","))
+        in_l2 = "crossing" if self.crossing else "l2"
+        return {"linf": ("linf",), "l2": (in_l2,), "both": ("linf", in_l2)}[self.norm]
+
+    @property
+    def around(self) -> bool:
+        """Whether gradients leave out the squash's slope: what is not `crossing` has the same signs either way, or puts it back."""
+        return "crossing" in self.kinds
+
+    def ball(
+        self,
+        images: tf.Tensor,
+        radius: tf.Tensor | float,
+        squash: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> Ball:
+        """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for crossing: what the system begins with."""
+        begins: Any = squash
+        makers: dict[str, Any] = {
+            "linf": LinfBall,
+            "l2": functools.partial(SlopedL2Ball, squash=begins) if self.around else L2Ball,
+            "crossing": functools.partial(CrossingBall, squash=begins),
+        }
+        in_l2 = self.l2_epsilon / self.epsilon if self.norm == "both" else 1.0
+        kinds = [(makers[kind], 1.0 if kind == "linf" else in_l2) for kind in self.kinds]
+        if len(kinds) == 1:
+            return kinds[0][0](images, radius)
+        return TurnsBall(images, radius, kinds)
+
+    def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
+        """From start_epsilon to the training's radius, linear in min(1, step / ramp_steps); float32 ()."""
+        part = tf.minimum(1.0, tf.cast(step, tf.float32) / self.ramp_steps) if self.ramp_steps else 1.0
+        end = self.epsilon * self.radius_ratio
+        return self.start_epsilon + (end - self.start_epsilon) * tf.convert_to_tensor(part)
+
+    def steps_at(self, step: tf.Tensor) -> tf.Tensor:
+        """Sign steps of the attack at training step `step`, int32 ()."""
+        return tf.where(step < self.late_start, self.attack_steps, self.late_attack_steps)
+
+    def step_size(self, epsilon: tf.Tensor | float, steps: tf.Tensor | int) -> tf.Tensor:
+        """Length of one of `steps` sign steps, of the first with `falling`; float32 ()."""
+        if self.falling:
+            return epsilon * tf.constant(self.step_ratio)
+        return epsilon * self.step_ratio * tf.minimum(1.0, 2.0 / tf.cast(steps, tf.float32))
+
+    def perturb(
+        self,
+        logits: Callable[[tf.Tensor], tf.Tensor],
+        images: tf.Tensor,
+        label: tf.Tensor,
+        epsilon: tf.Tensor | float,
+        steps: tf.Tensor | int,
+        seed: tf.Tensor,
+        squash: Callable[[tf.Tensor], tf.Tensor] | None,
+    ) -> tf.Tensor:
+        """`attack_within` the ball of this attack against `logits`, which leave out the squash's slope where `around` says so."""
+        return attack_within(
+            logits,
+            images,
+            label,
+            epsilon,
+            self.step_size(epsilon, steps),
+            steps,
+            seed,
+            functools.partial(self.ball, squash=squash),
+            self.falling,
+        )
+
+
+def late_start(total_steps: int, late_from: float) -> int:
+    """The first step of the late attack: `late_from` in [0, 1] of the training comes before it."""
+    return round(total_steps * late_from)
