@@ -272,7 +272,7 @@ def _clean_logits(
     bad = ~np.isfinite(logits).all(axis=1)
     if bad.any():
         raise UserError(
-            f"Invalid logits: received NaN or infinite ones for {int(bad.sum())} of {len(bad)} clean images (the first is image {int(bad.argmax())}), "
+            f"Invalid logits: received NaN or infinite ones for {int(bad.sum())} of {len(images)} clean images (the first is image {int(bad.argmax())}), "
             "expected finite ones."
         )
     if are_probabilities(logits):

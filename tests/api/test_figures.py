@@ -30,6 +30,7 @@ def test_the_figures_are_those_of_held_out_images(fitted, toy):
     defense, classifier, _ = fitted
     images, labels = toy.squares()
     found = defense.info["figures"]
+    assert "not_measured" not in found, found
     held, truth = images[-4:], labels[-4:]
     # Of the budgets that it learnt from.
     assert (found["n"], found["threats"]) == (4, ["linf:0.2"])
