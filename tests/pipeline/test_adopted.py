@@ -122,7 +122,7 @@ def test_the_stage_copies_checks_and_measures(adopted, tmp_path, kind):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert (metrics["test"]["accuracy"], metrics["validation"]["n"]) == (0.9, 50)
     record = json.loads((folder / "adopted.json").read_text())
-    assert record["outputs"] == ("logits" if kind == "logits.keras" else "probabilities")
+    assert record["outputs"] == ("logits" if kind in ("logits.keras", "ours") else "probabilities")
     # Everything downstream goes through these two.
     x = np.random.default_rng(4).random((6, 28, 28, 1), np.float32)
     classifier = common.load_classifier(folder)

@@ -59,9 +59,8 @@ def test_gradients_that_vanish_are_counted(line):
 
     norms, faint = gradients.gradients(Target(logits), line.images, line.labels, batch_size=4)
     np.testing.assert_array_equal(norms == 0, [0, 0, 1, 1, 0, 0])
-    # The gradient of -log softmax in the gap: 2 (p - 1) / 784 in every pixel, but for the eight low classes.
-    p = 1 / (1 + np.exp(-2 * 0.02))
-    assert norms[0] == pytest.approx(2 * (1 - p) / 28, rel=1e-3)
+    # The gradient of the log-odds of an error in the gap: 2 / 784 in every pixel, but for the eight low classes.
+    assert norms[0] == pytest.approx(2 / 28, rel=1e-3)
     np.testing.assert_array_equal(faint, norms == 0)
     assert "0.3333" in cautions.gradient_warnings(norms)[0] and cautions.gradient_warnings(norms[:2]) == []
 

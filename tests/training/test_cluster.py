@@ -29,7 +29,7 @@ class Tell(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         print("from", int(logs["step"]), flush=True)
     def on_train_batch_end(self, batch, logs=None):
-        print("step", batch, round(logs["loss"], 3), flush=True)
+        print("step", batch, round(float(logs["loss"]), 3), flush=True)
         time.sleep(float(sys.argv[3]))
 
 folder, steps = Path(sys.argv[1]), int(sys.argv[2])
