@@ -95,11 +95,15 @@ def show_board(workdir: Path, stage: Stage, folder: Path) -> None:
         folder: the stage's finished artifact, or that of the attempt that begins, whose event files come later.
     """
     name = board_of(stage.stage, stage.instance)
-    if not name or not (folder.name.endswith(".partial") or (folder / BOARDS).is_dir()):
+    if not name:
         return
     link = workdir / BOARDS / name
     target = os.path.relpath(folder / BOARDS, link.parent)
     try:
+        if not (folder.name.endswith(".partial") or (folder / BOARDS).is_dir()):
+            if link.is_symlink() and not link.exists():  # The attempt left no event files.
+                link.unlink()
+            return
         if link.is_symlink() and os.readlink(link) == target:
             return
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,8 @@ class Smoke:
         names = ("classifier", *CONFIG.vae.variants)
         files = ["report/index.html", *(f"export/{name}/saved_model.pb" for name in names)]
         missing = [file for file in files if not (self.workdir / file).stat().st_size]
-        assert not missing, missing
+        dangling = [str(path) for path in self.workdir.rglob("*") if path.is_symlink() and not path.exists()]
+        assert not missing and not dangling, (missing, dangling)
         return ", ".join(names)
 
     def rows(self) -> str:
@@ -80,14 +81,14 @@ class Smoke:
 
     def another_gamma(self) -> str:
         """The plan runs what depends on the weight and reuses the rest; a dry run writes nothing."""
-        before = {str(path): path.stat().st_mtime_ns for path in self.workdir.rglob("*")}
+        before = {str(path): path.lstat().st_mtime_ns for path in self.workdir.rglob("*")}
         text = self.world.start(self.workdir, "all", "--set=vae.gamma=0.3", "--dry_run").finish()
         states = dict(re.findall(r"^\[\d+/\d+\] (.+?) \(\w+\): (\w+)", text, re.MULTILINE))
         run = {label for label, state in states.items() if state == "run"}
         assert {"purifier combined", "evaluation of combined", "export of combined", "report"} <= run, run
         assert all("combined" in label or label in ("report", "tuning") for label in run), run
         assert {states[label] for label in states.keys() - run} == {"reuse"} and len(states) == self.stages
-        assert {str(path): path.stat().st_mtime_ns for path in self.workdir.rglob("*")} == before
+        assert {str(path): path.lstat().st_mtime_ns for path in self.workdir.rglob("*")} == before
         return f"{len(run)} of {len(states)} stages"
 
     def _manifests(self) -> dict[str, int]:

@@ -167,3 +167,10 @@ def test_tensorboard_finds_the_runs_by_their_plain_names(tmp_path):
     # Relative: the workdir may be moved.
     assert not os.path.isabs(os.readlink(tmp_path / "tensorboard" / "purifier" / "pd"))
     assert sorted(path.name for path in (tmp_path / "tensorboard").iterdir()) == ["classifier", "purifier"]
+    # An attempt that left no event files leaves no link.
+    cls = stage("cls")
+    show_board(tmp_path, cls, cls.partial(tmp_path))
+    assert (tmp_path / "tensorboard" / "purifier" / "cls").is_symlink()
+    cls.folder(tmp_path).mkdir(parents=True)
+    show_board(tmp_path, cls, cls.folder(tmp_path))
+    assert [path.name for path in (tmp_path / "tensorboard" / "purifier").iterdir()] == ["pd"]
