@@ -12,6 +12,7 @@ from pathlib import Path
 import pdoc
 
 import madvae_tf
+import madvae_tf.robustness
 from madvae_tf import console
 
 # What a user of the library imports; the pipeline's inside is for those who change it.
@@ -36,9 +37,10 @@ MODULES = (
 
 
 def _resolve() -> None:
-    """The package's own names are loaded when they are first asked for; pdoc looks for them without asking."""
-    for name in madvae_tf.__all__:
-        getattr(madvae_tf, name)
+    """Some packages load their names when they are first asked for; pdoc looks for them without asking."""
+    for package in (madvae_tf, madvae_tf.robustness):
+        for name in package.__all__:
+            getattr(package, name)
 
 
 def _members() -> Iterator[pdoc.doc.Doc]:
