@@ -67,8 +67,8 @@ def settings(floatx, policy):
 
 @pytest.mark.parametrize("floatx, policy", [("float32", "mixed_float16"), ("float64", "float64")])
 def test_what_is_asked_for_is_made_and_nothing_global_changes(toy, tmp_path, monkeypatch, floatx, policy):
-    if policy == "float64":  # Figures of an evaluation are made once only.
-        monkeypatch.setattr(fitting, "concluded", lambda defense, *rest: defense)
+    # The figures of an evaluation take longer than all else.
+    monkeypatch.setattr(fitting, "concluded", lambda defense, *rest: defense)
     images, labels = toy.squares(24)
     keras.utils.set_random_seed(7)
     classifier = toy.linear()
