@@ -22,7 +22,7 @@ def read_version() -> str:
 TENSORFLOW = "tensorflow>=2.21,<2.22"
 
 # `pipeline` and `configs` are names that others may have in site-packages: an installation holds them inside `madvae_tf`,
-# where `madvae_tf.shipped` finds them. {package: folder}.
+# where `madvae_tf.utils.shipped` finds them. {package: folder}.
 SHIPPED = {
     f"madvae_tf._shipped.{name}": name.replace(".", "/")
     for name in find_packages(include=["pipeline*", "configs*"])
@@ -57,8 +57,8 @@ setup(
     ],
     entry_points={
         "console_scripts": [
-            "madvae-run = madvae_tf.commands:run",
-            "madvae-train = madvae_tf.commands:train",
+            "madvae-run = madvae_tf.cli.pipeline:run",
+            "madvae-train = madvae_tf.cli.pipeline:train",
             "madvae-purify = madvae_tf.cli.purify:run",
             "madvae-attack = madvae_tf.cli.attack:run",
             "madvae-tflite = madvae_tf.cli.tflite:run",

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from madvae_tf import console
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.optimizers import FusedAdam
+from madvae_tf.utils import console
 
 ROUNDS, STEPS = 15, 5
 

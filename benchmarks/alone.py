@@ -9,12 +9,12 @@ Test images of the pipeline's robustness stages, evenly spaced.
 import argparse
 
 from benchmarks.system import attacked_test_images, load_system, make_parser
-from madvae_tf import console
+from madvae_tf.utils import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each attack: what it leaves, with a 95% Wilson interval."""
-    from madvae_tf.robustness import Suite, auto_attack, evaluate
+    from madvae_tf.evaluation import Suite, auto_attack, evaluate
 
     config, classifier, _, splits = load_system(arguments)
     images, labels, _ = attacked_test_images(config, splits, arguments.images)

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from madvae_tf import console
-from madvae_tf.overrides import load_config
+from madvae_tf.config.overrides import load_config
+from madvae_tf.utils import console
 
 
 def material(config: Any, workdir: Path, images: int) -> tuple[Any, dict[str, Any], np.ndarray, np.ndarray]:
     """The classifier, the purifiers by variant, and validation images evenly spaced with their labels."""
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import load_splits, to_float
-    from pipeline.planning import plan, with_inputs
-    from pipeline.stages import build_stages
+    from pipeline.engine.plan import plan, with_inputs
+    from pipeline.graph.stages import build_stages
     from pipeline.steps.common import load_classifier, load_model
 
     graph = build_stages(config, "")
@@ -41,7 +41,7 @@ def material(config: Any, workdir: Path, images: int) -> tuple[Any, dict[str, An
 def main(arguments: argparse.Namespace) -> None:
     """Prints the table in Markdown."""
     from madvae_tf.attacks import ATTACKS, Target, run_attack
-    from madvae_tf.oblivious import batched
+    from madvae_tf.evaluation.oblivious import batched
 
     config = load_config(arguments.config)
     classifier, purifiers, x, y = material(config, arguments.workdir, arguments.images)

@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from madvae_tf import console
-from pipeline.stages import STAGES
+from madvae_tf.utils import console
+from pipeline.graph.stages import STAGES
 from tests.faults.compare import differences, finished
 
 

@@ -14,9 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from madvae_tf import console
-from pipeline import artifacts, engines
-from pipeline.planning import Context
+from madvae_tf.utils import console
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
+from pipeline.steps import engines
 from pipeline.steps.data import generate_adversarial_set
 
 

@@ -8,12 +8,12 @@ As many wrong on the training images say that it has learnt too little; many mor
 import argparse
 
 from benchmarks.system import draw_images, load_system, make_parser, make_pgd
-from madvae_tf import console
+from madvae_tf.utils import console
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each split: accuracy on clean and on attacked images, with 95% Wilson intervals."""
-    from madvae_tf.robustness import Suite, Trial, evaluate
+    from madvae_tf.evaluation import Suite, Trial, evaluate
 
     config, classifier, purifier, splits = load_system(arguments)
     attack = make_pgd(config, arguments.steps)

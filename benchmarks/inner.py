@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from benchmarks.system import draw_images, load_system, make_parser
-from madvae_tf import console
+from madvae_tf.utils import console
 
 STEPS = (2, 5, 10, 20)
 _BATCH = 100
@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each number of steps and kind of them."""
     import tensorflow as tf
 
-    from madvae_tf.oblivious import wilson_interval
+    from madvae_tf.evaluation.oblivious import wilson_interval
     from madvae_tf.training.inner_attack import InnerAttack
     from madvae_tf.training.robust import RobustTrainer
 

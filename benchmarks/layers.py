@@ -10,9 +10,9 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from madvae_tf import console
 from madvae_tf.models import convolutions
 from madvae_tf.models.layers import BatchNormalization, Crop2D
+from madvae_tf.utils import console
 
 RUNS = 15
 

@@ -43,11 +43,11 @@ def make_material(path: Path, workdir: Path) -> None:
 def write(path: str, workdir: str) -> None:
     """Reads the finished artifacts of `workdir` and writes the .npz file (in a process that may load TensorFlow)."""
     from madvae_tf.config import Config
+    from madvae_tf.config.overrides import load_config
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import load_splits
-    from madvae_tf.overrides import load_config
-    from pipeline.planning import plan
-    from pipeline.stages import build_stages
+    from pipeline.engine.plan import plan
+    from pipeline.graph.stages import build_stages
     from pipeline.steps.common import load_classifier
 
     config: Config = load_config("configs/quick.py")

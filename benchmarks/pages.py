@@ -12,7 +12,7 @@ import resource
 from collections.abc import Sequence
 from pathlib import Path
 
-from madvae_tf import console
+from madvae_tf.utils import console
 
 # The first steps compile.
 _FIRST = 3

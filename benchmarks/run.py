@@ -22,9 +22,9 @@ from benchmarks.questions import QUESTIONS
 from benchmarks.rows import Row, check_row, missed
 from benchmarks.session import Session
 from benchmarks.worker import ROOT
-from madvae_tf import console
-from madvae_tf.errors import UserError, unknown_name
-from madvae_tf.machine import usable_cores
+from madvae_tf.utils import console
+from madvae_tf.utils.errors import UserError, unknown_name
+from madvae_tf.utils.machine import usable_cores
 
 _ONLY = flags.DEFINE_list("only", [], f"Questions, of: {', '.join(QUESTIONS)}.")
 _QUICK = flags.DEFINE_bool("quick", False, "The smallest sizes.")

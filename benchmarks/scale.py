@@ -1,4 +1,4 @@
-"""What the paper's scale, and a hundred times that, would take: computed from the rates that `pipeline.costs` holds.
+"""What the paper's scale, and a hundred times that, would take: computed from the rates that `pipeline.graph.costs` holds.
 
     python -m benchmarks.scale [--results=runs/quick/report/results.json] [--gpu_tflops=312 --gpu_share=0.05]
 
@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from madvae_tf import console
-from madvae_tf.overrides import load_config
-from pipeline import costs
+from madvae_tf.config.overrides import load_config
+from madvae_tf.utils import console
+from pipeline.graph import costs
 
 VARIANTS = ("vanilla", "cls", "pd", "combined")
 PAIRS = {"paper's scale": 540_000, "100 times that": 54_000_000}

@@ -8,7 +8,7 @@ It has learnt from moved images, so the five are nearly as many opinions. The at
 import argparse
 
 from benchmarks.system import draw_images, load_system, make_parser, make_pgd
-from madvae_tf import console
+from madvae_tf.utils import console
 
 _PLACES = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 
@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints accuracy, clean and attacked, of one place, of the five's mean purified image and of their mean log-probabilities."""
     import tensorflow as tf
 
-    from madvae_tf.robustness import Suite, Trial, evaluate
+    from madvae_tf.evaluation import Suite, Trial, evaluate
 
     config, classifier, purifier, splits = load_system(arguments)
     attack = make_pgd(config, arguments.steps)

@@ -19,8 +19,8 @@ from benchmarks.material import entries_of
 from benchmarks.questions.attacks import check_logits
 from benchmarks.system import attacked_test_images, load_system, make_parser
 from benchmarks.worker import Worker
-from madvae_tf import console
-from madvae_tf.errors import UserError
+from madvae_tf.utils import console
+from madvae_tf.utils.errors import UserError
 
 ATTACKS = ("apgd_ce", "apgd_t", "fab_t", "square")
 _BATCH = 50
@@ -83,8 +83,8 @@ def theirs(
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints what each leaves after each attack, with 95% Wilson intervals, and how many images they disagree on."""
-    from madvae_tf.oblivious import wilson_interval
-    from madvae_tf.robustness import auto_attack, evaluate
+    from madvae_tf.evaluation import auto_attack, evaluate
+    from madvae_tf.evaluation.oblivious import wilson_interval
 
     config, classifier, purifier, splits = load_system(arguments)
     images, labels, picked = attacked_test_images(config, splits, arguments.images)

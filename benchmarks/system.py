@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.config import Config
-from madvae_tf.overrides import load_config, override
+from madvae_tf.config.overrides import load_config, override
 
 
 def load_system(arguments: argparse.Namespace) -> tuple[Config, Any, Any, dict[str, Any]]:
     """The configuration that `make_parser`'s arguments name, its classifier, its `robust` and the splits of its images."""
     from madvae_tf.data.prepare import load_splits
-    from pipeline.planning import plan, with_inputs
-    from pipeline.stages import build_stages
+    from pipeline.engine.plan import plan, with_inputs
+    from pipeline.graph.stages import build_stages
     from pipeline.steps.common import load_classifier, load_model
 
     config = override(load_config(arguments.config), arguments.set)

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.rows import Row
 from benchmarks.worker import ROOT
-from madvae_tf import console
+from madvae_tf.utils import console
 
 _HEAD = ("what", "case", "ours", "peer", "its figure", "unit", "ratio", "target", "of the limit")
 

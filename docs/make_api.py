@@ -12,8 +12,8 @@ from pathlib import Path
 import pdoc
 
 import madvae_tf
-import madvae_tf.robustness
-from madvae_tf import console
+import madvae_tf.evaluation
+from madvae_tf.utils import console
 
 # What a user of the library imports; the pipeline's inside is for those who change it.
 MODULES = (
@@ -23,22 +23,22 @@ MODULES = (
     "madvae_tf.config",
     "madvae_tf.data.folders",
     "madvae_tf.defenses",
-    "madvae_tf.errors",
-    "madvae_tf.oblivious",
-    "madvae_tf.export",
-    "madvae_tf.images",
+    "madvae_tf.utils.errors",
+    "madvae_tf.evaluation.oblivious",
+    "madvae_tf.export.saved_model",
+    "madvae_tf.utils.images",
     "madvae_tf.losses",
     "madvae_tf.models.classifiers",
-    "madvae_tf.models.foreign",
+    "madvae_tf.models.external_classifier",
     "madvae_tf.models.vae",
-    "madvae_tf.robustness",
-    "madvae_tf.variants",
+    "madvae_tf.evaluation",
+    "madvae_tf.config.variants",
 )
 
 
 def _resolve() -> None:
     """Some packages load their names when they are first asked for; pdoc looks for them without asking."""
-    for package in (madvae_tf, madvae_tf.robustness):
+    for package in (madvae_tf, madvae_tf.evaluation):
         for name in package.__all__:
             getattr(package, name)
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from madvae_tf import console
-from madvae_tf.errors import UserError
 from madvae_tf.report import write_report
 from madvae_tf.report.markdown import tables_markdown
+from madvae_tf.utils import console
+from madvae_tf.utils.errors import UserError
 
 # What the robustness stages write.
 _STAGED = ("robustness", "natural", "detection")

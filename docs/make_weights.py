@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from madvae_tf import console
+from madvae_tf.utils import console
 
 # Bits of float32's significand that go.
 _DROPPED = 13

@@ -11,12 +11,12 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from madvae_tf import forks  # noqa: F401  # from here on forks are noticed
+from madvae_tf.utils import forks  # noqa: F401  # from here on forks are noticed
 
 if TYPE_CHECKING:
     from madvae_tf.api import FittedDefense, Purifier, fit, fit_robust, load, read_dataset
-    from madvae_tf.errors import UserError
-    from madvae_tf.robustness import evaluate
+    from madvae_tf.evaluation import evaluate
+    from madvae_tf.utils.errors import UserError
 
 __version__ = "0.1.0"
 __all__ = ["FittedDefense", "Purifier", "UserError", "evaluate", "fit", "fit_robust", "load", "read_dataset"]
@@ -25,8 +25,8 @@ _HOMES = {
     **dict.fromkeys(
         ("FittedDefense", "Purifier", "fit", "fit_robust", "load", "read_dataset"), "madvae_tf.api"
     ),
-    "UserError": "madvae_tf.errors",
-    "evaluate": "madvae_tf.robustness",
+    "UserError": "madvae_tf.utils.errors",
+    "evaluate": "madvae_tf.evaluation",
 }
 
 

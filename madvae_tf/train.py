@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from madvae_tf.shipped import bind
+from madvae_tf.utils.shipped import bind
 
 
 def overrides_of(loss: str) -> list[str]:

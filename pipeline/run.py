@@ -9,17 +9,17 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from madvae_tf import console
 from madvae_tf.config import Config
-from madvae_tf.errors import UserError, unknown_name
-from madvae_tf.overrides import load_config, override
-from madvae_tf.progress import duration
-from pipeline import engines
-from pipeline.planning import Stage, plan, plan_lines, with_inputs
-from pipeline.runner import run_stages
-from pipeline.stages import STAGES, build_stages
+from madvae_tf.config.overrides import load_config, override
+from madvae_tf.utils import console
+from madvae_tf.utils.errors import UserError, unknown_name
+from madvae_tf.utils.progress import duration
+from pipeline.engine.plan import Stage, plan, plan_lines, with_inputs
+from pipeline.engine.runner import run_stages
+from pipeline.engine.watch import last_words
+from pipeline.graph.stages import STAGES, build_stages
+from pipeline.steps import engines
 from pipeline.steps.common import read_json
-from pipeline.watch import last_words
 
 FLAGS = flags.FLAGS
 _CONFIG = flags.DEFINE_string("config", "configs/quick.py", "Python file with get_config() -> Config.")
@@ -83,7 +83,7 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     if _DRY_RUN.value:
         sys.stdout.write("\n".join(plan_lines(plan(wanted, _WORKDIR.value))) + "\n")
         return
-    from madvae_tf import backend  # noqa: F401  # refuses another backend of Keras
+    from madvae_tf.utils import backend  # noqa: F401  # refuses another backend of Keras
 
     if "TF_CONFIG" in os.environ:  # The workers find each other before any of them uses TensorFlow.
         from madvae_tf.training.cluster import join

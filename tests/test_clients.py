@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf import export_tflite
-from madvae_tf.errors import UserError
-from madvae_tf.export import export_purifier
+from madvae_tf.export import tflite as export_tflite
+from madvae_tf.export.saved_model import export_purifier
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 from tests import processes
 
 CLIENTS = (Path(__file__).parents[1] / "docs" / "clients.md").read_text(encoding="utf-8")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from madvae_tf.config import Config, from_dict, to_dict
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config, override
+from madvae_tf.config.overrides import load_config, override
 from madvae_tf.train import overrides_of
-from pipeline.stages import build_stages
+from madvae_tf.utils.errors import UserError
+from pipeline.graph.stages import build_stages
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

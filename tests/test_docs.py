@@ -13,17 +13,17 @@ import tensorflow as tf
 import madvae_tf
 from madvae_tf.attacks import ATTACKS, Target, run_attack
 from madvae_tf.config import Config
+from madvae_tf.config.overrides import override
+from madvae_tf.config.variants import VARIANTS
 from madvae_tf.data import catalogue
 from madvae_tf.data.folders import read_dataset
 from madvae_tf.data.idx import FILE_NAMES
 from madvae_tf.data.sources import DATASETS, fetch_idx
 from madvae_tf.defenses import DEFENSES
-from madvae_tf.errors import UserError
-from madvae_tf.images import check_any_images, check_images
-from madvae_tf.models.foreign import adapt
+from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.overrides import override
-from madvae_tf.variants import VARIANTS
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import check_any_images, check_images
 from tests.programs import DOCS, script
 
 IMAGES = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)

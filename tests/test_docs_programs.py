@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.defenses.files import load_keras
-from madvae_tf.errors import UserError
 from madvae_tf.models.classifiers import CLASSIFIERS
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 from tests import processes
 from tests.programs import DOCS, script
 
@@ -133,7 +133,7 @@ def test_a_classifier_of_this_project_is_read_where_nothing_else_was_imported():
     """Its class must be known; in this process another test has seen to that."""
     program = (
         "import sys; from pathlib import Path; import numpy as np\n"
-        "from madvae_tf.models.foreign import load_classifier_file\n"
+        "from madvae_tf.models.external_classifier import load_classifier_file\n"
         "read = load_classifier_file(Path(sys.argv[1]), np.zeros((2, 28, 28, 1), np.float32))\n"
         "print(read.outputs, type(read.source).__name__)"
     )

@@ -10,105 +10,74 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # Every room may import these; they import nothing of the project but each other.
-FOUNDATION = {
-    "madvae_tf",
-    "madvae_tf.answers",
-    "madvae_tf.backend",
-    "madvae_tf.console",
-    "madvae_tf.costs",
-    "madvae_tf.errors",
-    "madvae_tf.forks",
-    "madvae_tf.images",
-    "madvae_tf.interrupts",
-    "madvae_tf.machine",
-    "madvae_tf.parameters",
-    "madvae_tf.progress",
-    "madvae_tf.shipped",
-    "madvae_tf.turns",
-}
+FOUNDATION = {"madvae_tf", "madvae_tf.utils"}
 
 GROUND_FLOOR = {
     "madvae_tf.config",
-    "madvae_tf.overrides",
-    "madvae_tf.variants",
-    "madvae_tf.precision",
     "madvae_tf.losses",
     "madvae_tf.models",
     "madvae_tf.attacks",
     "madvae_tf.report",
-    "madvae_tf.pictures",
-    "madvae_tf.straight",
 }
 
 # Room -> the other rooms that it may import.
 ALLOWED: dict[str, set[str]] = {
     **{room: set() for room in FOUNDATION | GROUND_FLOOR},
     # For type checkers only: its names are looked up when they are used.
-    "madvae_tf": {"madvae_tf.api", "madvae_tf.robustness"},
-    "madvae_tf.overrides": {"madvae_tf.config"},
-    "madvae_tf.models": {"madvae_tf.straight"},
-    "madvae_tf.data": GROUND_FLOOR - {"madvae_tf.report"},
+    "madvae_tf": {"madvae_tf.api", "madvae_tf.evaluation"},
+    "madvae_tf.attacks": {"madvae_tf.config"},
+    "madvae_tf.report": {"madvae_tf.config"},
+    "madvae_tf.data": {"madvae_tf.attacks", "madvae_tf.config"},
     "madvae_tf.training": {*GROUND_FLOOR, "madvae_tf.data"} - {"madvae_tf.report"},
     "madvae_tf.defenses": {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"} - {"madvae_tf.report"},
-    "madvae_tf.black_box": {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"} - {"madvae_tf.report"},
-    "madvae_tf.robustness": {
-        *("madvae_tf.attacks", "madvae_tf.models", "madvae_tf.oblivious", "madvae_tf.report"),
-        "madvae_tf.straight",
-    },
-    "madvae_tf.clusters": set(),
-    "madvae_tf.boards": set(),
-    "madvae_tf.oblivious": {*GROUND_FLOOR, "madvae_tf.data"},
-    "madvae_tf.export": {"madvae_tf.config", "madvae_tf.losses", "madvae_tf.models"},
+    "madvae_tf.evaluation": {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"},
+    "madvae_tf.robustness": {"madvae_tf.evaluation"},
+    "madvae_tf.export": {"madvae_tf.models"},
     "madvae_tf.api": {
         *(GROUND_FLOOR - {"madvae_tf.report"}),
         *("madvae_tf.data", "madvae_tf.training", "madvae_tf.defenses", "madvae_tf.export"),
-        "madvae_tf.robustness",
+        "madvae_tf.evaluation",
     },
-    "madvae_tf.export_tflite": {"madvae_tf.models"},
     "madvae_tf.cli": {
-        *("madvae_tf.attacks", "madvae_tf.models", "madvae_tf.pictures"),
-        *("madvae_tf.data", "madvae_tf.export_tflite"),
+        *("madvae_tf.attacks", "madvae_tf.models", "madvae_tf.data", "madvae_tf.export"),
+        # The installed commands: what `python -m` does in a checkout.
+        *("madvae_tf.train", "pipeline.run"),
     },
     "madvae_tf.playground": {"madvae_tf.attacks", "madvae_tf.data", "madvae_tf.models"},
-    "madvae_tf.train": {"madvae_tf.config", "pipeline"},
-    # The installed commands: what `python -m` does in a checkout.
-    "madvae_tf.commands": {"madvae_tf.train", "pipeline"},
+    "madvae_tf.train": {"pipeline.run"},
     "configs": {"madvae_tf.config"},
-    "pipeline": {
-        *GROUND_FLOOR,
-        "madvae_tf.data",
-        "madvae_tf.training",
-        "madvae_tf.defenses",
-        "madvae_tf.black_box",
-        "madvae_tf.boards",
-        "madvae_tf.clusters",
-        "madvae_tf.robustness",
-        "madvae_tf.oblivious",
-        "madvae_tf.export",
-        "configs",
+    "pipeline": set(),
+    "pipeline.engine": set(),
+    "pipeline.steps": {
+        *(GROUND_FLOOR | {"madvae_tf.data", "madvae_tf.training", "madvae_tf.defenses"}),
+        *("madvae_tf.evaluation", "madvae_tf.export", "pipeline.engine"),
+    },
+    "pipeline.graph": {"madvae_tf.config", "madvae_tf.data", "pipeline.engine", "pipeline.steps"},
+    "pipeline.run": {
+        *("madvae_tf.config", "madvae_tf.report", "madvae_tf.training"),
+        *("pipeline.engine", "pipeline.graph", "pipeline.steps"),
     },
 }
 
 # These load neither TensorFlow nor Keras anywhere.
 WITHOUT_TENSORFLOW = {
-    *FOUNDATION,
+    "madvae_tf",
     "madvae_tf.config",
-    "madvae_tf.overrides",
-    "madvae_tf.variants",
     "madvae_tf.report",
-    "madvae_tf.pictures",
     "configs",
 }
 # These only inside functions, so that a run that has nothing to do is quick.
 LAZY_TENSORFLOW = {
-    "madvae_tf.precision",
-    "pipeline",
+    "madvae_tf.utils",
+    "pipeline.engine",
+    "pipeline.graph",
+    "pipeline.steps",
+    "pipeline.run",
     "madvae_tf.cli",
-    "madvae_tf.commands",
     "madvae_tf.playground",
 }
 # Loaded where an optional package is asked for.
-NEEDS_EXTRA = {"pipeline.beam", "pipeline.beam_workers"}
+NEEDS_EXTRA = {"pipeline.steps.beam", "pipeline.steps.beam_workers"}
 TENSORFLOW = {"tensorflow", "keras", "tensorflow_datasets", "cleverhans", "keras_tuner"}
 
 
@@ -118,13 +87,13 @@ def module_name(path: Path, root: Path) -> str:
 
 
 def room_of(module: str) -> str:
-    """ "madvae_tf.models.vae" -> "madvae_tf.models"; "pipeline.runner" -> "pipeline"."""
+    """ "madvae_tf.models.vae" -> "madvae_tf.models"; "pipeline.engine.runner" -> "pipeline"."""
     parts = module.split(".")
-    return ".".join(parts[:2]) if parts[0] == "madvae_tf" else parts[0]
+    return ".".join(parts[:2]) if parts[0] in ("madvae_tf", "pipeline") else parts[0]
 
 
 def imported_modules(node: ast.AST, module: str, is_package: bool) -> list[str]:
-    """The absolute names that one import statement loads; `from madvae_tf import errors` loads madvae_tf.errors."""
+    """The absolute names that one import statement loads; `from madvae_tf import errors` loads madvae_tf.utils.errors."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if not isinstance(node, ast.ImportFrom):
@@ -134,7 +103,7 @@ def imported_modules(node: ast.AST, module: str, is_package: bool) -> list[str]:
         package = module.split(".") if is_package else module.split(".")[:-1]
         package = package[: len(package) - node.level + 1]
         base = ".".join([*package, *filter(None, [node.module])])
-    if base == "madvae_tf":
+    if base in ("madvae_tf", "pipeline"):
         # Dunder names such as __version__ are not modules.
         return [base if alias.name.startswith("__") else f"{base}.{alias.name}" for alias in node.names]
     return [base]
@@ -171,14 +140,21 @@ def test_every_import_is_in_the_table():
 
 def test_the_walk_sees_the_project():
     modules = {module_name(path, ROOT) for path in (ROOT / "madvae_tf").rglob("*.py")}
-    assert {"madvae_tf", "madvae_tf.errors", "madvae_tf.config"} <= modules
+    assert {"madvae_tf", "madvae_tf.utils.errors", "madvae_tf.config"} <= modules
 
 
 def test_planning_loads_no_tensorflow():
     """What the table cannot see: a room that is imported at once and loads TensorFlow itself."""
     paths = [
         path
-        for top in ("pipeline", "configs", "madvae_tf/report", "madvae_tf/cli")
+        for top in (
+            "pipeline",
+            "configs",
+            "madvae_tf/config",
+            "madvae_tf/report",
+            "madvae_tf/cli",
+            "madvae_tf/utils",
+        )
         for path in (ROOT / top).rglob("*.py")
     ]
     modules = sorted(WITHOUT_TENSORFLOW | {module_name(path, ROOT) for path in paths} - NEEDS_EXTRA)
@@ -199,7 +175,7 @@ def test_the_package_loads_tensorflow_when_its_api_is_used():
     code = """
 import sys, madvae_tf
 assert {"evaluate", "fit", "load", "Purifier", "FittedDefense", "UserError"} <= set(dir(madvae_tf))
-assert madvae_tf.UserError is sys.modules["madvae_tf.errors"].UserError
+assert madvae_tf.UserError is sys.modules["madvae_tf.utils.errors"].UserError
 assert "tensorflow" not in sys.modules
 import inspect
 assert "images" in inspect.signature(madvae_tf.fit).parameters
@@ -235,11 +211,11 @@ PLANTED = {
     "relative": ("madvae_tf/models/vae.py", "from ..attacks import base"),
     "relative from a package": ("madvae_tf/models/__init__.py", "from .. import losses"),
     "inside a function": ("madvae_tf/attacks/base.py", "def run():\n    from madvae_tf.models import vae"),
-    "library to pipeline": ("madvae_tf/oblivious.py", "from pipeline.planning import Stage"),
-    "foundation to a room": ("madvae_tf/errors.py", "from madvae_tf.config import Config"),
+    "library to pipeline": ("madvae_tf/evaluation/oblivious.py", "from pipeline.engine.plan import Stage"),
+    "foundation to a room": ("madvae_tf/utils/errors.py", "from madvae_tf.config import Config"),
     "config to the library": ("configs/quick.py", "from madvae_tf.models import vae"),
     "report to TensorFlow": ("madvae_tf/report/tables.py", "def draw():\n    import tensorflow as tf"),
-    "pipeline to TensorFlow at once": ("pipeline/stages.py", "import keras"),
+    "pipeline to TensorFlow at once": ("pipeline/graph/stages.py", "import keras"),
     "library to tests": ("madvae_tf/config.py", "from tests import conftest"),
     "a room without a row": ("madvae_tf/kitchen/sink.py", "import os"),
 }
@@ -253,20 +229,20 @@ def test_a_planted_violation_is_found(tmp_path, path, code):
 
 
 FINE = {
-    "foundation": ("madvae_tf/models/vae.py", "from madvae_tf.errors import UserError"),
+    "foundation": ("madvae_tf/models/vae.py", "from madvae_tf.utils.errors import UserError"),
     "its own room": (
         "madvae_tf/models/vae.py",
         "from .layers import Pad\nfrom madvae_tf.models import layers",
     ),
-    "version": ("madvae_tf/export.py", "from madvae_tf import __version__\nimport madvae_tf"),
-    "the door": ("madvae_tf/train.py", "from pipeline.runner import run_stages"),
+    "version": ("madvae_tf/export/saved_model.py", "from madvae_tf import __version__\nimport madvae_tf"),
+    "the door": ("madvae_tf/train.py", "from pipeline.run import main"),
     "pipeline, lazily": (
-        "pipeline/stages.py",
+        "pipeline/steps/tune.py",
         "def run():\n    import tensorflow as tf\n    import madvae_tf.models",
     ),
     "pipeline, at once": (
-        "pipeline/stages.py",
-        "from madvae_tf.config import Config\nfrom pipeline import runner",
+        "pipeline/graph/stages.py",
+        "from madvae_tf.config import Config\nfrom pipeline.engine import runner",
     ),
     "others' packages": ("madvae_tf/report/figures.py", "import numpy as np\nfrom matplotlib import figure"),
 }

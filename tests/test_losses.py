@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf import losses
-from madvae_tf.errors import UserError
-from madvae_tf.variants import VARIANTS, weights_of
+from madvae_tf.config.variants import VARIANTS, weights_of
+from madvae_tf.utils.errors import UserError
 
 
 def forward(**values) -> losses.Forward:

@@ -43,7 +43,10 @@ FORBIDDEN_CALLS = {
 EXTRACTS = {"extractall", "unpack_archive"}
 # A module that may import one of them, and why.
 EXCUSED = {
-    "pipeline/helpers.py": ("pickle", "stages go to processes that this one started, by their own pipes"),
+    "pipeline/engine/helpers.py": (
+        "pickle",
+        "stages go to processes that this one started, by their own pipes",
+    ),
     "madvae_tf/playground/page.py": ("gradio", "the playground is a server; it binds to loopback"),
 }
 
@@ -160,8 +163,8 @@ def test_object_arrays_are_refused_by_every_reader(tmp_path):
     """A pickle in an array that makes a file when it is loaded."""
     from madvae_tf.data import shards
     from madvae_tf.data.folders import read_dataset
-    from madvae_tf.errors import UserError
-    from madvae_tf.robustness.store import TrialFile
+    from madvae_tf.evaluation.store import TrialFile
+    from madvae_tf.utils.errors import UserError
 
     class Hostile:
         def __reduce__(self):
@@ -211,7 +214,7 @@ def test_a_package_with_hostile_paths_writes_nothing_outside(tmp_path, monkeypat
 
 def test_a_download_is_verified_before_it_is_kept(tmp_path, monkeypatch):
     from madvae_tf.data import idx, mirrors, sources
-    from madvae_tf.errors import UserError
+    from madvae_tf.utils.errors import UserError
 
     def forged(dataset, scratch):
         return "a forged copy", dict.fromkeys(idx.FILE_NAMES, b"forged")
@@ -224,8 +227,8 @@ def test_a_download_is_verified_before_it_is_kept(tmp_path, monkeypatch):
 
 
 def test_files_have_the_modes_that_the_user_asks_for(tmp_path):
-    from pipeline import artifacts
-    from pipeline.disk import lock_workdir
+    from pipeline.engine import artifacts
+    from pipeline.engine.disk import lock_workdir
 
     before = os.umask(0o077)
     try:

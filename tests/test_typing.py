@@ -18,7 +18,7 @@ PUBLIC = (
     "madvae_tf.attacks",
     "madvae_tf.config",
     "madvae_tf.defenses",
-    "madvae_tf.robustness",
+    "madvae_tf.evaluation",
 )
 PROGRAM = """
 from pathlib import Path
@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 import madvae_tf
 from madvae_tf.attacks import FGSM, Target, run_attack
-from madvae_tf.models.foreign import adapt, load_saved_model
-from madvae_tf.robustness import Evaluation, auto_attack, evaluate, gradient_suite
+from madvae_tf.models.external_classifier import adapt, load_saved_model
+from madvae_tf.evaluation import Evaluation, auto_attack, evaluate, gradient_suite
 
 Images = NDArray[np.float32]
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from benchmarks.material import weights_in
 from madvae_tf.attacks import ATTACKS, Target, run_attack
+from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.copies import in_precision
-from madvae_tf.oblivious import batched
 
 _state: dict[str, Any] = {}
 

@@ -17,9 +17,9 @@ from madvae_tf.data.adversarial_sets import AdversarialSet, PairedSets
 from madvae_tf.data.batches import training_dataset
 from madvae_tf.data.generate import generate_set
 from madvae_tf.data.prepare import Split, to_float
+from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.oblivious import batched
 from madvae_tf.training.loop import compiled_step, default_strategy
 
 _BATCH, _SHARD = 250, 1000

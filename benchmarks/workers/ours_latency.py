@@ -14,7 +14,7 @@ _state: dict[str, Any] = {}
 def load(folder: str) -> None:
     """Exports a new purifier to `folder`, if there is none, and loads it."""
     if not (Path(folder) / "saved_model.pb").exists():
-        from madvae_tf.export import export_purifier
+        from madvae_tf.export.saved_model import export_purifier
         from madvae_tf.models.classifiers import Table6Classifier
         from madvae_tf.models.vae import DefenseVAE
 

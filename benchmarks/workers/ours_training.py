@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from madvae_tf.config.variants import weights_of
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.loop import compiled_step, default_strategy
 from madvae_tf.training.optimizers import FusedAdam
-from madvae_tf.variants import weights_of
 
 WEIGHTS = {"alpha": 0.1, "beta": 0.1, "gamma": 0.1, "proximity": 0.01, "sigma": 1e-5}
 _steps: dict[tuple, Any] = {}

@@ -9,7 +9,7 @@
 package registers what saved models need.
 """
 
-from madvae_tf import backend  # noqa: F401  # first: it refuses another backend of Keras
+import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras
 from madvae_tf.api.fitted import FittedDefense, load
 from madvae_tf.api.fitting import fit
 from madvae_tf.api.fitting_robust import fit_robust

@@ -8,11 +8,11 @@ import numpy as np
 from madvae_tf.attacks import Target
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.data.batches import evenly_spaced
-from madvae_tf.images import as_float
-from madvae_tf.progress import progress_bar, say
-from madvae_tf.robustness import Evaluation, Suite, System, Threat, Trial, crossing, evaluate
-from madvae_tf.robustness.cautions import CHANCE, POOR
-from madvae_tf.robustness.tables import share
+from madvae_tf.evaluation import Evaluation, Suite, System, Threat, Trial, crossing, evaluate
+from madvae_tf.evaluation.diagnostics import CHANCE, POOR
+from madvae_tf.evaluation.tables import share
+from madvae_tf.utils.images import as_float
+from madvae_tf.utils.progress import progress_bar, say
 
 if TYPE_CHECKING:
     from madvae_tf.api.fitted import FittedDefense

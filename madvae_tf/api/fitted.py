@@ -23,19 +23,19 @@ import tensorflow as tf
 import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved classifier may be
 from madvae_tf.api import figures
 from madvae_tf.attacks import Target
+from madvae_tf.config.parameters import check_integers
 from madvae_tf.defenses.purifier import defended
-from madvae_tf.errors import UserError, cause_of
-from madvae_tf.export import export_purifier
-from madvae_tf.forks import check_process
-from madvae_tf.images import NUM_CLASSES, as_float, check_any_images
-from madvae_tf.machine import put_folder
+from madvae_tf.evaluation import Evaluation, System, evaluate, straight_through
+from madvae_tf.export.saved_model import export_purifier
+from madvae_tf.models.external_classifier import ForeignClassifier, adapt
 from madvae_tf.models.finite import check_finite
-from madvae_tf.models.foreign import ForeignClassifier, adapt
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.parameters import check_integers
-from madvae_tf.progress import progress_bar, silent
-from madvae_tf.robustness import Evaluation, System, evaluate, straight_through
+from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.forks import check_process
+from madvae_tf.utils.images import NUM_CLASSES, as_float, check_any_images
+from madvae_tf.utils.machine import put_folder
+from madvae_tf.utils.progress import progress_bar, silent
 
 SCHEMA = 1
 _RECORD, _PURIFIER, _CLASSIFIER = "defense.json", "purifier.keras", "classifier.keras"
@@ -142,7 +142,7 @@ class FittedDefense:
 
     @property
     def variant(self) -> str:
-        """Of `madvae_tf.variants.VARIANTS`, as `info` has it."""
+        """Of `madvae_tf.config.variants.VARIANTS`, as `info` has it."""
         return str(self.info.get("variant", "purifier"))
 
     def __repr__(self) -> str:
@@ -184,7 +184,7 @@ class FittedDefense:
 
     @process_as_found()
     def export(self, folder: str | os.PathLike[str]) -> None:
-        """A SavedModel that needs TensorFlow only, with the signatures of `madvae_tf.export.export_purifier`.
+        """A SavedModel that needs TensorFlow only, with the signatures of `madvae_tf.export.saved_model.export_purifier`.
 
         Raises:
             UserError: `folder` exists, or there is no classifier.

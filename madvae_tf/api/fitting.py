@@ -9,7 +9,8 @@ from typing import Any
 import madvae_tf
 from madvae_tf.api.figures import concluded
 from madvae_tf.api.fitted import FittedDefense
-from madvae_tf.api.given import (
+from madvae_tf.api.pairs import make_pairs, training_attacks, validation_attacks
+from madvae_tf.api.validation import (
     PROBES,
     check_precision,
     clean_accuracy,
@@ -18,22 +19,21 @@ from madvae_tf.api.given import (
     labelled,
     scratch_folder,
 )
-from madvae_tf.api.pairs import make_pairs, training_attacks, validation_attacks
 from madvae_tf.attacks import Attack, NoAttack, Target
 from madvae_tf.config import AttackConfig
+from madvae_tf.config.parameters import check_integers, with_defaults
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.purifier import ATTACKED_ONLY
 from madvae_tf.defenses.purifier import variant as purifier_of
-from madvae_tf.errors import UserError
-from madvae_tf.forks import check_process
-from madvae_tf.images import as_float
-from madvae_tf.models.foreign import adapt
+from madvae_tf.evaluation import Threat
+from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.seeding import process_as_found
-from madvae_tf.parameters import check_integers, with_defaults
-from madvae_tf.precision import resolve_precision
-from madvae_tf.progress import silent
-from madvae_tf.robustness import Threat
 from madvae_tf.training.purifier import fit_purifier
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.forks import check_process
+from madvae_tf.utils.images import as_float
+from madvae_tf.utils.precision import resolve_precision
+from madvae_tf.utils.progress import silent
 
 
 @process_as_found()
@@ -77,7 +77,7 @@ def fit(
         images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28); or other square images, with an
             even side from 28 to 64 pixels, grey or with three channels: the classifier's images are then of that shape.
         labels: integers (n,) or (n, 1) in [0, 10), the true classes.
-        variant: a name of `madvae_tf.variants.VARIANTS`: vanilla, cls, pd, combined, ...; not robust, which is `fit_robust`'s.
+        variant: a name of `madvae_tf.config.variants.VARIANTS`: vanilla, cls, pd, combined, ...; not robust, which is `fit_robust`'s.
         epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
         latent_size: dimensions of the latent code.
         alpha, beta, gamma, proximity, sigma: weights of the loss terms, `madvae_tf.config.VaeConfig`.

@@ -13,7 +13,7 @@ import numpy as np
 import madvae_tf
 from madvae_tf.api.figures import concluded
 from madvae_tf.api.fitted import FittedDefense
-from madvae_tf.api.given import (
+from madvae_tf.api.validation import (
     PROBES,
     check_precision,
     clean_accuracy,
@@ -22,20 +22,20 @@ from madvae_tf.api.given import (
     labelled,
     scratch_folder,
 )
-from madvae_tf.costs import robust_seconds
+from madvae_tf.config.costs import robust_seconds
+from madvae_tf.config.parameters import check_integers, with_defaults
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses.base import Material
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.robust import Robust
-from madvae_tf.errors import UserError, unknown_name
-from madvae_tf.forks import check_process
-from madvae_tf.images import as_float
-from madvae_tf.models.foreign import adapt
+from madvae_tf.evaluation import Threat
+from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.seeding import process_as_found
-from madvae_tf.parameters import check_integers, with_defaults
-from madvae_tf.precision import resolve_precision
-from madvae_tf.progress import say, silent
-from madvae_tf.robustness import Threat
+from madvae_tf.utils.errors import UserError, unknown_name
+from madvae_tf.utils.forks import check_process
+from madvae_tf.utils.images import as_float
+from madvae_tf.utils.precision import resolve_precision
+from madvae_tf.utils.progress import say, silent
 
 # Of configs/robust.py.
 _RECOMMENDED = {
@@ -80,7 +80,7 @@ def fit_robust(
     classifier; then a decoder learns to draw from them images that the classifier is right on. With the defaults 55,000 images of 28 x 28 pixels take
     about a quarter of an hour on two CPU cores with bfloat16 instructions, longer on others; the first line says what to expect. configs/robust.py is the same with
     `encoder_epochs=20, epochs=2`. The same arguments give the same purifier on the same machine. What it withstands is
-    `madvae_tf.robustness.evaluate`'s to say: the attack of the training is a weak one.
+    `madvae_tf.evaluation.evaluate`'s to say: the attack of the training is a weak one.
 
     Args:
         classifier, images, labels, validation_split, validation_data, outputs, precision, seed, verbose, scratch: see `fit`.

@@ -4,12 +4,12 @@ from typing import Any
 
 import keras
 
-from madvae_tf.errors import UserError
-from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.pixels import as_pixels
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape
 
 _OF_THE_PURIFIER = (
     *("latent_size", "latent_scale", "squash_scale", "squash_center", "image_shape", "encoder"),

@@ -22,8 +22,8 @@ from madvae_tf.attacks import (
 )
 from madvae_tf.config import AttackConfig
 from madvae_tf.data.generate import draw_rows
-from madvae_tf.images import Shape, as_float, shape_of
-from madvae_tf.progress import progress_bar
+from madvae_tf.utils.images import Shape, as_float, shape_of
+from madvae_tf.utils.progress import progress_bar
 
 _PAPER = AttackConfig()
 

@@ -1,10 +1,9 @@
 """Attacks on a classifier, by name, and the driver that runs them (section 3.1)."""
 
-from madvae_tf import backend  # noqa: F401  # first: it refuses another backend of Keras
+import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Attack, AttackResult, Target, attack_batches, fold_seed, run_attack
 from madvae_tf.attacks.carlini_wagner import CarliniWagner
-from madvae_tf.attacks.crossing import Crossing
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.evasion import Evasion
 from madvae_tf.attacks.fab import FAB
@@ -17,12 +16,13 @@ from madvae_tf.attacks.simba import SimBA
 from madvae_tf.attacks.single_pixel import SinglePixel
 from madvae_tf.attacks.spsa import SPSA
 from madvae_tf.attacks.square import Square
+from madvae_tf.attacks.threshold_l2 import Crossing
 
 # What adversarial sets are made with.
 ATTACKS: dict[str, type[Attack]] = {
     attack.name: attack for attack in (NoAttack, FGSM, RandFGSM, CarliniWagner, MIFGSM, PGD, SinglePixel)
 }
-# What a defence as a whole is tested with (`madvae_tf.robustness`): several runs, each on what is left.
+# What a defence as a whole is tested with (`madvae_tf.evaluation`): several runs, each on what is left.
 STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {
     attack.name: attack
     for attack in (

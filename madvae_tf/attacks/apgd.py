@@ -19,9 +19,9 @@ from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent, goal_class
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.errors import lookup
-from madvae_tf.images import NUM_CLASSES
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import lookup
+from madvae_tf.utils.images import NUM_CLASSES
 
 _MOMENTUM, _RISES = 0.75, 0.75
 

@@ -21,10 +21,10 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.errors import UserError
-from madvae_tf.forks import check_process
-from madvae_tf.images import IMAGE_SHAPE, Shape, check_images, check_labels
-from madvae_tf.parameters import Parameters
+from madvae_tf.config.parameters import Parameters
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.forks import check_process
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape, check_images, check_labels
 
 BUDGET_TOLERANCE = 1e-6  # one float32 rounding of x + epsilon is at most 6e-8
 Seed = tuple[int, int]

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
 
 _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 _INSIDE = 0.999999  # keeps the inverse of tanh finite at pixels of exactly 0 and 1

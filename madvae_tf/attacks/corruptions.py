@@ -13,9 +13,9 @@ import tensorflow as tf
 from madvae_tf.attacks.base import Attack, Seed, Target
 from madvae_tf.attacks.geometry import draws, image_seeds
 from madvae_tf.attacks.spatial import placed, turn
-from madvae_tf.errors import lookup
-from madvae_tf.images import shape_of
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import lookup
+from madvae_tf.utils.images import shape_of
 
 Corrupt = Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]
 # Edges of the grids whose noise makes a fog, coarse ones weighing most.

@@ -17,8 +17,8 @@ from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.errors import UserError, lookup
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import UserError, lookup
 
 
 @per_target

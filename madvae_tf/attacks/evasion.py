@@ -13,8 +13,8 @@ from typing import ClassVar
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Target
 from madvae_tf.attacks.objectives import Joint, beside
-from madvae_tf.errors import UserError
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

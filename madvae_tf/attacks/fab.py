@@ -30,8 +30,8 @@ from madvae_tf.attacks.geometry import (
 )
 from madvae_tf.attacks.objectives import ascent, margin
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.images import NUM_CLASSES
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.images import NUM_CLASSES
 
 _BIAS, _BEYOND, _BACK, _FINAL = 0.1, 1.05, 0.9, 3
 _NOWHERE = 1e10

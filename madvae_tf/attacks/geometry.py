@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from madvae_tf.errors import lookup
+from madvae_tf.utils.errors import lookup
 
 NORMS = {"linf": "L-infinity", "l2": "L2"}
 _FAR = 1e30

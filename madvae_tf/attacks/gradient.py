@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target
 from madvae_tf.attacks.loops import momentum_descent, projected_descent, sign_step
-from madvae_tf.errors import UserError
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

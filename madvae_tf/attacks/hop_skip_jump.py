@@ -31,8 +31,8 @@ from madvae_tf.attacks.geometry import (
     values_of,
 )
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.images import shape_of
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.images import shape_of
 
 # Labels around a point in the first iteration; they come in chunks, each of one draw.
 FIRST, CHUNK = 100, 25

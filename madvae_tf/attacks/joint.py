@@ -13,8 +13,8 @@ from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Target
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.objectives import Joint, with_reconstruction
-from madvae_tf.errors import UserError
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import UserError
 
 
 def _joint(target: Target, weight: float) -> Joint:

@@ -30,8 +30,8 @@ from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import draws, image_seeds, project, spread, values_of
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.errors import UserError
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import UserError
 
 _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 RADII = (1.0, 2.5, 3.0, 3.5)

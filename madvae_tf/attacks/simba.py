@@ -17,8 +17,8 @@ from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, distance, draws, image_seeds, spread, values_of
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.errors import UserError
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import UserError
 
 
 @per_target

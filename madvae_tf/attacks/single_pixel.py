@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, Target, predict
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.images import SIDES, shape_of
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.images import SIDES, shape_of
 
 _MOST = SIDES[-1] ** 2
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from madvae_tf.attacks.base import Attack, Seed, Target, predict
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import spread
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
 
 
 def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:

@@ -24,8 +24,8 @@ from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, spread
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
-from madvae_tf.images import Shape, shape_of
-from madvae_tf.parameters import parameter
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.images import Shape, shape_of
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 _GRID = 5

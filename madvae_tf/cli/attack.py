@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from madvae_tf import pictures
-from madvae_tf.cli import door
-from madvae_tf.errors import UserError, lookup, unknown_name
-from madvae_tf.images import IMAGE_SHAPE, as_float
+from madvae_tf.cli import common as door
+from madvae_tf.data import image_io
+from madvae_tf.utils.errors import UserError, lookup, unknown_name
+from madvae_tf.utils.images import IMAGE_SHAPE, as_float
 
 
 def define() -> None:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     """Reads all images, attacks them, then writes."""
     options = flags.FLAGS
     files, skipped = door.found(arguments)
-    targets = pictures.destinations(files, options.out, options.overwrite) if options.out else None
+    targets = image_io.destinations(files, options.out, options.overwrite) if options.out else None
     folder = Path(options.classifier).expanduser()
     if not (folder / "saved_model.pb").is_file():
         raise UserError(
@@ -53,13 +53,13 @@ def main(arguments: Sequence[str]) -> None:
     import tensorflow as tf
 
     from madvae_tf.attacks import ATTACKS, Target, run_attack
-    from madvae_tf.models.foreign import load_saved_model, open_saved_model, shape_of_signature
+    from madvae_tf.models.external_classifier import load_saved_model, open_saved_model, shape_of_signature
 
     attack = build(lookup(ATTACKS, options.attack, "attack"), options.set)
     available = open_saved_model(folder).signatures
     named = next((available[name] for name in ("classify", "serving_default") if name in available), None)
     shape = IMAGE_SHAPE if named is None else shape_of_signature(named, folder)
-    found = [pictures.read(path, name, shape) for path, name in files]
+    found = [image_io.read(path, name, shape) for path, name in files]
     originals = np.stack([picture.pixels for picture in found])
     images = as_float(originals)
     classifier = load_saved_model(folder, images[:8])
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     # Rounded towards the original, a budget holds in the file, too; without a budget the nearest image is the attack's own.
     bounded = attack.norm_budget is not None
     written = (
-        pictures.to_bytes_towards(result.x_adv, originals) if bounded else pictures.to_bytes(result.x_adv)
+        image_io.to_bytes_towards(result.x_adv, originals) if bounded else image_io.to_bytes(result.x_adv)
     )
     after = probabilities(as_float(written))
     difference = (as_float(written) - images).reshape(len(images), -1)

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from madvae_tf import pictures
-from madvae_tf.cli import door
-from madvae_tf.errors import UserError
-from madvae_tf.images import Shape, as_float
+from madvae_tf.cli import common as door
+from madvae_tf.data import image_io
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import Shape, as_float
 
 
 def define() -> None:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     """Reads all images, then classifies and purifies them, then writes."""
     options = flags.FLAGS
     files, skipped = door.found(arguments)
-    targets = pictures.destinations(files, options.out, options.overwrite) if options.out else None
+    targets = image_io.destinations(files, options.out, options.overwrite) if options.out else None
     export = Path(options.export).expanduser()
     if not (export / "saved_model.pb").is_file():
         raise UserError(
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"No SavedModel in --classifier={beside}; expected an exported classifier.")
     alone = beside if (beside / "saved_model.pb").is_file() else None
     shape, defended = signatures(export, ("purify", "classify"))
-    found = [pictures.read(path, name, shape) for path, name in files]
+    found = [image_io.read(path, name, shape) for path, name in files]
     images = np.stack([picture.pixels for picture in found])
     before = None
     if alone is not None:
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
         record = {"file": str(picture.path), "notes": list(picture.notes), "before": first, "after": then}
         line = f"{picture.path}: {door.words(first)} -> {door.words(then)}"
         line += door.written(
-            pictures.to_bytes(purified[place]), None if targets is None else targets[place], record
+            image_io.to_bytes(purified[place]), None if targets is None else targets[place], record
         )
         records.append(record)
         lines.append(line + "".join(f"; {note}" for note in picture.notes))
@@ -99,7 +99,7 @@ def signatures(
     """
     import tensorflow as tf
 
-    from madvae_tf.models.foreign import open_saved_model, shape_of_signature
+    from madvae_tf.models.external_classifier import open_saved_model, shape_of_signature
 
     loaded = open_saved_model(folder)
     if missing := [name for name in names if name not in loaded.signatures]:

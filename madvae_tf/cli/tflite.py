@@ -13,8 +13,8 @@ from pathlib import Path
 
 from absl import flags
 
-from madvae_tf.cli import door
-from madvae_tf.errors import UserError
+from madvae_tf.cli import common as door
+from madvae_tf.utils.errors import UserError
 
 _CALIBRATION = 200
 
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("--precision=int8 needs images to calibrate with: --data=PATH.")
     if not (folder / "saved_model.pb").is_file():
         raise UserError(f"No SavedModel in {folder}; expected what the stage export wrote.")
-    from madvae_tf import export_tflite
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.folders import has_splits, read_dataset
+    from madvae_tf.export import tflite as export_tflite
 
     known, measured = None, None
     if options.data:

@@ -112,7 +112,7 @@ class ClustersConfig:
 class ReferenceConfig:
     """What each setting of the reference code costs: the vanilla purifier trained anew with one setting changed.
 
-    `settings` are names of `pipeline.settings.REFERENCE_SETTINGS`; all train `epochs` from nothing.
+    `settings` are names of `pipeline.graph.attack_sets.REFERENCE_SETTINGS`; all train `epochs` from nothing.
     """
 
     settings: tuple[str, ...] = ()
@@ -133,7 +133,7 @@ class RobustnessConfig:
     """What defences are worth against attackers who know more; no `defenses`: off. Hours at the standard numbers.
 
     `defenses`: variants, baselines that the configuration has, and "none", the classifier alone; "variants" stands for all of `vae.variants`. `images` of the test set, drawn from all
-    of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.robustness`; oblivious and transfer are for
+    of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.evaluation`; oblivious and transfer are for
     defences, transfer for those that are trained, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
     standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none),
     in the first budget of `sanity_norm` (empty: of L-infinity, and where it has none, of L2).

@@ -5,7 +5,7 @@ import math
 import typing
 from typing import Any
 
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from madvae_tf.config.fields import added, check, require
-from madvae_tf.turns import turns_problem
+from madvae_tf.config.norm_mix import turns_problem
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from madvae_tf.config.experiments import (
 from madvae_tf.config.fields import check, plain, require
 from madvae_tf.config.robust import RobustConfig
 from madvae_tf.config.sections import AttackConfig, ClassifierConfig, DataConfig, EvaluateConfig, VaeConfig
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 
 @dataclass(frozen=True)

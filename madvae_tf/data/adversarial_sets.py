@@ -18,8 +18,8 @@ import tensorflow as tf
 from madvae_tf.data import shards
 from madvae_tf.data.batches import mapped
 from madvae_tf.data.prepare import to_float
-from madvae_tf.errors import UserError
-from madvae_tf.images import Shape, check_images, shape_of
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import Shape, check_images, shape_of
 
 SCHEMA = 1
 METADATA_FILE = "set.json"

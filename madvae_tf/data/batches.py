@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.data.prepare import Split
-from madvae_tf.errors import UserError
-from madvae_tf.images import Shape, as_float, shape_of
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import Shape, as_float, shape_of
 
 _IMAGE_FIELDS = ("x_adv", "x")
 

@@ -16,9 +16,11 @@ from typing import Any
 
 from absl import logging
 
+from madvae_tf.config import DataConfig
+from madvae_tf.data.idx import holds_idx
 from madvae_tf.data.sources import DATASETS, reachable
-from madvae_tf.errors import UserError, cause_of, unknown_name
-from madvae_tf.images import NUM_CLASSES, SHAPES, is_image_shape
+from madvae_tf.utils.errors import UserError, cause_of, unknown_name
+from madvae_tf.utils.images import NUM_CLASSES, SHAPES, is_image_shape
 
 PREFIX = "tfds:"
 
@@ -125,3 +127,18 @@ def _check(name: str, builder: Any) -> None:
         raise UserError(
             f"The data set {name} has images {shape} in {classes} classes; expected {SHAPES}, in {NUM_CLASSES} classes."
         )
+
+
+def is_own(data: DataConfig) -> bool:
+    """Whether `data.path` holds data of the user's own: any under a name of theirs, and what is no IDX folder under any name."""
+    if not data.path:
+        return False
+    path = Path(data.path).expanduser()
+    if data.name not in DATASETS or path.is_file():
+        return True
+    return path.is_dir() and not holds_idx(path) and any(each.is_dir() for each in path.iterdir())
+
+
+def dataset_name(data: DataConfig) -> str:
+    """What rows and the report call the data set: "own" for the user's own under the name of one of `DATASETS`."""
+    return "own" if is_own(data) and data.name in DATASETS else data.name

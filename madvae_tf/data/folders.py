@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from madvae_tf import pictures
-from madvae_tf.data import idx
-from madvae_tf.errors import UserError, cause_of
-from madvae_tf.images import (
+from madvae_tf.data import idx, image_io
+from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.images import (
     CHANNELS,
     IMAGE_SHAPE,
     NUM_CLASSES,
@@ -26,7 +25,7 @@ from madvae_tf.images import (
     check_any_images,
     check_labels,
 )
-from madvae_tf.progress import progress_bar
+from madvae_tf.utils.progress import progress_bar
 
 SPLITS = ("train", "test")
 # What a damaged or malicious archive makes zipfile, zlib and NumPy raise; the memory is what its header claims to need.
@@ -62,9 +61,9 @@ def read_dataset(path: str | Path, split: str = "train", image_shape: Shape | No
             an NPZ file with arrays images and labels, or x and y, or x_train, y_train, x_test, y_test as Keras' mnist.npz;
             a folder of IDX files (plain or .gz), named as MNIST's;
             a folder with one folder of PNG or JPEG files per class, or with folders train and test of that kind; hidden entries
-            (`pictures.is_hidden`) are skipped. Classes are
+            (`image_io.is_hidden`) are skipped. Classes are
             numbered in the order of their names, where whole numbers count as such; pictures of any size and colour
-            become images of `image_shape` (`madvae_tf.pictures`).
+            become images of `image_shape` (`madvae_tf.data.image_io`).
         split: "train" or "test"; where the data have no splits, either is all of them.
         image_shape: (height, width, channels) that pictures get; None: as they are, see `natural_shape`.
 
@@ -108,9 +107,9 @@ def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
         UserError: the pictures are of several sizes, or of one that this project does not take.
     """
     path = Path(path).expanduser()
-    files = [file for file, _ in pictures.find([str(path)])]
+    files = [file for file, _ in image_io.find([str(path)])]
     if not side:
-        sizes = sorted({pictures.size_of(file) for file in files})
+        sizes = sorted({image_io.size_of(file) for file in files})
         if len(sizes) != 1 or sizes[0][0] != sizes[0][1] or sizes[0][0] not in SIDES:
             named = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
             raise UserError(
@@ -120,7 +119,7 @@ def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
             )
         side = sizes[0][0]
     if not channels:
-        channels = CHANNELS[any(pictures.has_colours(file) for file in files)]
+        channels = CHANNELS[any(image_io.has_colours(file) for file in files)]
     return as_shape((side, side, channels))
 
 
@@ -168,19 +167,19 @@ def _pair_of(names: list[str], split: str) -> tuple[str, str] | None:
 
 def _from_tree(folder: Path, shape: Shape) -> Labelled:
     every = [each for each in folder.iterdir() if each.is_dir()]
-    classes = sorted((each for each in every if not pictures.is_hidden(each.name)), key=_order)
-    if skipped := sorted(each.name for each in every if pictures.is_hidden(each.name)):
+    classes = sorted((each for each in every if not image_io.is_hidden(each.name)), key=_order)
+    if skipped := sorted(each.name for each in every if image_io.is_hidden(each.name)):
         logging.warning("%s: hidden folders are no classes: %s are skipped.", folder, ", ".join(skipped))
     if len(classes) != NUM_CLASSES:
         named = ", ".join(each.name for each in classes[:12]) or "none"
         raise UserError(
             f"{folder} has {len(classes)} folders ({named}); expected {NUM_CLASSES}, one for each class, or IDX files."
         )
-    files = [(file, label) for label, each in enumerate(classes) for file, _ in pictures.find([str(each)])]
+    files = [(file, label) for label, each in enumerate(classes) for file, _ in image_io.find([str(each)])]
     images = np.empty((len(files), *shape), np.uint8)
     with progress_bar(len(files), f"reading {folder.name}", "image") as bar:
         for place, (file, _) in enumerate(files):
-            images[place] = pictures.read(file, file.name, shape).pixels
+            images[place] = image_io.read(file, file.name, shape).pixels
             bar.update()
     labels = np.array([label for _, label in files], np.int64)
     # Held-out images are the last ones: in the order of the classes they would all be of one.

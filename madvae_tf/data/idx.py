@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from madvae_tf.errors import UserError
-from madvae_tf.images import SHAPES, is_image_shape
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import SHAPES, is_image_shape
 
 FILE_NAMES = (
     "train-images-idx3-ubyte",

@@ -12,7 +12,7 @@ from absl import logging
 from madvae_tf.data.folders import has_splits, natural_shape, read_dataset
 from madvae_tf.data.idx import holds_idx
 from madvae_tf.data.prepare import Split
-from madvae_tf.errors import UserError, cause_of
+from madvae_tf.utils.errors import UserError, cause_of
 
 SPLITS = ("train", "test")
 _TEST_SHARE = 1 / 6

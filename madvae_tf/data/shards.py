@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from madvae_tf.errors import UserError, cause_of
-from madvae_tf.images import SHAPES, is_image_shape
+from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.images import SHAPES, is_image_shape
 
 # Field -> dtype. Little-endian by name, so that the bytes are the same on every machine.
 FIELDS = {"x_adv": np.dtype("<f4"), "index": np.dtype("<i8"), "label": np.dtype("<i8")}

@@ -23,7 +23,7 @@ from pathlib import Path
 from absl import logging
 
 from madvae_tf.data import idx, mirrors
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 _PROBE_SECONDS = 3
 _DOWNLOAD_SECONDS = 20

@@ -14,12 +14,12 @@ from typing import ClassVar
 import keras
 import numpy as np
 
+from madvae_tf.config.parameters import parameter
 from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.models.seeding import initial_weights
-from madvae_tf.parameters import parameter
 from madvae_tf.training.adversarial import AdversarialTrainer
 from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.classifier import build_classifier

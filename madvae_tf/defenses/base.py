@@ -13,9 +13,9 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
+from madvae_tf.config.parameters import Parameters
 from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.prepare import Split
-from madvae_tf.parameters import Parameters
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

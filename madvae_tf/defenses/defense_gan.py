@@ -13,13 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.config.parameters import parameter
 from madvae_tf.data.batches import CleanImages, training_dataset
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.projection import project, starts
 from madvae_tf.models.gan import Critic, Generator
 from madvae_tf.models.seeding import initial_weights
-from madvae_tf.parameters import parameter
 from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.gan import GanTrainer, in_parts
 from madvae_tf.training.loop import default_strategy, train

@@ -12,17 +12,17 @@ from typing import ClassVar
 
 import keras
 
+from madvae_tf.config.parameters import parameter
 from madvae_tf.data.batches import in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.defenses.purifier import load_purifier
-from madvae_tf.errors import UserError
 from madvae_tf.models.copies import in_precision
-from madvae_tf.parameters import parameter
 from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.classifier import ClassifierTrainer
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.utils.errors import UserError
 
 _REC = "defense_vae"
 

@@ -13,16 +13,16 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from madvae_tf.config.parameters import parameter
+from madvae_tf.config.variants import weights_of
 from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.batches import IdentityPairs, Rows
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import load_keras, write_json
-from madvae_tf.errors import UserError
-from madvae_tf.models.folded import folded
+from madvae_tf.models.bn_folding import folded
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.parameters import parameter
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
-from madvae_tf.variants import weights_of
+from madvae_tf.utils.errors import UserError
 
 _WEIGHTS = ("alpha", "beta", "gamma", "proximity", "sigma")
 

@@ -14,29 +14,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.config.norm_mix import turns_problem
+from madvae_tf.config.parameters import parameter
+from madvae_tf.config.variants import weights_of
 from madvae_tf.data.batches import CleanImages, evenly_spaced, in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material
 from madvae_tf.defenses.files import load_keras, save_float32, write_json
 from madvae_tf.defenses.purifier import load_purifier
-from madvae_tf.errors import UserError, lookup, unknown_name
-from madvae_tf.images import Shape
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.encoders import ENCODERS
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.parameters import parameter
-from madvae_tf.training.balls import NORMS
 from madvae_tf.training.callbacks import AverageWeights, MeanLog, Progress, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
 from madvae_tf.training.inner_attack import InnerAttack, late_start
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
 from madvae_tf.training.optimizers import FusedAdam
+from madvae_tf.training.perturbation_sets import NORMS
 from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import RobustTrainer
 from madvae_tf.training.robust_encoder import EncoderClassifier, EncoderTrainer
-from madvae_tf.turns import turns_problem
-from madvae_tf.variants import weights_of
+from madvae_tf.utils.errors import UserError, lookup, unknown_name
+from madvae_tf.utils.images import Shape
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,10 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.config.parameters import parameter
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
 from madvae_tf.defenses.files import write_json
-from madvae_tf.images import shape_of
-from madvae_tf.parameters import parameter
+from madvae_tf.utils.images import shape_of
 
 _FILE = "parameters.json"
 _CUT = 4.0  # standard deviations

@@ -1,3 +1,3 @@
 """Keras models: the classifier, the purifier, and their composition."""
 
-from madvae_tf import backend  # noqa: F401  # first: it refuses another backend of Keras
+import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 from madvae_tf.models.convolutions import Conv2D
 from madvae_tf.models.substitutes import ARCHITECTURES, SubstituteClassifier
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 
 @keras.saving.register_keras_serializable("madvae_tf")

@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 
-from madvae_tf.images import Shape
 from madvae_tf.models.convolutions import Conv2D
 from madvae_tf.models.layers import BatchNormalization
+from madvae_tf.utils.images import Shape
 
 
 def halvings(side: int) -> tuple[int, int]:

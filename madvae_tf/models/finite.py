@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 
 def all_finite(weights: Sequence[Any]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 # The logit of the mean grey of MNIST, 0.13: the generator starts from dark images rather than from grey ones.
 _DARK = -2.0

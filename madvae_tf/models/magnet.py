@@ -7,7 +7,7 @@ without           conv 3 | conv 3 | conv 1                                      
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 _FILTERS = 3
 

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
-from madvae_tf.images import PIXEL_TOLERANCE
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import PIXEL_TOLERANCE
 
 
 def as_pixels(images: tf.Tensor, where: str) -> tf.Tensor:

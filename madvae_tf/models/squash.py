@@ -10,7 +10,7 @@ information, and its gradient k s (1 - s) is never 0: an attacker can go through
 import keras
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 # Below it log(exp(k) - 1) would need more than float32 has.
 _LEAST_SCALE = 1e-3

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from madvae_tf.errors import lookup
-from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
+from madvae_tf.utils.errors import lookup
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 
 class Convolution(NamedTuple):

@@ -12,13 +12,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from madvae_tf.errors import UserError, lookup
-from madvae_tf.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 from madvae_tf.models.convolutions import Conv2DTranspose
 from madvae_tf.models.encoders import ENCODERS, halvings
 from madvae_tf.models.layers import BatchNormalization, Crop2D
 from madvae_tf.models.squash import Squash
-from madvae_tf.straight import with_identity_gradient
+from madvae_tf.models.straight_through import with_identity_gradient
+from madvae_tf.utils.errors import UserError, lookup
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 LATENT_SCALES = ("log_variance", "linear")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from absl import flags
 
-from madvae_tf import console, interrupts
-from madvae_tf.errors import UserError
 from madvae_tf.playground.session import Session
+from madvae_tf.utils import console, signals
+from madvae_tf.utils.errors import UserError
 
 # Set before gradio is loaded: it asks its makers for nothing and tells them nothing.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     _check_port(_PORT.value)
     serve(session, workdir, _PORT.value)
     # What serves the page takes an interrupt for its own end.
-    interrupts.raise_if_received()
+    signals.raise_if_received()
 
 
 def _check_port(port: int) -> None:

@@ -7,7 +7,6 @@ import gradio  # pyright: ignore[reportMissingImports]
 import numpy as np
 from PIL import Image
 
-from madvae_tf.errors import UserError
 from madvae_tf.playground.session import (
     ATTACKS,
     LIMITS,
@@ -17,6 +16,7 @@ from madvae_tf.playground.session import (
     from_drawing,
     sample_images,
 )
+from madvae_tf.utils.errors import UserError
 
 _SCALE = 8
 _CANVAS = 280

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from madvae_tf.errors import UserError, lookup
-from madvae_tf.images import IMAGE_SHAPE, check_images
+from madvae_tf.utils.errors import UserError, lookup
+from madvae_tf.utils.images import IMAGE_SHAPE, check_images
 
 # The attacks whose strength is an L-infinity distance.
 ATTACKS = {"fgsm": "FGSM", "rand_fgsm": "Rand-FGSM", "pgd": "PGD", "mi_fgsm": "MI-FGSM"}
@@ -109,7 +109,7 @@ class Session:
         Raises:
             UserError: it cannot be read, or its images are not those of a drawing, 28 x 28 grey.
         """
-        from madvae_tf.models.foreign import open_saved_model, shape_of_signature
+        from madvae_tf.models.external_classifier import open_saved_model, shape_of_signature
 
         folder = self.exports / _CLASSIFIER
         function = lookup(open_saved_model(folder).signatures, "classify", "signature")
@@ -166,7 +166,7 @@ class Session:
     def _system(self, name: str) -> Any:
         """An export as images -> logits, through which gradients flow."""
         if name not in self._loaded:
-            from madvae_tf.models.foreign import load_saved_model
+            from madvae_tf.models.external_classifier import load_saved_model
 
             self._loaded[name] = load_saved_model(
                 self.exports / name, np.zeros((2, *IMAGE_SHAPE), np.float32)

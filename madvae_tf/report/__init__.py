@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from madvae_tf.errors import UserError
 from madvae_tf.report import result
 from madvae_tf.report.card import model_card
 from madvae_tf.report.clusters import check_embeddings
@@ -19,6 +18,7 @@ from madvae_tf.report.names import FIELDS, SCHEMA_VERSION, VARIANTS, Row
 from madvae_tf.report.page import build_page
 from madvae_tf.report.paper import paper_value
 from madvae_tf.report.schema import validate_rows
+from madvae_tf.utils.errors import UserError
 
 __all__ = ["paper_value", "validate_rows", "write_report"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report import markup, words
+from madvae_tf.report import markup, summary
 from madvae_tf.report.grids import GRID, Block, cell, column_head, head_of, key
 from madvae_tf.report.markup import interval, kept, number, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, THREAT_MODELS, Row
@@ -31,8 +31,8 @@ def _table4(rows: Sequence[Row]) -> str:
     caption = (
         "<b>Table 4.</b> Defense-VAE’s model and loss, trained on our pairs. In each cell the accuracy against the label with its "
         "95% Wilson interval, then the agreement with the classifier’s own prediction on the clean image, and beside it the "
-        f"paper’s figure, which is agreement too; without a defence as in Table 1.{words.several_seeds(rows_of(lines))} {words.sample(lines)}; "
-        f"{words.model_of(lines)}."
+        f"paper’s figure, which is agreement too; without a defence as in Table 1.{summary.several_seeds(rows_of(lines))} {summary.sample(lines)}; "
+        f"{summary.model_of(lines)}."
     )
     return markup.table1(lines, caption, name="table4", bold=False)
 
@@ -102,7 +102,7 @@ def _caption(shown: Sequence[Row]) -> str:
     return (
         "<b>Baselines.</b> Accuracy against the label with its 95% Wilson interval: a defence a row, an attack a column. n, seed and "
         f"threat model are in each row’s head; slow defences are measured on fewer images.{refusing} Agreement is in "
-        f"<code>results.json</code>.{words.several_seeds(shown)} {words.evidence(shown)}."
+        f"<code>results.json</code>.{summary.several_seeds(shown)} {summary.evidence(shown)}."
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from madvae_tf.report import words
+from madvae_tf.report import summary
 from madvae_tf.report.grids import GRID, Block, Head, cell, head_of, key
 from madvae_tf.report.markup import DASH, attack_title, figure, kept, parameters, table, text
 from madvae_tf.report.names import ATTACKS, BLACK_BOX_TABLES, DEFENSES, SUBSTITUTES, Row
@@ -114,8 +114,8 @@ def _protocol(name: str, rows: list[Row]) -> str:
     caption = (
         f"<b>Table {name.removeprefix('table')}.</b> {PROTOCOLS[name]} In each cell the accuracy against the label with its 95% "
         f"Wilson interval, then the agreement with the evaluated classifier’s own prediction on the clean image{paper}"
-        f"{'; “clean”: the accuracy on images without an attack' if clean else ''}.{words.several_seeds(shown)} "
-        f"{words.evidence(shown)}."
+        f"{'; “clean”: the accuracy on images without an attack' if clean else ''}.{summary.several_seeds(shown)} "
+        f"{summary.evidence(shown)}."
     )
     head = [
         "Substitute",
@@ -174,7 +174,7 @@ def _substitutes(name: str, rows: list[Row]) -> str:
     caption = (
         "<b>The attacker’s substitutes.</b> Queries: images that the target labelled for the attacker. Agreement: the share of "
         "test images on which the substitute predicts what the target predicts. Success: the share on which the attack fools "
-        f"the substitute that it was made on; 95% Wilson intervals.{words.several_seeds(measured)} {words.evidence(measured)}."
+        f"the substitute that it was made on; 95% Wilson intervals.{summary.several_seeds(measured)} {summary.evidence(measured)}."
     )
     head = ["Substitute", "Target", "Queries", "Agreement with the target", "Success on the substitute"]
     return table(f"{name}-substitutes", caption, head, body, attributes=GRID)

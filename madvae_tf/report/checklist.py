@@ -10,7 +10,7 @@ from typing import Any
 from madvae_tf.report.curves import CURVE, by_axis
 from madvae_tf.report.markup import attack_title, budget_title, number, text
 from madvae_tf.report.names import ATTACKS, DEFENSES, DETECTORS, NORMS, THREAT_MODELS, Row, restart_rows
-from madvae_tf.report.words import span
+from madvae_tf.report.summary import span
 
 WORST = "worst_case"
 _NOT = "Not measured."

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from madvae_tf.errors import UserError, lookup
-from madvae_tf.report import gallery, words
+from madvae_tf.report import gallery, summary
 from madvae_tf.report.grids import GRID, Block, cell, head_of
 from madvae_tf.report.markup import attack_title, interval, number, seed_list, several, table, text
 from madvae_tf.report.names import ATTACKS, CLUSTER_PARAMETERS, DEFENSES, POOLED_ATTACK, Row
 from madvae_tf.report.scatter import scatter_panels
 from madvae_tf.report.seeds import mean_rows
+from madvae_tf.utils.errors import UserError, lookup
 
 # "<what>/<defense>" -> the paper's figure, in the paper's order.
 FIGURES = {
@@ -162,7 +162,7 @@ def _measures(rows: Sequence[Row]) -> str:
         "<b>How well the labels cluster.</b> Silhouette, in [−1, 1]: how much nearer a point lies to its own label’s points than to "
         f"those of the nearest other label. Purity, in [0, 1]: the share of a point’s{purity} nearest neighbours that have its "
         "label. “As they are”: pixels, or the latent code itself; distances in the UMAP plane are those of a drawing."
-        f"{words.several_seeds(found)} n = {words.span(row['n'] for row in found)}, {seed_list(head_of(found).seeds)}{attacked}."
+        f"{summary.several_seeds(found)} n = {summary.span(row['n'] for row in found)}, {seed_list(head_of(found).seeds)}{attacked}."
     )
     head = ["Points"]
     for space, metric, labels in columns:

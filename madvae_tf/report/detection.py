@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from madvae_tf.report import figures, gallery, words
+from madvae_tf.report import figures, gallery, summary
 from madvae_tf.report.grids import GRID
 from madvae_tf.report.markup import DASH, attack_title, interval, number, table, text
 from madvae_tf.report.names import DEFENSES, DETECTORS, Row
@@ -39,7 +39,7 @@ def section(rows: Sequence[Row], files: dict[str, bytes]) -> str:
     caption = (
         "<b>Detection.</b> In each cell the AUC, the chance that an attacked image scores higher than a clean one, and the share of attacked "
         f"images flagged where {QUOTED:.0%} of the clean ones are; below it the same of those alone that fooled what they were made on. An AUC "
-        f"near 0.5 detects nothing, one below it ranks attacked images as the cleaner ones. {words.evidence(found)}."
+        f"near 0.5 detects nothing, one below it ranks attacked images as the cleaner ones. {summary.evidence(found)}."
     )
     grid = table(
         "detection", caption, ["Images", *(DETECTORS[name] for name in names)], body, attributes=GRID
@@ -57,7 +57,7 @@ def _weight(row: Row) -> str:
 
 
 def _size(rows: Sequence[Row]) -> str:
-    return words.span(row["n"] for row in rows if row["parameters"]["among"] == "all") or DASH
+    return summary.span(row["n"] for row in rows if row["parameters"]["among"] == "all") or DASH
 
 
 def _cell(rows: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ Every key of `run` is optional; what is absent is left out.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report import markup, words
+from madvae_tf.report import markup, summary
 from madvae_tf.report.markup import number, text
 from madvae_tf.report.names import classifier_words
 from madvae_tf.report.tables import Line, flatten
@@ -26,7 +26,7 @@ def run_facts(run: Mapping[str, Any], lines: Sequence[Line]) -> str:
         "Dataset": text(run.get("dataset", "")),
         "Classifier": text(classifier_words(run)[4:]) if run.get("config") else "",
         "Data source": f"{text(source.get('kind', ''))}: {text(source.get('detail', ''))}" if source else "",
-        "Sample": words.sample(lines),
+        "Sample": summary.sample(lines),
         "Run seed": text(run.get("seed", "")),
         "Classifier’s test accuracy": accuracy if classifier else "",
         "Classifier’s validation accuracy": number(classifier.get("validation_accuracy"))

@@ -12,7 +12,7 @@ from typing import Any
 from madvae_tf.report.markup import DASH, attack_title, kept, number, parameters, seed_list
 from madvae_tf.report.names import IDENTITY, Row
 from madvae_tf.report.seeds import seeds_of
-from madvae_tf.report.words import span
+from madvae_tf.report.summary import span
 
 GRID = ' class="grid"'
 Block = dict[str, Row]

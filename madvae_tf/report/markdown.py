@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from madvae_tf import console
 from madvae_tf.report import opening
 from madvae_tf.report.markdown_further import further_markdown
 from madvae_tf.report.names import ATTACKS, DEFENSES, Row
 from madvae_tf.report.seeds import mean_rows
+from madvae_tf.utils import console
 
 
 def table1_markdown(results: dict[str, Any]) -> str:

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from madvae_tf.config.defenses import BASELINES, VARIANT_TITLES
+
 Row = dict[str, Any]
 
 SCHEMA_VERSION = 1
@@ -84,22 +86,8 @@ ATTACKS = {
 VARIANTS = ("vanilla", "cls", "pd", "combined")
 DEFENSES = {
     "none": "No defence",
-    "vanilla": "Vanilla",
-    "cls": "Classification",
-    "pd": "Proximity and distance",
-    "combined": "Combined",
-    "robust": "Robust",
-    "identity": "Identity VAE",
-    "defense_vae": "Defense-VAE (REC)",
-    "defense_vae_e2e": "Defense-VAE (E2E)",
-    "mixture": "Mixture-of-Gaussians prior",
-    "binarization": "Binarization",
-    "blur": "Blur",
-    "adversarial_fgsm": "Adversarial training, FGSM",
-    "adversarial_pgd": "Adversarial training, PGD",
-    "magnet": "MagNet",
-    "defense_gan": "Defense-GAN",
-    "mad_gan": "Defense-GAN + MAD losses",
+    **VARIANT_TITLES,
+    **{name: spec.title for name, spec in BASELINES.items()},
 }
 THREAT_MODELS = {
     "oblivious": "the attacker attacks the classifier and does not know of the purifier",

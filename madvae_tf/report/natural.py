@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from madvae_tf.report import words
+from madvae_tf.report import summary
 from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
 from madvae_tf.report.markup import table, text
 from madvae_tf.report.names import DEFENSES, Row
@@ -26,7 +26,7 @@ def section(rows: Sequence[Row]) -> str:
     caption = (
         "<b>Without an attacker’s noise.</b> Accuracy against the label with its 95% Wilson interval. Rotation and translation: an image "
         "counts as right only if it is right at every place of a grid (Engstrom et al. 2019). Corruptions: the numbers behind a "
-        f"severity are this project’s. None of these is part of a worst case above.{words.several_seeds(found)} {words.evidence(found)}."
+        f"severity are this project’s. None of these is part of a worst case above.{summary.several_seeds(found)} {summary.evidence(found)}."
     )
     return table("natural", caption, ["Defence", *places], body, attributes=GRID)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from madvae_tf.report import recommendation, result, words
+from madvae_tf.report import recommendation, result, summary
 from madvae_tf.report.grids import GRID
 from madvae_tf.report.markup import DASH, attack_title, budget_title, figure, table, text
 from madvae_tf.report.names import NORMS, Row
@@ -43,7 +43,7 @@ def section(rows: Sequence[Row]) -> str:
     shown = _rows(found)
     caption = (
         "<b>Accuracy against the label, with its 95% interval.</b> Aware: an image counts only if every attack on the whole system fails; "
-        f"the attack named leaves least by itself.{words.several_seeds(shown)} {words.evidence(shown)}."
+        f"the attack named leaves least by itself.{summary.several_seeds(shown)} {summary.evidence(shown)}."
     )
     said = recommendation.sentences(found)
     answer = (

@@ -20,9 +20,9 @@ from madvae_tf.report import (
     robustness,
     scripting,
     strips,
+    summary,
     timing,
     tuning,
-    words,
 )
 from madvae_tf.report.markup import number, text
 from madvae_tf.report.names import ATTACKS, POOLED_ATTACK, Row
@@ -48,9 +48,9 @@ def build_page(
         _section(
             "result",
             "Which purifier, against whom, how good",
-            opening.section(rows) + words.warnings_banner(warnings),
+            opening.section(rows) + summary.warnings_banner(warnings),
         ),
-        _section("run", "This run", words.introduction(run, lines) + facts.run_facts(run, lines)),
+        _section("run", "This run", summary.introduction(run, lines) + facts.run_facts(run, lines)),
         _section("pipeline", "How a purifier is trained", _pipeline(drawing)),
         _section("results", "Table 1: six attacks, with and without a purifier", _table1(lines, files)),
         _section("attack-settings", "The attacks", _attacks(rows, run)),
@@ -130,13 +130,13 @@ def _pipeline(drawing: str) -> str:
 def _table1(lines: Sequence[Line], files: dict[str, bytes]) -> str:
     if not lines:
         return ""
-    several = words.several_seeds(rows_of(lines))
+    several = summary.several_seeds(rows_of(lines))
     bars = "95% Wilson intervals" + (", t-intervals of the mean over several seeds" if several else "")
     caption = (
         f"<b>Table 1.</b> In each cell, first the accuracy against the label with its 95% Wilson interval; then the "
         f"agreement with the classifier’s own prediction on the clean image, and beside it the paper’s figure. The paper’s "
         f"Table 1 is agreement, although headed accuracy; only its clean 0.9931 is an accuracy. Bold: the interval "
-        f"lies above that of every other column.{several} {words.sample(lines)}; {words.model_of(lines)}."
+        f"lies above that of every other column.{several} {summary.sample(lines)}; {summary.model_of(lines)}."
     )
     alt = "Chart of Table 1's accuracies: one row per attack, one marker per defence with its 95% interval."
     chart = gallery.captioned(
@@ -145,7 +145,7 @@ def _table1(lines: Sequence[Line], files: dict[str, bytes]) -> str:
         figures.table1_chart(lines),
         alt,
         "<b>Chart of Table 1.</b> Left, every column on the full scale; right, the purifiers alone on a scale that does "
-        f"not begin at 0. Bars: {bars}. {words.sample(lines)}; {words.model_of(lines)}.",
+        f"not begin at 0. Bars: {bars}. {summary.sample(lines)}; {summary.model_of(lines)}.",
     )
     return markup.table1(lines, caption) + chart
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report import paper, words
+from madvae_tf.report import paper, summary
 from madvae_tf.report.grids import GRID, Block, Head, cell, column_head, head_of, key, paper_figure, points
 from madvae_tf.report.markup import DASH, kept, optional, table, text
 from madvae_tf.report.names import ATTACKS, Row
@@ -54,7 +54,7 @@ def section(rows: Sequence[Row]) -> str:
     caption = (
         "<b>The vanilla purifier under settings of the released code.</b> In each cell the accuracy against the label with its 95% Wilson "
         f"interval and the agreement with the classifier’s own clean prediction, each with its difference to the first row in percentage "
-        f"points.{words.several_seeds(found)} {words.evidence(found)}."
+        f"points.{summary.several_seeds(found)} {summary.evidence(found)}."
     )
     return INTRODUCTION + table("reference", caption, head, body, attributes=GRID)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report import baselines, checklist, detection, natural, verdict, words
+from madvae_tf.report import baselines, checklist, detection, natural, summary, verdict
 from madvae_tf.report.curves import CURVE, by_axis, curve
 from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
 from madvae_tf.report.markup import DASH, attack_title, budget_title, figure, number, table, text
@@ -82,7 +82,7 @@ def _ball(rows: Sequence[Row], norm: str, epsilon: float) -> str:
         f"<b>{NORMS[norm]} budget {epsilon:g}.</b> Accuracy against the label with its 95% Wilson interval. “then” columns: AutoAttack’s "
         "sequence, each attack on what the former left. Worst case: an image counts as right only if no attack of the line fooled it; "
         "an attack with a smaller n met so many of the images only, and the others count as right under it; "
-        f"“of all” takes every threat model’s attacks together.{words.several_seeds(found)} {words.evidence(found)}."
+        f"“of all” takes every threat model’s attacks together.{summary.several_seeds(found)} {summary.evidence(found)}."
     )
     return table(name, caption, ["Defence", *map(attack_title, columns)], body, attributes=GRID)
 
@@ -117,12 +117,10 @@ def _curve_of(own: Sequence[Row], norm: str, axis: str) -> str:
         body.append([f'{DEFENSES[defense]}<span class="detail">{first.text}</span>', *cells])
     title = f"budget ({shown})" if by_budget else f"steps at {shown} {own[0]['parameters']['epsilon']:g}"
     grey = f", and at {places[-1]:g}, where any image can be made grey, to chance" if by_budget else ""
-    caption = (
-        f"<b>Accuracy under PGD by {title}.</b> It must fall from left to right{grey}. {words.evidence(own)}."
-    )
+    caption = f"<b>Accuracy under PGD by {title}.</b> It must fall from left to right{grey}. {summary.evidence(own)}."
     column = "ε =" if by_budget else "steps ="
     head = ["Defence", *(f"{column} {place:g}" for place in places)]
-    drawn = f"<b>Curve of the accuracy under PGD by {title}.</b> Bands: 95% Wilson intervals. {words.evidence(own)}."
+    drawn = f"<b>Curve of the accuracy under PGD by {title}.</b> Bands: 95% Wilson intervals. {summary.evidence(own)}."
     name = axis if norm == "linf" else f"{axis}-{norm}"
     label = f"budget ε ({_PLAIN[norm]})" if by_budget else "steps"
     return curve(f"curve-by-{name}", own, label, drawn) + table(

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.errors import UserError, lookup
 from madvae_tf.report.names import (
     AMONG,
     ATTACKS,
@@ -25,6 +24,7 @@ from madvae_tf.report.names import (
     THREAT_MODELS,
     Row,
 )
+from madvae_tf.utils.errors import UserError, lookup
 
 __all__ = [
     "ATTACKS",

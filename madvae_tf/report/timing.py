@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report import words
+from madvae_tf.report import summary
 from madvae_tf.report.grids import GRID
 from madvae_tf.report.markup import DASH, optional, seed_list, several, table, text
 from madvae_tf.report.names import DEFENSES, Row
@@ -28,7 +28,7 @@ def section(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
     machine = f", on {text(cores)} CPU cores" if cores else ""
     caption = (
         f"<b>Milliseconds per image</b> of the whole system, defence and classifier{machine}; No defence is the classifier alone. "
-        f"Clean images, {seed_list(seeds_of(found))}; the median where a number of rounds is given.{words.several_seeds(found)}"
+        f"Clean images, {seed_list(seeds_of(found))}; the median where a number of rounds is given.{summary.several_seeds(found)}"
     )
     head = [
         "Defence",

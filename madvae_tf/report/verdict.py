@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from madvae_tf.report import words
+from madvae_tf.report import summary
 from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
 from madvae_tf.report.markup import attack_title, table
 from madvae_tf.report.names import DEFENSES, NORMS, THREAT_MODELS, Row
@@ -112,7 +112,7 @@ def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> str:
     )
     caption = (
         f"<b>The verdict, {NORMS[norm]} {epsilon:g}.</b> Accuracy against the label with its 95% Wilson interval. Worst case: an image counts as "
-        f"right only if no attack of any threat model that was run fooled it (beside transfer: of that one).{_partial(every)}{overpowered}{words.several_seeds(every)} {words.evidence(every)}."
+        f"right only if no attack of any threat model that was run fooled it (beside transfer: of that one).{_partial(every)}{overpowered}{summary.several_seeds(every)} {summary.evidence(every)}."
     )
     name = f"verdict-{norm}-{epsilon:g}".replace(".", "-")
     return table(name, caption, ["Defence", *(column.title for column in used)], body, attributes=GRID)

@@ -20,10 +20,10 @@ import keras
 import tensorflow as tf
 
 from madvae_tf.attacks.objectives import log_odds
-from madvae_tf.images import shape_of
-from madvae_tf.training.balls import Ball, LinfBall
 from madvae_tf.training.classifier import CLIP_NORM, correct
+from madvae_tf.training.perturbation_sets import Ball, LinfBall
 from madvae_tf.training.replicas import apply_clipped, first_row, global_size, replica_part
+from madvae_tf.utils.images import shape_of
 
 # Added to the seed, so that starts are not drawn from the numbers of the dropout.
 _START_STREAM = 15_485_863

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from madvae_tf.images import shape_of
 from madvae_tf.training.replicas import global_size, replica_part
+from madvae_tf.utils.images import shape_of
 
 
 class AutoencoderTrainer(keras.Model):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.progress import progress_bar
+from madvae_tf.utils.progress import progress_bar
 
 _READ_SECONDS = 0.5
 

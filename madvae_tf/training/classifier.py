@@ -5,12 +5,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from madvae_tf.errors import lookup
-from madvae_tf.images import IMAGE_SHAPE, Shape
 from madvae_tf.models.classifiers import CLASSIFIERS, Table6Classifier
 from madvae_tf.models.copies import in_precision
 from madvae_tf.training.augment import random_flip, random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size
+from madvae_tf.utils.errors import lookup
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape
 
 # The largest gradient norm let through; ordinary steps stay below it.
 CLIP_NORM = 5.0

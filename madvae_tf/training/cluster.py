@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 # What a worker's end looks like to the others.
 LOST = (

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
 from madvae_tf.models.finite import all_finite
+from madvae_tf.utils.errors import UserError
 
 # Logged values are read together, so that an accelerator need not wait for the host after every step.
 READ_STEPS = 20

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from madvae_tf.training.adversarial import attack_within
-from madvae_tf.training.balls import Ball, CrossingBall, L2Ball, LinfBall, SlopedL2Ball, TurnsBall
+from madvae_tf.training.perturbation_sets import Ball, CrossingBall, L2Ball, LinfBall, SlopedL2Ball, TurnsBall
 
 
 @dataclasses.dataclass(frozen=True)

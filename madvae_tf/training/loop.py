@@ -14,12 +14,12 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from madvae_tf.errors import UserError, cause_of
-from madvae_tf.forks import check_process
-from madvae_tf.interrupts import raise_if_received
 from madvae_tf.training import profiling
 from madvae_tf.training.cluster import LOST, join, newest_common, share
 from madvae_tf.training.divergence import FiniteCheck
+from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.forks import check_process
+from madvae_tf.utils.signals import raise_if_received
 
 Logs = dict[str, float]
 # Where a trainer keeps its compiled `test_step`.

@@ -10,8 +10,8 @@ is CARSO (2025, arXiv 2306.06081), which purifies from the representation of an 
 import keras
 import tensorflow as tf
 
+from madvae_tf.models.straight_through import with_identity_gradient
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.straight import with_identity_gradient
 from madvae_tf.training.augment import random_shift
 from madvae_tf.training.classifier import correct
 from madvae_tf.training.defense import CLASSES

@@ -17,8 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from madvae_tf.data.shards import publish
-from madvae_tf.errors import UserError
 from madvae_tf.training.divergence import Diverged
+from madvae_tf.utils.errors import UserError
 
 # Proposals are rounded to so many digits before they are tried: what the files say is what was measured.
 _DIGITS = 3

@@ -16,14 +16,14 @@ import keras
 import numpy as np
 
 from madvae_tf.config import Config, to_dict
+from madvae_tf.config.variants import weights_of
 from madvae_tf.data.batches import Rows
 from madvae_tf.data.generate import draw_rows
-from madvae_tf.errors import UserError
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.progress import titled
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
 from madvae_tf.training.search import search
-from madvae_tf.variants import weights_of
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.progress import titled
 
 # Field of the configuration -> how many times below and above its value is searched. Tenfold for weights: so
 # far apart are the paper and its released code in alpha and sigma. Threefold for the learning rate: beyond, a

@@ -3,11 +3,11 @@
 The library is imported inside them: TensorFlow is loaded only by a stage that runs.
 """
 
-from pipeline.steps.adopt import adopt_classifier, adopt_purifier
 from pipeline.steps.black_box import attack_substitute, extract_and_attack
 from pipeline.steps.clusters import measure_clusters
 from pipeline.steps.data import adopt_data, fetch_data, generate_adversarial_set, prepare_data
 from pipeline.steps.detection import measure_detection
+from pipeline.steps.imported_models import adopt_classifier, adopt_purifier
 from pipeline.steps.outcome import evaluate_defense, export_defense, write_report
 from pipeline.steps.robustness import attack_naturally, attack_system, check_sanity, take_worst
 from pipeline.steps.timing import time_defenses

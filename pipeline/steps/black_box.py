@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, load_model, splits_of, start_anew
 
 # What a draw of images is for: the test images are those of every other attack.
@@ -20,8 +20,8 @@ _TEST, _ATTACKER = zlib.crc32(b"test"), zlib.crc32(b"black_box")
 
 def attack_substitute(context: Context) -> None:
     """FGSM on a trained substitute, evaluated on it (3a) and on the classifier (3b), by defence: `rows.json`."""
-    from madvae_tf.oblivious import defense_rows, rate_row
-    from madvae_tf.progress import progress_bar
+    from madvae_tf.evaluation.oblivious import defense_rows, rate_row
+    from madvae_tf.utils.progress import progress_bar
 
     start_anew(context)
     settings = context.config
@@ -63,11 +63,11 @@ def attack_substitute(context: Context) -> None:
 
 def extract_and_attack(context: Context) -> None:
     """A substitute from the labels of one defence (or none), and its FGSM images on that defence: `rows.json`."""
-    from madvae_tf.black_box import extract
-    from madvae_tf.images import shape_of
-    from madvae_tf.oblivious import defense_rows, rate_row
-    from madvae_tf.progress import progress_bar
+    from madvae_tf.evaluation.extraction import extract
+    from madvae_tf.evaluation.oblivious import defense_rows, rate_row
     from madvae_tf.training.classifier import build_classifier
+    from madvae_tf.utils.images import shape_of
+    from madvae_tf.utils.progress import progress_bar
 
     start_anew(context)
     settings = context.config
@@ -147,7 +147,7 @@ def _predictor(models: tuple[Any, ...], purifier: Any, batch_size: int) -> Calla
     """
     import tensorflow as tf
 
-    from madvae_tf.oblivious import batched
+    from madvae_tf.evaluation.oblivious import batched
 
     @tf.function
     def logits(images: Any) -> Any:

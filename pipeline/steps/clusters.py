@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, load_model, start_anew
 
 PICTURES = ("test", "adversarial", "output", "latent")
@@ -20,9 +20,9 @@ def measure_clusters(context: Context) -> None:
     """
     import numpy as np
 
-    from madvae_tf import clusters
-    from madvae_tf.errors import lookup
+    from madvae_tf.evaluation import clusters
     from madvae_tf.report.schema import POOLED_ATTACK
+    from madvae_tf.utils.errors import lookup
 
     start_anew(context)
     settings = context.config
@@ -84,7 +84,7 @@ def _features(context: Context, images: Any) -> tuple[Any, Any]:
     """What is drawn, float32 (n, d), and the classifier's predictions, int64 (n,), as the settings say."""
     import tensorflow as tf
 
-    from madvae_tf.oblivious import batched
+    from madvae_tf.evaluation.oblivious import batched
 
     settings = context.config
     of, batch_size = settings["of"], settings["batch_size"]

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from madvae_tf.errors import UserError
-from pipeline import artifacts
-from pipeline.defenses import PARTS, parts_of
-from pipeline.planning import Context
+from madvae_tf.config.defenses import PARTS, parts_of
+from madvae_tf.utils.errors import UserError
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 
 # Of an artifact that holds data of the user's own.
 ARRAYS = "arrays"
@@ -58,8 +58,8 @@ def load_classifier(folder: Path) -> Any:
         return load_model(folder / "classifier.keras")
     import numpy as np
 
-    from madvae_tf.images import IMAGE_SHAPE
-    from madvae_tf.models.foreign import load_classifier_file
+    from madvae_tf.models.external_classifier import load_classifier_file
+    from madvae_tf.utils.images import IMAGE_SHAPE
 
     record = read_json(folder / ADOPTED)
     probe = np.full((2, *record.get("image_shape", IMAGE_SHAPE)), 0.5, np.float32)
@@ -74,7 +74,7 @@ def attack_target(folder: Path, precision: str) -> Any:
     """
     from madvae_tf.attacks import Target
     from madvae_tf.models.copies import in_precision
-    from madvae_tf.models.foreign import ForeignClassifier
+    from madvae_tf.models.external_classifier import ForeignClassifier
 
     classifier = load_classifier(folder)
     if precision != "float32" and not isinstance(classifier, ForeignClassifier):
@@ -86,7 +86,7 @@ def defended(context: Context, classifier: Any) -> Any:
     """The `Defended` that the stage's settings name, from the artifact "defense"; without one, the classifier alone.
 
     Raises:
-        UserError: it has other parts than `pipeline.defenses` says, so that attacks would be left out, or could not run.
+        UserError: it has other parts than `madvae_tf.config.defenses` says, so that attacks would be left out, or could not run.
     """
     from madvae_tf.defenses import DEFENSES, Defended
 
@@ -101,7 +101,7 @@ def defended(context: Context, classifier: Any) -> Any:
         received, expected = (", ".join(parts) or "nothing" for parts in (own, said))
         raise UserError(
             f"Invalid defence {settings['defense']}: received one that has {received} beyond its logits, expected {expected}; "
-            "correct parts= in its row of BASELINES (pipeline/defenses.py)."
+            "correct parts= in its row of BASELINES (madvae_tf/config/defenses.py)."
         )
     return system
 

@@ -4,8 +4,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts, engines
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
+from pipeline.steps import engines
 from pipeline.steps.common import ARRAYS, attack_target, splits_of, start_anew
 
 
@@ -51,7 +52,7 @@ def adopt_data(path: Path, context: Context) -> None:
 
 def generate_adversarial_set(context: Context) -> None:
     """Attacks one split with one setting: a set of shards in the artifact's folder, made by the engine of this run."""
-    from madvae_tf.progress import progress_bar
+    from madvae_tf.utils.progress import progress_bar
 
     work = set_work(context)
     missing = work.missing()

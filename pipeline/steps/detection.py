@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, splits_of, start_anew
 from pipeline.steps.robustness import drawn, load_system, prototypes
 
@@ -18,8 +18,8 @@ def measure_detection(context: Context) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from madvae_tf.oblivious import batched
-    from madvae_tf.robustness.detection import detection_rows, detectors, roc, scores
+    from madvae_tf.evaluation.detection import detection_rows, detectors, roc, scores
+    from madvae_tf.evaluation.oblivious import batched
 
     start_anew(context)
     settings = context.config
@@ -82,7 +82,7 @@ def _adaptive(context: Context, system: Any, logits: Any, functions: Any) -> lis
 
     from madvae_tf.attacks.apgd import APGD
     from madvae_tf.attacks.evasion import Evasion
-    from madvae_tf.oblivious import batched
+    from madvae_tf.evaluation.oblivious import batched
 
     settings = context.config
     size, weights = settings["batch_size"], settings["weights"]

@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 from pipeline.steps.common import defended, load_classifier, load_model, read_json, splits_of, start_anew
 
 # Images of each test set whose latent codes TensorBoard's projector shows.
@@ -21,12 +21,13 @@ def evaluate_defense(context: Context) -> None:
     import tensorflow as tf
     from scipy.special import softmax
 
-    from madvae_tf import boards, oblivious
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import to_float
-    from madvae_tf.progress import progress_bar
+    from madvae_tf.evaluation import oblivious
     from madvae_tf.report.schema import POOLED_ATTACK
+    from madvae_tf.training import tensorboard
+    from madvae_tf.utils.progress import progress_bar
 
     start_anew(context)
     settings = context.config
@@ -100,14 +101,14 @@ def evaluate_defense(context: Context) -> None:
     if settings["details"]:
         board = context.folder / "tensorboard"
         matrices = {
-            name: boards.confusion_matrix(predictions[f"{name}/predicted"], predictions[f"{name}/label"])
+            name: tensorboard.confusion_matrix(predictions[f"{name}/predicted"], predictions[f"{name}/label"])
             for name in tests
         }
-        boards.write_confusions(board, matrices)
+        tensorboard.write_confusions(board, matrices)
         if system.encode is not None:
             columns = {name: np.concatenate(values) for name, values in points.items()}
             seen = columns.pop("image")
-            boards.write_projector(
+            tensorboard.write_projector(
                 board, oblivious.batched(tf.function(system.encode), seen, size), columns, seen
             )
     np.savez(context.folder / "predictions.npz", **predictions)
@@ -127,10 +128,10 @@ def write_report(context: Context) -> None:
     import numpy as np
 
     from madvae_tf.config import from_dict
-    from madvae_tf.oblivious import sanity_warnings
+    from madvae_tf.config.defenses import baseline_notes
+    from madvae_tf.data.catalogue import dataset_name
+    from madvae_tf.evaluation.oblivious import sanity_warnings
     from madvae_tf.report import write_report as write
-    from pipeline.datasets import dataset_name
-    from pipeline.notes import baseline_notes
 
     start_anew(context)
     rows: list[dict[str, Any]] = []
@@ -154,7 +155,7 @@ def write_report(context: Context) -> None:
         "name": context.config["config"]["name"],
         "project_version": artifacts.library_versions()["madvae_tf"],
         "commit": _commit(),
-        "dataset": dataset_name(from_dict(context.config["config"])),
+        "dataset": dataset_name(from_dict(context.config["config"]).data),
         "seed": context.config["config"]["seed"],
         "command": context.config["command"],
         "config": context.config["config"],
@@ -189,7 +190,7 @@ def write_report(context: Context) -> None:
 
 def export_defense(context: Context) -> None:
     """The SavedModel and the `.keras` file of one variant, or of the undefended classifier."""
-    from madvae_tf.export import export_classifier, export_purifier
+    from madvae_tf.export.saved_model import export_classifier, export_purifier
 
     start_anew(context)
     classifier = load_classifier(context.inputs["classifier"])
@@ -231,7 +232,7 @@ def _commit() -> str | None:
 def _machine() -> dict[str, Any]:
     import platform
 
-    from madvae_tf.machine import usable_cores
+    from madvae_tf.utils.machine import usable_cores
 
     return {
         "cores": usable_cores(),

@@ -4,8 +4,8 @@ import functools
 import zlib
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
 
 _DRAW = zlib.crc32(b"robustness")
@@ -26,8 +26,8 @@ def attack_system(context: Context) -> None:
     import numpy as np
 
     from madvae_tf.data.batches import evenly_spaced
-    from madvae_tf.robustness import evaluate, expectation, latent_matching, straight_through, target_of
-    from madvae_tf.robustness.rows import evaluation_rows
+    from madvae_tf.evaluation import evaluate, expectation, latent_matching, straight_through, target_of
+    from madvae_tf.evaluation.rows import evaluation_rows
 
     start_anew(context)
     settings = context.config
@@ -80,7 +80,7 @@ def attack_system(context: Context) -> None:
 def _clean(system: Any, images: Any, labels: Any, batch_size: int) -> Any:
     import tensorflow as tf
 
-    from madvae_tf.oblivious import batched
+    from madvae_tf.evaluation.oblivious import batched
 
     return batched(tf.function(system.logits), images, batch_size).argmax(axis=1) == labels
 
@@ -103,10 +103,10 @@ def take_worst(context: Context) -> None:
     """Who is right whatever was done, by threat model and over all of them: `rows.json`; `warnings.json` where less beats more."""
     import numpy as np
 
-    from madvae_tf.robustness import THREAT_MODELS
-    from madvae_tf.robustness.cautions import order_warnings
-    from madvae_tf.robustness.result import Evaluation, Outcome
-    from madvae_tf.robustness.rows import accuracy_row, beyond_rows, worst_rows
+    from madvae_tf.evaluation import THREAT_MODELS
+    from madvae_tf.evaluation.diagnostics import order_warnings
+    from madvae_tf.evaluation.result import Evaluation, Outcome
+    from madvae_tf.evaluation.rows import accuracy_row, beyond_rows, worst_rows
 
     start_anew(context)
     settings = context.config
@@ -144,8 +144,8 @@ def attack_naturally(context: Context) -> None:
     """The worst of a grid of rotations and translations, and common corruptions: `rows.json`, `right.npz`, `warnings.json` (none)."""
     import numpy as np
 
-    from madvae_tf.robustness import evaluate, natural
-    from madvae_tf.robustness.rows import natural_rows
+    from madvae_tf.evaluation import evaluate, natural
+    from madvae_tf.evaluation.rows import natural_rows
 
     start_anew(context)
     settings = context.config
@@ -172,8 +172,8 @@ def check_sanity(context: Context) -> None:
     """Accuracy against budget and steps of PGD, the gradients' sizes, and PGD around a squash: `rows.json`, `gradients.npy`, `warnings.json`."""
     import numpy as np
 
-    from madvae_tf.robustness import cautions, gradients, sanity
-    from madvae_tf.robustness.rows import curve_rows, gradient_rows, squash_rows
+    from madvae_tf.evaluation import diagnostics, gradients, sanity
+    from madvae_tf.evaluation.rows import curve_rows, gradient_rows, squash_rows
 
     start_anew(context)
     settings = context.config
@@ -194,15 +194,15 @@ def check_sanity(context: Context) -> None:
     common = _common({**settings, "threat_model": "end_to_end"})
     np.save(context.folder / "gradients.npy", norms)
     warnings = [
-        *cautions.curve_warnings(curves, epsilons[-1]),
-        *cautions.gradient_warnings(norms, faint if ball["norm"] == "l2" else None),
+        *diagnostics.curve_warnings(curves, epsilons[-1]),
+        *diagnostics.gradient_warnings(norms, faint if ball["norm"] == "l2" else None),
     ]
     rows = [*curve_rows(curves, common, ball), *gradient_rows(norms, faint, common, ball)]
     if settings.get("squash"):
         straight = system.climbing(whole.straight)
         around = sanity.around(system, straight, images, labels, **ball, **options)
         signs = gradients.other_signs(system, straight, images, labels, settings["batch_size"])
-        warnings += cautions.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
+        warnings += diagnostics.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
         rows += squash_rows(around, signs, common, ball)
     title = f"{settings['defense']}, {ball['norm']} {ball['epsilon']:g}"
     artifacts.write_json(context.folder / "warnings.json", _titled(title, warnings))
@@ -247,7 +247,7 @@ def prototypes(context: Context, system: Any) -> Any:
     import tensorflow as tf
 
     from madvae_tf.data.prepare import to_float
-    from madvae_tf.oblivious import batched
+    from madvae_tf.evaluation.oblivious import batched
 
     split = splits_of(context)["validation"]
     codes = batched(tf.function(system.encode), to_float(split.images), context.config["batch_size"])
@@ -258,7 +258,7 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
     """BPDA's logits must be the system's own: not every defence's are made of its purified image alone."""
     import numpy as np
 
-    from madvae_tf.errors import UserError
+    from madvae_tf.utils.errors import UserError
 
     own, through = (np.asarray(each.logits(images)) for each in (system, other))
     if not np.allclose(own, through, atol=1e-3):
@@ -268,7 +268,7 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
 
 
 def _suite(settings: dict[str, Any]) -> Any:
-    from madvae_tf.robustness import SUITES, auto_attack, gradient_suite, joint, one_pixel
+    from madvae_tf.evaluation import SUITES, auto_attack, gradient_suite, joint, one_pixel
 
     if settings["suite"] == "one_pixel":
         return one_pixel()

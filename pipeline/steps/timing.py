@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, splits_of, start_anew
 
 # A defence is timed in at most so many rounds, and in no further one once it has taken so many seconds.
@@ -19,7 +19,7 @@ def time_defenses(context: Context) -> None:
 
     from madvae_tf.data.prepare import to_float
     from madvae_tf.defenses import DEFENSES
-    from madvae_tf.progress import progress_bar
+    from madvae_tf.utils.progress import progress_bar
 
     start_anew(context)
     settings = context.config

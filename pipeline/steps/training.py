@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, paired_sets, splits_of
 
 _LOG_STEPS = 20
@@ -63,7 +63,7 @@ def classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> di
     import tensorflow as tf
 
     from madvae_tf.data.prepare import to_float
-    from madvae_tf.oblivious import batched, wilson_interval
+    from madvae_tf.evaluation.oblivious import batched, wilson_interval
 
     compiled = tf.function(classifier)
     metrics: dict[str, Any] = {"seed": seed}
@@ -78,7 +78,7 @@ def classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> di
 def train_defense(context: Context) -> None:
     """Trains one row of `DEFENSES`, a variant or another defence, and writes what it learnt."""
     from madvae_tf.defenses import DEFENSES
-    from madvae_tf.errors import lookup
+    from madvae_tf.utils.errors import lookup
 
     settings = context.config
     defense = lookup(DEFENSES, settings["defense"], "defense")(**settings["parameters"])

@@ -1,7 +1,7 @@
 """The stage that searches for the weights of the combined loss, on validation images."""
 
-from pipeline import artifacts
-from pipeline.planning import Context
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, load_model, paired_sets, splits_of
 
 
@@ -11,8 +11,8 @@ def tune_weights(context: Context) -> None:
     The setting `config` is the whole configuration; what a trial shares with the variants is read from it;
     `weights` are gamma, beta, proximity and sigma, the hand-picked ones.
     """
-    from madvae_tf import boards
     from madvae_tf.config import from_dict
+    from madvae_tf.training import tensorboard
     from madvae_tf.training.purifier import PurifierSettings
     from madvae_tf.training.tuning import FACTORS, tune, tuned_source
 
@@ -44,7 +44,7 @@ def tune_weights(context: Context) -> None:
         load_model(warmup / "purifier.keras") if warmup else None,
         context.scratch,
     )
-    boards.write_trials(context.folder / "tensorboard", result["trials"], result["objective"])
+    tensorboard.write_trials(context.folder / "tensorboard", result["trials"], result["objective"])
     artifacts.write_json(context.folder / "tuned.json", result)
     (context.folder / "tuned.py").write_text(
         tuned_source(config, result["best"]["weights"]), encoding="utf-8"

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import madvae_tf
 from madvae_tf.attacks import NoAttack
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 FAST = {"epochs": 1, "batch_size": 8, "latent_size": 2, "images_per_attack": 4, "cw_iterations": 2}
 

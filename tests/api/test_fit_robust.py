@@ -9,13 +9,13 @@ import tensorflow as tf
 
 import madvae_tf
 from madvae_tf.api.fitting_robust import _AVERAGE, _RAMP, _RECOMMENDED
+from madvae_tf.config.overrides import load_config
 from madvae_tf.data.batches import CleanImages
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import robust
 from madvae_tf.defenses.files import save_float32, write_json
 from madvae_tf.defenses.robust import Robust
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config
+from madvae_tf.utils.errors import UserError
 from tests.small import SmallVAE
 
 SMALL = {"latent_size": 4, "batch_size": 8, "precision": "float32", "verbose": 0}

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import madvae_tf
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 from tests import processes
 
 LOADER = """

@@ -3,7 +3,7 @@
 import numpy as np
 
 from madvae_tf.api.figures import advice
-from madvae_tf.robustness.tables import share
+from madvae_tf.evaluation.tables import share
 
 
 def figures(clean, aware):

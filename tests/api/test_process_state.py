@@ -17,9 +17,9 @@ from absl import logging as absl_logging
 import madvae_tf
 from madvae_tf.api import FittedDefense, fitting, fitting_robust
 from madvae_tf.attacks import NoAttack
-from madvae_tf.errors import UserError
-from madvae_tf.export import export_purifier
+from madvae_tf.export.saved_model import export_purifier
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 
 # Counts are NumPy's, as they come out of an array.
 SMALL = {

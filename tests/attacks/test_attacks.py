@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from madvae_tf.attacks import ATTACKS, attack_batches, run_attack
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 SMALL = {
     "none": {},

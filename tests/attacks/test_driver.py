@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.attacks import ATTACKS, Attack, AttackResult, attack_batches, fold_seed, run_attack
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 # The first eight bytes of SHA-256("0,0"), four and four, each shifted right by one.
 FOLDED = (966410506, 349489840)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks import Target, run_attack
 from madvae_tf.attacks.evasion import Evasion
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 
 def logits(x):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy.optimize import brentq, linprog
 
 from madvae_tf.attacks import geometry
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 
 def images(generator, count):

@@ -9,7 +9,7 @@ from madvae_tf.attacks.corruptions import CORRUPTIONS, Corruption
 from madvae_tf.attacks.joint import JointAPGD, JointPGD
 from madvae_tf.attacks.objectives import ascent, with_reconstruction
 from madvae_tf.attacks.spatial import RotationTranslation, placed, turn
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 ZEROS = np.zeros(4, int)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks import Target, overpowered, run_attack
 from madvae_tf.attacks.overpowered import Overpowered
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 # z_0 - z_1 = 20 (mean - 0.5): at brightness b the boundary is 28 |b - 0.5| away in L2.
 BRIGHTNESS = np.array([0.53, 0.6, 0.7, 0.85], np.float32)

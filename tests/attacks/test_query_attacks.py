@@ -9,7 +9,7 @@ from madvae_tf.attacks.geometry import draws, image_seeds
 from madvae_tf.attacks.hop_skip_jump import HopSkipJump, chunks_at, iterations_within
 from madvae_tf.attacks.simba import SimBA
 from madvae_tf.attacks.spsa import SPSA, estimate
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 ATTACKS = [
     HopSkipJump(epsilon=0.06, queries=700),

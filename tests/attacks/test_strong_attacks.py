@@ -11,7 +11,7 @@ from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
 from madvae_tf.attacks.repeated import OneRun, RepeatedAttack, runs_of
 from madvae_tf.attacks.square import Square
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 BUDGET = {"linf": 0.05, "l2": 0.8}
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from madvae_tf.attacks import ATTACKS
 from madvae_tf.cli.attack import build
-from madvae_tf.errors import UserError
-from madvae_tf.export import export_classifier, export_purifier
+from madvae_tf.export.saved_model import export_classifier, export_purifier
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 from tests import processes
 
 ROOT = Path(__file__).parents[2]

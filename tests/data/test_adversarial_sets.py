@@ -11,7 +11,7 @@ from madvae_tf.data.adversarial_sets import (
     ShardWriter,
 )
 from madvae_tf.data.batches import epoch_order, training_dataset
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 METADATA = {"dataset": "mnist", "split": "train", "attack": "fgsm", "parameters": {"epsilon": 0.3}, "seed": 1}
 CLEAN = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)

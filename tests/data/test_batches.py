@@ -5,7 +5,7 @@ import pytest
 
 from madvae_tf.data.batches import CleanImages, IdentityPairs, epoch_order, in_order, training_dataset
 from madvae_tf.data.prepare import Split
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (34, 28, 28, 1), dtype=np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 10, 34)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from madvae_tf.data.folders import read_dataset
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (25, 28, 28), dtype=np.uint8)

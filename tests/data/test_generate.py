@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from madvae_tf.attacks import RandFGSM, Target
 from madvae_tf.attacks.base import Attack
+from madvae_tf.config.parameters import parameter
 from madvae_tf.data.adversarial_sets import AdversarialSet
 from madvae_tf.data.generate import draw_rows, generate_set
 from madvae_tf.data.prepare import Split, to_float
-from madvae_tf.parameters import parameter
 
 RNG = np.random.default_rng(0)
 SPLIT = Split(RNG.integers(0, 256, (90, 28, 28, 1), dtype=np.uint8), RNG.integers(0, 10, 90))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from madvae_tf.data import idx
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 IMAGES = "train-images-idx3-ubyte"
 

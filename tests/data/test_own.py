@@ -8,7 +8,7 @@ from PIL import Image
 from madvae_tf.data import catalogue, own
 from madvae_tf.data.folders import natural_shape, read_dataset
 from madvae_tf.data.prepare import load_splits, with_validation
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 RNG = np.random.default_rng(1)
 COLOURS = RNG.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)

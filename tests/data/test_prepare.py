@@ -5,7 +5,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from madvae_tf.data import prepare, sources
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from madvae_tf.data import idx, mirrors, sources
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 IMAGES = "train-images-idx3-ubyte"
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 from madvae_tf.defenses import defense_vae
 from madvae_tf.defenses.defense_vae import EndToEnd, PurifiedTrainer
 from madvae_tf.defenses.files import load_keras
-from madvae_tf.errors import UserError
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 
 
 @keras.saving.register_keras_serializable("madvae_tf_tests")

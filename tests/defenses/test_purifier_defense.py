@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from madvae_tf.config import Config
+from madvae_tf.config.defenses import BASELINES, purifier_parameters
+from madvae_tf.config.variants import VARIANTS
 from madvae_tf.data.adversarial_sets import AdversarialSet, PairedSets, ShardWriter
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import DEFENSES
 from madvae_tf.defenses.base import Material
-from madvae_tf.errors import UserError
 from madvae_tf.training.classifier import build_classifier
-from madvae_tf.variants import VARIANTS
-from pipeline.defenses import BASELINES, REFERENCE_SETTINGS, purifier_parameters, reference_parameters
+from madvae_tf.utils.errors import UserError
+from pipeline.graph.reference_settings import REFERENCE_SETTINGS, reference_parameters
 from tests.small import SmallVAE
 
 CLEAN = np.arange(4 * 784, dtype=np.uint8).reshape(4, 28, 28, 1)

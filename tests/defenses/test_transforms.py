@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy import ndimage
 
 from madvae_tf.defenses.transforms import Binarization, Blur, binarize, blur, gaussian_kernel
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 
 def random_images(n=3):

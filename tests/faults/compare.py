@@ -13,8 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from madvae_tf.errors import UserError
-from pipeline import artifacts
+from madvae_tf.utils.errors import UserError
+from pipeline.engine import artifacts
 
 _EXACT = ("log.csv", "centers.npy", "set.json", "metrics.json", "adopted.json", "source.json")
 

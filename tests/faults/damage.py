@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from pipeline import artifacts
+from pipeline.engine import artifacts
 from tests.faults.compare import differences, finished
 from tests.faults.score import LostData, Score
 from tests.faults.world import World

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline import artifacts
+from pipeline.engine import artifacts
 from tests.faults.compare import broken, differences, finished
 from tests.faults.score import LostData, Score
 from tests.faults.world import Attempt, World

@@ -18,7 +18,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-from pipeline.stages import STAGES
+from pipeline.graph.stages import STAGES
 from tests.faults.damage import HOWS, Damages
 from tests.faults.disks import Refusals
 from tests.faults.kills import Kills, count_operations

@@ -21,7 +21,7 @@ from absl import flags
 
 from madvae_tf.data import idx, sources
 from pipeline import run
-from pipeline.stages import STAGES
+from pipeline.graph.stages import STAGES
 
 CONFIG = "tests/faults/tiny_all.py"
 SECONDS = 300.0
@@ -29,12 +29,17 @@ _HEAVY = (
     *("keras", "tensorflow", "tensorflow_datasets", "cleverhans", "umap", "matplotlib.figure", "keras_tuner"),
     *(
         "madvae_tf.defenses",
-        "madvae_tf.robustness",
+        "madvae_tf.evaluation",
         "madvae_tf.report",
-        "madvae_tf.oblivious",
-        "madvae_tf.export",
+        "madvae_tf.evaluation.oblivious",
+        "madvae_tf.export.saved_model",
     ),
-    *("madvae_tf.data.prepare", "madvae_tf.training.tuning", "madvae_tf.black_box", "madvae_tf.clusters"),
+    *(
+        "madvae_tf.data.prepare",
+        "madvae_tf.training.tuning",
+        "madvae_tf.evaluation.extraction",
+        "madvae_tf.evaluation.clusters",
+    ),
 )
 
 

@@ -14,10 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from madvae_tf import pictures
-from madvae_tf.data import adversarial_sets, idx, shards
+from madvae_tf.data import adversarial_sets, idx, image_io, shards
 from madvae_tf.data.folders import read_dataset
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 
 def idx_bytes(*shape, kind=8):
@@ -160,7 +159,7 @@ def test_an_npz_whose_header_claims_more_than_there_is_memory(tmp_path):
 def test_pictures(tmp_path_factory, content, suffix):
     path = tmp_path_factory.mktemp("pictures") / f"digit{suffix}"
     path.write_bytes(content)
-    found = refused_or(pictures.read, path, path.name)
+    found = refused_or(image_io.read, path, path.name)
     if found is not None:
         assert found.pixels.shape == (28, 28, 1) and found.pixels.dtype == np.uint8
 

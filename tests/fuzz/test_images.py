@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from madvae_tf.api.fitted import FittedDefense
-from madvae_tf.errors import UserError
-from madvae_tf.export import export_purifier
+from madvae_tf.export.saved_model import export_purifier
 from madvae_tf.models.classifiers import Table6Classifier
-from madvae_tf.models.foreign import ForeignClassifier
+from madvae_tf.models.external_classifier import ForeignClassifier
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 
 SHAPES = st.sampled_from(
     [(0, 28, 28, 1), (2, 28, 28, 1), (2, 28, 28), (28, 28), (1, 27, 28, 1), (1, 28, 28, 3), (), (3,)]

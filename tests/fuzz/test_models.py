@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madvae_tf.attacks.gradient import NoAttack
-from madvae_tf.robustness import Suite, Trial, evaluate
+from madvae_tf.evaluation import Suite, Trial, evaluate
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (24, 28, 28, 1), dtype=np.uint8)

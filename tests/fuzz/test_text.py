@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from madvae_tf.config import Config, to_dict
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config, override
-from pipeline.artifacts import canonical_json
-from pipeline.stages import build_stages
+from madvae_tf.config.overrides import load_config, override
+from madvae_tf.utils.errors import UserError
+from pipeline.engine.artifacts import canonical_json
+from pipeline.graph.stages import build_stages
 
 KEYS = ["seed", "seeds", "name"] + [
     f"{section.name}.{item.name}"

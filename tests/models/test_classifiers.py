@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.training.classifier import build_classifier
+from madvae_tf.utils.errors import UserError
 
 IMAGES = np.random.default_rng(0).random((5, 28, 28, 1), dtype=np.float32)
 

@@ -8,12 +8,12 @@ import tensorflow as tf
 import madvae_tf
 from madvae_tf.config import RobustConfig
 from madvae_tf.defenses.files import load_keras, save_float32
-from madvae_tf.errors import UserError
-from madvae_tf.export import export_purifier
+from madvae_tf.export.saved_model import export_purifier
+from madvae_tf.models.bn_folding import folded
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.encoders import ENCODERS
-from madvae_tf.models.folded import folded
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 
 X = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
 

@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
-from madvae_tf.images import CHANNELS, SIDES
 from madvae_tf.models.classifiers import CLASSIFIERS, Table6Classifier
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.encoders import halvings
@@ -14,6 +12,8 @@ from madvae_tf.models.gan import Critic, Generator
 from madvae_tf.models.layers import BatchNormalization, Crop2D
 from madvae_tf.models.magnet import MagNetAutoencoder
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import CHANNELS, SIDES
 
 SHAPES = [(28, 28, 1), (30, 30, 1), (32, 32, 3), (34, 34, 3)]
 RNG = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.models.foreign import adapt
+from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.softmax import without_softmax
 
 RNG = np.random.default_rng(0)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.squash import Squash
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 from tests import processes
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
 from madvae_tf.models.classifiers import CLASSIFIERS
 from madvae_tf.models.substitutes import SubstituteClassifier
 from madvae_tf.training.classifier import ClassifierTrainer, build_classifier
+from madvae_tf.utils.errors import UserError
 
 IMAGES = np.random.default_rng(0).random((5, 28, 28, 1), dtype=np.float32)
 LETTERS = "ABCDE"

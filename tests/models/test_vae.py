@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
 from madvae_tf.models.vae import DefenseVAE
+from madvae_tf.utils.errors import UserError
 
 LATENT = 16
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.planning import Context, Stage
+from pipeline.engine.plan import Context, Stage
 
 
 class Toy:

@@ -1,9 +1,9 @@
 """The graph of a configuration as tests ask for it."""
 
 from madvae_tf.config import Config
-from madvae_tf.overrides import load_config, override
-from pipeline.planning import with_inputs
-from pipeline.stages import STAGES, build_stages
+from madvae_tf.config.overrides import load_config, override
+from pipeline.engine.plan import with_inputs
+from pipeline.graph.stages import STAGES, build_stages
 
 
 def stages(*assignments, config=None, command="run"):

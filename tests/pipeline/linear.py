@@ -8,9 +8,9 @@ import tensorflow as tf
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import Defended
 from madvae_tf.defenses.base import purified
+from madvae_tf.models.straight_through import with_identity_gradient
 from madvae_tf.report import validate_rows
-from madvae_tf.straight import with_identity_gradient
-from pipeline.planning import Context
+from pipeline.engine.plan import Context
 from pipeline.steps import robustness
 
 # Class 0 above a mean of 0.5: an image falls to an L-infinity budget above its distance from that, 0.078, 0.18, ...

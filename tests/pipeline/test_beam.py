@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from madvae_tf.errors import UserError
-from pipeline import engines
-from pipeline.planning import Context
+from madvae_tf.utils.errors import UserError
+from pipeline.engine.plan import Context
+from pipeline.steps import engines
 from pipeline.steps.data import generate_adversarial_set, set_work
 
 pytest.importorskip("apache_beam")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import madvae_tf.black_box
+import madvae_tf.evaluation.extraction
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.data.prepare import Split, to_float
-from madvae_tf.oblivious import wilson_interval
+from madvae_tf.evaluation.oblivious import wilson_interval
 from madvae_tf.report.schema import FIELDS
-from pipeline.planning import Context
+from pipeline.engine.plan import Context
 from pipeline.steps import black_box
 
 SEED, EPSILON = 9, 0.05
@@ -144,13 +144,13 @@ def test_attack_substitute_row_by_row(run):
 
 @pytest.mark.parametrize("defense", ["none", "vanilla"])
 def test_extract_and_attack_row_by_row(run, monkeypatch, defense):
-    real, seen = madvae_tf.black_box.extract, {}
+    real, seen = madvae_tf.evaluation.extraction.extract, {}
 
     def extract(query, build, images, *arguments):
         seen.update(images=images, labels=query(images), result=real(query, build, images, *arguments))
         return seen["result"]
 
-    monkeypatch.setattr(madvae_tf.black_box, "extract", extract)
+    monkeypatch.setattr(madvae_tf.evaluation.extraction, "extract", extract)
     config = {
         "substitute": "E",
         "defense": defense,

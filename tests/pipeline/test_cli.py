@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from madvae_tf.config.overrides import load_config
 from madvae_tf.data import idx
-from madvae_tf.overrides import load_config
-from pipeline import artifacts
-from pipeline.disk import lock_workdir
-from pipeline.stages import build_stages
+from pipeline.engine import artifacts
+from pipeline.engine.disk import lock_workdir
+from pipeline.graph.stages import build_stages
 from tests import processes
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ HELP = """
 import sys
 sys.argv[:] = [sys.argv[1], "--help"]
 try:
-    from madvae_tf import commands
+    from madvae_tf.cli import pipeline as commands
     {call}
 finally:
     assert "tensorflow" not in sys.modules

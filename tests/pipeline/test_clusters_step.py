@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf import clusters
 from madvae_tf.data.adversarial_sets import ShardWriter
-from madvae_tf.errors import UserError
+from madvae_tf.evaluation import clusters
 from madvae_tf.report.schema import POOLED_ATTACK, validate_rows
-from pipeline.planning import Context
+from madvae_tf.utils.errors import UserError
+from pipeline.engine.plan import Context
 from pipeline.steps.clusters import measure_clusters
 
 SIZES = {"none": 25, "fgsm": 12, "rand_fgsm": 12, "cw": 12}

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from madvae_tf.config import to_dict
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config
-from pipeline.crew import chains
-from pipeline.disk import lock_workdir
-from pipeline.planning import PlanStep, Stage
-from pipeline.runner import run_stages
-from pipeline.stages import build_stages
+from madvae_tf.config.overrides import load_config
+from madvae_tf.utils.errors import UserError
+from pipeline.engine.crew import chains
+from pipeline.engine.disk import lock_workdir
+from pipeline.engine.plan import PlanStep, Stage
+from pipeline.engine.runner import run_stages
+from pipeline.graph.stages import build_stages
 
 ROOT = Path(__file__).parents[2]
 
 FUNCTIONS = """
 import os, time
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 
 def number(context):
     (context.folder / "value.txt").write_text(str(context.config["value"]))
@@ -121,8 +121,8 @@ def test_a_failure_comes_back_and_what_was_done_stays(name, kind, words, work, t
 def test_killed_the_run_takes_its_helpers_along_and_frees_the_workdir(work, tmp_path):
     code = (
         "import functions_of_crew_test as work\n"
-        "from pipeline.planning import Stage\n"
-        "from pipeline.runner import run_stages\n"
+        "from pipeline.engine.plan import Stage\n"
+        "from pipeline.engine.runner import run_stages\n"
         "stages = [Stage('sleep', str(k), 1, {}, {}, work.sleep) for k in (1, 2)]\n"
         f"run_stages(stages, {str(tmp_path / 'w')!r}, jobs=2)\n"
     )

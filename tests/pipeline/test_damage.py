@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from madvae_tf.errors import UserError
-from pipeline import artifacts
-from pipeline.planning import plan
-from pipeline.runner import run_stages
+from madvae_tf.utils.errors import UserError
+from pipeline.engine import artifacts
+from pipeline.engine.plan import plan
+from pipeline.engine.runner import run_stages
 
 
 def flip(folder):

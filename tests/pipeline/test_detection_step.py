@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.data.prepare import Split
-from pipeline.planning import Context
+from pipeline.engine.plan import Context
 from pipeline.steps import robustness
 from tests.pipeline.linear import SPLIT, SYSTEMS, classifier, runner
 

@@ -11,10 +11,10 @@ from madvae_tf.attacks.base import Target
 from madvae_tf.attacks.gradient import FGSM
 from madvae_tf.data.generate import SetWork, generate_set
 from madvae_tf.data.prepare import Split
-from madvae_tf.errors import UserError
-from pipeline import engines
-from pipeline.planning import Context
+from madvae_tf.utils.errors import UserError
+from pipeline.engine.plan import Context
 from pipeline.steps import data as step
+from pipeline.steps import engines
 
 ROOT = Path(__file__).parents[2]
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 28, 28, 1), dtype=np.uint8)
@@ -89,9 +89,9 @@ def test_without_the_extra_the_way_out_is_named():
     code = """
 import sys
 sys.modules["apache_beam"] = None
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 try:
-    import pipeline.beam
+    import pipeline.steps.beam
 except UserError as error:
     print(error)
 """

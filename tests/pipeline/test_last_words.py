@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os, signal, sys, time
 from pathlib import Path
-from madvae_tf.errors import as_one_line
-from madvae_tf.progress import progress_bar
-from pipeline.planning import Stage
-from pipeline.runner import run_stages
-from pipeline.watch import last_words
+from madvae_tf.utils.errors import as_one_line
+from madvae_tf.utils.progress import progress_bar
+from pipeline.engine.plan import Stage
+from pipeline.engine.runner import run_stages
+from pipeline.engine.watch import last_words
 
 # A shell that starts this in the background has it ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

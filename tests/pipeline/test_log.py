@@ -10,15 +10,15 @@ from tensorboard.backend.event_processing import event_multiplexer
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from madvae_tf.overrides import load_config
-from madvae_tf.progress import Moved
-from pipeline.display import Display
-from pipeline.planning import PlanStep, Stage, with_inputs
-from pipeline.publish import show_board
-from pipeline.runner import run_stages
-from pipeline.speed import Speed
-from pipeline.stages import STAGES, build_stages
-from pipeline.titles import board_of, title_of
+from madvae_tf.config.overrides import load_config
+from madvae_tf.utils.progress import Moved
+from pipeline.engine.display import Display
+from pipeline.engine.plan import PlanStep, Stage, with_inputs
+from pipeline.engine.publish import show_board
+from pipeline.engine.runner import run_stages
+from pipeline.engine.speed import Speed
+from pipeline.engine.titles import board_of, title_of
+from pipeline.graph.stages import STAGES, build_stages
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,8 +1,7 @@
 """What is said of a baseline names every size that is not its authors'."""
 
 from madvae_tf.config import BaselinesConfig
-from pipeline.defenses import BASELINES
-from pipeline.notes import baseline_notes
+from madvae_tf.config.defenses import BASELINES, baseline_notes
 
 
 def test_sizes_that_differ_are_named_with_both_values_and_others_are_not():

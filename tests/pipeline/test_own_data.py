@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from madvae_tf.config import Config
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config, override
-from pipeline.planning import with_inputs
-from pipeline.runner import run_stages
-from pipeline.stages import STAGES, build_stages
+from madvae_tf.config.overrides import load_config, override
+from madvae_tf.utils.errors import UserError
+from pipeline.engine.plan import with_inputs
+from pipeline.engine.runner import run_stages
+from pipeline.graph.stages import STAGES, build_stages
 from tests.pipeline.shapes import shapes, write_tree
 
 

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from madvae_tf.config import Config
+from madvae_tf.config.defenses import BASELINES, DefenseSpec
+from madvae_tf.config.overrides import override
 from madvae_tf.defenses import DEFENSES
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import override
-from pipeline.defenses import BASELINES, Recipe
-from pipeline.planning import Context
-from pipeline.stages import build_stages
+from madvae_tf.utils.errors import UserError
+from pipeline.engine.plan import Context
+from pipeline.graph.stages import build_stages
 from pipeline.steps.common import defended
 
 
@@ -25,7 +25,7 @@ def loaded(tmp_path, name):
 
 def test_a_new_defence_meets_bpda_without_a_word(monkeypatch):
     """The Steps of docs/extending.md, whose rounding has no gradient: without BPDA it would look robust."""
-    monkeypatch.setitem(BASELINES, "steps", Recipe(lambda config: {"levels": 4}, trained=False))
+    monkeypatch.setitem(BASELINES, "steps", DefenseSpec("Steps", lambda config: {"levels": 4}, trained=False))
     given = [
         "baselines.names=steps",
         "robustness.defenses=steps",

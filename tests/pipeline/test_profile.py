@@ -5,7 +5,7 @@ from absl import logging
 
 from madvae_tf.training import profiling
 from pipeline import run
-from pipeline.planning import PlanStep, Stage
+from pipeline.engine.plan import PlanStep, Stage
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from madvae_tf.errors import UserError
-from pipeline import publish
-from pipeline.runner import run_stages
+from madvae_tf.utils.errors import UserError
+from pipeline.engine import publish
+from pipeline.engine.runner import run_stages
 
 
 def test_published_copy_has_the_content_and_a_marker(toy, workdir, tree):

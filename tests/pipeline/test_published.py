@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from madvae_tf.overrides import load_config
+from madvae_tf.config.overrides import load_config
+from madvae_tf.evaluation.__main__ import lines
 from madvae_tf.report import validate_rows
-from madvae_tf.robustness.__main__ import lines
-from pipeline.stages import build_stages
+from pipeline.graph.stages import build_stages
 
 ROOT = Path(__file__).parents[2]
 FOUND = ROOT / "docs" / "results" / "published" / "artifacts" / "robustness"
-# A figure as `python -m madvae_tf.robustness` prints it.
+# A figure as `python -m madvae_tf.evaluation` prints it.
 QUOTED = re.compile(r"^    (\w+, (?:oblivious|transfer|end_to_end), .* n = \d+.*)$", re.MULTILINE)
 
 

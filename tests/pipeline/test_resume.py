@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from madvae_tf.errors import UserError
-from pipeline import artifacts
-from pipeline.disk import lock_workdir
-from pipeline.planning import Stage
-from pipeline.runner import run_stages
+from madvae_tf.utils.errors import UserError
+from pipeline.engine import artifacts
+from pipeline.engine.disk import lock_workdir
+from pipeline.engine.plan import Stage
+from pipeline.engine.runner import run_stages
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, os, sys, time
 from pathlib import Path
-from pipeline.planning import Stage
-from pipeline.runner import run_stages
+from pipeline.engine.plan import Stage
+from pipeline.engine.runner import run_stages
 
 def shards(context):
     for index in range(context.config["shards"]):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config
+from madvae_tf.config.overrides import load_config
 from madvae_tf.report import opening
+from madvae_tf.utils.errors import UserError
 from tests.pipeline.graph import stages, upstream
 
 

@@ -6,7 +6,7 @@ import pytest
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import Defended
 from madvae_tf.defenses.base import purified
-from madvae_tf.errors import UserError
+from madvae_tf.utils.errors import UserError
 from pipeline.steps import robustness
 from tests.pipeline.linear import SPLIT, SYSTEMS, classifier, runner, shrink
 

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from madvae_tf.errors import UserError
-from pipeline import artifacts
-from pipeline.planning import Stage, plan, plan_lines, with_inputs
-from pipeline.runner import run_stages
+from madvae_tf.utils.errors import UserError
+from pipeline.engine import artifacts
+from pipeline.engine.plan import Stage, plan, plan_lines, with_inputs
+from pipeline.engine.runner import run_stages
 
 
 def keys(stages):

@@ -6,9 +6,9 @@ import pytest
 
 from madvae_tf.attacks import ATTACKS
 from madvae_tf.config import AttackConfig
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config
-from pipeline.settings import TEST_PARAMETERS, test_settings, train_settings, validation_settings
+from madvae_tf.config.overrides import load_config
+from madvae_tf.utils.errors import UserError
+from pipeline.graph.attack_sets import TEST_PARAMETERS, test_settings, train_settings, validation_settings
 
 # pytest would take it for a test.
 settings_of_test = test_settings

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config
-from madvae_tf.precision import resolve_precision
-from pipeline.stages import STAGES, build_stages
+from madvae_tf.config.overrides import load_config
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.precision import resolve_precision
+from pipeline.graph.stages import STAGES, build_stages
 from tests.pipeline.graph import stages, upstream
 
 VARIANTS = ("vanilla", "cls", "pd", "combined")
@@ -85,7 +85,9 @@ def test_what_the_command_was_changes_only_the_report():
 
 def test_a_precision_that_auto_stands_for_is_the_same_setting(monkeypatch):
     for machine in ("float32", "mixed_bfloat16"):
-        monkeypatch.setattr("pipeline.core.resolve_precision", lambda p, m=machine: m if p == "auto" else p)
+        monkeypatch.setattr(
+            "pipeline.graph.core.resolve_precision", lambda p, m=machine: m if p == "auto" else p
+        )
         assert stages(f"vae.precision={machine}")["vae cls"].key == stages()["vae cls"].key
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
-from pipeline.disk import check_workdir
-from pipeline.store import Store
+from madvae_tf.utils.errors import UserError
+from pipeline.engine.disk import check_workdir
+from pipeline.engine.store import Store
 
 URLS = ["ram://shards", "file://{folder}/store", "{folder}/store"]
 

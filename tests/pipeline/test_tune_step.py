@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from madvae_tf.config import Config, VaeConfig, to_dict
-from madvae_tf.overrides import load_config
-from pipeline.planning import Context
+from madvae_tf.config.overrides import load_config
+from pipeline.engine.plan import Context
 from pipeline.steps import tune as step
 
 VAE = VaeConfig(warmup_epochs=3, max_shift=2, latent_scale="linear", reduction="mean", checkpoint_steps=7)

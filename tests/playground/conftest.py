@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from madvae_tf.export import export_classifier, export_purifier
+from madvae_tf.export.saved_model import export_classifier, export_purifier
 from madvae_tf.models.vae import DefenseVAE
 from tests.playground.linear import WEIGHTS
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.errors import UserError
-from madvae_tf.export import export_classifier
-from madvae_tf.models.foreign import adapt
+from madvae_tf.export.saved_model import export_classifier
+from madvae_tf.models.external_classifier import adapt
 from madvae_tf.playground.session import Session, from_drawing, sample_images
+from madvae_tf.utils.errors import UserError
 from tests.playground.linear import WEIGHTS, softmax
 
 IMAGE = np.random.default_rng(2).uniform(0.2, 0.8, (28, 28, 1)).astype(np.float32)

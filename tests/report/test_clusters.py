@@ -6,10 +6,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from madvae_tf.errors import UserError
 from madvae_tf.report.clusters import FIGURES
 from madvae_tf.report.names import POOLED_ATTACK
 from madvae_tf.report.scatter import COLORS, scatter_panels
+from madvae_tf.utils.errors import UserError
 
 
 def embedding(stem, n=40, predicted=True):

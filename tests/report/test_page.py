@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from madvae_tf.errors import UserError
 from madvae_tf.report import write_report
 from madvae_tf.report.names import ATTACKS, DEFENSES, FIELDS
+from madvae_tf.utils.errors import UserError
 
 
 @pytest.fixture(scope="module")

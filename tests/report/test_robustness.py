@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from madvae_tf.errors import UserError
 from madvae_tf.report import validate_rows
+from madvae_tf.utils.errors import UserError
 
 END = {"table": "robustness", "threat_model": "end_to_end"}
 LINF, L2 = {"norm": "linf", "epsilon": 0.3}, {"norm": "l2", "epsilon": 2.0}

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from madvae_tf.errors import UserError
 from madvae_tf.report import validate_rows
 from madvae_tf.report.schema import FIELDS
+from madvae_tf.utils.errors import UserError
 
 VIOLATIONS = [
     ("table", "table7", "Unknown table 'table7'"),

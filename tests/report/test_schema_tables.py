@@ -2,8 +2,8 @@
 
 import pytest
 
-from madvae_tf.errors import UserError
 from madvae_tf.report import validate_rows
+from madvae_tf.utils.errors import UserError
 
 CLUSTER = {"of": "latent", "labels": "predicted", "space": "umap", "k": 10}
 NO_INTERVAL = {"ci_low": None, "ci_high": None}

@@ -16,8 +16,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import chromium
 
-from madvae_tf.errors import UserError
 from madvae_tf.report import curves, scripting, write_report
+from madvae_tf.utils.errors import UserError
 
 _PGD = {"norm": "linf", "epsilon": 0.3}
 

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
+from madvae_tf.config.variants import weights_of
 from madvae_tf.training.classifier import ClassifierTrainer
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.inner_attack import InnerAttack
 from madvae_tf.training.robust import RobustTrainer
-from madvae_tf.variants import weights_of
 from tests.small import SmallClassifier, SmallVAE
 
 WEIGHTS = {

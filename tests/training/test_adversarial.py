@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.models.foreign import ForeignClassifier
+from madvae_tf.models.external_classifier import ForeignClassifier
 from madvae_tf.training.adversarial import AdversarialTrainer, attack_within
 from madvae_tf.training.classifier import build_classifier, classifier_in
 

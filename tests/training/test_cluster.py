@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from madvae_tf.errors import UserError
 from madvae_tf.training.cluster import workers
+from madvae_tf.utils.errors import UserError
 from tests import processes
 
 # argv: folder, steps, seconds between steps. Prints a line for each step and leaves the weights.
@@ -22,7 +22,7 @@ import keras, numpy as np
 sys.path.insert(0, "tests/training")
 from conftest import TinyPairs, make_purifier
 from madvae_tf.data.batches import training_dataset
-from madvae_tf.errors import as_one_line
+from madvae_tf.utils.errors import as_one_line
 from madvae_tf.training.loop import default_strategy, train
 
 class Tell(keras.callbacks.Callback):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.variants import VARIANTS
+from madvae_tf.config.variants import VARIANTS
 
 TERMS = {
     "vanilla": {"reconstruction", "kl"},

@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.config import Config, VaeConfig, to_dict
+from madvae_tf.config.defenses import purifier_parameters
 from madvae_tf.training.optimizers import FusedAdam
-from pipeline.defenses import purifier_parameters
 from tests import processes
 
 SHAPES = ((5, 3), (7,), (2, 2, 3, 4))

@@ -13,7 +13,7 @@ tf.config.set_logical_device_configuration(
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.adversarial import AdversarialTrainer
-from madvae_tf.training.balls import L2Ball, LinfBall, TurnsBall
+from madvae_tf.training.perturbation_sets import L2Ball, LinfBall, TurnsBall
 from madvae_tf.training.loop import compiled_step, default_strategy
 
 one, two = tf.distribute.get_strategy(), default_strategy()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks.knapsack import Knapsack
+from madvae_tf.attacks.budget_allocation import Knapsack
 from madvae_tf.training.callbacks import AverageWeights
 from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.inner_attack import InnerAttack, late_start

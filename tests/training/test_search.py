@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from madvae_tf.errors import UserError
 from madvae_tf.training.divergence import Diverged
 from madvae_tf.training.search import search
+from madvae_tf.utils.errors import UserError
 
 HAND_PICKED = {"gamma": 0.123456, "sigma": 1e-5}
 FACTORS = {"gamma": 10.0, "sigma": 5.0}

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from madvae_tf.config import Config, VaeConfig, to_dict
-from madvae_tf.errors import UserError
-from madvae_tf.overrides import load_config
+from madvae_tf.config.overrides import load_config
 from madvae_tf.training import purifier as purifier_module
 from madvae_tf.training import tuning
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.training.divergence import Diverged
 from madvae_tf.training.purifier import PurifierSettings
 from madvae_tf.training.tuning import FACTORS, tune, tuned_source
+from madvae_tf.utils.errors import UserError
 from tests.small import SmallVAE
 
 HAND_PICKED = {"gamma": 0.1, "beta": 0.123456, "proximity": 0.01, "sigma": 1e-5, "learning_rate": 1e-3}

@@ -1,0 +1,84 @@
+"""What `fit` and `fit_robust` are given, checked: images and labels, what is held out of them, folders, numbers."""
+
+import inspect
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from madvae_tf.models.external_classifier import ForeignClassifier
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import Shape, as_float, check_any_images, check_labels, shape_of
+
+# Images that show whether a classifier gives logits or probabilities.
+PROBES = 32
+_PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+# A classifier this bad on the user's own images was given something else than it expects.
+_SUSPICIOUS = 0.5
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Option -> its default."""
+    found = inspect.signature(function).parameters.values()
+    return {option.name: option.default for option in found if option.default is not option.empty}
+
+
+def check_precision(precision: str) -> None:
+    """Raises `UserError` for an unknown precision."""
+    if precision not in _PRECISIONS:
+        raise UserError(
+            f"Invalid precision: received {precision!r}, expected one of {', '.join(_PRECISIONS)}."
+        )
+
+
+def labelled(
+    images: Any, labels: Any, what: str, shape: Shape | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images as they are and labels int64 (n,), or `UserError`."""
+    x = check_any_images(images, what, shape)
+    return x, check_labels(labels, len(x))
+
+
+Data = tuple[np.ndarray, np.ndarray]
+
+
+def held_out(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[Data, Data]:
+    """What is learnt from and what is validated on: `data`, or the last `split` of the images. Raises `UserError`."""
+    if data is not None:
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise UserError("Invalid validation_data: expected a pair (images, labels).")
+        return (x, y), labelled(data[0], data[1], "validation images", shape_of(x))
+    held = math.ceil(split * len(x)) if isinstance(split, int | float) and 0 < split < 1 else 0
+    if not 0 < held < len(x):
+        raise UserError(
+            f"Invalid validation_split: received {split!r} of {len(x)} images, expected a share between 0 and 1 that "
+            "leaves images on both sides; or pass validation_data."
+        )
+    return (x[:-held], y[:-held]), (x[-held:], y[-held:])
+
+
+def scratch_folder(scratch: str | Path | None) -> Path | None:
+    """The folder, or None for the system's. Raises `UserError` where it is not there."""
+    folder = None if scratch is None else Path(scratch).expanduser()
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"Invalid scratch: received {str(scratch)!r}, expected a folder that exists.")
+    return folder
+
+
+def clean_accuracy(classifier: ForeignClassifier, x: np.ndarray, y: np.ndarray, batch_size: int) -> float:
+    """The classifier's accuracy without an attack; a warning where it is low."""
+    right = 0
+    for start in range(0, len(x), batch_size):
+        rows = slice(start, start + batch_size)
+        right += int((np.asarray(classifier(as_float(x[rows]))).argmax(axis=1) == y[rows]).sum())
+    accuracy = right / len(x)
+    if accuracy < _SUSPICIOUS:
+        logging.warning(
+            "The classifier is right on %.1f%% of the clean validation images only: does it expect float32 images in "
+            "[0, 1] and these labels? A purifier cannot do better than its classifier.",
+            100 * accuracy,
+        )
+    return accuracy

@@ -1,0 +1,96 @@
+"""An L2 attack on a system that begins with a pointwise squash q, as `robust` does: it spends the budget on pixels that cross a threshold.
+
+A steep q ignores small changes: below its threshold they do nothing, above it they all do the same. A step along the gradient, even along
+that without q's slope, spreads an L2 budget thinly over many pixels and crosses nothing. Here the gradient is with respect to q(x), and each
+step spends the whole budget anew from x, as `Knapsack` chooses. The gradient changes with what was taken, so it is an average of the
+steps' gradients, each scaled to a mean of 1. The first misclassified image wins.
+
+Ours. The idea of climbing around what shatters gradients is BPDA's (Athalye et al. 2018, section 4.1), that an attack must be made for
+the defence is Tramer et al.'s (2020, "On adaptive attacks").
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+import tensorflow as tf
+
+from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.budget_allocation import Knapsack, scaled
+from madvae_tf.attacks.compiled import per_target
+from madvae_tf.attacks.geometry import flat, image_seeds, random_start, spread
+from madvae_tf.attacks.objectives import ascent
+from madvae_tf.attacks.repeated import RepeatedAttack
+from madvae_tf.config.parameters import parameter
+from madvae_tf.utils.errors import UserError
+
+
+@per_target
+def _search(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    squash: Callable[[tf.Tensor], tf.Tensor],
+    x: tf.Tensor,
+    y: tf.Tensor,
+    start: tf.Tensor,
+    epsilon: tf.Tensor,
+    momentum: tf.Tensor,
+    iterations: tf.Tensor,
+) -> tf.Tensor:
+    knapsack = Knapsack(x, squash, epsilon)
+
+    def step(
+        index: tf.Tensor, image: tf.Tensor, average: tf.Tensor, result: tf.Tensor, done: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        _, gradient, fooled = ascent(logits, "margin", image, y, y)
+        average = momentum * average + (1 - momentum) * scaled(flat(gradient))
+        result = tf.where(spread(fooled & tf.logical_not(done)), image, result)
+        return index + 1, knapsack.choose(average), average, result, done | fooled
+
+    loop = (tf.constant(0), start, tf.zeros_like(flat(x)), start, tf.zeros_like(y, tf.bool))
+    _, image, _, result, done = tf.while_loop(
+        lambda index, image, average, result, done: (
+            (index < iterations) & tf.logical_not(tf.reduce_all(done))
+        ),
+        step,
+        loop,
+    )
+    # The last choice has not been looked at; the caller does.
+    return tf.where(spread(done), result, image)
+
+
+@dataclasses.dataclass(frozen=True)
+class Crossing(RepeatedAttack):
+    """The attack; see the module's docstring. Its target needs `squash`, and logits whose gradient leaves out the squash's slope.
+
+    Attributes:
+        epsilon: the L2 budget.
+        iterations: gradients of a run.
+        momentum: the share of the average gradient that a step keeps, in [0, 1).
+        restarts: the first from x itself, the others from random starts.
+    """
+
+    name: ClassVar[str] = "crossing"
+    norm: ClassVar[str] = "l2"
+    epsilon: float = parameter(2.0)
+    iterations: int = parameter(100, minimum=1)
+    momentum: float = parameter(0.9, maximum=0.999)
+    restarts: int = parameter(1, minimum=1)
+
+    @property
+    def runs(self) -> int:
+        """One for each restart."""
+        return self.restarts
+
+    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+        """As the base's.
+
+        Raises:
+            UserError: the target has no `squash`.
+        """
+        if target.squash is None:
+            raise UserError(
+                "Invalid target of crossing: received one without squash, expected one that begins with a pointwise squash."
+            )
+        start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed)) if number else x
+        numbers = tf.constant(self.epsilon), tf.constant(self.momentum), tf.constant(self.iterations)
+        return _search(target.logits, target.squash, x, y, start, *numbers)

@@ -1,0 +1,1 @@
+"""Purifier and classifier as SavedModels and as TensorFlow Lite models."""

@@ -1,0 +1,56 @@
+"""The range of pixels and the shapes of labels, the same at every door."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from madvae_tf.attacks import FGSM, Target, run_attack
+from madvae_tf.evaluation import Suite, Trial, evaluate
+from madvae_tf.models.pixels import as_pixels
+from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.images import check_any_images, check_images, check_labels
+
+ROUNDED = (-3e-8, 1 + 1e-7, -9e-7, 1 + 9e-7)
+OUTSIDE = (-2e-6, 1 + 2e-6, 255.0, -1.0)
+DOORS = {
+    "check_images": check_images,
+    "check_any_images": check_any_images,
+    "layer": lambda images: as_pixels(tf.constant(images, tf.float32), "a test").numpy(),
+}
+
+
+def with_pixel(value, dtype=np.float64):
+    images = np.full((2, 28, 28, 1), 0.5, dtype)
+    images[1, 3, 4] = value
+    return images
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_rounding_outside_the_range_is_clipped_and_what_is_farther_refused(door):
+    for value in ROUNDED:
+        given = with_pixel(value)
+        got = DOORS[door](given)
+        np.testing.assert_array_equal(got, np.clip(given, 0, 1).astype(got.dtype))
+        assert given[1, 3, 4, 0] == value
+    for value in OUTSIDE:
+        with pytest.raises(UserError, match=r"expected \[0, 1\]") as caught:
+            DOORS[door](with_pixel(value))
+        # What is received is never said to be what is expected.
+        assert "values in [0.5, 1]," not in str(caught.value) and "values in [0, " not in str(caught.value)
+
+
+def test_attacks_and_evaluate_take_a_rounding():
+    target = Target(lambda x: tf.reshape(x, (-1, 784))[:, :10])
+    for value in ROUNDED:
+        result = run_attack(FGSM(epsilon=0.1), target, with_pixel(value), np.zeros(2, int), (0, 0))
+        assert result.x_adv.min() >= 0 and result.x_adv.max() <= 1
+        suite = Suite("own", (Trial("fgsm", FGSM(epsilon=0.1)),))
+        assert len(evaluate(target.logits, with_pixel(value), [0, 0], [suite], progress=False).clean) == 2
+
+
+def test_labels_may_stand_in_a_column():
+    column = np.array([[3], [0], [9]], np.uint8)
+    np.testing.assert_array_equal(check_labels(column, 3), [3, 0, 9])
+    for wrong in (column.T, column[:, :, None], np.zeros((3, 2), int), column / 2):
+        with pytest.raises(UserError, match="expected integers of shape"):
+            check_labels(wrong, 3)
