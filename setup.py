@@ -76,6 +76,7 @@ setup(
         # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
         "test": [
             "hypothesis>=6.100",
+            "mypy>=1.18",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

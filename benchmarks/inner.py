@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints a line for each number of steps and kind of them."""
     import tensorflow as tf
 
-    from madvae_tf.evaluation.oblivious import wilson_interval
+    from madvae_tf.evaluation.intervals import wilson_interval
     from madvae_tf.training.inner_attack import InnerAttack
     from madvae_tf.training.robust import RobustTrainer
 

@@ -84,7 +84,7 @@ def theirs(
 def main(arguments: argparse.Namespace) -> None:
     """Prints what each leaves after each attack, with 95% Wilson intervals, and how many images they disagree on."""
     from madvae_tf.evaluation import auto_attack, evaluate
-    from madvae_tf.evaluation.oblivious import wilson_interval
+    from madvae_tf.evaluation.intervals import wilson_interval
 
     config, classifier, purifier, splits = load_system(arguments)
     images, labels, picked = attacked_test_images(config, splits, arguments.images)

@@ -14,18 +14,18 @@ def overrides_of(loss: str) -> list[str]:
 
 def main(argv: Sequence[str]) -> None:
     """The pipeline's stage "vae", for the variant that --loss names."""
-    from pipeline import run as door
+    from pipeline import run as pipeline_run
 
-    door.main(argv, target="vae", overrides=overrides_of(flags.FLAGS.loss))
+    pipeline_run.main(argv, target="vae", overrides=overrides_of(flags.FLAGS.loss))
 
 
 def run() -> None:
     """Entry point."""
     bind()
-    from pipeline import run as door
+    from pipeline import run as pipeline_run
 
     flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, cls, pd, combined or robust.")
-    door.run(main, document=__doc__ or "")
+    pipeline_run.run(main, document=__doc__ or "")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from madvae_tf.config.overrides import load_config, override
 from madvae_tf.utils import console
 from madvae_tf.utils.errors import UserError, unknown_name
 from madvae_tf.utils.progress import duration
+from pipeline.engine.crash_reporter import crash_reporter
 from pipeline.engine.plan import Stage, plan, plan_lines, with_inputs
 from pipeline.engine.runner import run_stages
-from pipeline.engine.watch import last_words
 from pipeline.graph.stages import STAGES, build_stages
 from pipeline.steps import engines
 from pipeline.steps.common import read_json
@@ -92,7 +92,7 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     if _PROFILE.value:
         profile_trainings(Path(_WORKDIR.value) / "profile", wanted)
     began = time.monotonic()
-    with last_words() as started, engines.using(engine):
+    with crash_reporter() as started, engines.using(engine):
         summary = run_stages(wanted, _WORKDIR.value, _JOBS.value, started)
     done = f"{len(summary.executed)} of {len(summary.steps)} stages executed"
     took = duration(time.monotonic() - began)
@@ -147,7 +147,7 @@ def command_line() -> str:
 
 
 def define_stage() -> None:
-    """The flag of this door alone; `madvae_tf.train` has --loss in its place."""
+    """The flag of this command alone; `madvae_tf.train` has --loss in its place."""
     flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}; what it needs is made first.")
 
 

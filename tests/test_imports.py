@@ -93,7 +93,7 @@ def room_of(module: str) -> str:
 
 
 def imported_modules(node: ast.AST, module: str, is_package: bool) -> list[str]:
-    """The absolute names that one import statement loads; `from madvae_tf import errors` loads madvae_tf.utils.errors."""
+    """The absolute names that one import statement loads; `from madvae_tf import utils` loads madvae_tf.utils."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if not isinstance(node, ast.ImportFrom):
@@ -235,7 +235,7 @@ FINE = {
         "from .layers import Pad\nfrom madvae_tf.models import layers",
     ),
     "version": ("madvae_tf/export/saved_model.py", "from madvae_tf import __version__\nimport madvae_tf"),
-    "the door": ("madvae_tf/train.py", "from pipeline.run import main"),
+    "the entry point": ("madvae_tf/train.py", "from pipeline.run import main"),
     "pipeline, lazily": (
         "pipeline/steps/tune.py",
         "def run():\n    import tensorflow as tf\n    import madvae_tf.models",

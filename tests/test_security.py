@@ -227,13 +227,13 @@ def test_a_download_is_verified_before_it_is_kept(tmp_path, monkeypatch):
 
 
 def test_files_have_the_modes_that_the_user_asks_for(tmp_path):
-    from pipeline.engine import artifacts
+    from madvae_tf.utils.files import write_json
     from pipeline.engine.disk import lock_workdir
 
     before = os.umask(0o077)
     try:
         with lock_workdir(tmp_path / "work"):
-            artifacts.write_json(tmp_path / "work" / "file.json", {})
+            write_json(tmp_path / "work" / "file.json", {})
     finally:
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "work").iterdir()}

@@ -1,10 +1,12 @@
-"""Type checkers, strict, on what README and the docstrings call: pyright finds nothing unknown in the public interface."""
+"""Type checkers, strict, on what README and the docstrings call: pyright and mypy know every type of the public interface."""
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,24 @@ def main(images: Images, labels: NDArray[np.int64]) -> None:
     print(labelled.names, purified, layer, mine.rows(), text, kept.worst, result.x_adv, madvae_tf.UserError)
 """
 
+# Keras has neither annotations nor stubs: what README's programs use of it.
+KERAS = """
+from collections.abc import Sequence
+
+class Model:
+    def __call__(self, inputs: object, training: bool = False) -> object: ...
+
+class Sequential(Model):
+    def __init__(self, layers: Sequence[object]) -> None: ...
+
+class layers:
+    class Layer: ...
+
+class saving:
+    @staticmethod
+    def load_model(filepath: str) -> Model: ...
+"""
+
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_package_says_what_it_offers(name):
@@ -73,19 +93,73 @@ def test_every_public_name_that_readme_uses_is_offered():
     assert used and used <= set(madvae_tf.__all__)
 
 
-def test_a_strict_type_checker_finds_nothing(tmp_path):
-    (tmp_path / "program.py").write_text(PROGRAM)
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """A folder of `PROGRAM` and of README's programs that use this project, one after the other in a function."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "program.py").write_text(PROGRAM)
+    (folder / "keras.pyi").write_text(KERAS)
+    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    ours = [code for code in readme if "madvae_tf." in code]
+    assert len(ours) >= 3
+    # What README supposes: a classifier of the reader's own.
+    head = "import keras\n\n\ndef main(classifier: keras.Model) -> None:\n"
+    for number, code in enumerate(ours):
+        (folder / f"readme_{number}.py").write_text(head + textwrap.indent(code, "    "))
+    return folder
+
+
+def test_pyright_strict_finds_nothing(programs):
     settings = {
-        "include": ["program.py"],
+        "include": ["*.py"],
         "extraPaths": [str(ROOT)],
         "venvPath": str(Path(sys.prefix).parent),
         "venv": Path(sys.prefix).name,
         "typeCheckingMode": "strict",
+        # What README makes, or imports for its effect, it does not always use.
+        "reportUnusedImport": "none",
+        "reportUnusedVariable": "none",
     }
-    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    (programs / "pyrightconfig.json").write_text(json.dumps(settings))
     done = subprocess.run(
-        [sys.executable, "-m", "pyright", "--outputjson", "-p", str(tmp_path)], capture_output=True, text=True
+        [sys.executable, "-m", "pyright", "--outputjson", "-p", str(programs)], capture_output=True, text=True
     )
     found = json.loads(done.stdout)
-    assert found["summary"]["filesAnalyzed"] == 1
-    assert [(each["range"]["start"]["line"], each["message"]) for each in found["generalDiagnostics"]] == []
+    assert found["summary"]["filesAnalyzed"] == len(list(programs.glob("*.py")))
+    wrong = [
+        (Path(each["file"]).name, each["range"]["start"]["line"], each["message"])
+        for each in found["generalDiagnostics"]
+    ]
+    assert wrong == []
+
+
+def test_mypy_strict_finds_nothing(programs):
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary"]
+    done = subprocess.run(
+        [*command, f"--cache-dir={programs / 'cache'}", *sorted(map(str, programs.glob("*.py")))],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_mypy_sees_what_the_package_says(tmp_path):
+    """A wrong type is found, so that silence says something."""
+    (tmp_path / "wrong.py").write_text("import madvae_tf\n\nnumber: int = madvae_tf.load(3)\n")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--follow-imports=silent",
+            "--cache-dir=cache",
+            "wrong.py",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+    )
+    assert 'variable has type "int"' in done.stdout and 'Argument 1 to "load"' in done.stdout

@@ -10,8 +10,6 @@ import hashlib
 import html
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,9 +30,9 @@ from madvae_tf.models.finite import check_finite
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.files import written_folder
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import NUM_CLASSES, as_float, check_any_images
-from madvae_tf.utils.machine import put_folder
 from madvae_tf.utils.progress import progress_bar, silent
 
 SCHEMA = 1
@@ -171,12 +169,8 @@ class FittedDefense:
             way_out = "pass overwrite=True to replace it" if ours else "choose another path"
             raise UserError(f"Cannot save to {folder}: it exists; {way_out}.")
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
-                partial = Path(scratch) / "new"
-                partial.mkdir()
+            with written_folder(folder) as partial:
                 self._write(partial)
-                put_folder(partial, folder)
         except OSError as error:
             raise UserError(
                 f"Cannot save to {folder}: {error.strerror or error}; expected a writable folder."
@@ -184,7 +178,7 @@ class FittedDefense:
 
     @process_as_found()
     def export(self, folder: str | os.PathLike[str]) -> None:
-        """A SavedModel that needs TensorFlow only, with the signatures of `madvae_tf.export.saved_model.export_purifier`.
+        """A SavedModel that needs TensorFlow only, whole or not at all, with the signatures of `madvae_tf.export.saved_model.export_purifier`.
 
         Raises:
             UserError: `folder` exists, or there is no classifier.
@@ -194,10 +188,12 @@ class FittedDefense:
         if folder.exists():
             raise UserError(f"Cannot export to {folder}: it exists; choose another path.")
         try:
-            export_purifier(folder, self.purifier, classifier)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            with written_folder(folder) as partial:
+                export_purifier(partial, self.purifier, classifier)
+        except OSError as error:
+            raise UserError(
+                f"Cannot export to {folder}: {error.strerror or error}; expected a writable folder."
+            ) from error
 
     def _write(self, folder: Path) -> None:
         self.purifier.save(folder / _PURIFIER)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
+from absl import flags, logging
 
-from madvae_tf.cli import common as door
+from madvae_tf.cli import common
 from madvae_tf.data import image_io
 from madvae_tf.utils.errors import UserError, lookup, unknown_name
 from madvae_tf.utils.images import IMAGE_SHAPE, as_float
@@ -23,7 +23,7 @@ from madvae_tf.utils.images import IMAGE_SHAPE, as_float
 
 def define() -> None:
     """The command's flags."""
-    door.define_common()
+    common.define_common()
     flags.DEFINE_string(
         "classifier", "runs/quick/export/classifier", "A SavedModel with the signature classify."
     )
@@ -43,7 +43,7 @@ def define() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Reads all images, attacks them, then writes."""
     options = flags.FLAGS
-    files, skipped = door.found(arguments)
+    files, skipped = common.found(arguments)
     targets = image_io.destinations(files, options.out, options.overwrite) if options.out else None
     folder = Path(options.classifier).expanduser()
     if not (folder / "saved_model.pb").is_file():
@@ -56,6 +56,12 @@ def main(arguments: Sequence[str]) -> None:
     from madvae_tf.models.external_classifier import load_saved_model, open_saved_model, shape_of_signature
 
     attack = build(lookup(ATTACKS, options.attack, "attack"), options.set)
+    budget = attack.norm_budget
+    if budget is not None and getattr(attack, "norm", "linf") == "linf" and budget < 1 / 255:
+        logging.warning(
+            "epsilon %g is less than a step of 8 bits, 0.0039: in the files nothing will be left of the change; raise it.",
+            budget,
+        )
     available = open_saved_model(folder).signatures
     named = next((available[name] for name in ("classify", "serving_default") if name in available), None)
     shape = IMAGE_SHAPE if named is None else shape_of_signature(named, folder)
@@ -83,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     difference = (as_float(written) - images).reshape(len(images), -1)
     records, lines = [], []
     for place, picture in enumerate(found):
-        first, then = door.verdict(before[place]), door.verdict(after[place])
+        first, then = common.verdict(before[place]), common.verdict(after[place])
         notes = [
             *picture.notes,
             *_lost(result, place, written[place], originals[place], after[place], labels[place]),
@@ -98,9 +104,9 @@ def main(arguments: Sequence[str]) -> None:
             "linf": round(float(np.abs(difference[place]).max()), 6),
             "l2": round(float(np.linalg.norm(difference[place])), 6),
         }
-        line = f"{picture.path}: {door.words(first)} -> {door.words(then)}, "
+        line = f"{picture.path}: {common.words(first)} -> {common.words(then)}, "
         line += f"{'wrong' if record['success'] else 'not fooled'}, L-inf {record['linf']:.3f}, L2 {record['l2']:.2f}"
-        line += door.written(written[place], None if targets is None else targets[place], record)
+        line += common.written(written[place], None if targets is None else targets[place], record)
         records.append(record)
         lines.append(line + "".join(f"; {note}" for note in notes))
     document = {
@@ -110,7 +116,7 @@ def main(arguments: Sequence[str]) -> None:
         "seed": options.seed,
         "images": records,
     }
-    door.show(document, lines, skipped)
+    common.show(document, lines, skipped)
 
 
 def _lost(
@@ -153,7 +159,7 @@ def _parsed(text: str, kind: type) -> Any:
 
 def run() -> None:
     """Entry point of `madvae-attack`."""
-    door.run(main, define, __doc__ or "")
+    common.run(main, define, __doc__ or "")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from madvae_tf.utils.shipped import bind
 def run() -> None:
     """Entry point of `madvae-run`."""
     bind()
-    from pipeline import run as door
+    from pipeline import run as pipeline_run
 
-    door.define_stage()
-    door.run(document=door.__doc__ or "")
+    pipeline_run.define_stage()
+    pipeline_run.run(document=pipeline_run.__doc__ or "")
 
 
 def train() -> None:

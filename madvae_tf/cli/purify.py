@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from madvae_tf.cli import common as door
+from madvae_tf.cli import common
 from madvae_tf.data import image_io
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.images import Shape, as_float
@@ -20,7 +20,7 @@ from madvae_tf.utils.images import Shape, as_float
 
 def define() -> None:
     """The command's flags."""
-    door.define_common()
+    common.define_common()
     flags.DEFINE_string(
         "export",
         "runs/quick/export/combined",
@@ -37,7 +37,7 @@ def define() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Reads all images, then classifies and purifies them, then writes."""
     options = flags.FLAGS
-    files, skipped = door.found(arguments)
+    files, skipped = common.found(arguments)
     targets = image_io.destinations(files, options.out, options.overwrite) if options.out else None
     export = Path(options.export).expanduser()
     if not (export / "saved_model.pb").is_file():
@@ -65,11 +65,11 @@ def main(arguments: Sequence[str]) -> None:
     after = in_batches(defended["classify"], images, options.batch_size)
     records, lines = [], []
     for place, picture in enumerate(found):
-        first = None if before is None else door.verdict(before[place])
-        then = door.verdict(after[place])
+        first = None if before is None else common.verdict(before[place])
+        then = common.verdict(after[place])
         record = {"file": str(picture.path), "notes": list(picture.notes), "before": first, "after": then}
-        line = f"{picture.path}: {door.words(first)} -> {door.words(then)}"
-        line += door.written(
+        line = f"{picture.path}: {common.words(first)} -> {common.words(then)}"
+        line += common.written(
             image_io.to_bytes(purified[place]), None if targets is None else targets[place], record
         )
         records.append(record)
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> None:
         "classifier": None if alone is None else str(alone),
         "images": records,
     }
-    door.show(document, lines, skipped)
+    common.show(document, lines, skipped)
 
 
 def signatures(
@@ -126,7 +126,7 @@ def in_batches(function: Callable[[np.ndarray], np.ndarray], images: np.ndarray,
 
 def run() -> None:
     """Entry point of `madvae-purify`."""
-    door.run(main, define, __doc__ or "")
+    common.run(main, define, __doc__ or "")
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ it has no parts, the first four fifths calibrate and the rest measures.
 """
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from madvae_tf.cli import common as door
+from madvae_tf.cli import common
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import written
 
 _CALIBRATION = 200
 
@@ -78,20 +78,19 @@ def main(arguments: Sequence[str]) -> None:
             f"accuracy {found.converted:.4f}, the SavedModel {found.saved_model:.4f}; they agree on {found.agreement:.4f} of "
             f"{found.n} images; no probability differs by more than {found.largest_difference:.2g}"
         )
-    partial = target.with_name(f".{target.name}.partial")
     try:
-        partial.write_bytes(content)
-        os.replace(partial, target)
+        with written(target) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise UserError(
             f"Cannot write {target}: {error.strerror or error}; choose another file with --out."
         ) from error
-    door.show(document, lines)
+    common.show(document, lines)
 
 
 def run() -> None:
     """Entry point of `madvae-tflite`."""
-    door.run(main, define, __doc__ or "")
+    common.run(main, define, __doc__ or "")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ on white paper is another image, and the classifier's answer to it says little.
 
 import dataclasses
 import glob
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from absl import logging
 from PIL import Image, ImageOps
 
 from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.files import written
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -211,14 +211,9 @@ def destinations(files: Sequence[tuple[Path, str]], folder: str, overwrite: bool
 
 def write(pixels: np.ndarray, target: Path) -> None:
     """Writes uint8 (height, width, 1 or 3) as a PNG, whole or not at all. Raises `UserError` where that is not possible."""
-    partial = target.with_name(f".{target.name}.partial")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with written(target) as partial:
             Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(partial, "PNG")
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"Cannot write {target}: {error.strerror or error}; expected a folder that can be written; choose one with --out."

@@ -3,7 +3,6 @@
 Where the data have no parts of their own, a sixth is held out for testing, by a permutation that depends on their number alone.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from madvae_tf.data.folders import has_splits, natural_shape, read_dataset
 from madvae_tf.data.idx import holds_idx
 from madvae_tf.data.prepare import Split
 from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.files import written
 
 SPLITS = ("train", "test")
 _TEST_SHARE = 1 / 6
@@ -55,12 +55,10 @@ def read_own(path: Path, image_size: int = 0, channels: int = 0) -> dict[str, Sp
 def write_arrays(folder: Path, splits: dict[str, Split]) -> None:
     """Writes `<split>-images.npy` and `<split>-labels.npy` into `folder`, which is made."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, split in splits.items():
             for field in _FIELDS:
-                partial = folder / f".{name}-{field}.npy"
-                np.save(partial, getattr(split, field))
-                os.replace(partial, folder / f"{name}-{field}.npy")
+                with written(folder / f"{name}-{field}.npy") as partial:
+                    np.save(partial, getattr(split, field))
     except OSError as error:
         raise UserError(
             f"Cannot write {folder}: {error.strerror or error}; expected a writable folder with room."

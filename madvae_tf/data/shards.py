@@ -1,12 +1,12 @@
 """The files of one shard of an adversarial set: written whole or not at all, checked when they are opened."""
 
-import os
 import tokenize
 from pathlib import Path
 
 import numpy as np
 
 from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.files import written
 from madvae_tf.utils.images import SHAPES, is_image_shape
 
 # Field -> dtype. Little-endian by name, so that the bytes are the same on every machine.
@@ -26,25 +26,18 @@ def damaged(path: Path, fault: str) -> UserError:
 
 
 def publish(path: Path, content: bytes | np.ndarray) -> None:
-    """Writes bytes, or an array as .npy, to a temporary name beside `path`, then renames.
+    """Writes bytes, or an array as .npy, to `path`, whole or not at all.
 
     Raises:
         UserError: the file cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with written(path, durable=True) as partial, partial.open("wb") as file:
             if isinstance(content, np.ndarray):
                 np.lib.format.write_array(file, content, version=(1, 0), allow_pickle=False)
             else:
                 file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
     except OSError as error:
-        if partial.is_file():
-            partial.unlink()
         raise UserError(
             f"Cannot write {path}: {error.strerror or error}; expected a writable folder on a disk with "
             "room; free some space or choose another folder."

@@ -23,6 +23,7 @@ from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.classifier import ClassifierTrainer
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import written
 
 _REC = "defense_vae"
 
@@ -120,9 +121,8 @@ class EndToEnd(Defense):
                 f"them; train {_REC!r} first."
             )
         source, path = material.trained[_REC] / "purifier.keras", folder / "purifier.keras"
-        partial = path.with_name(f"partial-{path.name}")
-        shutil.copyfile(source, partial)
-        partial.replace(path)
+        with written(path) as partial:
+            shutil.copyfile(source, partial)
         finetune(
             material.classifier,
             load_keras(path),

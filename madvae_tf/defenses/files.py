@@ -1,6 +1,5 @@
-"""Files of a trained defence: JSON that appears whole or not at all, and models without pickles."""
+"""Files of a trained defence: models without pickles."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,7 @@ import keras
 import madvae_tf.models.classifiers
 import madvae_tf.models.vae  # noqa: F401
 from madvae_tf.models.copies import in_precision
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes `value` to `path` through a temporary file beside it."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+from madvae_tf.utils.files import written
 
 
 def load_keras(path: Path) -> Any:
@@ -30,7 +23,6 @@ def save_float32(model: keras.Model, path: Path) -> keras.Model:
     """Writes a float32 copy of `model` to the `.keras` file `path`, whole or not at all; returns the copy, frozen."""
     copy = in_precision(model, "float32")
     copy.trainable = False
-    partial = path.with_name(f"partial-{path.name}")
-    copy.save(partial)
-    partial.replace(path)
+    with written(path) as partial:
+        copy.save(partial)
     return copy

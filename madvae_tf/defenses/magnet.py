@@ -22,12 +22,13 @@ from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
-from madvae_tf.defenses.files import load_keras, save_float32, write_json
+from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.models.magnet import MagNetAutoencoder
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.autoencoder import AutoencoderTrainer
 from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.utils.files import write_json
 
 Autoencoder = Callable[[tf.Tensor], tf.Tensor]
 

@@ -18,11 +18,12 @@ from madvae_tf.config.variants import weights_of
 from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.batches import IdentityPairs, Rows
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
-from madvae_tf.defenses.files import load_keras, write_json
+from madvae_tf.defenses.files import load_keras
 from madvae_tf.models.bn_folding import folded
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import write_json
 
 _WEIGHTS = ("alpha", "beta", "gamma", "proximity", "sigma")
 

@@ -20,7 +20,7 @@ from madvae_tf.config.variants import weights_of
 from madvae_tf.data.batches import CleanImages, evenly_spaced, in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defended, Defense, Material
-from madvae_tf.defenses.files import load_keras, save_float32, write_json
+from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.encoders import ENCODERS
@@ -36,6 +36,7 @@ from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import RobustTrainer
 from madvae_tf.training.robust_encoder import EncoderClassifier, EncoderTrainer
 from madvae_tf.utils.errors import UserError, lookup, unknown_name
+from madvae_tf.utils.files import write_json
 from madvae_tf.utils.images import Shape
 
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from madvae_tf.config.parameters import parameter
 from madvae_tf.defenses.base import Defended, Defense, Material, purified
-from madvae_tf.defenses.files import write_json
+from madvae_tf.utils.files import write_json
 from madvae_tf.utils.images import shape_of
 
 _FILE = "parameters.json"

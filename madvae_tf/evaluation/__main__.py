@@ -89,7 +89,7 @@ def _attacked(path: Path) -> tuple[list, list[np.ndarray], bool]:
 
 def _of(right: int, n: int) -> str:
     # Loads TensorFlow, for which --help does not wait.
-    from madvae_tf.evaluation.oblivious import wilson_interval
+    from madvae_tf.evaluation.intervals import wilson_interval
 
     return _share(right / n, wilson_interval(right, n), n)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from madvae_tf.evaluation.gradients import FAINT
-from madvae_tf.evaluation.oblivious import wilson_interval
+from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.evaluation.steadiness import BATCHWISE, RANDOM
 from madvae_tf.evaluation.suites import QUERY_ATTACKS
 

@@ -5,29 +5,18 @@ with the classifier's own prediction on the clean image. Every row carries the a
 model, n, the seed and a 95% Wilson interval.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.report.paper import paper_value
 from madvae_tf.report.schema import CONFUSION_TABLES, POOLED_ATTACK
 from madvae_tf.utils.images import check_images
 
 Row = dict[str, Any]
-_Z95 = 1.959963984540054
-
-
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
-    """The 95% Wilson score interval of a proportion, (low, high) in [0, 1]; (0, 1) for n = 0."""
-    if n == 0:
-        return 0.0, 1.0
-    rate, square = successes / n, _Z95**2
-    center = (rate + square / (2 * n)) / (1 + square / n)
-    half = _Z95 * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 def batched(function: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batch_size: int) -> np.ndarray:

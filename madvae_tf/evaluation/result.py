@@ -10,7 +10,7 @@ import numpy as np
 
 import madvae_tf
 from madvae_tf.evaluation import tables
-from madvae_tf.evaluation.oblivious import wilson_interval
+from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.evaluation.rows import budget, evaluation_rows
 from madvae_tf.evaluation.suites import Suite, Trial
 from madvae_tf.utils.errors import UserError

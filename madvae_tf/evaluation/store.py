@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import written
 
 _FIELDS = ("right", "visited", "left", "key", "logits")
 # How far logits of one model may lie apart on two machines, as a share of the largest.
@@ -124,10 +125,9 @@ class TrialFile:
         if self._path is None:
             return
         images: dict[str, Any] = {} if progress.x_adv is None else {"x_adv": progress.x_adv}
-        temporary = self._path.with_name(f".{self._path.name}.tmp")
-        with temporary.open("wb") as file:
+        with written(self._path) as partial:
             np.savez(
-                file,
+                partial,
                 right=progress.right,
                 visited=progress.visited,
                 left=progress.left,
@@ -137,7 +137,6 @@ class TrialFile:
                 unchanged=progress.unchanged,
                 **images,
             )
-        temporary.replace(self._path)
 
 
 def read_progress(path: Path) -> Progress:

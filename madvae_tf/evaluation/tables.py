@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from madvae_tf.attacks.geometry import NORMS
-from madvae_tf.evaluation.oblivious import wilson_interval
+from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.report import downloads, markup
 from madvae_tf.report.names import ATTACKS, THREAT_MODELS
 

@@ -23,6 +23,7 @@ from madvae_tf.evaluation.store import TrialFile, fingerprint, trial_key
 from madvae_tf.evaluation.suites import QUERY_ATTACKS, Suite
 from madvae_tf.evaluation.systems import system_of
 from madvae_tf.evaluation.trials import Given, run_trial, to_the_end
+from madvae_tf.models.seeding import process_as_found
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import NUM_CLASSES, as_float, check_any_images, check_labels
@@ -30,6 +31,7 @@ from madvae_tf.utils.output_kind import are_probabilities
 from madvae_tf.utils.progress import is_silent, silent
 
 
+@process_as_found()
 def evaluate(
     model: Any,
     images: Any,

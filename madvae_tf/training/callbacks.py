@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.utils.files import written
 from madvae_tf.utils.progress import progress_bar
 
 _READ_SECONDS = 0.5
@@ -115,14 +116,12 @@ class MeanLog(keras.callbacks.Callback):
             return
         self.names = list(dict.fromkeys(name for row in rows for name in row))
         # Whole or not there: what a killed run has logged must outlive it.
-        temporary = self.path.with_name(f"{self.path.name}.tmp")
-        with temporary.open("w", newline="") as file:
+        with written(self.path) as partial, partial.open("w", newline="") as file:
             table = csv.DictWriter(file, self.names, restval="")
             table.writeheader()
             table.writerows(rows[:-1])
             self.place = file.tell()
             table.writerow(rows[-1])
-        temporary.replace(self.path)
         self.last = rows[-1]
 
 

@@ -1,4 +1,4 @@
-"""What every public door asks of a batch: images of one shape, finite, in [0, 1], and labels that fit them.
+"""What every public function asks of a batch: images of one shape, finite, in [0, 1], and labels that fit them.
 
 The paper's images are 28 x 28 grey. Whatever takes images takes other small squares, too: an even side from 28 pixels, below which
 one of Table 7's networks has nothing left to convolve, to 64, in one channel (grey) or three (red, green, blue).

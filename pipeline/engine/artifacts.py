@@ -16,6 +16,7 @@ from typing import Any
 
 import madvae_tf
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import sync_folder, write_json
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -42,35 +43,6 @@ def hash_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: Any, durable: bool = False) -> None:
-    """Writes `value` as indented JSON: the file is whole or not there, whenever the process is killed.
-
-    Args:
-        path: the file.
-        value: what JSON can hold.
-        durable: also survive a power failure (fsync of the file and of its folder).
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, sort_keys=True, allow_nan=False)
-        file.write("\n")
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
-    if durable:
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames in `folder` survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def library_versions() -> dict[str, str | None]:

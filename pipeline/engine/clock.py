@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from madvae_tf.utils.files import write_json
 from madvae_tf.utils.machine import PeakMemory
-from pipeline.engine import artifacts
 
 _BEAT_SECONDS = 5.0
 
@@ -62,7 +62,7 @@ class StageClock:
         running = 0.0 if self._stopped.is_set() else time.monotonic() - self._start
         # A full disk is the stage's error to report, not the clock's.
         with contextlib.suppress(OSError):
-            artifacts.write_json(self._path, {**self.totals(), "seconds": round(self._seconds + running, 3)})
+            write_json(self._path, {**self.totals(), "seconds": round(self._seconds + running, 3)})
 
 
 def _read(path: Path) -> tuple[float, int, int | None]:

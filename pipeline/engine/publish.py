@@ -11,6 +11,7 @@ from pathlib import Path
 from absl import logging
 
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import sync_folder
 from madvae_tf.utils.machine import put_folder
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Stage
@@ -71,7 +72,7 @@ def publish_copy(artifact: Path, destination: Path) -> bool:
         shutil.copyfile(artifact / name, new / name)
     (new / MARKER).write_text(manifest["key"] + "\n", encoding="utf-8")
     put_folder(new, destination)
-    artifacts.sync_folder(destination.parent)
+    sync_folder(destination.parent)
     if new.exists():
         shutil.rmtree(new)
     return True

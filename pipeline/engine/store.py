@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +71,8 @@ class Store:
                     content = file.read()
                 if hashlib.sha256(content).hexdigest() != facts["sha256"]:
                     raise self._damaged(name, "is not what its manifest says")
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                partial = path.with_name(f"{path.name}.partial")
-                partial.write_bytes(content)
-                os.replace(partial, path)
+                with written(folder / name) as partial:
+                    partial.write_bytes(content)
 
     def _place(self, name: str) -> str:
         return f"{self.url.rstrip('/')}/{name}"

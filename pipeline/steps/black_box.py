@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.engine import artifacts
+from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, load_model, splits_of, start_anew
 
@@ -58,7 +58,7 @@ def attack_substitute(context: Context) -> None:
             rows += defense_rows("table3b", of_attacked[:, 1], label, carried, {**attacked, **transfer})
             rows += defense_rows("table3b", of_clean[:, 1], label, carried, {**unattacked, **transfer})
             bar.update()
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "rows.json", rows)
 
 
 def extract_and_attack(context: Context) -> None:
@@ -116,7 +116,7 @@ def extract_and_attack(context: Context) -> None:
     rows = defense_rows("table3c", predicted, label, undefended, attacked)
     rows.append(rate_row("table3c", "success_rate", attack.success, attacked))
     rows.append(rate_row("table3c", "substitute_agreement", substitute == clean_predicted, unattacked))
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "rows.json", rows)
 
 
 def _drawn(split: Any, wanted: int, seed: int, purpose: int) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.engine import artifacts
+from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, load_model, start_anew
 
@@ -61,7 +61,7 @@ def measure_clusters(context: Context) -> None:
     name = f"{of}/{settings['defense']}"
     picture = {f"{name}/xy": xy, f"{name}/label": label, f"{name}/predicted": predicted}
     np.savez(context.folder / "clusters.npz", **picture)
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "rows.json", rows)
 
 
 def _points(context: Context, names: Sequence[str], wanted: int) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine import artifacts
+from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps import engines
 from pipeline.steps.common import ARRAYS, attack_target, splits_of, start_anew
@@ -21,7 +21,7 @@ def prepare_data(context: Context) -> None:
 
     prepare_tfds(dataset, source, context.folder / "tfds")
     stamp = {"kind": source.kind, "detail": source.detail, "sha256": source.sha256}
-    artifacts.write_json(context.folder / "source.json", stamp)
+    write_json(context.folder / "source.json", stamp)
 
 
 def fetch_data(context: Context) -> None:
@@ -29,7 +29,7 @@ def fetch_data(context: Context) -> None:
     from madvae_tf.data.catalogue import prepare_from_tfds
 
     stamp = prepare_from_tfds(context.config["name"], context.folder / "tfds")
-    artifacts.write_json(context.folder / "source.json", stamp)
+    write_json(context.folder / "source.json", stamp)
 
 
 def adopt_data(path: Path, context: Context) -> None:
@@ -47,7 +47,7 @@ def adopt_data(path: Path, context: Context) -> None:
         "detail": f"{path.name}: {counts}, {shape}",
         "sha256": {path.name: settings["content"]},
     }
-    artifacts.write_json(context.folder / "source.json", stamp)
+    write_json(context.folder / "source.json", stamp)
 
 
 def generate_adversarial_set(context: Context) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine import artifacts
+from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, splits_of, start_anew
 from pipeline.steps.robustness import drawn, load_system, prototypes
@@ -45,8 +45,8 @@ def measure_detection(context: Context) -> None:
         for detector in own:
             curves[f"{attack}/{detector}"] = np.stack(roc(both[0][detector], both[1][detector]))
     np.savez(context.folder / "roc.npz", **curves)
-    artifacts.write_json(context.folder / "warnings.json", [])
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "warnings.json", [])
+    write_json(context.folder / "rows.json", rows)
 
 
 def _oblivious(context: Context, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -116,19 +116,17 @@ def _attacked(context: Context, label: str, attack: Any, system: Any, images: An
     import numpy as np
 
     from madvae_tf.attacks import run_attack
+    from madvae_tf.utils.files import written
 
     size, made = context.config["batch_size"], []
     folder = context.scratch / "adaptive"
-    folder.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(range(0, len(images), size)):
         path: Path = folder / f"{label}-{number:05d}.npy"
         if not path.exists():
             part = slice(start, start + size)
             seed = (context.config["seed"], number)
             x_adv = run_attack(attack, system, images[part], labels[part], seed, size).x_adv
-            temporary = path.with_name(f".{path.name}.tmp")
-            with temporary.open("wb") as file:
-                np.save(file, x_adv)
-            temporary.replace(path)
+            with written(path) as partial:
+                np.save(partial, x_adv)
         made.append(np.load(path, allow_pickle=False))
     return np.concatenate(made)

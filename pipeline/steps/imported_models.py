@@ -7,6 +7,7 @@ from typing import Any
 from absl import logging
 
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import write_json
 from madvae_tf.utils.signals import raise_if_received
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Context
@@ -52,9 +53,9 @@ def adopt_classifier(path: Path, context: Context) -> None:
             100 * metrics["validation"]["accuracy"],
             context.config["dataset"],
         )
-    artifacts.write_json(context.folder / "metrics.json", metrics)
+    write_json(context.folder / "metrics.json", metrics)
     record = {"outputs": classifier.outputs, "file": copy.name, **shape_entry(classifier.image_shape)}
-    artifacts.write_json(context.folder / ADOPTED, record)
+    write_json(context.folder / ADOPTED, record)
 
 
 def adopt_purifier(path: Path, field: str, context: Context) -> None:
@@ -105,4 +106,4 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
         *(path, found["validation_accuracy"], found["validation_images"]),
         found["validation_attacked_accuracy"],
     )
-    artifacts.write_json(context.folder / "metrics.json", found)
+    write_json(context.folder / "metrics.json", found)

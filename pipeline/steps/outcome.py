@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from madvae_tf.utils.files import write_json
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Context
 from pipeline.steps.common import defended, load_classifier, load_model, read_json, splits_of, start_anew
@@ -113,7 +114,7 @@ def evaluate_defense(context: Context) -> None:
             )
     np.savez(context.folder / "predictions.npz", **predictions)
     np.savez(context.folder / "images.npz", **images)
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "rows.json", rows)
 
 
 def _first_of_each_digit(test: Any) -> Any:

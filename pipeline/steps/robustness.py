@@ -4,7 +4,7 @@ import functools
 import zlib
 from typing import Any
 
-from pipeline.engine import artifacts
+from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
 
@@ -73,8 +73,8 @@ def attack_system(context: Context) -> None:
     if len(subset) < len(images):
         right = _spread(right, subset, _clean(system, images, labels, settings["batch_size"]))
     np.savez(context.folder / "right.npz", **right)
-    artifacts.write_json(context.folder / "warnings.json", [])
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "warnings.json", [])
+    write_json(context.folder / "rows.json", rows)
 
 
 def _clean(system: Any, images: Any, labels: Any, batch_size: int) -> Any:
@@ -136,8 +136,8 @@ def take_worst(context: Context) -> None:
         every = [outcome for evaluation in evaluations.values() for outcome in evaluation.outcomes]
         rows += worst_rows(right, every, common, {**ball, "over": "+".join(evaluations)})
     title = f"{settings['defense']}, {settings['norm']} {settings['epsilon']:g}"
-    artifacts.write_json(context.folder / "warnings.json", _titled(title, order_warnings(evaluations)))
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "warnings.json", _titled(title, order_warnings(evaluations)))
+    write_json(context.folder / "rows.json", rows)
 
 
 def attack_naturally(context: Context) -> None:
@@ -163,9 +163,9 @@ def attack_naturally(context: Context) -> None:
     right: dict[str, Any] = {"clean": found.clean}
     right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
     np.savez(context.folder / "right.npz", **right)
-    artifacts.write_json(context.folder / "warnings.json", [])
+    write_json(context.folder / "warnings.json", [])
     common = {name: settings[name] for name in ("dataset", "defense", "seed")}
-    artifacts.write_json(context.folder / "rows.json", natural_rows(found, common))
+    write_json(context.folder / "rows.json", natural_rows(found, common))
 
 
 def check_sanity(context: Context) -> None:
@@ -205,8 +205,8 @@ def check_sanity(context: Context) -> None:
         warnings += diagnostics.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
         rows += squash_rows(around, signs, common, ball)
     title = f"{settings['defense']}, {ball['norm']} {ball['epsilon']:g}"
-    artifacts.write_json(context.folder / "warnings.json", _titled(title, warnings))
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "warnings.json", _titled(title, warnings))
+    write_json(context.folder / "rows.json", rows)
 
 
 def drawn(context: Context, wanted: int) -> tuple[Any, Any]:

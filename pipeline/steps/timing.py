@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from pipeline.engine import artifacts
+from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, splits_of, start_anew
 
@@ -62,4 +62,4 @@ def time_defenses(context: Context) -> None:
                         "paper": None,
                     }
                 )
-    artifacts.write_json(context.folder / "rows.json", rows)
+    write_json(context.folder / "rows.json", rows)

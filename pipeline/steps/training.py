@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from pipeline.engine import artifacts
+from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, paired_sets, splits_of
 
@@ -55,7 +55,7 @@ def train_classifier(context: Context) -> None:
     final = build_classifier(settings["name"], settings["dropout"], "float32", images.image_shape)
     final.set_weights(classifier.get_weights())
     final.save(context.folder / "classifier.keras")
-    artifacts.write_json(context.folder / "metrics.json", classifier_metrics(final, splits, settings["seed"]))
+    write_json(context.folder / "metrics.json", classifier_metrics(final, splits, settings["seed"]))
 
 
 def classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -63,7 +63,8 @@ def classifier_metrics(classifier: Any, splits: dict[str, Any], seed: int) -> di
     import tensorflow as tf
 
     from madvae_tf.data.prepare import to_float
-    from madvae_tf.evaluation.oblivious import batched, wilson_interval
+    from madvae_tf.evaluation.intervals import wilson_interval
+    from madvae_tf.evaluation.oblivious import batched
 
     compiled = tf.function(classifier)
     metrics: dict[str, Any] = {"seed": seed}

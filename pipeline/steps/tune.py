@@ -1,6 +1,6 @@
 """The stage that searches for the weights of the combined loss, on validation images."""
 
-from pipeline.engine import artifacts
+from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, load_model, paired_sets, splits_of
 
@@ -45,7 +45,7 @@ def tune_weights(context: Context) -> None:
         context.scratch,
     )
     tensorboard.write_trials(context.folder / "tensorboard", result["trials"], result["objective"])
-    artifacts.write_json(context.folder / "tuned.json", result)
+    write_json(context.folder / "tuned.json", result)
     (context.folder / "tuned.py").write_text(
         tuned_source(config, result["best"]["weights"]), encoding="utf-8"
     )

@@ -7,7 +7,7 @@ import madvae_tf
 from madvae_tf.api import figures
 from madvae_tf.attacks import FGSM, Target, run_attack
 from madvae_tf.evaluation import Suite, System, Threat, Trial
-from madvae_tf.evaluation.oblivious import wilson_interval
+from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.utils.errors import UserError
 
 ONE = Suite("own", (Trial("fgsm", FGSM(epsilon=0.2)),))

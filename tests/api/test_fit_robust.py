@@ -13,9 +13,10 @@ from madvae_tf.config.overrides import load_config
 from madvae_tf.data.batches import CleanImages
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import robust
-from madvae_tf.defenses.files import save_float32, write_json
+from madvae_tf.defenses.files import save_float32
 from madvae_tf.defenses.robust import Robust
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import write_json
 from tests.small import SmallVAE
 
 SMALL = {"latent_size": 4, "batch_size": 8, "precision": "float32", "verbose": 0}

@@ -73,7 +73,7 @@ def test_a_generation_that_was_killed_goes_on_at_the_first_shard_that_is_not_don
     writer.write(0, x_adv[:10], index[:10], label[:10])
     writer.write(1, x_adv[10:20], index[10:20], label[10:20])
     (tmp_path / "shard-00001-label.npy").unlink()  # killed between the files of shard 1,
-    (tmp_path / "shard-00001-label.npy.partial").write_bytes(b"\x93NUM")  # in the middle of one
+    (tmp_path / ".partial-shard-00001-label.npy").write_bytes(b"\x93NUM")  # in the middle of one
     again = ShardWriter(tmp_path, 10)
     assert [again.done(k) for k in range(3)] == [True, False, False]
     with pytest.raises(UserError, match="shard 1 holds 0 images"):
@@ -83,7 +83,7 @@ def test_a_generation_that_was_killed_goes_on_at_the_first_shard_that_is_not_don
     again.finish(METADATA)
     assert [again.done(k) for k in range(4)] == [True, True, True, False]
     np.testing.assert_array_equal(AdversarialSet.open(tmp_path).gather(np.arange(23))[0], x_adv)
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_done_wants_the_expected_shapes(tmp_path):

@@ -10,7 +10,7 @@ from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.square import Square
 from madvae_tf.evaluation import Evaluation, Suite, Trial, auto_attack, evaluate, gradient_suite
 from madvae_tf.evaluation import trials as module
-from madvae_tf.evaluation.oblivious import wilson_interval
+from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.evaluation.rows import evaluation_rows
 from madvae_tf.models.external_classifier import adapt
 from madvae_tf.report import validate_rows

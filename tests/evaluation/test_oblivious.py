@@ -6,6 +6,7 @@ import tensorflow as tf
 from scipy import optimize, stats
 
 from madvae_tf.evaluation import oblivious
+from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.report.schema import validate_rows
 from madvae_tf.utils.errors import UserError
 
@@ -31,13 +32,14 @@ def test_the_wilson_interval_inverts_the_score_test(successes, n):
 
     low = 0.0 if successes == 0 else optimize.brentq(score, 0.0, min(observed, 1 - 1e-9), xtol=1e-14)
     high = 1.0 if successes == n else optimize.brentq(score, max(observed, 1e-9), 1.0, xtol=1e-14)
-    got = oblivious.wilson_interval(successes, n)
+    got = wilson_interval(successes, n)
     np.testing.assert_allclose(got, (low, high), atol=1e-9)
     assert 0 <= got[0] <= observed <= got[1] + 1e-12 <= 1 + 1e-12
 
 
 def test_no_trial_says_nothing():
-    assert oblivious.wilson_interval(0, 0) == (0.0, 1.0)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert wilson_interval(0, 100)[0] == 0.0 and wilson_interval(100, 100)[1] == 1.0
 
 
 def test_accuracy_and_agreement_by_hand():
@@ -45,7 +47,7 @@ def test_accuracy_and_agreement_by_hand():
     accuracy, agreement = oblivious.defense_rows("table1", predicted, label, clean, COMMON)
     assert (accuracy["metric"], accuracy["value"], accuracy["n"]) == ("accuracy", 0.5, 4)
     assert (agreement["metric"], agreement["value"]) == ("agreement", 0.75)
-    assert (accuracy["ci_low"], accuracy["ci_high"]) == oblivious.wilson_interval(2, 4)
+    assert (accuracy["ci_low"], accuracy["ci_high"]) == wilson_interval(2, 4)
     assert (
         accuracy["paper"] is None and agreement["paper"] is not None
     )  # what the paper measured is agreement

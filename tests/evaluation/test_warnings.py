@@ -164,8 +164,11 @@ def test_a_system_near_chance_is_said(line):
 
 def test_one_line_for_what_is_no_system_or_suite(line):
     two = lambda x: (line.logits(x), x)  # noqa: E731
+    pair = [keras.Input((28, 28, 1)), keras.Input((28, 28, 1))]
+    inputs = keras.Model(pair, keras.layers.Dense(10)(keras.layers.Flatten()(keras.layers.Add()(pair))))
     for given, options, message in (
         (two, {}, "it gives 2 outputs"),
+        (inputs, {}, "expects 2 named input"),
         (lambda x: {"a": line.logits(x), "b": x}, {}, r"it gives 2 outputs \(a, b\)"),
         (lambda x: np.asarray(x)[:, :10, 0, 0], {}, "TensorFlow's operations in place of NumPy's"),
         (lambda x: line.logits(x) * float("nan"), {}, "for 6 of 6 clean images"),

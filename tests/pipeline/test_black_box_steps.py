@@ -10,7 +10,7 @@ import tensorflow as tf
 import madvae_tf.evaluation.extraction
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.data.prepare import Split, to_float
-from madvae_tf.evaluation.oblivious import wilson_interval
+from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.report.schema import FIELDS
 from pipeline.engine.plan import Context
 from pipeline.steps import black_box

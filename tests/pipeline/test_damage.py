@@ -6,6 +6,7 @@ import os
 import pytest
 
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import write_json
 from pipeline.engine import artifacts
 from pipeline.engine.plan import plan
 from pipeline.engine.runner import run_stages
@@ -71,7 +72,7 @@ def test_damage_is_found_before_anything_runs(toy, workdir):
 def test_a_folder_with_another_key_is_not_taken(toy, workdir):
     folder = run_stages(toy.stages(), workdir).folder("make")
     manifest = artifacts.read_manifest(folder)
-    artifacts.write_json(folder / "manifest.json", {**manifest, "key": "0" * 64})
+    write_json(folder / "manifest.json", {**manifest, "key": "0" * 64})
     with pytest.raises(UserError, match="has key 0000"):
         run_stages(toy.stages(), workdir)
 
@@ -138,7 +139,6 @@ def test_other_errors_stay_what_they_are(toy, workdir, error):
 
 
 def test_a_disk_that_fills_while_the_manifest_is_written(toy, workdir, monkeypatch):
-    write_json = artifacts.write_json
 
     def fail(path, value, durable=False):
         if durable:

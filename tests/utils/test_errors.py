@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.api.fitted import load
+from madvae_tf.api.fitted import FittedDefense, load
+from madvae_tf.api.validation import scratch_folder
+from madvae_tf.data import image_io
 from madvae_tf.data.folders import has_splits, read_dataset
 from madvae_tf.evaluation import auto_attack, gradient_suite, joint
 from madvae_tf.evaluation.suites import decision, score
-from madvae_tf.models.external_classifier import load_classifier_file
+from madvae_tf.models.external_classifier import adapt, load_classifier_file
+from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError, cause_of
 
 PROBE = np.zeros((4, 28, 28, 1), np.float32)
@@ -104,3 +107,11 @@ def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
     assert found(tf.constant(PROBE)).shape == (4, 10)
     with pytest.raises(UserError, match=f"No defence in {tmp_path}/nowhere"):
         load("~/nowhere")
+    defense = FittedDefense(DefenseVAE(2), adapt(keras.Sequential(layers), PROBE), {})
+    defense.save("~/saved")
+    defense.export("~/exported")
+    assert load("~/saved").image_shape == (28, 28, 1) and (tmp_path / "exported" / "saved_model.pb").is_file()
+    (tmp_path / "scratch").mkdir()
+    assert scratch_folder("~/scratch") == tmp_path / "scratch"
+    path = image_io.destinations([(tmp_path / "in.png", "in.png")], "~/out", False)[0]
+    assert path == tmp_path / "out" / "in.png"

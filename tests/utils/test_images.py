@@ -1,4 +1,4 @@
-"""The range of pixels and the shapes of labels, the same at every door."""
+"""The range of pixels and the shapes of labels, the same wherever they are taken."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from madvae_tf.utils.images import check_any_images, check_images, check_labels
 
 ROUNDED = (-3e-8, 1 + 1e-7, -9e-7, 1 + 9e-7)
 OUTSIDE = (-2e-6, 1 + 2e-6, 255.0, -1.0)
-DOORS = {
+TAKERS = {
     "check_images": check_images,
     "check_any_images": check_any_images,
     "layer": lambda images: as_pixels(tf.constant(images, tf.float32), "a test").numpy(),
@@ -25,16 +25,16 @@ def with_pixel(value, dtype=np.float64):
     return images
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_rounding_outside_the_range_is_clipped_and_what_is_farther_refused(door):
+@pytest.mark.parametrize("take", TAKERS)
+def test_a_rounding_outside_the_range_is_clipped_and_what_is_farther_refused(take):
     for value in ROUNDED:
         given = with_pixel(value)
-        got = DOORS[door](given)
+        got = TAKERS[take](given)
         np.testing.assert_array_equal(got, np.clip(given, 0, 1).astype(got.dtype))
         assert given[1, 3, 4, 0] == value
     for value in OUTSIDE:
         with pytest.raises(UserError, match=r"expected \[0, 1\]") as caught:
-            DOORS[door](with_pixel(value))
+            TAKERS[take](with_pixel(value))
         # What is received is never said to be what is expected.
         assert "values in [0.5, 1]," not in str(caught.value) and "values in [0, " not in str(caught.value)
 

@@ -1,7 +1,7 @@
-"""The last words of a run that cannot speak any more: killed from outside, or aborted for want of memory.
+"""Reports a run that was killed from outside, or aborted for want of memory, and so cannot report itself.
 
-A small process of its own waits at a pipe. A run that ends by itself says so first; where the pipe just closes, the process
-says which stage it was in and, where the system tells, that memory ran out. It holds no lock and none of the run's files.
+A small process waits at a pipe. A run that ends by itself says so first; where the pipe just closes, the process
+prints which stage it was in and, where the system tells, that memory ran out. It holds no lock and none of the run's files.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 _DONE = "done"
 # Runs without this project, and without `site`: it starts in some twenty milliseconds.
-_WATCHER = r"""
+_REPORTER = r"""
 import os, sys
 
 def kills():
@@ -40,11 +40,11 @@ if stage != "done":
 
 
 @contextlib.contextmanager
-def last_words() -> Iterator[Callable[[str], None]]:
-    """Gives a function that is told each stage as it begins; without a watcher (no process can be made) it does nothing."""
+def crash_reporter() -> Iterator[Callable[[str], None]]:
+    """Gives a function that is told each stage as it begins; where no process can be made it does nothing."""
     try:
-        watcher = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _WATCHER, _memory_limit()],
+        reporter = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _REPORTER, _memory_limit()],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -54,18 +54,18 @@ def last_words() -> Iterator[Callable[[str], None]]:
         yield lambda stage: None
         return
 
-    pipe = watcher.stdin
+    pipe = reporter.stdin
 
     def say(words: str) -> None:
         with contextlib.suppress(OSError):
-            print(words, file=pipe, flush=True)  # to the watcher
+            print(words, file=pipe, flush=True)  # to the reporter
 
     try:
         yield say
     finally:
         say(_DONE)
         with contextlib.suppress(OSError):
-            watcher.communicate()
+            reporter.communicate()
 
 
 def _memory_limit() -> str:

@@ -18,7 +18,7 @@ from madvae_tf.utils.errors import as_one_line
 from madvae_tf.utils.progress import progress_bar
 from pipeline.engine.plan import Stage
 from pipeline.engine.runner import run_stages
-from pipeline.engine.watch import last_words
+from pipeline.engine.crash_reporter import crash_reporter
 
 # A shell that starts this in the background has it ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,7 +55,7 @@ def work(context):
                     bar.update()
             print("to the end", flush=True)
 
-with as_one_line("interrupted; the same command goes on."), last_words() as started:
+with as_one_line("interrupted; the same command goes on."), crash_reporter() as started:
     stages = [Stage("work", name, 1, {"name": name}, {}, work) for name in ("train", "other")]
     run_stages(stages if sys.argv[2] == "pass over" else stages[:1], Path(sys.argv[1]), started=started)
 """
