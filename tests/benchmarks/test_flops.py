@@ -86,6 +86,7 @@ def test_the_models_by_hand():
     assert flops_per_image("vanilla") == 2 * step
 
 
+@pytest.mark.slow
 def test_the_scale_of_a_gpu_by_hand():
     """At 1 TFLOP/s: operations of a training step or of a gradient, times how many there are."""
     config = SimpleNamespace(

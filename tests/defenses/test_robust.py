@@ -62,6 +62,7 @@ def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_
     np.testing.assert_allclose([float(row["learning_rate"]) for row in rows], wanted, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_two_stages_killed_in_each_end_as_unbroken_ones(clean, trained):
     """Killed in the encoder's stage of six steps, then in the decoder's of eight, each after its first checkpoint."""

@@ -131,7 +131,7 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_stopped_evaluation_goes_on_where_it_was(line, tmp_path, monkeypatch, workers):
     monkeypatch.setattr(module, "at_once", lambda: workers)
     attack = RestartedPGD(epsilon=0.08, iterations=3, step_size=0.01, restarts=3)

@@ -34,7 +34,7 @@ def attack(run, tmp_path, threat_model, suite, defense="shrink", **more):
     )
 
 
-@pytest.mark.parametrize("suite", ["gradient", "autoattack"])
+@pytest.mark.parametrize("suite", ["gradient", pytest.param("autoattack", marks=pytest.mark.slow)])
 def test_end_to_end_knows_where_the_boundary_is(run, tmp_path, suite):
     rows, warnings, folder, _ = attack(run, tmp_path, "end_to_end", suite)
     # Means 0.576, 0.678, 0.780, 0.882 against a boundary at 0.4, budget 0.15: none falls; the bare classifier loses one.
