@@ -35,7 +35,7 @@ setup(
     license="Apache-2.0",
     packages=[*find_packages(include=["madvae_tf*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"madvae_tf": ["py.typed"], "madvae_tf.report": ["scripts/*.js"]},
+    package_data={"madvae_tf": ["py.typed"], "madvae_tf.report": ["scripts/*.js", "templates/*.j2"]},
     python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.
     install_requires=[
         TENSORFLOW,
@@ -43,6 +43,7 @@ setup(
         "absl-py>=2.1",
         "cleverhans>=4,<5",
         "importlib_resources>=6",  # tensorflow-datasets imports it without naming it.
+        "jinja2>=3.1",
         "keras-tuner>=1.4.8,<2",
         "matplotlib>=3.9",
         "numpy>=2,<3",

@@ -10,8 +10,9 @@ import numpy as np
 
 from madvae_tf.attacks.geometry import NORMS
 from madvae_tf.evaluation.intervals import wilson_interval
-from madvae_tf.report import downloads, markup
+from madvae_tf.report import formats, names, rendering
 from madvae_tf.report.names import ATTACKS, THREAT_MODELS
+from madvae_tf.report.table import Cell, Figure, Table, words
 
 if TYPE_CHECKING:
     from madvae_tf.evaluation.result import Evaluation
@@ -28,7 +29,6 @@ COLUMNS: tuple[str, ...] = (
     "seed",
     "model",
 )
-_STYLE = "border-collapse:collapse;font-size:90%"
 
 
 def share(right: np.ndarray) -> dict[str, Any]:
@@ -70,38 +70,26 @@ def budgets(found: "Evaluation") -> str:
 
 def to_latex(found: "Evaluation") -> str:
     """See `Evaluation.to_latex`."""
-    return downloads.to_latex("evaluation", _caption(found), _inner(found))
+    return formats.to_latex(_table(found))
 
 
 def to_html(found: "Evaluation") -> str:
     """See `Evaluation`: a table with its caption, and the warnings below."""
-    warnings = "".join(f"<li>{markup.text(warning)}</li>" for warning in found.warnings)
-    listed = f"<p><b>Warnings</b></p><ul>{warnings}</ul>" if warnings else ""
-    caption = f'<caption style="text-align:left">{_caption(found)}</caption>'
-    return f'<table style="{_STYLE}">{caption}{_inner(found)}</table>{listed}'
+    return rendering.fragment(_table(found), found.warnings)
 
 
-def _caption(found: "Evaluation") -> str:
+def _table(found: "Evaluation") -> Table:
     meaning = THREAT_MODELS.get(found.threat_model, "")
     said = f"{found.threat_model} ({meaning})" if meaning else found.threat_model
-    return markup.text(
-        f"{found.model}: accuracy with its 95% Wilson interval, n = {len(found.clean)}, seed {found.seed}; threat model {said}."
-    )
-
-
-def _inner(found: "Evaluation") -> str:
-    """The inside of the table."""
-    head = "".join(f'<th scope="col">{title}</th>' for title in ("Attack", "Budget", "Accuracy", "n"))
-    lines = []
+    text = f"accuracy with its 95% Wilson interval, n = {len(found.clean)}, seed {found.seed}; threat model {said}."
+    body = []
     for row in found.rows():
-        where = "" if row["norm"] is None else f"{markup.NORMS[row['norm']]} {row['epsilon']:g}"
-        figure = (
-            f"<span>{markup.number(row['accuracy'])}</span> {markup.interval(row['ci_low'], row['ci_high'])}"
-        )
-        lines.append(
-            f'<tr><th scope="row">{markup.attack_title(row["attack"])}</th><td>{where}</td><td>{figure}</td><td>{row["n"]}</td></tr>'
-        )
-    return f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+        where = "" if row["norm"] is None else f"{names.NORMS[row['norm']]} {row['epsilon']:g}"
+        figure = Figure(row["accuracy"], (row["ci_low"], row["ci_high"]), row["n"])
+        title = Cell(names.attack_title(row["attack"]))
+        body.append((title, Cell(where), Cell(figures=(figure,)), words(row["n"])))
+    columns = [*map(Cell, ("Attack", "Budget", "Accuracy", "n"))]
+    return Table("evaluation", f"{found.model}:", text, columns, body)
 
 
 def plot(found: "Evaluation", path: str | os.PathLike[str] | None) -> Any:
@@ -109,7 +97,7 @@ def plot(found: "Evaluation", path: str | os.PathLike[str] | None) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from madvae_tf.report.figures import WIDTH, settings
+    from madvae_tf.report.drawing import WIDTH, settings
 
     rows = found.rows()
     values = np.array([row["accuracy"] for row in rows])

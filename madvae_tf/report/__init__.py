@@ -1,4 +1,4 @@
-"""The report: rows and arrays in; one HTML page, pictures and results.json out. No TensorFlow.
+"""The report: rows and arrays in; one HTML page, tables, pictures and results.json out. No TensorFlow.
 
 `validate_rows` is the schema's check, `paper_value` the paper's own figures.
 """
@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from madvae_tf.report import result
+from madvae_tf.report import formats, rendering, result
 from madvae_tf.report.card import model_card
 from madvae_tf.report.clusters import check_embeddings
+from madvae_tf.report.drawing import STYLES
 from madvae_tf.report.names import FIELDS, SCHEMA_VERSION, VARIANTS, Row
-from madvae_tf.report.page import build_page
+from madvae_tf.report.page import sections
 from madvae_tf.report.paper import paper_value
 from madvae_tf.report.schema import validate_rows
 from madvae_tf.utils.errors import UserError
@@ -30,7 +31,7 @@ def write_report(
     images: dict[str, np.ndarray],
     clusters: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Writes `folder/index.html`, `folder/figures/`, `folder/results.json`, and `folder/cards/`, a model card for each variant.
+    """Writes `folder/index.html`, `results.json`, `figures/` (SVG, PDF), `tables/` (CSV, LaTeX) and `cards/`, a model card a variant.
 
     The same input gives the same bytes. Nothing is written before everything is checked and drawn.
 
@@ -55,17 +56,26 @@ def write_report(
     missing = result.warnings(rows)
     if missing:
         run["warnings"] = [*missing, *(run.get("warnings") or [])]
-    page, figures = build_page(run, rows, images, clusters or {})
+    found = sections(run, rows, images, clusters or {})
+    page = rendering.page(
+        f"MAD-VAE report: {run.get('name') or 'run'}",
+        found,
+        [(name, light, dark) for name, (light, dark, _) in STYLES.items()],
+    )
+    files = {f"figures/{name}": content for section in found for name, content in section.files.items()}
+    tables = formats.files([table for section in found for table in section.tables])
+    files |= {f"tables/{name}": text.encode() for name, text in tables.items()}
     results = _results_json(run, rows)
     measured = {row["defense"] for row in rows if row["table"] == "table1"}
-    cards = {name: model_card(run, rows, name) for name in (*VARIANTS, "robust") if name in measured}
+    files |= {
+        f"cards/{name}.md": model_card(run, rows, name).encode()
+        for name in (*VARIANTS, "robust")
+        if name in measured
+    }
     folder = Path(folder)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, content in figures.items():
-        (folder / "figures" / name).write_bytes(content)
-    for name, card in cards.items():
-        (folder / "cards").mkdir(exist_ok=True)
-        (folder / "cards" / f"{name}.md").write_text(card, encoding="utf-8")
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     (folder / "results.json").write_text(results, encoding="utf-8")
     (folder / "index.html").write_text(page, encoding="utf-8")
 

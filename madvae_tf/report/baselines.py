@@ -3,38 +3,36 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report import markup, summary
-from madvae_tf.report.grids import GRID, Block, cell, column_head, head_of, key
-from madvae_tf.report.markup import interval, kept, number, text
+from madvae_tf.report import summary, table1
+from madvae_tf.report.grids import Line, cell, column_head, grid, key
 from madvae_tf.report.names import ATTACKS, DEFENSES, THREAT_MODELS, Row
+from madvae_tf.report.parts import Part, definitions
 from madvae_tf.report.seeds import mean_rows
-from madvae_tf.report.tables import rows_of, table1_lines
+from madvae_tf.report.table import Table
 
 # Where the baselines' table repeats a row of another one.
 _REPEATED = {"table1": "from Table 1", "table4": "from Table 4"}
-_REFUSING = {"detection_rate": "refused", "safe_rate": "safe"}
+_LABELS = {"accuracy": "", "detection_rate": "refused", "safe_rate": "safe"}
 
 
-def section(rows: Sequence[Row], run: Mapping[str, Any]) -> str:
+def section(rows: Sequence[Row], run: Mapping[str, Any]) -> list[Part | Table]:
     """Table 4, the table of baselines and a note on each defence that `run["notes"]` has one for."""
-    own = [row for row in rows if row["table"] in ("table4", "baselines")]
-    if not own:
-        return ""
-    return _table4(rows) + _baselines(rows) + notes({row["defense"] for row in own}, run)
+    own = {row["defense"] for row in rows if row["table"] in ("table4", "baselines")}
+    return [*_table4(rows), *_baselines(rows), *notes(own, run)]
 
 
-def _table4(rows: Sequence[Row]) -> str:
+def _table4(rows: Sequence[Row]) -> list[Table]:
     found = [row for row in rows if row["table"] == "table4"]
     if not found:
-        return ""
-    lines = table1_lines([*_undefended(rows, found), *found], "table4")
-    caption = (
-        "<b>Table 4.</b> Defense-VAE’s model and loss, trained on our pairs. In each cell the accuracy against the label with its "
-        "95% Wilson interval, then the agreement with the classifier’s own prediction on the clean image, and beside it the "
-        f"paper’s figure, which is agreement too; without a defence as in Table 1.{summary.several_seeds(rows_of(lines))} {summary.sample(lines)}; "
-        f"{summary.model_of(lines)}."
+        return []
+    lines = table1.table1_lines([*_undefended(rows, found), *found], "table4")
+    text = (
+        "Defense-VAE’s model and loss, trained on our pairs. In each cell the accuracy against the label with its 95% "
+        "Wilson interval, then the agreement with the classifier’s own prediction on the clean image, and beside it "
+        "the paper’s figure, which is agreement too; without a defence as in Table 1."
+        f"{summary.several_seeds(table1.rows_of(lines))} {table1.sample(lines)}; {table1.model_of(lines)}."
     )
-    return markup.table1(lines, caption, name="table4", bold=False)
+    return [table1.table(lines, "table4", "Table 4.", text, bold=False)]
 
 
 def _undefended(rows: Sequence[Row], found: Sequence[Row]) -> list[Row]:
@@ -50,34 +48,33 @@ def _undefended(rows: Sequence[Row], found: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _baselines(rows: Sequence[Row]) -> str:
+def _baselines(rows: Sequence[Row]) -> list[Table]:
     found = [row for row in rows if row["table"] == "baselines"]
     if not found:
-        return ""
-    columns: dict[str, dict[str, Any]] = {}
+        return []
+    usual: dict[str, dict[str, Any]] = {}
     for row in found:
-        columns.setdefault(row["attack"], row["parameters"])
-    columns = {attack: columns[attack] for attack in ATTACKS if attack in columns}
+        usual.setdefault(row["attack"], row["parameters"])
+    columns = {name: column_head(name, usual[name], rows) for name in ATTACKS if name in usual}
     shown = mean_rows([row for row in _with_repeated(rows, found) if row["metric"] != "agreement"])
-    lines: dict[tuple[str, str, str], list[Row]] = {}
-    for row in shown:
-        lines.setdefault((row["defense"], row["threat_model"], row["table"]), []).append(row)
-    order = (list(DEFENSES), list(THREAT_MODELS), ["table1", "table4", "baselines"])
-    body = []
-    for line in sorted(
-        lines, key=lambda line: [names.index(name) for names, name in zip(order, line, strict=True)]
-    ):
-        defense, model, source = line
-        first = head_of(lines[line])
-        details = [first.text, f"{model} · {_REPEATED[source]}" if source in _REPEATED else model]
-        title = DEFENSES[defense] + "".join(f'<span class="detail">{detail}</span>' for detail in details)
-        cells = [
-            cell([row for row in lines[line] if row["attack"] == attack], _draw, first, usual)
-            for attack, usual in columns.items()
-        ]
-        body.append([title, *cells])
-    head = ["Defence", *(column_head(attack, usual, rows) for attack, usual in columns.items())]
-    return markup.table("baselines", _caption(shown), head, body, attributes=GRID)
+    lines = []
+    for defense, title in DEFENSES.items():
+        for model in THREAT_MODELS:
+            for source in ("table1", "table4", "baselines"):
+                place = (defense, model, source)
+                own = [row for row in shown if (row["defense"], row["threat_model"], row["table"]) == place]
+                if own:
+                    repeated = f"{model} · {_REPEATED[source]}" if source in _REPEATED else model
+                    lines.append(Line(title, own, (repeated,)))
+    return [
+        grid(
+            *("baselines", "Baselines.", _text(shown)),
+            columns,
+            lines,
+            lambda row: row["attack"],
+            lambda own, sample, attack: cell(own, sample, _LABELS, usual[attack]),
+        )
+    ]
 
 
 def _with_repeated(rows: Sequence[Row], found: list[Row]) -> list[Row]:
@@ -91,40 +88,29 @@ def _with_repeated(rows: Sequence[Row], found: list[Row]) -> list[Row]:
     return shown
 
 
-def _caption(shown: Sequence[Row]) -> str:
+def _text(shown: Sequence[Row]) -> str:
     refusing = ""
-    if any(row["metric"] in _REFUSING for row in shown):
+    if any(_LABELS.get(row["metric"]) for row in shown):
         refusing = (
-            " For a defence that may refuse an image, the accuracy counts its prediction whether it refuses or not; “refused” is "
-            "the share of images that it refuses, “safe” the share that is refused or classified right under attack, accepted "
-            "and classified right without one."
+            " For a defence that may refuse an image, the accuracy counts its prediction whether it refuses or not; "
+            "“refused” is the share of images that it refuses, “safe” the share that is refused or classified right "
+            "under attack, accepted and classified right without one."
         )
     return (
-        "<b>Baselines.</b> Accuracy against the label with its 95% Wilson interval: a defence a row, an attack a column. n, seed and "
-        f"threat model are in each row’s head; slow defences are measured on fewer images.{refusing} Agreement is in "
-        f"<code>results.json</code>.{summary.several_seeds(shown)} {summary.evidence(shown)}."
+        "Accuracy against the label with its 95% Wilson interval: a defence a row, an attack a column. n, seed and threat "
+        f"model are in each row’s head; slow defences are measured on fewer images.{refusing} Agreement is in "
+        f"results.json.{summary.several_seeds(shown)} {summary.evidence(shown)}."
     )
-
-
-def _draw(block: Block) -> str:
-    refusing = [
-        f'<span class="detail">{title} {number(block[metric]["value"])} '
-        f"{interval(block[metric]['ci_low'], block[metric]['ci_high'])}</span>"
-        for metric, title in _REFUSING.items()
-        if metric in block
-    ]
-    return kept(block.get("accuracy"), None) + "".join(refusing)
 
 
 def _setting(row: Row) -> str:
     return key([row["dataset"], row["attack"], row["parameters"]])
 
 
-def notes(measured: Collection[str], run: Mapping[str, Any]) -> str:
+def notes(measured: Collection[str], run: Mapping[str, Any]) -> list[Part]:
     """What `run["notes"]` says of the defences measured; nothing where it says nothing of them."""
     said = run.get("notes") or {}
-    found = [name for name in DEFENSES if name in measured and said.get(name)]
-    if not found:
-        return ""
-    items = "".join(f"<div><dt>{DEFENSES[name]}</dt><dd>{text(said[name])}</dd></div>" for name in found)
-    return f'<h3>Notes on the defences</h3><dl class="notes">{items}</dl>'
+    found = {
+        title: str(said[name]) for name, title in DEFENSES.items() if name in measured and said.get(name)
+    }
+    return [definitions(found, "Notes on the defences")] if found else []

@@ -1,14 +1,23 @@
 """Table 3: FGSM from substitute models (Table 7), under three protocols that all go by the name "black-box"."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from madvae_tf.report import summary
-from madvae_tf.report.grids import GRID, Block, Head, cell, head_of, key
-from madvae_tf.report.markup import DASH, attack_title, figure, kept, parameters, table, text
-from madvae_tf.report.names import ATTACKS, BLACK_BOX_TABLES, DEFENSES, SUBSTITUTES, Row
+from madvae_tf.report.grids import BOTH, Sample, cell, key, sample_of
+from madvae_tf.report.names import (
+    ATTACKS,
+    BLACK_BOX_TABLES,
+    DEFENSES,
+    SUBSTITUTES,
+    Row,
+    attack_title,
+    split_parameters,
+)
+from madvae_tf.report.parts import Part, paragraph
 from madvae_tf.report.seeds import mean_rows
+from madvae_tf.report.table import Cell, Figure, Table
 
 PROTOCOLS = {
     "table3a": "Protocol (a), that of the released code: each of the models A to E is attacked and is itself the "
@@ -32,23 +41,21 @@ class Line:
     clean: dict[str, list[Row]] = field(default_factory=dict)
 
 
-def section(rows: Sequence[Row]) -> str:
+def section(rows: Sequence[Row]) -> list[Part | Table]:
     """The tables of the protocols that were measured; nothing without any."""
-    parts, shown = [], [row for row in rows if row["table"] in BLACK_BOX_TABLES]
+    tables: list[Table] = []
     for name in BLACK_BOX_TABLES:
         found = mean_rows([row for row in rows if row["table"] == name])
-        if found:
-            parts.append(_protocol(name, found) + _substitutes(name, found))
-    if not parts:
-        return ""
-    letters = [
-        name for name in SUBSTITUTES if any(row["parameters"].get("substitute") == name for row in shown)
-    ]
+        tables += [*_protocol(name, found), *_substitutes(name, found)]
+    if not tables:
+        return []
+    used = {row["parameters"].get("substitute") for row in rows if row["table"] in BLACK_BOX_TABLES}
     note = (
-        f"<p>FGSM from substitute models of the paper’s Table 7: {', '.join(letters)}. The paper calls its Table 3 black-box, but its released code follows "
-        "protocol (a), so the paper’s figures stand there only.</p>"
+        f"FGSM from substitute models of the paper’s Table 7: {', '.join(name for name in SUBSTITUTES if name in used)}. "
+        "The paper calls its Table 3 black-box, but its released code follows protocol (a), so the paper’s figures "
+        "stand there only."
     )
-    return note + "".join(parts)
+    return [paragraph(note), *tables]
 
 
 def lines_of(rows: Sequence[Row]) -> list[Line]:
@@ -89,96 +96,72 @@ def _setting(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row["parameters"].items() if name not in ("substitute", "queries")}
 
 
-def _protocol(name: str, rows: list[Row]) -> str:
+def _protocol(name: str, rows: list[Row]) -> list[Table]:
     lines = lines_of(rows)
     if not lines:
-        return ""
+        return []
     defenses = [name for name in DEFENSES if any(name in {*line.attacked, *line.clean} for line in lines)]
     unattacked = any("none" in line.clean for line in lines)
     body = []
     for line in lines:
         own = [row for group in (line.attacked, line.clean) for found in group.values() for row in found]
-        first = head_of(own)
-        under = ", ".join(part for part in (attack_title(line.attack), parameters(line.parameters)) if part)
-        body.append(
-            [
-                f'{line.substitute}<span class="detail">{under}</span><span class="detail">{first.text}</span>'
-                f'<span class="detail">{line.threat_model}</span>',
-                *([cell(line.clean.get("none", []), _accuracy, first)] if unattacked else []),
-                *(_defended(line, defense, first) for defense in defenses),
-            ]
-        )
-    shown = [row for row in rows if row["metric"] in ("accuracy", "agreement")]
+        sample = sample_of(own)
+        budget, rest = split_parameters(line.parameters)
+        under = ", ".join((attack_title(line.attack), *budget))
+        cells = [cell(line.clean.get("none", []), sample)] if unattacked else []
+        cells += [_defended(line, defense, sample) for defense in defenses]
+        body.append((Cell(line.substitute, (under, sample.text, line.threat_model), rest), *cells))
+    shown = [row for row in rows if row["metric"] in BOTH]
     paper = " and the paper’s figure" if any(row["paper"] is not None for row in shown) else ""
     clean = any(row["attack"] == "none" and row["defense"] != "none" for row in shown)
-    caption = (
-        f"<b>Table {name.removeprefix('table')}.</b> {PROTOCOLS[name]} In each cell the accuracy against the label with its 95% "
-        f"Wilson interval, then the agreement with the evaluated classifier’s own prediction on the clean image{paper}"
+    text = (
+        f"{PROTOCOLS[name]} In each cell the accuracy against the label with its 95% Wilson interval, then the agreement "
+        f"with the evaluated classifier’s own prediction on the clean image{paper}"
         f"{'; “clean”: the accuracy on images without an attack' if clean else ''}.{summary.several_seeds(shown)} "
         f"{summary.evidence(shown)}."
     )
-    head = [
-        "Substitute",
-        *(["No attack"] if unattacked else []),
-        *(DEFENSES[defense] for defense in defenses),
-    ]
-    return table(name, caption, head, body, attributes=GRID)
+    heads = ["Substitute", *(["No attack"] if unattacked else []), *map(DEFENSES.__getitem__, defenses)]
+    title = f"Table {name.removeprefix('table')}."
+    return [Table(name, title, text, [*map(Cell, heads)], body, kind="grid")]
 
 
-def _accuracy(block: Block) -> str:
-    return kept(block.get("accuracy"), None)
-
-
-def _defended(line: Line, defense: str, head: Head) -> str:
-    def draw(block: Block) -> str:
-        return kept(block.get("accuracy"), block.get("agreement"))
-
-    attacked = cell(line.attacked.get(defense, []), draw, head)
+def _defended(line: Line, defense: str, sample: Sample) -> Cell:
+    attacked = cell(line.attacked.get(defense, []), sample, BOTH)
     # The undefended model's clean figure is the column "No attack".
-    clean = [row for row in line.clean.get(defense, []) if row["metric"] == "accuracy"]
-    if defense == "none" or not clean:
-        return attacked
-    shown = "".join(f'<span class="agreement"><i>clean</i> {figure(row)}</span>' for row in clean)
-    return attacked + shown
+    clean = [row for row in line.clean.get(defense, []) if row["metric"] == "accuracy" and defense != "none"]
+    return replace(attacked, figures=(*attacked.figures, *(Figure.of(row, label="clean") for row in clean)))
 
 
-def _substitutes(name: str, rows: list[Row]) -> str:
+def _substitutes(name: str, rows: list[Row]) -> list[Table]:
     """What the attacker's substitutes are: queries, agreement with the target, success of the attack on themselves."""
-    measured = [row for row in rows if row["metric"] in ("substitute_agreement", "success_rate")]
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in measured:
-        groups.setdefault((row["parameters"]["substitute"], row["defense"]), []).append(row)
+    columns = {
+        "substitute_agreement": "Agreement with the target",
+        "success_rate": "Success on the substitute",
+    }
+    measured = [row for row in rows if row["metric"] in columns]
     body = []
-    for substitute, defense in sorted(
-        groups, key=lambda pair: (SUBSTITUTES.index(pair[0]), [*DEFENSES].index(pair[1]))
-    ):
-        found = groups[substitute, defense]
-        target = [
-            row for row in rows if (row["parameters"]["substitute"], row["defense"]) == (substitute, defense)
-        ]
-        asked = {text(row["parameters"]["queries"]) for row in target if "queries" in row["parameters"]}
-        first = head_of(found)
-        body.append(
-            [
-                f'{substitute}<span class="detail">{first.text}</span>',
-                "The classifier alone" if defense == "none" else f"Behind {DEFENSES[defense]}",
-                ", ".join(sorted(asked)) or DASH,
-                *(
-                    cell([row for row in found if row["metric"] == metric], _rate, first)
-                    for metric in ("substitute_agreement", "success_rate")
-                ),
+    for substitute in SUBSTITUTES:
+        for defense, title in DEFENSES.items():
+            place = (substitute, defense)
+            target = [row for row in rows if (row["parameters"]["substitute"], row["defense"]) == place]
+            found = [row for row in target if row["metric"] in columns]
+            if not found:
+                continue
+            asked = sorted({row["parameters"]["queries"] for row in target if "queries" in row["parameters"]})
+            sample = sample_of(found)
+            cells = [
+                cell([row for row in found if row["metric"] == metric], sample, {metric: ""})
+                for metric in columns
             ]
-        )
+            queries = Cell(", ".join(map(str, asked)), order=asked[0] if asked else None)
+            behind = "The classifier alone" if defense == "none" else f"Behind {title}"
+            body.append((Cell(substitute, (sample.text,)), Cell(behind), queries, *cells))
     if not body:
-        return ""
-    caption = (
-        "<b>The attacker’s substitutes.</b> Queries: images that the target labelled for the attacker. Agreement: the share of "
-        "test images on which the substitute predicts what the target predicts. Success: the share on which the attack fools "
-        f"the substitute that it was made on; 95% Wilson intervals.{summary.several_seeds(measured)} {summary.evidence(measured)}."
+        return []
+    text = (
+        "Queries: images that the target labelled for the attacker. Agreement: the share of test images on which the "
+        "substitute predicts what the target predicts. Success: the share on which the attack fools the substitute "
+        f"that it was made on; 95% Wilson intervals.{summary.several_seeds(measured)} {summary.evidence(measured)}."
     )
-    head = ["Substitute", "Target", "Queries", "Agreement with the target", "Success on the substitute"]
-    return table(f"{name}-substitutes", caption, head, body, attributes=GRID)
-
-
-def _rate(block: Block) -> str:
-    return "".join(f'<span class="accuracy">{figure(row)}</span>' for row in block.values())
+    heads = [*map(Cell, ("Substitute", "Target", "Queries", *columns.values()))]
+    return [Table(f"{name}-substitutes", "The attacker’s substitutes.", text, heads, body, kind="grid")]

@@ -6,7 +6,17 @@ Every figure comes from a measured row; what was not measured is said to be so.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report.names import ATTACKS, DEFENSES, THREAT_MODELS, Row, classifier_words
+from madvae_tf.report.formats import to_markdown
+from madvae_tf.report.names import (
+    ATTACKS,
+    DEFENSES,
+    THREAT_MODELS,
+    Row,
+    attack_title,
+    budget_title,
+    classifier_words,
+)
+from madvae_tf.report.table import Cell, Figure, Table, words
 
 
 def model_card(run: Mapping[str, Any], rows: Sequence[Row], variant: str) -> str:
@@ -63,46 +73,32 @@ def _listed(values: Any) -> str:
 
 
 def _table(rows: Sequence[Row], variant: str, table: str, models: Sequence[str]) -> str:
-    own = [
-        row
-        for row in rows
-        if (row["table"], row["defense"], row["metric"]) == (table, variant, "accuracy")
-        and row["threat_model"] in models
-    ]
+    """The variant's accuracies, and beside each the undefended classifier's; "" without any."""
+    accuracy = [row for row in rows if (row["table"], row["metric"]) == (table, "accuracy")]
+    own = [row for row in accuracy if row["defense"] == variant and row["threat_model"] in models]
     if not own:
         return ""
-    alone = {
-        _place(row): row
-        for row in rows
-        if (row["table"], row["defense"], row["metric"]) == (table, "none", "accuracy")
-    }
-    lines = [
-        "| attack | n | threat model | seed | accuracy, 95% interval | without it |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in sorted(
-        own, key=lambda row: list(ATTACKS).index(row["attack"]) if row["attack"] in ATTACKS else 99
-    ):
-        setting = row["parameters"]
-        strength = (
-            f", {setting['norm']} {setting['epsilon']:g}" if {"norm", "epsilon"} <= setting.keys() else ""
-        )
+    alone = {_place(row): row for row in accuracy if row["defense"] == "none"}
+    body = []
+    for row in sorted(own, key=lambda row: list(ATTACKS).index(row["attack"])):
+        strength = f", {budget_title(row)}" if {"norm", "epsilon"} <= row["parameters"].keys() else ""
         beside = alone.get(_place(row))
-        lines.append(
-            f"| {ATTACKS.get(row['attack'], row['attack'])}{strength} | {row['n']} | {row['threat_model']} | {row['seed']} | "
-            f"{_figure(row)} | {_figure(beside) if beside else '–'} |"
+        body.append(
+            (
+                Cell(attack_title(row["attack"]) + strength),
+                *map(words, (row["n"], row["threat_model"], row["seed"])),
+                *(
+                    Cell(figures=(Figure.of(found, paper=None),)) if found else Cell()
+                    for found in (row, beside)
+                ),
+            )
         )
     said = "; ".join(
         f"{name}: {THREAT_MODELS[name]}" for name in models if any(r["threat_model"] == name for r in own)
     )
-    return "\n".join(lines) + f"\n\n{said[0].upper()}{said[1:]}."
+    heads = ("attack", "n", "threat model", "seed", "accuracy", "without it")
+    return to_markdown(Table("", "Accuracy and its 95% interval.", f"{said}.", [*map(Cell, heads)], body))
 
 
 def _place(row: Row) -> tuple[Any, ...]:
     return row["attack"], row["n"], str(sorted(row["parameters"].items(), key=str))
-
-
-def _figure(row: Row) -> str:
-    if row["ci_low"] is None or row["ci_high"] is None:
-        return f"{row['value']:.4f}"
-    return f"{row['value']:.4f} ({row['ci_low']:.4f}–{row['ci_high']:.4f})"

@@ -8,9 +8,20 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from madvae_tf.report.curves import CURVE, by_axis
-from madvae_tf.report.markup import attack_title, budget_title, number, text
-from madvae_tf.report.names import ATTACKS, DEFENSES, DETECTORS, NORMS, THREAT_MODELS, Row, restart_rows
+from madvae_tf.report.names import (
+    ATTACKS,
+    DEFENSES,
+    DETECTORS,
+    NORMS,
+    THREAT_MODELS,
+    Row,
+    attack_title,
+    budget_title,
+    restart_rows,
+)
+from madvae_tf.report.parts import Part, definitions
 from madvae_tf.report.summary import span
+from madvae_tf.report.table import number
 
 WORST = "worst_case"
 _NOT = "Not measured."
@@ -24,14 +35,12 @@ _AMONG = {"fooling": "images that fool", "all": "all images"}
 _SIGNS = ("beats", "mislead", "more attack", "above chance", "vanish")
 
 
-def section(rows: Sequence[Row], warnings: Sequence[Any]) -> str:
+def section(rows: Sequence[Row], warnings: Sequence[Any]) -> Part:
     """Questions, and what the rows of tables "robustness", "natural" and "detection" answer."""
     found = [row for row in rows if row["table"] == "robustness"]
-    items = "".join(
-        f"<div><dt>{question}</dt><dd>{answer(found, rows, warnings)}</dd></div>"
-        for question, answer in _QUESTIONS.items()
+    return definitions(
+        {question: answer(found, rows, warnings) for question, answer in _QUESTIONS.items()}, "Checklist"
     )
-    return f'<h3>Checklist</h3><dl class="notes">{items}</dl>'
 
 
 def _accuracy(rows: Iterable[Row]) -> list[Row]:
@@ -48,7 +57,7 @@ def _listed(rows: Sequence[Row], names: Iterable[str]) -> str:
             defended = [row for row in own if row["defense"] != "none"] or own
             least = min(defended, key=lambda row: row["value"])
             title = attack_title(attack).removeprefix("then ")
-            parts.append(f"{title} ({_setting(own)}; least: {number(least['value'])}, {_where(least)})")
+            parts.append(f"{title} ({_setting(own)}; least: {_shown(least)}, {_where(least)})")
     return f"{'; '.join(parts)}." if parts else _NOT
 
 
@@ -57,8 +66,12 @@ def _setting(rows: Sequence[Row]) -> str:
     for name, noun in (("iterations", "iterations"), ("restarts", "restarts"), ("queries", "queries")):
         values = {row["parameters"][name] for row in rows if name in row["parameters"]}
         if values:
-            shown.append(f"{'up to ' if name == 'queries' else ''}{text(span(values))} {noun}")
+            shown.append(f"{'up to ' if name == 'queries' else ''}{span(values)} {noun}")
     return ", ".join(shown)
+
+
+def _shown(row: Row) -> str:
+    return number(row["value"], row["n"])
 
 
 def _where(row: Row) -> str:
@@ -101,9 +114,9 @@ def _undefended(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[An
     ]
     if not own:
         return _NOT
-    highest = max(row["value"] for row in own)
-    each = "; ".join(f"{number(row['value'])} ({_where(row)})" for row in own)
-    return f"It keeps at most {number(highest)} in the worst case of a budget: {each}."
+    highest = max(own, key=lambda row: row["value"])
+    each = "; ".join(f"{_shown(row)} ({_where(row)})" for row in own)
+    return f"It keeps at most {_shown(highest)} in the worst case of a budget: {each}."
 
 
 def _clean(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
@@ -111,9 +124,7 @@ def _clean(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -
     clean = [row for row in _accuracy(found) if row["attack"] == "none"]
     own = {row["defense"]: row for row in sorted(clean, key=lambda row: row["n"])}
     parts = [
-        f"{DEFENSES[name]} {number(own[name]['value'])} (n = {own[name]['n']})"
-        for name in DEFENSES
-        if name in own
+        f"{DEFENSES[name]} {_shown(own[name])} (n = {own[name]['n']})" for name in DEFENSES if name in own
     ]
     return f"{', '.join(parts)}." if parts else _NOT
 
@@ -124,7 +135,7 @@ def _restarts(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]
         return _NOT
     most = max(own, key=lambda row: row["value"])
     return (
-        f"Of an attack’s successes, restarts brought at most {number(most['value'])}: {attack_title(most['attack'])}, "
+        f"Of an attack’s successes, restarts brought at most {_shown(most)}: {attack_title(most['attack'])}, "
         f"{_where(most)}."
     )
 
@@ -134,13 +145,13 @@ def _gradients(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
     if not own:
         return _NOT
     most = max(own, key=lambda row: row["value"])
-    said = f"Exactly 0 at a share of at most {number(most['value'])} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
+    said = f"Exactly 0 at a share of at most {_shown(most)} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
     for metric, words in _PIXELS.items():
         shares = [row for row in found if row["metric"] == metric]
         if shares:
             most = max(shares, key=lambda row: row["value"])
             said += (
-                f" {words} at a mean share of at most {number(most['value'])} of the pixels "
+                f" {words} at a mean share of at most {_shown(most)} of the pixels "
                 f"({DEFENSES[most['defense']]}, n = {most['n']})."
             )
     return said
@@ -150,9 +161,9 @@ def _curve(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -
     parts = []
     for (norm, axis), own in by_axis(_accuracy(found)).items():
         last = max(row["parameters"]["at"] for row in own)
-        kept = max(row["value"] for row in own if row["parameters"]["at"] == last)
+        kept = max((row for row in own if row["parameters"]["at"] == last), key=lambda row: row["value"])
         title = "budget" if axis == "epsilon" else "steps"
-        parts.append(f"by {title} up to {last:g} ({NORMS[norm]}), where at most {number(kept)} is left")
+        parts.append(f"by {title} up to {last:g} ({NORMS[norm]}), where at most {_shown(kept)} is left")
     return f"PGD {'; '.join(parts)}." if parts else _NOT
 
 
@@ -162,7 +173,7 @@ def _order(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -
     if own:
         most = max(own, key=lambda row: row["value"])
         alone = (
-            f" Attacks without gradients fool a share of at most {number(most['value'])} of their images that no attack with one, adaptive ones among them, fools "
+            f" Attacks without gradients fool a share of at most {_shown(most)} of their images that no attack with one, adaptive ones among them, fools "
             f"({attack_title(most['attack']).removeprefix('then ')}, n = {most['n']}, {_where(most)})."
         )
     if any(sign in " ".join(map(str, warnings)) for sign in _SIGNS):
@@ -187,7 +198,7 @@ def _detection(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
         if mine:
             least = min(mine, key=lambda row: row["value"])
             parts.setdefault(_AMONG[least["parameters"]["among"]], []).append(
-                f"{model}: least AUC {number(least['value'])}, {DETECTORS[least['parameters']['detector']]} against "
+                f"{model}: least AUC {_shown(least)}, {DETECTORS[least['parameters']['detector']]} against "
                 f"{attack_title(least['attack'])} ({DEFENSES[least['defense']]}, n = {least['n']})"
             )
     return " ".join(f"Among {words}, {'; '.join(each)}." for words, each in parts.items()) or _NOT

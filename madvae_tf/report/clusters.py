@@ -9,12 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from madvae_tf.report import gallery, summary
-from madvae_tf.report.grids import GRID, Block, cell, head_of
-from madvae_tf.report.markup import attack_title, interval, number, seed_list, several, table, text
-from madvae_tf.report.names import ATTACKS, CLUSTER_PARAMETERS, DEFENSES, POOLED_ATTACK, Row
-from madvae_tf.report.scatter import scatter_panels
-from madvae_tf.report.seeds import mean_rows
+from madvae_tf.report import charts, drawing, summary
+from madvae_tf.report.grids import Line, cell, grid
+from madvae_tf.report.names import (
+    ATTACKS,
+    CLUSTER_PARAMETERS,
+    DEFENSES,
+    POOLED_ATTACK,
+    Row,
+    attack_title,
+)
+from madvae_tf.report.parts import Part, gallery
+from madvae_tf.report.seeds import mean_rows, seeds_of
+from madvae_tf.report.table import Cell, Table
 from madvae_tf.utils.errors import UserError, lookup
 
 # "<what>/<defense>" -> the paper's figure, in the paper's order.
@@ -80,25 +87,16 @@ def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
 
 
 def section(
-    rows: Sequence[Row],
-    embeddings: Mapping[str, np.ndarray],
-    run: Mapping[str, Any],
-    files: dict[str, bytes],
-) -> str:
+    rows: Sequence[Row], embeddings: Mapping[str, np.ndarray], run: Mapping[str, Any]
+) -> list[Part | Table]:
     """The figures whose embedding is there, and the table of the measures; nothing without either."""
     shown = [stem for stem in _figures() if f"{stem}/xy" in embeddings]
-    parts = [_figure(stem, embeddings, rows, run, files) for stem in shown]
-    pictures = f'<div class="gallery">{"".join(parts)}</div>' if parts else ""
-    return pictures + _measures(rows)
+    return [*gallery([_picture(stem, embeddings, rows, run) for stem in shown]), *measures(rows)]
 
 
-def _figure(
-    stem: str,
-    embeddings: Mapping[str, np.ndarray],
-    rows: Sequence[Row],
-    run: Mapping[str, Any],
-    files: dict[str, bytes],
-) -> str:
+def _picture(
+    stem: str, embeddings: Mapping[str, np.ndarray], rows: Sequence[Row], run: Mapping[str, Any]
+) -> Part:
     what, _, defense = stem.partition("/")
     points, label = np.asarray(embeddings[f"{stem}/xy"]), np.asarray(embeddings[f"{stem}/label"])
     predicted = embeddings.get(f"{stem}/predicted")
@@ -109,81 +107,76 @@ def _figure(
         "latent": f"Latent codes (means) of the purifier {DEFENSES[defense]} for adversarial images",
     }[what]
     of = "purified image" if what in ("output", "latent") else "image itself"
-    models = [row["threat_model"] for row in rows if row["table"] == "clusters" and _stem(row) == stem]
+    models = [
+        row["threat_model"]
+        for row in rows
+        if row["table"] == "clusters" and f"{row['parameters']['of']}/{row['defense']}" == stem
+    ]
     model = "" if what == "test" else f", threat model: {models[0] if models else 'oblivious'}"
     guess = "" if predicted is None else f", right what the classifier predicts for the {of}"
     side = "Coloured by true label" if predicted is None else "Left the true label"
     number_of = FIGURES.get(stem)
-    head = f"<b>Figure {number_of}.</b> " if number_of else ""
-    caption = (
-        f"{head}{title}, laid out by UMAP. {side}{guess}. n = {len(points)}, "
-        f"seed {text(run.get('seed', '–'))}{model}."
+    text = f"{title}, laid out by UMAP. {side}{guess}. n = {len(points)}, seed {run.get('seed', '–')}{model}."
+    alt = (
+        f"{f'Figure {number_of}' if number_of else title}: scatter plot of {len(points)} points, ten colours for the "
+        "classes 0 to 9"
     )
-    alt = f"{f'Figure {number_of}' if number_of else title}: scatter plot of {len(points)} points, ten colours for the classes 0 to 9"
-    picture = scatter_panels(points, label, None if predicted is None else np.asarray(predicted))
-    name = (
-        (f"figure{number_of:02d}_{what}" if number_of else f"clusters_{what}")
-        + ("" if defense == "none" else f"_{defense}")
-        + ".png"
-    )
-    return gallery.captioned(files, name, picture, alt, caption)
+    figure = charts.scatter_panels(points, label, None if predicted is None else np.asarray(predicted))
+    name = f"figure{number_of:02d}_{what}" if number_of else f"clusters_{what}"
+    name += "" if defense == "none" else f"_{defense}"
+    return drawing.picture(name, figure, alt, f"Figure {number_of}." if number_of else "", text)
 
 
-def _measures(rows: Sequence[Row]) -> str:
+def measures(rows: Sequence[Row]) -> list[Table]:
     found = mean_rows([row for row in rows if row["table"] == "clusters"])
     if not found:
-        return ""
-    order = [list(names) for names in (CLUSTER_PARAMETERS["of"], DEFENSES, ATTACKS)]
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in found:
-        groups.setdefault((row["parameters"]["of"], row["defense"], row["attack"]), []).append(row)
-    columns = [(space, metric, labels) for space in _SPACES for metric in _MEASURES for labels in _LABELS]
-    columns = [column for column in columns if any(_column(row) == column for row in found)]
+        return []
+    places = [(space, metric, labels) for space in _SPACES for metric in _MEASURES for labels in _LABELS]
+    columns = {
+        place: Cell(_MEASURES[place[1]], (f"{_LABELS[place[2]]}, {_SPACES[place[0]]}",))
+        for place in places
+        if any(_column(row) == place for row in found)
+    }
     attacks = list(dict.fromkeys(row["attack"] for row in found if row["attack"] != "none"))
-    body = []
-    for line in sorted(
-        groups, key=lambda line: [known.index(name) for known, name in zip(order, line, strict=True)]
-    ):
-        of, defense, attack = line
-        first = head_of(groups[line])
-        details = [*([attack_title(attack)] if attack in attacks and len(attacks) > 1 else []), first.text]
-        title = _TITLES[of] + ("" if defense == "none" else f", {DEFENSES[defense]}")
-        cells = [
-            cell([row for row in groups[line] if _column(row) == column], _draw, first) for column in columns
-        ]
-        body.append([title + "".join(f'<span class="detail">{part}</span>' for part in details), *cells])
+    lines = []
+    for of in CLUSTER_PARAMETERS["of"]:
+        for defense in DEFENSES:
+            for attack in ATTACKS:
+                place = (of, defense, attack)
+                own = [
+                    row for row in found if (row["parameters"]["of"], row["defense"], row["attack"]) == place
+                ]
+                title = _TITLES[of] + ("" if defense == "none" else f", {DEFENSES[defense]}")
+                notes = (attack_title(attack),) if attack in attacks and len(attacks) > 1 else ()
+                lines += [Line(title, own, notes)] if own else []
     neighbors = sorted({row["parameters"]["k"] for row in found if "k" in row["parameters"]})
     purity = f" {', '.join(map(str, neighbors))}" if neighbors else ""
     models = ", ".join(dict.fromkeys(row["threat_model"] for row in found if row["attack"] != "none"))
     attacked = (
         f"; attacks: {', '.join(map(attack_title, attacks))}; threat model: {models}" if attacks else ""
     )
-    caption = (
-        "<b>How well the labels cluster.</b> Silhouette, in [−1, 1]: how much nearer a point lies to its own label’s points than to "
-        f"those of the nearest other label. Purity, in [0, 1]: the share of a point’s{purity} nearest neighbours that have its "
-        "label. “As they are”: pixels, or the latent code itself; distances in the UMAP plane are those of a drawing."
-        f"{summary.several_seeds(found)} n = {summary.span(row['n'] for row in found)}, {seed_list(head_of(found).seeds)}{attacked}."
+    text = (
+        "Silhouette, in [−1, 1]: how much nearer a point lies to its own label’s points than to those of the nearest other "
+        f"label. Purity, in [0, 1]: the share of a point’s{purity} nearest neighbours that have its label. “As they are”: "
+        "pixels, or the latent code itself; distances in the UMAP plane are those of a drawing."
+        f"{summary.several_seeds(found)} n = {summary.span(row['n'] for row in found)}, "
+        f"{summary.seed_list(seeds_of(found))}{attacked}."
     )
-    head = ["Points"]
-    for space, metric, labels in columns:
-        head.append(f'{_MEASURES[metric]}<span class="detail">{_LABELS[labels]}, {_SPACES[space]}</span>')
-    return table("clusters", caption, head, body, attributes=GRID)
+    metrics = dict.fromkeys(_MEASURES, "")
+    return [
+        grid(
+            *("clusters", "How well the labels cluster.", text),
+            columns,
+            lines,
+            _column,
+            lambda rows, sample, _: cell(rows, sample, metrics),
+            "Points",
+        )
+    ]
 
 
 def _column(row: Row) -> tuple[str, str, str]:
     return row["parameters"]["space"], row["metric"], row["parameters"]["labels"]
-
-
-def _stem(row: Row) -> str:
-    return f"{row['parameters']['of']}/{row['defense']}"
-
-
-def _draw(block: Block) -> str:
-    return "".join(
-        f'<span class="accuracy">{number(float(row["value"])).replace("-", "−")} '
-        f"{interval(row['ci_low'], row['ci_high'])}{several(row)}</span>"
-        for row in block.values()
-    )
 
 
 def _are_labels(values: np.ndarray) -> bool:

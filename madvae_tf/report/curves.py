@@ -1,19 +1,27 @@
-"""Accuracy along an axis (budget, steps) as inline SVG: a line a defence, its 95% interval as a band, every point with its values.
+"""Accuracy along an axis (budget, steps): a table, and a drawing with a line a defence and its 95% interval as a band.
 
 Drawn for 480 x 300 units and scaled; colours, dashes and markers are the page's, so that it follows light and dark.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from madvae_tf.report.figures import STYLES
-from madvae_tf.report.markup import number, text
+from madvae_tf.report import summary
+from madvae_tf.report.grids import by_defense, grid
 from madvae_tf.report.names import DEFENSES, NORMS, Row
+from madvae_tf.report.parts import Part
+from madvae_tf.report.table import Table, number
 
 # The attack of the rows that are on curves.
 CURVE = "pgd_curve"
 _WIDTH, _HEIGHT = 480, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 44
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "12 4")
+
+
+def section(rows: Sequence[Row]) -> list[Part | Table]:
+    """PGD by budget and by steps, for each norm: the drawing, and a line a defence, a column a place on the axis."""
+    return [part for (norm, axis), own in by_axis(rows).items() for part in _curve(own, norm, axis)]
 
 
 def by_axis(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -27,34 +35,63 @@ def by_axis(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     return {key: own for key, own in found.items() if own}
 
 
-def curve(name: str, rows: Sequence[Row], axis: str, caption: str) -> str:
-    """The figure's HTML.
+def _curve(own: Sequence[Row], norm: str, axis: str) -> list[Part | Table]:
+    by_budget = axis == "epsilon"
+    places = sorted({row["parameters"]["at"] for row in own})
+    title = (
+        f"budget ({NORMS[norm]})"
+        if by_budget
+        else f"steps at {NORMS[norm]} {own[0]['parameters']['epsilon']:g}"
+    )
+    grey = f", and at {places[-1]:g}, where any image can be made grey, to chance" if by_budget else ""
+    name = axis if norm == "linf" else f"{axis}-{norm}"
+    table = grid(
+        f"robustness-by-{name}",
+        f"Accuracy under PGD by {title}.",
+        f"It must fall from left to right{grey}. {summary.evidence(own)}.",
+        {place: f"{'ε' if by_budget else 'steps'} = {place:g}" for place in places},
+        by_defense(own),
+        lambda row: row["parameters"]["at"],
+    )
+    drawn = curve(
+        f"curve-by-{name}",
+        own,
+        f"budget ε ({NORMS[norm]})" if by_budget else "steps",
+        f"Curve of the accuracy under PGD by {title}.",
+        f"Bands: 95% Wilson intervals. {summary.evidence(own)}.",
+    )
+    return [drawn, table]
+
+
+def curve(name: str, rows: Sequence[Row], axis: str, title: str, text: str) -> Part:
+    """The drawing.
 
     Args:
         name: its identifier.
         rows: of one curve: parameters["at"] is the place, value and interval lie in [0, 1].
-        axis: what the axis shows, as plain text.
-        caption: HTML.
+        axis: what the axis shows.
+        title, text: the caption.
     """
     series: dict[tuple[str, str], list[Row]] = {}
     for row in sorted(rows, key=lambda row: (list(DEFENSES).index(row["defense"]), row["parameters"]["at"])):
         series.setdefault((row["defense"], row["threat_model"]), []).append(row)
-    places = sorted({row["parameters"]["at"] for row in rows})
-    xs = _positions(places)
-    lines = "".join(
-        _line(own, xs, axis, _DASHES[index % len(_DASHES)]) for index, own in enumerate(series.values())
-    )
-    keys = "".join(
-        f'<li><svg width="34" height="10" aria-hidden="true"><path d="M1 5H33" class="curve-line" style="{_style(defense)}" '
-        f'stroke-dasharray="{_DASHES[index % len(_DASHES)]}"/></svg> {text(DEFENSES[defense])}, {text(model)}</li>'
-        for index, (defense, model) in enumerate(series)
-    )
-    return (
-        f'<figure class="curve" id="{name}"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" aria-label="Curve: accuracy '
-        f'by {text(axis)}. The table below holds its values.">{_axes(places, xs, axis)}{lines}</svg>'
-        f'<ul class="keys">{keys}</ul><output aria-live="polite">Point at a mark, or use the arrow keys, to read its value.'
-        f"</output><figcaption>{caption}</figcaption></figure>"
-    )
+    xs = _positions(sorted({row["parameters"]["at"] for row in rows}))
+    values = {
+        "name": name,
+        "axis": axis,
+        "title": title,
+        "text": text,
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "right": _WIDTH - _RIGHT,
+        "middle": (_LEFT + _WIDTH - _RIGHT) / 2,
+        "rules": [(f"{step / 5:.1f}", _y(step / 5)) for step in range(6)],
+        "ticks": [(f"{place:g}", x) for place, x in xs.items()],
+        "series": [
+            _line(own, xs, axis, _DASHES[index % len(_DASHES)]) for index, own in enumerate(series.values())
+        ],
+    }
+    return Part("curve", values)
 
 
 def _positions(places: Sequence[float]) -> Mapping[float, float]:
@@ -75,53 +112,25 @@ def _y(value: float) -> float:
     return _TOP + (1 - value) * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _axes(places: Sequence[float], xs: Mapping[float, float], axis: str) -> str:
-    parts = []
-    for step in range(6):
-        value = step / 5
-        parts.append(
-            f'<path d="M{_LEFT} {_y(value):.1f}H{_WIDTH - _RIGHT}" class="rule"/>'
-            f'<text x="{_LEFT - 6}" y="{_y(value) + 4:.1f}" text-anchor="end">{value:.1f}</text>'
-        )
-    for place in places:
-        parts.append(f'<text x="{xs[place]:.1f}" y="{_HEIGHT - 26}" text-anchor="middle">{place:g}</text>')
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">{text(axis)}</text>')
-    return f'<g aria-hidden="true">{"".join(parts)}</g>'
-
-
-def _line(rows: Sequence[Row], xs: Mapping[float, float], axis: str, dashes: str) -> str:
-    defense = rows[0]["defense"]
+def _line(rows: Sequence[Row], xs: Mapping[float, float], axis: str, dashes: str) -> dict[str, Any]:
+    """What the template draws of one defence: the path, the band around it, and each point with its words."""
     places = [(xs[row["parameters"]["at"]], row) for row in rows]
-    path = " ".join(f"{x:.1f},{_y(row['value']):.1f}" for x, row in places)
     known = [(x, row) for x, row in places if row["ci_low"] is not None]
     around = [f"{x:.1f},{_y(row['ci_high']):.1f}" for x, row in known]
     around += [f"{x:.1f},{_y(row['ci_low']):.1f}" for x, row in reversed(known)]
-    band = f'<polygon class="band" points="{" ".join(around)}"/>' if len(known) > 1 else ""
-    points = "".join(_point(row, x, axis) for x, row in places)
-    return (
-        f'<g style="{_style(defense)}">{band}<polyline class="curve-line" points="{path}" stroke-dasharray="{dashes}"/>'
-        f"{points}</g>"
-    )
+    first = rows[0]
+    return {
+        "defense": first["defense"],
+        "title": f"{DEFENSES[first['defense']]}, {first['threat_model']}",
+        "dashes": dashes,
+        "path": " ".join(f"{x:.1f},{_y(row['value']):.1f}" for x, row in places),
+        "band": " ".join(around) if len(known) > 1 else "",
+        "points": [(x, _y(row["value"]), _said(row, axis)) for x, row in places],
+    }
 
 
-def _point(row: Row, x: float, axis: str) -> str:
-    between = (
-        "" if row["ci_low"] is None else f", 95% interval {number(row['ci_low'])} to {number(row['ci_high'])}"
-    )
-    said = text(
-        f"{DEFENSES[row['defense']]}, {row['threat_model']}, {axis} {row['parameters']['at']:g}: accuracy "
-        f"{number(row['value'])}{between}, n = {row['n']}"
-    )
-    y = _y(row["value"])
-    # The large invisible disc is what a finger or a pointer finds.
-    return (
-        f'<g class="point" role="img" aria-label="{said}"><title>{said}</title><circle cx="{x:.1f}" cy="{y:.1f}" r="13" '
-        f'class="target"/><circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/></g>'
-    )
-
-
-def _style(defense: str) -> str:
-    # The two colours that dark pages would swallow are the page's own ink there.
-    colour = "var(--ink)" if defense in ("none", "robust") else STYLES[defense][0]
-    return f"--c:{colour}"
+def _said(row: Row, axis: str) -> str:
+    value, low, high = (number(row[name], row["n"]) for name in ("value", "ci_low", "ci_high"))
+    between = "" if row["ci_low"] is None else f", 95% interval {low} to {high}"
+    place = f"{axis} {row['parameters']['at']:g}"
+    return f"{DEFENSES[row['defense']]}, {row['threat_model']}, {place}: accuracy {value}{between}, n = {row['n']}"

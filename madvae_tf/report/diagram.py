@@ -6,6 +6,11 @@ decodes it; the frozen classifier reads the result. Each loss term hangs where i
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from madvae_tf.report.explorer import png
+from madvae_tf.report.rendering import data_uri
+
 ALT = (
     "Training pipeline. A clean image x with label y is attacked to give x_adv. The encoder maps x_adv to a mean and a "
     "log-variance, a latent code z is drawn, and the decoder turns z into the purified image, which the frozen "
@@ -33,13 +38,13 @@ _LEFT, _WIDTH = 176, 196
 _MIDDLE = _LEFT + _WIDTH // 2
 
 
-def pipeline_svg(pictures: Mapping[str, str] | None = None) -> str:
+def pipeline_svg(images: Mapping[str, np.ndarray]) -> str:
     """The drawing as one `<svg>` element, 380 units wide, so that it is readable at phone width.
 
     Args:
-        pictures: data URIs of small images under "clean", "adversarial" and "purified"; those absent are left out.
+        images: "clean", "adversarial" and "purified" -> (height, width, channels) in [0, 1]; those absent are left out.
     """
-    pictures = pictures or {}
+    pictures = {name: data_uri(png(image), "image/png") for name, image in images.items()}
     parts = [
         _box(8, 10, 138, 58, "box"),
         _label(_text_at(20, pictures.get("clean")), 35, "clean x", "label y", anchor="start"),

@@ -156,11 +156,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     "attacks": ("success_rate", "mean_l2", "mean_linf"),
 }
 # The norms of table "robustness", whose rows say norm and epsilon.
-NORMS = {"linf": "L<sub>∞</sub>", "l2": "L<sub>2</sub>", "l0": "L<sub>0</sub>"}
+NORMS = {"linf": "L∞", "l2": "L2", "l0": "L0"}
 # Those of table "detection", and the images that a row is about.
 DETECTORS = {
-    "l1": "‖x − purify(x)‖<sub>1</sub>",
-    "l2": "‖x − purify(x)‖<sub>2</sub>",
+    "l1": "‖x − purify(x)‖₁",
+    "l2": "‖x − purify(x)‖₂",
     "latent": "distance of the code from the nearest class’s mean",
 }
 AMONG = ("all", "fooling")
@@ -176,6 +176,33 @@ def classifier_words(run: Mapping[str, Any]) -> str:
     """What a run's classifier is called: Table 6's, or the user's own with its path."""
     own = ((run.get("config") or {}).get("classifier") or {}).get("path")
     return f"the classifier {own}" if own else "the Table 6 classifier"
+
+
+# The parameters of an attack that say how far it may go.
+_BUDGET = ("norm", "epsilon", "confidence", "pixels")
+
+
+def attack_title(name: Any) -> str:
+    """What the page calls an attack."""
+    return ATTACKS.get(name, str(name))
+
+
+def budget_title(row: Row) -> str:
+    """Like "L∞ 0.3", of a row with a budget."""
+    return f"{NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g}"
+
+
+def parameter_words(values: Mapping[str, Any] | None) -> str:
+    """Like "epsilon 0.3, steps 40", names in words."""
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in (values or {}).items())
+
+
+def split_parameters(values: Mapping[str, Any] | None) -> tuple[tuple[str, ...], str]:
+    """What sets an attack up in words: its budget, for all to see, and the rest."""
+    given = values or {}
+    budget = {name: value for name, value in given.items() if name in _BUDGET}
+    rest = {name: value for name, value in given.items() if name not in _BUDGET}
+    return tuple(filter(None, [parameter_words(budget)])), parameter_words(rest)
 
 
 def restart_rows(rows: Sequence[Row]) -> list[Row]:

@@ -15,6 +15,7 @@ from madvae_tf.report.result import (
     choice,
     holds,
 )
+from madvae_tf.report.table import number
 
 
 def sentences(found: Sequence[System]) -> list[str]:
@@ -44,7 +45,7 @@ def _for(chosen: Choice, found: Sequence[System]) -> list[str]:
     ]
     lost = [s for s in found if s.name in VARIANTS and ball in s.aware and not holds(s, ball, found)]
     if lost:
-        kept = _range([s.aware[ball].worst["value"] for s in lost])
+        kept = _range([s.aware[ball].worst for s in lost])
         lines.append(
             f"Not for attackers who know of them: {', '.join(s.title for s in lost)}, which keep {kept}."
         )
@@ -84,13 +85,15 @@ def _against(measured: Sequence[System], found: Sequence[System]) -> list[str]:
 
 
 def _value(row: Row) -> str:
-    return f"{row['value']:.4f}"
+    return number(row["value"], row["n"])
 
 
 def _figure(row: Row) -> str:
-    return f"{_value(row)} ({row['ci_low']:.4f} to {row['ci_high']:.4f}, n = {row['n']})"
+    low, high = (number(row[end], row["n"]) for end in ("ci_low", "ci_high"))
+    return f"{_value(row)} ({low} to {high}, n = {row['n']})"
 
 
-def _range(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.4f}", f"{max(values):.4f}"
+def _range(rows: Sequence[Row]) -> str:
+    ordered = sorted(rows, key=lambda row: row["value"])
+    low, high = _value(ordered[0]), _value(ordered[-1])
     return low if low == high else f"{low} to {high}"

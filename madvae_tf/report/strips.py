@@ -1,22 +1,69 @@
-"""Images -> PNG bytes: strips of tiles with predicted labels, and single images."""
+"""Figures 7 to 11: strips of images with the predicted labels, for each attack."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from madvae_tf.report.figures import METADATA, WIDTH, png, settings
+from madvae_tf.report import drawing
+from madvae_tf.report.drawing import FRAME, WIDTH, settings
+from madvae_tf.report.names import ATTACKS, DEFENSES
+from madvae_tf.report.parts import Part, gallery
 
+# The paper's figures; a variant of this project's own has no number.
+IMAGE_FIGURES = {"none": 7, "vanilla": 8, "cls": 9, "pd": 10, "combined": 11, "robust": None}
 _WRONG = "#c2290a"
+
+
+def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Part]:
+    """The pictures; nothing without clean images. See `write_report` for `images`."""
+    if "clean" not in images:
+        return []
+    label = images.get("label")
+    columns = len(images["clean"])
+    pictures = []
+    for defense, figure_number in IMAGE_FIGURES.items():
+        rows = []
+        for attack, attack_name in ATTACKS.items():
+            stem = "adversarial" if defense == "none" else f"purified/{defense}"
+            shown = images.get(f"{stem}/{attack}")
+            if shown is None and defense == "none" and attack == "none":
+                shown = images["clean"]
+            if shown is not None:
+                rows.append((attack_name, shown, images.get(f"prediction/{defense}/{attack}")))
+        if not rows:
+            continue
+        if defense == "none":
+            what = "Adversarial examples: what each attack makes of the same clean images"
+            who = "the classifier alone predicts"
+        else:
+            what = f"Output of the purifier {DEFENSES[defense]} for the images of Figure 7"
+            who = "the classifier predicts for the purified image"
+        title = "Beside the paper’s figures" if figure_number is None else f"Figure {figure_number}"
+        text = (
+            f"{what}. A strip is an attack, a column is a test image; in the corner what {who}, a red frame where that is "
+            f"wrong. n = {columns} images, seed {run.get('seed', '–')}, threat model: oblivious."
+        )
+        alt = f"{title}: {columns} images in each of {len(rows)} strips: " + ", ".join(
+            f"{name}{_wrong(label, predictions)}" for name, _, predictions in rows
+        )
+        stem = "strips" if figure_number is None else f"figure{figure_number:02d}"
+        name = f"{stem}_{'adversarial' if defense == 'none' else defense}"
+        pictures.append(drawing.picture(name, image_grid(rows, label, columns), alt, f"{title}.", text))
+    return gallery(pictures)
+
+
+def _wrong(label: np.ndarray | None, predictions: np.ndarray | None) -> str:
+    if label is None or predictions is None:
+        return ""
+    return f" ({int(np.sum(np.asarray(predictions) != np.asarray(label)))} wrong)"
 
 
 def image_grid(
     strips: Sequence[tuple[str, np.ndarray, np.ndarray | None]], label: np.ndarray | None, columns: int
-) -> bytes:
+) -> Figure:
     """Strips of images, a title above each; the predicted label in each tile's corner, wrong ones framed.
 
     Args:
@@ -41,7 +88,7 @@ def image_grid(
                 corner = (gap + column * (tile + gap), top - title - tile)
                 _tile(axes, images[column], corner, tile, prediction, wrong)
         axes.set(xlim=(0, WIDTH), ylim=(0, height))
-        return png(figure)
+        return figure
 
 
 def _tile(
@@ -55,8 +102,8 @@ def _tile(
     shown = image[..., 0] if image.shape[-1] == 1 else image
     left, bottom = corner
     extent = (left, left + size, bottom, bottom + size)
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent, aspect="auto")
-    frame = {"edgecolor": _WRONG, "linewidth": 2.2} if wrong else {"edgecolor": "#9aa5b0", "linewidth": 0.6}
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="none", extent=extent, aspect="auto")
+    frame = {"edgecolor": _WRONG, "linewidth": 2.2} if wrong else {"edgecolor": FRAME, "linewidth": 0.6}
     axes.add_patch(Rectangle(corner, size, size, fill=False, zorder=3, **frame))
     if prediction is not None:
         axes.text(
@@ -75,11 +122,3 @@ def _tile(
             },
             zorder=4,
         )
-
-
-def tile_png(image: np.ndarray) -> bytes:
-    """One image as a PNG of its own size in pixels."""
-    buffer = io.BytesIO()
-    shown = image[..., 0] if image.shape[-1] == 1 else image
-    matplotlib.image.imsave(buffer, shown, cmap="gray", vmin=0, vmax=1, format="png", metadata=METADATA)
-    return buffer.getvalue()

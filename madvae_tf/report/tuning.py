@@ -4,14 +4,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from madvae_tf.report.markup import DASH, number, table, text
+from madvae_tf.report.parts import Part, paragraph
+from madvae_tf.report.table import DASH, Cell, Figure, Table, number
 
 
-def section(run: Mapping[str, Any]) -> str:
+def section(run: Mapping[str, Any]) -> list[Part | Table]:
     """The trials of `run["tuning"]`, best first, the hand-picked weights among them; nothing without it."""
     tuning = run.get("tuning") or {}
     if not tuning:
-        return ""
+        return []
     picked, best, trials = (tuning.get(key) or {} for key in ("hand_picked", "best", "trials"))
     entries = [(f"trial {rank}", trial) for rank, trial in enumerate(trials, start=1)]
     if picked and not any(_is(trial, picked) for trial in trials):
@@ -25,43 +26,43 @@ def section(run: Mapping[str, Any]) -> str:
     body = []
     for title, trial in entries:
         marks = [word for word, known in (("hand-picked", picked), ("best", best)) if _is(trial, known)]
-        detail = f'<span class="detail">{", ".join(marks)}</span>' if marks else ""
-        weights = [_weight((trial.get("weights") or {}).get(name)) for name in names]
-        status = text(trial["status"]) if trial.get("status") else DASH
-        body.append([f"{title}{detail}", number(_value(trial)), *weights, status])
-    caption = (
-        f"<b>Trials, {'lowest' if falling else 'highest'} value first.</b> {_objective(tuning, run)}The best of many trials was picked on "
-        "the images that give its value, so that value flatters it."
+        value = _value(trial)
+        figures = () if value is None else (Figure(value, n=tuning.get("n")),)
+        given = trial.get("weights") or {}
+        weights = [Cell(_weight(given.get(name)), order=given.get(name)) for name in names]
+        head = Cell(title, (", ".join(marks),)) if marks else Cell(title)
+        body.append((head, Cell(figures=figures), *weights, Cell(str(trial.get("status") or ""))))
+    text = (
+        f"{_objective(tuning, run)}The best of many trials was picked on the images that give its value, so that value "
+        "flatters it."
     )
-    head = ["Trial", "Value", *(text(name) for name in names), "Status"]
-    return f"<p>{_used(tuning, picked, best)}</p>" + table("tuning", caption, head, body)
+    columns = [*map(Cell, ("Trial", "Value", *names, "Status"))]
+    title = f"Trials, {'lowest' if falling else 'highest'} value first."
+    return [_used(tuning, picked, best), Table("tuning", title, text, columns, body)]
 
 
 def _objective(tuning: Mapping[str, Any], run: Mapping[str, Any]) -> str:
     parts = [
-        f"Objective: {text(tuning['objective'])}" if tuning.get("objective") else "",
-        f"n = {text(tuning['n'])} validation images" if tuning.get("n") is not None else "",
-        f"seed {text(run['seed'])}" if run.get("seed") is not None else "",
+        f"Objective: {tuning['objective']}" if tuning.get("objective") else "",
+        f"n = {tuning['n']} validation images" if tuning.get("n") is not None else "",
+        f"seed {run['seed']}" if run.get("seed") is not None else "",
         "threat model: oblivious",
         f"the search took {float(tuning['cost_seconds']):.0f} s"
         if tuning.get("cost_seconds") is not None
         else "",
     ]
-    shown = ", ".join(part for part in parts if part)
-    return f"{shown}. " if shown else ""
+    return f"{', '.join(filter(None, parts))}. "
 
 
-def _used(tuning: Mapping[str, Any], picked: Mapping[str, Any], best: Mapping[str, Any]) -> str:
-    found = (
-        f"The best trial reached {number(_value(best))}, the hand-picked weights {number(_value(picked))}."
-    )
+def _used(tuning: Mapping[str, Any], picked: Mapping[str, Any], best: Mapping[str, Any]) -> Part:
+    n = tuning.get("n")
+    found = f"The best trial reached {number(_value(best), n)}, the hand-picked weights {number(_value(picked), n)}."
     if not tuning.get("used"):
-        return found
+        return paragraph(found)
     chosen = best if tuning["used"] == "tuned" else picked
-    weights = ", ".join(
-        f"{text(name)} {_weight(value)}" for name, value in (chosen.get("weights") or {}).items()
-    )
-    return f"{found} <strong>This run used the {text(tuning['used'])} weights</strong>{f': {weights}' if weights else ''}."
+    weights = ", ".join(f"{name} {_weight(value)}" for name, value in (chosen.get("weights") or {}).items())
+    said = f"This run used the {tuning['used']} weights{f': {weights}' if weights else ''}."
+    return paragraph(found, strong=said)
 
 
 def _value(trial: Mapping[str, Any]) -> float | None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from madvae_tf.report import summary
-from madvae_tf.report.grids import GRID, cell, draw_accuracy, head_of
-from madvae_tf.report.markup import attack_title, table
-from madvae_tf.report.names import DEFENSES, NORMS, THREAT_MODELS, Row
+from madvae_tf.report.grids import cell, sample_of
+from madvae_tf.report.names import DEFENSES, NORMS, THREAT_MODELS, Row, attack_title, budget_title
+from madvae_tf.report.table import Cell, Table
 
 Ball = tuple[str, float]
 
@@ -52,9 +52,9 @@ def verdicts(rows: Sequence[Row]) -> dict[Ball, dict[str, dict[Column, Row]]]:
     return found
 
 
-def section(rows: Sequence[Row]) -> str:
-    """The verdicts as HTML tables, one for each budget."""
-    return "".join(_table(ball, lines) for ball, lines in verdicts(rows).items())
+def section(rows: Sequence[Row]) -> list[Table]:
+    """The verdicts as tables, one for each budget."""
+    return [_table(ball, lines) for ball, lines in verdicts(rows).items()]
 
 
 def _partial(rows: Sequence[Row]) -> str:
@@ -67,7 +67,10 @@ def _partial(rows: Sequence[Row]) -> str:
     }
     if not titled:
         return ""
-    return f" An upper bound where attacks met some images only, and the others count as right under them: {', '.join(sorted(titled))}."
+    return (
+        " An upper bound where attacks met some images only, and the others count as right under them: "
+        f"{', '.join(sorted(titled))}."
+    )
 
 
 def _ball(row: Row) -> Ball:
@@ -95,24 +98,25 @@ def _pick(rows: Sequence[Row], column: Column, ball: Ball) -> Row | None:
     )
 
 
-def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> str:
+def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> Table:
     used = [column for column in COLUMNS if any(column in line for line in lines.values())]
+    norm, epsilon = ball
     body = []
     for defense, line in lines.items():
-        head = head_of(list(line.values()))
-        cells = [cell([line[column]] if column in line else [], draw_accuracy, head) for column in used]
-        body.append([f'{DEFENSES[defense]}<span class="detail">{head.text}</span>', *cells])
+        sample = sample_of(list(line.values()))
+        cells = []
+        for column in used:
+            row = line.get(column)
+            # A budget in another norm than the table's is said.
+            other = {"note": budget_title(row)} if row and _ball(row)[0] == "l2" != norm else {}
+            cells.append(cell([row] if row else [], sample, change=lambda row, other=other: other))
+        body.append((Cell(DEFENSES[defense], (sample.text,)), *cells))
     every = [row for line in lines.values() for row in line.values()]
-    beyond = sorted({_ball(row)[1] for row in every if row["attack"] == "overpowered"})
-    norm, epsilon = ball
-    overpowered = (
-        f" Overpowered: L<sub>2</sub> {', '.join(f'{epsilon:g}' for epsilon in beyond)}."
-        if beyond and norm == "linf"
-        else ""
-    )
-    caption = (
-        f"<b>The verdict, {NORMS[norm]} {epsilon:g}.</b> Accuracy against the label with its 95% Wilson interval. Worst case: an image counts as "
-        f"right only if no attack of any threat model that was run fooled it (beside transfer: of that one).{_partial(every)}{overpowered}{summary.several_seeds(every)} {summary.evidence(every)}."
+    text = (
+        "Accuracy against the label with its 95% Wilson interval. Worst case: an image counts as right only if no attack "
+        f"of any threat model that was run fooled it (beside transfer: of that one).{_partial(every)}"
+        f"{summary.several_seeds(every)} {summary.evidence(every)}."
     )
     name = f"verdict-{norm}-{epsilon:g}".replace(".", "-")
-    return table(name, caption, ["Defence", *(column.title for column in used)], body, attributes=GRID)
+    heads = [Cell("Defence"), *(Cell(column.title) for column in used)]
+    return Table(name, f"The verdict, {NORMS[norm]} {epsilon:g}.", text, heads, body, kind="grid")

@@ -77,9 +77,9 @@ def test_people_see_figures_and_warnings():
     )
     assert str(found).splitlines()[-1] == "warning: gradients vanish"
     page = found._repr_html_()
-    assert page.count("<tr>") == 5 and "0.6000" in page and "<li>gradients vanish</li>" in page
+    assert page.count("<tr") == 5 and "0.600" in page and "<li>gradients vanish</li>" in page
     latex = found.to_latex()
-    assert r"\toprule" in latex and "0.7000 {\\scriptsize {[}0.3968, 0.8922{]}}" in latex
+    assert r"\toprule" in latex and "0.700 {\\scriptsize \\ensuremath{\\pm} 0.248}" in latex
 
 
 def test_names_are_text_in_html_and_latex():

@@ -22,9 +22,10 @@ class Page(HTMLParser):
             self.ids.append(values["id"])
         if "download" in values:
             self.downloads[values["download"]] = values.pop("href")
-        self.sources += [values[key] for key in ("src", "href", "srcset", "data", "action") if key in values]
-        if tag == "img":
-            self.alts.append(values.get("alt"))
+        links = ("src", "href", "xlink:href", "srcset", "data", "action")
+        self.sources += [values[key] for key in links if key in values and not values[key].startswith("#")]
+        if values.get("class") == "chart":
+            self.alts.append(values.get("aria-label"))
         if tag == "table":
             self.tables[values["id"]] = []
         if tag == "tr":

@@ -2,8 +2,9 @@
 
 import pytest
 
-from madvae_tf.report import paper_value
+from madvae_tf.report import paper_value, rendering
 from madvae_tf.report.baselines import section
+from madvae_tf.report.parts import Section
 
 PGD = {"attack": "pgd", "parameters": {"epsilon": 0.3, "steps": 40}}
 CLEAN = {"attack": "none", "parameters": {}}
@@ -48,23 +49,27 @@ def rows(rate):
 @pytest.fixture
 def shown(parse):
     """A function: rows and facts of a run -> the section, parsed; without the rest of the page, which is slow."""
-    return lambda rows, run=None: parse(section(rows, run or {}))
+    return lambda rows, run=None: parse(html(rows, run or {}))
+
+
+def html(rows, run):
+    return rendering.page("t", [Section("s", "S", section(rows, run))]).partition("<script>")[0] + "</body>"
 
 
 def test_table_4_has_the_papers_figures_and_table_1s_undefended(shown, rows):
     head, line = shown(rows).lines("table4")
     assert head == ["Attack", "No defence", "Defense-VAE (REC)"]
     assert line == [
-        "PGD epsilon 0.3, steps 40 n = 1000 · seed 0",
-        "0.0050 [0.0021, 0.0117] agreement 0.0070 [0.0034, 0.0144] paper 0.0073",
-        "0.9200 [0.9015, 0.9353] agreement 0.9300 [0.9125, 0.9442] paper 0.1726",
+        "PGD epsilon 0.3 n = 1000 · seed 0 settings steps 40",
+        "0.005 [0.002, 0.012] agreement 0.007 [0.003, 0.014] paper 0.0073",
+        "0.920 [0.902, 0.935] agreement 0.930 [0.912, 0.944] paper 0.1726",
     ]
 
 
 def test_table_4_with_an_undefended_row_of_its_own(shown, rows, rate):
     own = rate(11, **PGD, table="table4", defense="none")
     _, line = shown([*rows, own]).lines("table4")
-    assert line[1].startswith("0.0110 ") and "0.0050" not in line[1]
+    assert line[1].startswith("0.011 ") and "0.005" not in line[1]
 
 
 def test_defences_in_rows_and_attacks_in_columns(shown, rows):
@@ -79,12 +84,12 @@ def test_defences_in_rows_and_attacks_in_columns(shown, rows):
         "Defense-GAN n = 200 · seed 0 oblivious",
     ]
     figures = {line[0].split(" n =")[0]: line[1:] for line in body}
-    assert figures["Proximity and distance"] == ["0.9825 [0.9779, 0.9861]", "0.9820 [0.9717, 0.9886]"]
-    assert figures["Defense-VAE (REC)"] == ["–", "0.9200 [0.9015, 0.9353]"]
-    assert figures["Defense-GAN"] == ["–", "0.7500 [0.6857, 0.8049]"]
+    assert figures["Proximity and distance"] == ["0.9825 [0.9779, 0.9861]", "0.982 [0.972, 0.989]"]
+    assert figures["Defense-VAE (REC)"] == ["–", "0.920 [0.902, 0.935]"]
+    assert figures["Defense-GAN"] == ["–", "0.750 [0.686, 0.805]"]
     assert figures["MagNet"] == [
         "0.9500 [0.9428, 0.9563] refused 0.0300 [0.0251, 0.0358] safe 0.9400 [0.9322, 0.9469]",
-        "0.3100 [0.2821, 0.3393] refused 0.9600 [0.9460, 0.9705] safe 0.9700 [0.9575, 0.9789]",
+        "0.310 [0.282, 0.339] refused 0.960 [0.946, 0.970] safe 0.970 [0.957, 0.979]",
     ]
 
 
@@ -99,8 +104,8 @@ def test_another_setting_in_a_column_is_named(shown, rows, rate):
     same = rate(480, 500, **PGD, table="baselines", defense="blur")
     body = shown([*rows, same, other]).lines("baselines")
     (line,) = [line for line in body if line[0].startswith("Blur")]
-    assert "0.9600 [0.9390, 0.9740] epsilon 0.3, steps 40 · n = 500" in line[2]
-    assert "0.9800 [0.9636, 0.9891] epsilon 0.2 · n = 500" in line[2]
+    assert "0.960 [0.939, 0.974] epsilon 0.3, steps 40 · n = 500" in line[2]
+    assert "0.980 [0.964, 0.989] epsilon 0.2 · n = 500" in line[2]
 
 
 def test_n_stands_in_the_cells_where_the_rows_head_cannot_say_it(shown, rows, rate):
@@ -118,9 +123,9 @@ def test_notes_are_of_the_defences_that_were_measured(shown, rows):
         "blur": "Not measured.",
         "defense_vae": "Ours has clean pairs.",
     }
-    html = section(rows, {"notes": notes})
+    page = html(rows, {"notes": notes})
     words = shown(rows, {"notes": notes}).text()
-    assert "MagNetIts authors report <0.9>." in words and "<0.9>" not in html
+    assert "MagNetIts authors report <0.9>." in words and "<0.9>" not in page
     assert "Ours has clean pairs." in words and "Not measured." not in words
     assert "Notes on the defences" not in shown(rows).text()
 
@@ -142,7 +147,7 @@ def test_several_seeds_in_a_row(shown, rows, rate):
     assert line[0] == "Blur n = 1000 · seeds 0, 1, 2 oblivious"
     assert line[1].endswith("] seed 0 alone")
     # 0.5 -+ 4.30265 x 0.02 / 1.7320508.
-    assert line[2] == "0.5000 [0.4503, 0.5497] sd 0.0200 · 0: 0.4800 · 1: 0.5000 · 2: 0.5200"
+    assert line[2] == "0.500 [0.450, 0.550] sd 0.020 · 0: 0.480 · 1: 0.500 · 2: 0.520"
 
 
 def test_agreement_alone_leaves_no_empty_cell(shown, rows, rate):
@@ -150,4 +155,4 @@ def test_agreement_alone_leaves_no_empty_cell(shown, rows, rate):
     other = [rate(970, **CLEAN, **more), rate(480, **PGD, **more, metric="agreement")]
     body = shown([*rows, *other]).lines("baselines")
     (line,) = [line for line in body if line[0].startswith("Blur")]
-    assert line[1].startswith("0.9700") and line[2] == "–"
+    assert line[1].startswith("0.970") and line[2] == "–"

@@ -59,19 +59,19 @@ def test_a_protocol_a_table(written, rows):
     assert body[0] == [
         "A FGSM, epsilon 0.3 n = 4000 clean, 1000 attacked · seed 0 oblivious",
         "0.9930 [0.9899, 0.9952] paper 0.9939",
-        "0.1100 [0.0921, 0.1309] agreement 0.1300 [0.1106, 0.1523] paper 0.0487",
-        "0.8700 [0.8477, 0.8894] agreement 0.8800 [0.8584, 0.8987] paper 0.5879",
+        "0.110 [0.092, 0.131] agreement 0.130 [0.111, 0.152] paper 0.0487",
+        "0.870 [0.848, 0.889] agreement 0.880 [0.858, 0.899] paper 0.5879",
     ]
     # What was not measured is a dash and not a zero.
-    assert body[1][1:] == ["–", "agreement 0.1200 [0.1013, 0.1416] paper 0.0155", "–"]
+    assert body[1][1:] == ["–", "agreement 0.120 [0.101, 0.142] paper 0.0155", "–"]
 
 
 def test_clean_figures_of_the_purifiers_stand_under_theirs(written, rows):
     head, line = written(rows).parsed.lines("table3b")
     assert head == ["Substitute", "No attack", "No defence", "Vanilla"]
     assert line[0].endswith("n = 1000 · seed 0 transfer")
-    assert line[1].startswith("0.9910 ") and line[2] == "–"
-    assert line[3] == "0.7400 [0.7119, 0.7662] clean 0.9830 [0.9729, 0.9894]"
+    assert line[1].startswith("0.991 ") and line[2] == "–"
+    assert line[3] == "0.740 [0.712, 0.766] clean 0.983 [0.973, 0.989]"
     assert "paper" not in " ".join(line)
 
 
@@ -79,12 +79,12 @@ def test_extraction_lists_queries_and_the_substitute(written, rows):
     parsed = written(rows).parsed
     # Nothing was measured without an attack, so there is no such column.
     head, line = parsed.lines("table3c")
-    assert head == ["Substitute", "Proximity and distance"] and line[1].startswith("0.6600 ")
+    assert head == ["Substitute", "Proximity and distance"] and line[1].startswith("0.660 ")
     assert "queries" not in line[0] and "rounds 5" in line[0]
     head, line = parsed.lines("table3c-substitutes")
     assert head[2:] == ["Queries", "Agreement with the target", "Success on the substitute"]
     assert line[:3] == ["B n = 1000 · seed 0", "Behind Proximity and distance", "4800"]
-    assert line[3].startswith("0.8100 [") and line[4].startswith("0.9300 [")
+    assert line[3].startswith("0.810 [") and line[4].startswith("0.930 [")
 
 
 def test_every_protocol_says_what_the_attacker_knows(written, rows):

@@ -6,9 +6,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from madvae_tf.report.charts import CLASS_COLORS, scatter_panels
 from madvae_tf.report.clusters import FIGURES
 from madvae_tf.report.names import POOLED_ATTACK
-from madvae_tf.report.scatter import COLORS, scatter_panels
 from madvae_tf.utils.errors import UserError
 
 
@@ -33,8 +33,8 @@ def test_figures_have_the_papers_numbers_and_their_n(written):
     for index, stem in enumerate(("latent/combined", "output/pd", "test/none")):
         clusters |= embedding(stem, 40 + index, predicted=stem != "test/none")
     report = written([], {"seed": 3}, clusters=clusters)
-    names = sorted(path.name for path in (report.folder / "figures").glob("figure*"))
-    assert names == ["figure02_test.png", "figure04_output_pd.png", "figure17_latent_combined.png"]
+    names = sorted(path.name for path in (report.folder / "figures").glob("figure*.svg"))
+    assert names == ["figure02_test.svg", "figure04_output_pd.svg", "figure17_latent_combined.svg"]
     captions = [part.split("</figcaption>")[0] for part in report.page.split("<figcaption>")[1:]]
     assert [caption.split(".")[0] for caption in captions] == ["<b>Figure 2", "<b>Figure 4", "<b>Figure 17"]
     assert captions[0].endswith("Coloured by true label. n = 42, seed 3.")
@@ -47,7 +47,7 @@ def test_figures_have_the_papers_numbers_and_their_n(written):
 def test_a_purifier_that_the_paper_has_no_figure_of_is_shown_without_a_number(written):
     report = written([], {"seed": 3}, clusters=embedding("latent/robust") | embedding("output/pd"))
     names = sorted(path.name for path in (report.folder / "figures").iterdir() if "latent" in path.name)
-    assert names == ["clusters_latent_robust.png"]
+    assert names == ["clusters_latent_robust.pdf", "clusters_latent_robust.svg"]
     captions = [part.split("</figcaption>")[0] for part in report.page.split("<figcaption>")[1:]]
     assert captions[0].startswith("<b>Figure 4.</b>") and captions[1].startswith("Latent codes (means) of")
     assert "n = 40" in captions[1] and report.parsed.errors == []
@@ -61,7 +61,7 @@ def test_the_papers_order_of_the_figures():
 def colours(pixels):
     """The labels whose colour occurs among the pixels (height, width, 3)."""
     found = set()
-    for label, color in enumerate(COLORS):
+    for label, color in enumerate(CLASS_COLORS):
         ink = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
         # Points are a little transparent, on white.
         if (np.abs(pixels - (0.85 * ink + 0.15)).max(axis=2) < 0.02).any():
@@ -69,14 +69,20 @@ def colours(pixels):
     return found
 
 
+def drawn(figure):
+    """A figure's pixels at 200 dots an inch."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200)
+    return matplotlib.image.imread(io.BytesIO(buffer.getvalue()), format="png")
+
+
 def test_each_panel_has_its_own_labels():
     points = np.stack([np.linspace(0, 1, 6), np.linspace(0, 1, 6)], axis=1)
-    both = scatter_panels(points, np.full(6, 2), np.array([4, 4, 4, 7, 7, 7]))
-    pixels = matplotlib.image.imread(io.BytesIO(both), format="png")
+    pixels = drawn(scatter_panels(points, np.full(6, 2), np.array([4, 4, 4, 7, 7, 7])))
     assert pixels.shape[:2] == (590, 960)
     # The legend, with all ten, is at the foot.
     assert colours(pixels[:480, :480, :3]) == {2} and colours(pixels[:480, 480:, :3]) == {4, 7}
-    alone = matplotlib.image.imread(io.BytesIO(scatter_panels(points, np.full(6, 2), None)), format="png")
+    alone = drawn(scatter_panels(points, np.full(6, 2), None))
     assert alone.shape == pixels.shape and colours(alone[:480, :, :3]) == {2}
 
 
@@ -97,9 +103,9 @@ def test_measures_stand_in_their_columns(written, row):
         "Purity true label, as they are",
         "Silhouette true label, in the UMAP plane",
     ]
-    assert test == ["Clean test images n = 500 · seed 0", "0.2500", "–", "–", "–"]
+    assert test == ["Clean test images n = 500 · seed 0", "0.250", "–", "–", "–"]
     assert latent[0] == "Latent codes, Proximity and distance n = 1000 · seed 0"
-    assert latent[1:] == ["0.3100", "−0.1200", "0.9100", "0.5500"]
+    assert latent[1:] == ["0.310", "−0.120", "0.910", "0.550"]
     caption = report.page.split('id="clusters-caption">')[1].split("</p>")[0]
     assert "a point’s 10 nearest neighbours" in caption
     assert "n = 500 to 1000, seed 0; attacks: FGSM + Rand-FGSM + CW-L2; threat model: oblivious." in caption

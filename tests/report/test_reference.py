@@ -26,14 +26,14 @@ def test_differences_are_to_the_first_row(written, rows):
     head, ours, losses, scale, paper = parsed.lines("reference")
     assert head == ["Setting", "No attack (clean)", "FGSM epsilon 0.3"]
     assert ours == [
-        "ours What ours is & does 5 epochs n = 4000 clean, 1000 attacked · seed 0",
+        "ours n = 4000 clean, 1000 attacked · seed 0 What ours is & does 5 epochs",
         "0.9800 [0.9752, 0.9839]",
-        "0.9700 [0.9575, 0.9789] agreement 0.9750 [0.9634, 0.9830]",
+        "0.970 [0.957, 0.979] agreement 0.975 [0.963, 0.983]",
     ]
     assert losses[1] == "0.9000 [0.8903, 0.9089] −8.0 points"
-    assert losses[2] == "0.7120 [0.6832, 0.7392] −25.8 points agreement 0.7180 [0.6893, 0.7450] −25.7 points"
+    assert losses[2] == "0.712 [0.683, 0.739] −25.8 points agreement 0.718 [0.689, 0.745] −25.7 points"
     assert "0.9810" in scale[1] and scale[1].endswith("+0.1 points")
-    assert "] +0.0 points agreement 0.9760" in scale[2] and scale[2].endswith("+0.1 points")
+    assert "] +0.0 points agreement 0.976" in scale[2] and scale[2].endswith("+0.1 points")
     assert paper == ["The paper Table 1, vanilla; n = 10000, oblivious", "–", "agreement 0.7097"]
 
 

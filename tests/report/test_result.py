@@ -63,11 +63,11 @@ def test_the_system_that_holds_against_aware_attackers_is_the_one_to_use(quick):
     chosen = result.choice(result.systems(quick))
     assert chosen.system.name == "robust" and chosen.ball == ("linf", 0.3) and not chosen.rivals
     said = words(quick)
-    assert said.startswith("Use Robust. It holds best against attackers who know of it: it keeps 0.9300 (0.8")
-    assert "n = 100) at L-infinity 0.3; the classifier alone keeps 0.0000." in said
-    assert "CW-L2, which knows no budget, leaves 0.6380 even unaware of it." in said
+    assert said.startswith("Use Robust. It holds best against attackers who know of it: it keeps 0.930 (0.8")
+    assert "n = 100) at L-infinity 0.3; the classifier alone keeps 0.000." in said
+    assert "CW-L2, which knows no budget, leaves 0.638 even unaware of it." in said
     names = "Vanilla, Classification, Proximity and distance, Combined"
-    assert f"Not for attackers who know of them: {names}, which keep 0.0000." in said
+    assert f"Not for attackers who know of them: {names}, which keep 0.000." in said
 
 
 def test_the_page_opens_with_it(written, quick):
@@ -83,16 +83,16 @@ def test_the_page_opens_with_it(written, quick):
         *("Classifier alone", "Vanilla", "Classification", "Proximity and distance", "Combined")
     ]
     # Wilson intervals of 0 of 100, 0 of 1000, 638 of 1000 and 93 of 100, worked out apart.
-    assert alone[2] == "0.0000 [0.0000, 0.0038] PGD, epsilon 0.3 · n = 1000"
-    assert alone[3] == "0.0000 [0.0000, 0.0370] PGD, restarts, L ∞ 0.3 · n = 100"
-    assert [line[3].split(" [")[0] for line in paper] == ["0.0000"] * 4
+    assert alone[2] == "0.000 [0.000, 0.004] PGD, epsilon 0.3, n = 1000"
+    assert alone[3] == "0.000 [0.000, 0.037] PGD, restarts, L-infinity 0.3, n = 100"
+    assert [line[3].split(" [")[0] for line in paper] == ["0.000"] * 4
     assert "APGD, margin" in paper[0][3]
     assert robust == [
         "Robust use this one",
-        "0.9880 [0.9791, 0.9931] n = 1000",
-        "0.6380 [0.6077, 0.6672] CW-L2, no budget · n = 1000 "
-        "0.9620 [0.9483, 0.9722] the worst with a budget: FGSM, epsilon 0.3 · n = 1000",
-        "0.9300 [0.8625, 0.9657] APGD, margin, L ∞ 0.3 · n = 100",
+        "0.988 [0.979, 0.993] n = 1000",
+        "0.638 [0.608, 0.667] CW-L2, no budget, n = 1000 "
+        "0.962 [0.948, 0.972] the worst with a budget: FGSM, epsilon 0.3, n = 1000",
+        "0.930 [0.863, 0.966] APGD, margin, L-infinity 0.3, n = 100",
     ]
     assert "Use Robust." in page.parsed.text() and not page.parsed.errors
     assert "None: no check of this run found anything to warn of." in page.parsed.text()
@@ -113,7 +113,7 @@ def test_what_was_not_measured_is_said_in_the_cell_and_in_a_warning(written, qui
 
 
 @pytest.mark.parametrize(
-    ("kept", "said"), [(5, "0.0500 (0.0215 to 0.1118, n = 100)"), (55, "0.5500 (0.4524 to 0.6439, n = 100)")]
+    ("kept", "said"), [(5, "0.050 (0.022 to 0.112, n = 100)"), (55, "0.550 (0.452 to 0.644, n = 100)")]
 )
 def test_where_none_holds_the_sentence_says_so(quick, aware, kept, said):
     # Of 55 of 100 the interval reaches down to 0.4524: it may be less than one half.
@@ -123,7 +123,7 @@ def test_where_none_holds_the_sentence_says_so(quick, aware, kept, said):
     assert words(rows) == (
         "No purifier of this run holds against attackers who know of it. "
         f"Robust keeps most, {said} at L-infinity 0.3. "
-        "They are for attackers who do not know of them only: there Classification keeps most, 0.9820 under "
+        "They are for attackers who do not know of them only: there Classification keeps most, 0.982 under "
         "its worst attack, CW-L2."
     )
 
@@ -150,21 +150,21 @@ def test_rivals_are_named_where_intervals_overlap(quick, aware):
     found = result.systems(rows)
     assert [system.name for system in found][-2:] == ["binarization", "adversarial_pgd"]
     assert [system.name for system in result.choice(found).rivals] == ["adversarial_pgd"]
-    assert "Its interval overlaps with: Adversarial training, PGD 0.9100." in words(rows)
+    assert "Its interval overlaps with: Adversarial training, PGD 0.910." in words(rows)
 
 
 def test_every_budget_has_a_column_and_its_own_figure(written, quick, aware):
     rows = quick + aware("robust", 4, L2, crossing=4) + aware("none", 10, L2)
     page = written(rows)
     head, *_, robust = page.parsed.lines("result")
-    assert [title.split(", ")[1] for title in head[3:]] == ["L ∞ 0.3", "L 2 2"]
-    assert robust[4].startswith("0.0400 [") and "Crossing the squash" in robust[4]
+    assert [title.split(", ")[1] for title in head[3:]] == ["L-infinity 0.3", "L2 2"]
+    assert robust[4].startswith("0.040 [") and "Crossing the squash" in robust[4]
     assert page.parsed.lines("result")[2][4] == "not measured"
-    assert "leaves 0.6380 even unaware of it; L2 2 leaves 0.0400." in words(rows)
+    assert "leaves 0.638 even unaware of it; L2 2 leaves 0.040." in words(rows)
     # Made for L2, it is chosen there.
     other = aware("robust", 0) + aware("robust", 72, L2) + aware("none", 10, L2)
     assert result.choice(result.systems(other)).ball == ("l2", 2.0)
-    assert "it keeps 0.7200" in words(other) and "L-infinity 0.3 leaves 0.0000" in words(other)
+    assert "it keeps 0.720" in words(other) and "L-infinity 0.3 leaves 0.000" in words(other)
 
 
 def test_an_aware_attacker_may_do_what_the_others_do(aware, rate):
@@ -180,7 +180,7 @@ def test_make_run_ends_with_three_rows_the_page_and_the_next_command(quick):
     figures = [line.split("  ")[0] for line in lines[1:7:2]]
     # Of the paper's the one that keeps most of unaware attackers.
     assert lines[0].startswith("Result") and figures == ["Classifier alone", "Classification", "Robust"]
-    assert "0.6380 [0.6077, 0.6672]" in lines[5] and "0.9300 [0.8625, 0.9657]" in lines[5]
+    assert "0.638 [0.608, 0.667]" in lines[5] and "0.930 [0.863, 0.966]" in lines[5]
     assert "CW-L2, no budget, n = 1000" in lines[6] and "APGD, margin, L-infinity 0.3, n = 100" in lines[6]
     assert lines[7].startswith("Use Robust.")
     assert lines[-3:] == [
@@ -205,8 +205,8 @@ def test_make_run_without_aware_attackers_ends_with_what_measures_them(quick):
 
 def test_markdown_has_the_same(quick):
     text = opening.markdown({"rows": quick})
-    (line,) = [line for line in text.splitlines() if line.startswith("| Robust |")]
-    assert line.endswith("| 0.9300 [0.8625, 0.9657], APGD, margin, L-infinity 0.3, n = 100 |")
+    (line,) = [line for line in text.splitlines() if line.startswith("| Robust (use this one) |")]
+    assert line.endswith("| 0.930 [0.863, 0.966] (APGD, margin, L-infinity 0.3, n = 100) |")
     assert "Use Robust." in text and opening.markdown({"rows": []}) == ""
     bare = opening.markdown({"rows": [row for row in quick if row["table"] == "table1"]})
     assert "Not measured: attackers who know of the purifier" in bare

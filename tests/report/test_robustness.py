@@ -70,11 +70,11 @@ def test_a_table_for_each_budget(written, rows):
     parsed = written(rows).parsed
     head, none, oblivious, end = parsed.lines("robustness-linf-0-3")
     assert head == ["Defence", "No attack (clean)", "APGD, cross-entropy", "Worst case over all attacks"]
-    assert none[0] == "No defence n = 100 · seed 0 end_to_end" and none[3].startswith("0.0000 [")
+    assert none[0] == "No defence n = 100 · seed 0 end_to_end" and none[3].startswith("0.000 [")
     assert oblivious[0].endswith("oblivious") and oblivious[1:3] == ["–", "–"]
-    assert end[2].startswith("0.4000") and end[3].startswith("0.3000") and "0.2900" in end[3]
+    assert end[2].startswith("0.400") and end[3].startswith("0.300") and "0.290" in end[3]
     assert end[3].endswith("of all") and end[3].count("of all") == 1
-    assert parsed.lines("robustness-l2-2")[1][1].startswith("0.5000")
+    assert parsed.lines("robustness-l2-2")[1][1].startswith("0.500")
     assert not parsed.errors and "other" not in parsed.tables
 
 
@@ -82,10 +82,10 @@ def test_curves_and_shares(written, rows):
     parsed = written(rows).parsed
     head, pd = parsed.lines("robustness-by-epsilon")
     assert head[1:] == ["ε = 0", "ε = 0.3", "ε = 0.5"]
-    assert [value.split()[0] for value in pd[1:]] == ["0.9700", "0.4000", "0.0800"]
+    assert [value.split()[0] for value in pd[1:]] == ["0.970", "0.400", "0.080"]
     assert "robustness-by-steps" not in parsed.tables
     vanished, restarts = parsed.lines("robustness-sanity")[1:]
-    assert vanished[3].startswith("0.0300") and restarts[3].startswith("0.1228") and restarts[4] == "57"
+    assert vanished[3].startswith("0.030") and restarts[3].startswith("0.123") and restarts[4] == "57"
 
 
 def test_curves_of_two_norms_stand_apart(written, rows, rate):
@@ -97,9 +97,9 @@ def test_curves_of_two_norms_stand_apart(written, rows, rate):
     assert parsed.lines("robustness-by-epsilon")[0][1:] == ["ε = 0", "ε = 0.3", "ε = 0.5"]
     head, pd = parsed.lines("robustness-by-epsilon-l2")
     assert head[1:] == ["ε = 0", "ε = 2", "ε = 14"]
-    assert [value.split()[0] for value in pd[1:]] == ["0.9700", "0.6000", "0.0300"]
+    assert [value.split()[0] for value in pd[1:]] == ["0.970", "0.600", "0.030"]
     said = of(written_page.page, "up to chance")
-    assert "up to 0.5 (L∞), where at most 0.0800" in said and "up to 14 (L2), where at most 0.0300" in said
+    assert "up to 0.5 (L∞), where at most 0.080" in said and "up to 14 (L2), where at most 0.030" in said
 
 
 def test_the_checklist_judges_detectors_by_the_images_that_fool(written, rows, rate):
@@ -108,11 +108,11 @@ def test_the_checklist_judges_detectors_by_the_images_that_fool(written, rows, r
         blank = rate(n, n, **own, metric="auc", parameters={"detector": "l2", "among": among})
         rows.append({**blank, "value": area, "ci_low": None, "ci_high": None})
     said = of(written(rows).page, "detected rather")
-    assert said.startswith("Among images that fool, end_to_end: least AUC 0.1000") and "n = 20" in said
+    assert said.startswith("Among images that fool, end_to_end: least AUC 0.100") and "n = 20" in said
     # Where none fools there is no such figure, and the one there is says what it is of.
     unfooled = [row for row in rows if row["parameters"].get("among") != "fooling"]
     said = of(written(unfooled).page, "detected rather")
-    assert said.startswith("Among all images, end_to_end: least AUC 0.9000") and "n = 50" in said
+    assert said.startswith("Among all images, end_to_end: least AUC 0.900") and "n = 50" in said
 
 
 def answers(page):
@@ -136,19 +136,19 @@ def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows, ra
     assert of(page, "Which budgets") == "L∞ 0.3, L2 2."
     assert (
         of(page, "without an attack given")
-        == "No defence 0.9900 (n = 100), Proximity and distance 0.9700 (n = 100)."
+        == "No defence 0.990 (n = 100), Proximity and distance 0.970 (n = 100)."
     )
     assert of(page, "undefended").startswith(
-        "It keeps at most 0.0000 in the worst case of a budget: 0.0000 (No defence"
+        "It keeps at most 0.000 in the worst case of a budget: 0.000 (No defence"
     )
     # Asked of fewer images at another budget, wherever that row stands.
     few = rate(9, **END, defense="pd", n=10, attack="none", parameters={"norm": "l2", "epsilon": 2.0})
     for ordered in ([*rows, few], [few, *rows]):
-        assert "distance 0.9700 (n = 100)." in of(written(ordered).page, "without an attack given")
+        assert "distance 0.970 (n = 100)." in of(written(ordered).page, "without an attack given")
     losses = of(page, "Several losses")
     # Of the two rows the defence's least, and not the classifier's own 0.01.
     assert (
-        "APGD, cross-entropy (n = 100, 100 iterations; least: 0.4000, Proximity and distance, end_to_end, L∞ 0.3)"
+        "APGD, cross-entropy (n = 100, 100 iterations; least: 0.400, Proximity and distance, end_to_end, L∞ 0.3)"
         in losses
     )
     assert of(page, "Attacks without gradients").rstrip(".") == "Not measured"
@@ -158,17 +158,17 @@ def test_the_checklist_says_what_was_and_what_was_not_measured(written, rows, ra
         == of(page, "detected rather")
         == of(page, "no attack:")
     )
-    assert of(page, "AutoAttack standard").startswith("AutoAttack standard (n = 100; least: 0.5000")
-    assert of(page, "restarts bring").startswith("Of an attack’s successes, restarts brought at most 0.1228")
-    assert "by budget up to 0.5 (L∞), where at most 0.0800 is left" in of(page, "up to chance")
-    assert of(page, "gradients vanish").startswith("Exactly 0 at a share of at most 0.0300")
+    assert of(page, "AutoAttack standard").startswith("AutoAttack standard (n = 100; least: 0.500")
+    assert of(page, "restarts bring").startswith("Of an attack’s successes, restarts brought at most 0.123")
+    assert "by budget up to 0.5 (L∞), where at most 0.080 is left" in of(page, "up to chance")
+    assert of(page, "gradients vanish").startswith("Exactly 0 at a share of at most 0.030")
     assert of(page, "white-box beat") == "No check found otherwise."
     alone = rate(
         1, **END, defense="pd", n=50, attack="simba", parameters=LINF, metric="beyond_gradients_share"
     )
     page = written([*rows, alone]).page
     assert (
-        "fool a share of at most 0.0200 of their images that no attack with one, adaptive ones among them, fools (SimBA (values only), n = 50"
+        "fool a share of at most 0.020 of their images that no attack with one, adaptive ones among them, fools (SimBA (values only), n = 50"
         in of(page, "white-box beat")
     )
     warned = written(rows, {"warnings": ["pd: black-box beats white-box: ..."]}).page
@@ -188,9 +188,9 @@ def test_the_checklist_names_the_query_attacks_with_their_budgets(written, rows,
         ]
     ).page
     found = of(page, "Attacks without gradients")
-    assert found.startswith("HopSkipJump (labels only) (n = 10, up to 20000 queries; least: 0.6000")
-    assert "least: 0.7000, Proximity and distance, end_to_end, L0 1" in of(page, "every single pixel")
-    assert "Joint loss: APGD (n = 10; least: 0.4000" in of(page, "own parts")
+    assert found.startswith("HopSkipJump (labels only) (n = 10, up to 20000 queries; least: 0.600")
+    assert "least: 0.700, Proximity and distance, end_to_end, L0 1" in of(page, "every single pixel")
+    assert "Joint loss: APGD (n = 10; least: 0.400" in of(page, "own parts")
 
 
 NATURAL = {"table": "natural", "defense": "pd", "n": 50}
@@ -213,7 +213,7 @@ def test_what_is_no_attack_has_a_table_of_its_own(written, rate):
         *("No corruption", "Rotation and translation worst of a grid ±30.0° ±3.0 px"),
         *("fog severity 3", "fog severity 5"),
     ]
-    assert [value.split()[0] for value in pd[1:]] == ["0.9800", "0.4000", "0.6000", "0.2000"]
+    assert [value.split()[0] for value in pd[1:]] == ["0.980", "0.400", "0.600", "0.200"]
     assert not page.parsed.errors and "other" not in page.parsed.tables
 
 
@@ -231,11 +231,11 @@ def test_detection_has_a_table_and_a_figure(written, rate):
     head, oblivious, adaptive = page.parsed.lines("detection")
     assert (
         len(head) == 2
-        and oblivious[1].startswith("AUC 0.9000 · 0.2000 [")
-        and "of 20 that fool: AUC 0.9000 · 0.5000" in oblivious[1]
+        and oblivious[1].startswith("AUC 0.900 flagged 0.200 [")
+        and "of 20 that fool: AUC 0.900 of 20 that fool: flagged 0.500" in oblivious[1]
     )
-    assert "weight -0.1" in adaptive[0] and "n = 50" in adaptive[0] and adaptive[1].startswith("AUC 0.4000")
-    assert (page.folder / "figures" / "detection-pd.png").stat().st_size > 5000
+    assert "weight -0.1" in adaptive[0] and "n = 50" in adaptive[0] and adaptive[1].startswith("AUC 0.400")
+    assert (page.folder / "figures" / "detection-pd.svg").stat().st_size > 5000
     assert not page.parsed.errors and all(page.parsed.alts)
 
 

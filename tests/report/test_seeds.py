@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from madvae_tf.report.markdown import table1_markdown
+from madvae_tf.report.formats import to_markdown
 from madvae_tf.report.seeds import mean_rows, seeds_of, t_interval
-from madvae_tf.report.tables import best_defense, table1_lines
+from madvae_tf.report.table1 import best_defense, table1_lines, tables
 
 # Student's t for 95%, from a printed table: one and two degrees of freedom.
 T1, T2 = 12.7062, 4.30265
@@ -68,8 +68,8 @@ def test_a_line_of_table_1_is_of_all_seeds(row):
     ]
     (line,) = table1_lines(rows)
     assert line.seeds == (0, 1, 2, 7)
-    assert line.cells["vanilla"].accuracy["value"] == pytest.approx(0.96)
-    assert line.cells["none"].accuracy is rows[-1]
+    assert line.cells["vanilla"]["accuracy"]["value"] == pytest.approx(0.96)
+    assert line.cells["none"]["accuracy"] is rows[-1]
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_the_page_shows_mean_deviation_and_every_seed(written, seeded):
     report = written(seeded, {"seed": 0})
     _, line = report.parsed.lines("table1")
     assert line[0] == "FGSM epsilon 0.3 n = 1000 · seeds 0, 1, 2"
-    assert line[1] == "0.1000 [0.0800, 0.1200] seed 0 alone"
+    assert line[1] == "0.100 [0.080, 0.120] seed 0 alone"
     # 0.93 -+ 4.30265 x 0.0360555 / 1.7320508 and 0.93 -+ 4.30265 x 0.02 / 1.7320508.
     assert line[2] == (
-        "0.9300 [0.8404, 1.0000] sd 0.0361 · 0: 0.9000 · 1: 0.9200 · 2: 0.9700 "
-        "agreement 0.9300 [0.8803, 0.9797] sd 0.0200 · 0: 0.9100 · 1: 0.9300 · 2: 0.9500 paper 0.7097"
+        "0.930 [0.840, 1.000] sd 0.036 · 0: 0.900 · 1: 0.920 · 2: 0.970 "
+        "agreement 0.930 [0.880, 0.980] sd 0.020 · 0: 0.910 · 1: 0.930 · 2: 0.950 paper 0.7097"
     )
     words = report.parsed.text()
     assert "n = 1000 test images per attack, seeds 0, 1, 2; threat model: oblivious." in words
@@ -121,10 +121,10 @@ def test_the_page_shows_mean_deviation_and_every_seed(written, seeded):
         in words
     )
     assert [line[0:3:2] for line in report.parsed.lines("result")[1:]] == [
-        ["Classifier alone", "0.1000 [0.0800, 0.1200] FGSM, epsilon 0.3 · n = 1000"],
+        ["Classifier alone", "0.100 [0.080, 0.120] FGSM, epsilon 0.3, n = 1000"],
         [
             "Vanilla",
-            "0.9300 [0.8404, 1.0000] sd 0.0361 · 0: 0.9000 · 1: 0.9200 · 2: 0.9700 FGSM, epsilon 0.3 · n = 1000",
+            "0.930 [0.840, 1.000] sd 0.036 · 0: 0.900 · 1: 0.920 · 2: 0.970 FGSM, epsilon 0.3, n = 1000",
         ],
     ]
 
@@ -135,20 +135,21 @@ def test_one_seed_says_nothing_of_seeds(written, row):
 
 
 def test_markdown_has_the_same_figures(seeded):
-    text = table1_markdown({"run": {"dataset": "mnist", "name": "quick", "seed": 0}, "rows": seeded})
-    cells = [cell.strip() for cell in text.splitlines()[2].strip("|").split("|")]
-    assert cells[:3] == ["FGSM", "1000", "**0.1000** 0.0800–0.1200"]
-    assert cells[3] == (
-        "**0.9300** 0.8404–1.0000 sd 0.0361 [seeds 0: 0.9000, 1: 0.9200, 2: 0.9700] (agreement 0.9300 sd 0.0200 "
-        "[seeds 0: 0.9100, 1: 0.9300, 2: 0.9500], paper 0.7097)"
-    )
-    assert "means over seeds, with the 95% t-interval of the mean" in text
+    text = to_markdown(*tables(seeded))
+    _, _, line = [line for line in text.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        "FGSM (epsilon 0.3, n = 1000 · seeds 0, 1, 2)",
+        "0.100 [0.080, 0.120] (seed 0 alone)",
+        "**0.930** [0.840, 1.000] (sd 0.036, 0: 0.900, 1: 0.920, 2: 0.970), "
+        "agreement 0.930 [0.880, 0.980] (sd 0.020, 0: 0.910, 1: 0.930, 2: 0.950; paper 0.7097)",
+    ]
+    assert "a cell shows their mean, in brackets its 95% t-interval" in text
 
 
 def test_markdown_keeps_two_settings_of_an_attack_apart(row):
     rows = [row(), row(parameters={"epsilon": 0.2}, value=0.975)]
-    text = table1_markdown({"run": {"dataset": "mnist", "name": "quick", "seed": 0}, "rows": rows})
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:4]]
-    assert [line[0] for line in lines] == ["FGSM (epsilon 0.3, oblivious)", "FGSM (epsilon 0.2, oblivious)"]
-    assert [line[2].split()[0] for line in lines] == ["**0.9700**", "**0.9750**"]
-    assert "means over seeds" not in text
+    text = to_markdown(*tables(rows))
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| FGSM")]
+    assert [line[0].split(", ")[0].strip() for line in lines] == ["FGSM (epsilon 0.3", "FGSM (epsilon 0.2"]
+    assert [line[1].split()[0] for line in lines] == ["0.970", "0.975"]
+    assert "t-interval" not in text

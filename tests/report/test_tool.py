@@ -16,7 +16,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import chromium
 
-from madvae_tf.report import curves, scripting, write_report
+from madvae_tf.report import curves, rendering, write_report
+from madvae_tf.report.parts import Section
 from madvae_tf.utils.errors import UserError
 
 _PGD = {"norm": "linf", "epsilon": 0.3}
@@ -51,7 +52,7 @@ def test_page_allows_its_own_script_by_hash_and_nothing_else(report):
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
     assert rules["script-src"] == f"'sha256-{digest}'" and rules["default-src"] == "'none'"
     assert rules["img-src"] == "data:" and "connect-src" not in rules
-    assert script == scripting.source() and len(script) < 12_000
+    assert script == rendering.scripts() and len(script) < 12_000
     assert len(report.page) < 5e6
 
 
@@ -86,20 +87,25 @@ def test_strip_of_the_robust_variant_is_shown_where_it_was_trained(written, rows
         key.replace("/combined/", "/robust/"): value for key, value in images.items() if "/combined/" in key
     }
     page = written(rows, images=images | own)
-    assert (page.folder / "figures" / "strips_robust.png").stat().st_size > 1000
+    assert (page.folder / "figures" / "strips_robust.svg").stat().st_size > 1000
     assert any("7 strips" in alt and alt.startswith("Beside the paper") for alt in page.parsed.alts)
     assert not any(alt.startswith("Beside") for alt in written(rows, images=images).parsed.alts)
 
 
 def test_curve_has_a_mark_at_every_value(rate):
-    drawn = curves.curve("c", curve_rows(rate), "budget", "caption")
+    page = rendering.page(
+        "t", [Section("s", "S", [curves.curve("c", curve_rows(rate), "budget", "Title.", "Text.")])]
+    )
+    drawn = page.split("<figure")[1]
     marks = re.findall(r'<g class="point"[^>]*aria-label="([^"]*)">.*?cx="([\d.]+)" cy="([\d.]+)"', drawn)
     assert len(marks) == 6
     # Hand values: x from 46 to 466 for budgets 0 to 0.4, y from 12 (accuracy 1) to 256 (accuracy 0).
     places = [(float(x), float(y)) for _, x, y in marks]
     expected = [(46, 14.4), (151, 226.7), (466, 256.0), (46, 19.3), (151, 97.4), (466, 236.5)]
     np.testing.assert_allclose(places, expected, atol=0.06)
-    assert marks[4][0].startswith("Combined, end_to_end, budget 0.1: accuracy 0.6500, 95% interval 0.61")
+    assert marks[4][0].startswith(
+        "Combined, end_to_end, budget 0.1: accuracy 0.650, 95% interval 0.620 to 0.679"
+    )
 
 
 _COLUMN = "[...document.querySelectorAll('#attacks tbody tr')].map(r => r.cells[2].textContent)"
@@ -145,7 +151,7 @@ def test_page_in_a_browser(tool, images, tmp_path):
         page.evaluate("document.querySelector('.curve .point').focus()")
         page.press("ArrowRight", 39)
         assert page.evaluate("document.querySelector('.curve output').textContent").startswith(
-            "No defence, end_to_end, budget ε (L∞) 0.1: accuracy 0.1200"
+            "No defence, end_to_end, budget ε (L∞) 0.1: accuracy 0.120"
         )
 
         for name, value in {"digit": "6", "attack": "fgsm", "variant": "pd"}.items():

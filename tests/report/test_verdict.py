@@ -2,7 +2,7 @@
 
 import pytest
 
-from madvae_tf.report.markdown_further import further_markdown
+from madvae_tf.report.markdown import tables_markdown
 from madvae_tf.report.verdict import verdicts
 
 LINF = {"norm": "linf", "epsilon": 0.3}
@@ -67,22 +67,22 @@ def test_a_line_a_defence_on_the_page(written, rows):
     ]
     figures = [value.split()[0] for value in robust[1:]]
     # Under transfer the worst of its attacks; of two worst cases the one over all threat models; of two budgets of the overpowered attack the larger.
-    assert figures == ["0.9700", "0.9600", "0.1000", "0.9400", "0.9200", "0.1000", "0.9000"]
+    assert figures == ["0.970", "0.960", "0.100", "0.940", "0.920", "0.100", "0.900"]
     assert "n = 20" in robust[6] and none[0].startswith("No defence")
-    assert [value.split()[0] for value in none[1:]] == ["–", "–", "–", "0.0000", "–", "–", "–"]
+    assert [value.split()[0] for value in none[1:]] == ["–", "–", "–", "0.000", "–", "–", "–"]
     words = " ".join(parsed.text().split())
     assert "count as right under them: HopSkipJump (labels only) 10, SPSA (values only) 10." in words
     assert not parsed.errors
 
 
 def test_the_same_in_markdown(rows):
-    text = further_markdown({"rows": rows})
+    text = tables_markdown({"rows": rows})
     assert (
-        "**The verdict, L-infinity 0.3**, accuracy. n = 20 to 100, seed 0, threat model: end_to_end, oblivious, transfer."
-        in text
+        "**The verdict, L∞ 0.3.** Accuracy against the label" in text
+        and "n = 20 to 100, seed 0; threat model: oblivious (the attacker attacks the classifier" in text
     )
-    line = next(line for line in text.splitlines() if line.startswith("| Robust |"))
-    assert "| 0.9200 (0.8500–0.9589, n 100) |" in line and "0.1000 (0.0279–0.3010, n 20, L2 4)" in line
+    line = next(line for line in text.splitlines() if line.startswith("| Robust (n = 20 to 100"))
+    assert "| 0.920 [0.850, 0.959] (n = 100) |" in line and "0.100 [0.028, 0.301] (L2 4 · n = 20)" in line
     assert "Blur" not in text and "Proximity" in text
 
 
@@ -93,12 +93,12 @@ def test_an_l2_budget_has_a_verdict_of_its_own(written, rows, one):
     columns = ("PGD", "AutoAttack standard", "Overpowered", "Crossing")
     assert head == ["Defence", *(f"{column}, end to end" for column in columns)]
     # Its own budget of the overpowered attack, not the largest.
-    assert [value.split()[0] for value in robust[1:]] == ["–", "0.6000", "0.6000", "0.0300"]
-    assert [value.split()[0] for value in pd[1:]] == ["0.5000", "–", "–", "–"]
+    assert [value.split()[0] for value in robust[1:]] == ["–", "0.600", "0.600", "0.030"]
+    assert [value.split()[0] for value in pd[1:]] == ["0.500", "–", "–", "–"]
     assert list(verdicts(rows)) == [("linf", 0.3), ("l2", 2.0), ("l2", 4.0)]
-    text = further_markdown({"rows": [*rows, crossed]})
-    assert "**The verdict, L2 2**" in text and "| 0.0300 (0.0103–0.0845, n 100) |" in text
+    text = tables_markdown({"rows": [*rows, crossed]})
+    assert "**The verdict, L2 2.**" in text and "| 0.030 [0.010, 0.085] (n = 100) |" in text
 
 
 def test_nothing_without_rows():
-    assert verdicts([]) == {} and "verdict" not in further_markdown({"rows": []})
+    assert verdicts([]) == {} and "verdict" not in tables_markdown({"rows": []})

@@ -1,14 +1,10 @@
 // Sorting: every column head of a table marked data-sortable becomes a button; ascending, descending, as it was.
 (() => {
   "use strict";
-  const number = /[-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?/i;
-
   // What a cell is sorted by: its figure if it has one, else its words; nothing for a cell without either.
   const keyOf = (cell) => {
     if (!cell || cell.querySelector(".none:only-child")) return null;
-    const shown = cell.querySelector(".value") || cell;
-    const found = cell.tagName === "TD" && shown.textContent.match(number);
-    return found ? Number(found[0].replace("−", "-")) : cell.textContent.trim();
+    return "sort" in cell.dataset ? Number(cell.dataset.sort) : cell.textContent.trim();
   };
 
   const compare = (a, b) =>

@@ -1,8 +1,11 @@
-"""Rows -> structures: the bold rule, the lines of Table 1, confusion matrices."""
+"""The lines of Table 1 and the bold rule; confusion matrices; attacks; settings as `--set` spells them."""
 
 import pytest
 
-from madvae_tf.report.tables import attack_lines, best_defense, confusions, defenses_of, flatten, table1_lines
+from madvae_tf.report.attacks import attack_lines
+from madvae_tf.report.confusion import confusions
+from madvae_tf.report.run_facts import flatten
+from madvae_tf.report.table1 import best_defense, defenses_of, table1_lines
 
 
 def line_of(row, **accuracies):
@@ -49,7 +52,7 @@ def test_lines_come_in_the_papers_order_and_settings_stay_apart(row):
         ("pgd", 0.3, "end_to_end"),
     ]
     assert defenses_of(lines) == ["none", "cls"]
-    assert lines[1].cells["cls"].agreement["value"] == 0.975
+    assert lines[1].cells["cls"]["agreement"]["value"] == 0.975
 
 
 def test_confusion_by_hand(row):

@@ -1,44 +1,20 @@
-"""Arrays -> PNG bytes: the chart of Table 1 and training curves; what all figures have in common.
+"""The charts: Table 1, training curves, detectors' ROC, and embeddings in the plane. Each is a matplotlib figure."""
 
-Drawn narrow and with large type, so that a phone 360 pixels wide shows readable labels. Figures are drawn on the
-Agg canvas itself, under matplotlib's default settings: no global state, and the same input gives the same bytes.
-"""
-
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import matplotlib.ticker
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from madvae_tf.report.names import ATTACKS, DEFENSES, VARIANTS
-from madvae_tf.report.tables import Line, defenses_of
+from madvae_tf.report.drawing import FRAME, RULE, STYLES, WIDTH, settings
+from madvae_tf.report.names import ATTACKS, DEFENSES, VARIANTS, Row
 
-WIDTH = 4.8
-# Colours that stay apart for the colour-blind, and a marker each, so that colour is not alone.
-STYLES = {
-    "none": ("#55606b", "X"),
-    "vanilla": ("#0072b2", "o"),
-    "cls": ("#b45309", "s"),
-    "pd": ("#00795c", "D"),
-    "combined": ("#a8327e", "^"),
-    "robust": ("#000000", "8"),
-    "identity": ("#6f4e37", "v"),
-    "defense_vae": ("#c1121f", "P"),
-    "defense_vae_e2e": ("#e07a5f", "p"),
-    "mixture": ("#5e548e", "*"),
-    "binarization": ("#7f7f00", "<"),
-    "blur": ("#008ba3", ">"),
-    "adversarial_fgsm": ("#3d5a80", "h"),
-    "adversarial_pgd": ("#1b263b", "H"),
-    "magnet": ("#d81b60", "d"),
-    "defense_gan": ("#386641", "1"),
-    "mad_gan": ("#9c6644", "2"),
-}
+# An attack, and defence -> metric -> row.
+Measured = tuple[str, Mapping[str, Mapping[str, Row]]]
 TERM_TITLES = {
     "loss": "total loss",
     "reconstruction": "reconstruction $L_r$",
@@ -58,27 +34,14 @@ TERM_TITLES = {
 _VALIDATION = "val_"
 # Letters of a panel's title in a line: half the figure's width.
 _TITLE_WIDTH = 27
-_SETTINGS = {
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-# Without this the file would name the version of matplotlib.
-METADATA: Any = {"Software": None}
 
 
-def settings(size: float = 10) -> Any:
-    """matplotlib's defaults and ours, whatever the user's matplotlibrc says; a context manager."""
-    values: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS, "font.size": size}
-    return matplotlib.rc_context(values)
-
-
-def table1_chart(lines: Sequence[Line]) -> bytes:
+def table1_chart(lines: Sequence[Measured]) -> Figure:
     """Accuracy with its 95% interval, an attack a row: all defences on [0, 1], and the purifiers close up."""
     with settings():
         figure = Figure(figsize=(WIDTH, 1.35 + 0.66 * len(lines)), layout="constrained")
         whole, close = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": (1, 1.7)})
-        names = defenses_of(lines)
+        names = [name for name in DEFENSES if any(name in cells for _, cells in lines)]
         purifiers = [name for name in names if name != "none"] or names
         for name in names:
             _accuracies(whole, lines, name, names)
@@ -89,8 +52,8 @@ def table1_chart(lines: Sequence[Line]) -> bytes:
         whole.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         close.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10], prune="lower"))
         titles = [
-            ATTACKS[line.attack].replace(" (clean)", "\n(clean)").replace(" Pixel", "\nPixel")
-            for line in lines
+            ATTACKS[attack].replace(" (clean)", "\n(clean)").replace(" Pixel", "\nPixel")
+            for attack, _ in lines
         ]
         whole.set_yticks(range(len(lines)), titles)
         whole.set_ylim(len(lines) - 0.5, -0.5)
@@ -98,21 +61,24 @@ def table1_chart(lines: Sequence[Line]) -> bytes:
         close.set_title("purifiers, close up", fontsize=10)
         figure.supxlabel("accuracy against the label", fontsize=10)
         for axes in (whole, close):
-            axes.grid(axis="x", color="#d5dbe1", linewidth=0.7)
+            axes.grid(axis="x", color=RULE, linewidth=0.7)
             axes.set_axisbelow(True)
             for edge in range(1, len(lines)):
-                axes.axhline(edge - 0.5, color="#d5dbe1", linewidth=0.7)
+                axes.axhline(edge - 0.5, color=RULE, linewidth=0.7)
             axes.tick_params(left=False)
         handles, labels = whole.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=10)
-        return png(figure)
+        return figure
 
 
-def _accuracies(axes: Any, lines: Sequence[Line], name: str, group: Sequence[str]) -> None:
-    color, marker = STYLES[name]
+def _accuracies(axes: Any, lines: Sequence[Measured], name: str, group: Sequence[str]) -> None:
+    color, _, marker = STYLES[name]
     offset = (group.index(name) - (len(group) - 1) / 2) * 0.72 / max(len(group), 2)
-    rows = [(index, line.cells[name].accuracy) for index, line in enumerate(lines) if name in line.cells]
-    measured = [(index, row) for index, row in rows if row is not None]
+    measured = [
+        (index, cells[name]["accuracy"])
+        for index, (_, cells) in enumerate(lines)
+        if "accuracy" in cells.get(name, {})
+    ]
     values = [row["value"] for _, row in measured]
     error = [
         [0.0 if row["ci_low"] is None else max(0.0, row["value"] - row["ci_low"]) for _, row in measured],
@@ -131,15 +97,15 @@ def _accuracies(axes: Any, lines: Sequence[Line], name: str, group: Sequence[str
     )
 
 
-def _close_up(lines: Sequence[Line], names: Sequence[str]) -> tuple[float, float]:
-    rows = [line.cells[name].accuracy for line in lines for name in names if name in line.cells]
-    ends = [row["value" if row["ci_low"] is None else "ci_low"] for row in rows if row is not None]
+def _close_up(lines: Sequence[Measured], names: Sequence[str]) -> tuple[float, float]:
+    found = [cells.get(name, {}).get("accuracy") for _, cells in lines for name in names]
+    ends = [row["value" if row["ci_low"] is None else "ci_low"] for row in found if row is not None]
     low = min(ends, default=0.0)
     margin = max(0.002, 0.05 * (1 - low))
     return max(-0.02, low - margin), 1 + margin
 
 
-def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> bytes | None:
+def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> Figure | None:
     """One panel per loss term, one line per variant, and points for what is measured on validation images; None where nothing was logged."""
     logged = {
         t.removeprefix(_VALIDATION) for curves in training.values() for t in curves if any(_known(curves[t]))
@@ -167,7 +133,7 @@ def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> byte
         figure.supxlabel(
             "training step; points: on validation images" if points else "training step", fontsize=9.5
         )
-        return png(figure)
+        return figure
 
 
 def _known(values: Sequence[Any] | None) -> list[bool]:
@@ -178,7 +144,7 @@ def _known(values: Sequence[Any] | None) -> list[bool]:
 def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term: str) -> None:
     drawn: list[float] = []
     for name in [*(n for n in DEFENSES if n in training), *sorted(set(training) - set(DEFENSES))]:
-        color, marker = STYLES.get(name, ("#000000", "o"))
+        color, _, marker = STYLES.get(name, ("#000000", "", "o"))
         # The paper's variants are solid, what stands beside them is dashed.
         dashes = "-" if name in VARIANTS else "--"
         for logged, style in (
@@ -196,15 +162,77 @@ def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term:
                 drawn += values
     title = TERM_TITLES.get(term, term.replace("_", " ").replace("$", ""))
     axes.set_title(textwrap.fill(title, _TITLE_WIDTH), fontsize=9.5)
-    axes.grid(color="#e1e6eb", linewidth=0.6)
+    axes.grid(color=RULE, linewidth=0.6)
     if drawn and min(drawn) > 0 and max(drawn) > 20 * min(drawn):
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(3))
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as a PNG at 200 dots an inch."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=200, facecolor="white", metadata=METADATA)
-    return buffer.getvalue()
+def roc_curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> Figure:
+    """A panel a detector, a line an attack, through the measured points, (0, 0) and (1, 1).
+
+    Args:
+        panels: detector -> attack's label -> (share of clean images flagged, share of attacked images flagged).
+    """
+    titles = {"l1": "L1 error", "l2": "L2 error", "latent": "latent distance"}
+    with settings(size=9):
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (name, lines) in zip(every, panels.items(), strict=True):
+            for index, (label, points) in enumerate(lines.items()):
+                x, y = zip((0, 0), *sorted(points), (1, 1), strict=True)
+                dashes, color = ("-", "--", ":", "-.")[index % 4], f"C{index % 10}"
+                axes.plot(x, y, dashes, color=color, linewidth=1.2, label=label)
+            axes.plot((0, 1), (0, 1), color=FRAME, linewidth=0.7)
+            axes.set_title(titles[name], fontsize=9.5)
+            axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        handles, labels = every[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+        figure.supxlabel("share of clean images flagged", fontsize=9)
+        figure.supylabel("share of attacked images flagged", fontsize=9)
+        return figure
+
+
+# Ten colours chosen to stay apart for the colour-blind too (Petroff 2021, "Accessible color sequences").
+CLASS_COLORS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
+
+
+def scatter_panels(points: np.ndarray, label: np.ndarray, predicted: np.ndarray | None) -> Figure:
+    """Two scatter plots of the same points side by side, or one without predicted labels.
+
+    Args:
+        points: (n, 2); their units mean nothing, so the axes have no ticks.
+        label, predicted: (n,) labels in 0..9.
+    """
+    panels = [("true label", label)] + ([] if predicted is None else [("predicted label", predicted)])
+    # About 1,000 points are readable at this size, and fewer may be larger.
+    size = float(np.clip(8000 / max(len(points), 1), 1.0, 16))
+    with settings(size=9.5):
+        figure = Figure(figsize=(WIDTH, 2.95), layout="constrained")
+        # A panel alone is as large as one of two, and in the middle.
+        places = (
+            figure.subplots(1, 2) if len(panels) == 2 else figure.subplots(1, 3, width_ratios=(1, 2, 1))[1:2]
+        )
+        for axes in figure.axes:
+            axes.set_visible(any(axes is place for place in places))
+        for axes, (title, labels) in zip(places, panels, strict=True):
+            # One call for all classes, in the order of the points: class by class the last would hide the others.
+            # As pixels, since a thousand marks would make the page slow.
+            colors = np.array(CLASS_COLORS)[labels]
+            axes.scatter(
+                points[:, 0], points[:, 1], s=size, c=colors, alpha=0.85, linewidths=0, rasterized=True
+            )
+            axes.set(xticks=[], yticks=[])
+            axes.spines[["top", "right"]].set_visible(True)
+            axes.spines[:].set_color(FRAME)
+            axes.set_title(title, fontsize=10)
+        handles: list[Any] = [
+            Line2D([], [], linestyle="", marker="o", markersize=6, color=color, label=str(name))
+            for name, color in enumerate(CLASS_COLORS)
+        ]
+        place = {"loc": "outside lower center", "ncols": len(CLASS_COLORS), "frameon": False}
+        figure.legend(handles=handles, fontsize=9.5, handletextpad=0, columnspacing=0.7, **place)
+        return figure

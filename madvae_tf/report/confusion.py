@@ -1,0 +1,121 @@
+"""Tables 2, 8, 9 and 10: which classes each variant confuses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from madvae_tf.report import paper
+from madvae_tf.report.names import ATTACKS, CONFUSION_TABLES, DEFENSES, POOLED_ATTACK, Row
+from madvae_tf.report.parts import Part, paragraph
+from madvae_tf.report.table import Cell, Figure, Table, number
+from madvae_tf.report.table1 import setting_of
+
+CLASSES = 10
+
+
+@dataclass
+class Confusion:
+    """A confusion matrix and its per-class accuracy, ours and the paper's.
+
+    Attributes:
+        counts: (10, 10) integers, [predicted, true].
+        per_class: per true label the share predicted right, None for a label without images.
+        overall: the share of all images predicted right, None without images.
+        paper_per_class: as the paper prints it, None on another dataset.
+        paper_overall: from the paper's counts, None on another dataset.
+    """
+
+    table: str
+    defense: str
+    threat_model: str
+    n: int
+    seed: int
+    counts: np.ndarray
+    per_class: list[float | None]
+    overall: float | None
+    paper_per_class: tuple[float, ...] | None
+    paper_overall: float | None
+
+
+def section(rows: Sequence[Row]) -> list[Part | Table]:
+    """A table for each matrix; nothing without any."""
+    found = confusions(rows)
+    if not found:
+        return []
+    note = (
+        "Compare the per-class accuracies with the paper’s, not the counts: the paper counts 30,000 images. The three "
+        "sets attack the same images, so their errors are not independent and no interval is given."
+    )
+    names: set[str] = set()
+    parts: list[Part | Table] = [paragraph(note)]
+    for index, matrix in enumerate(found):
+        # One table of the paper can occur twice, with two seeds: the names must differ.
+        parts.append(_table(matrix, f"{matrix.table}-{index}" if matrix.table in names else matrix.table))
+        names.add(matrix.table)
+    return parts
+
+
+def _table(matrix: Confusion, name: str) -> Table:
+    """Predicted labels in rows and true labels in columns, shaded by share of the column."""
+    totals = matrix.counts.sum(axis=0)
+    body = []
+    for predicted in range(CLASSES):
+        cells = [Cell(str(predicted))]
+        for true in range(CLASSES):
+            count, total = int(matrix.counts[predicted, true]), int(totals[true])
+            share = count / total if total else 0.0
+            # Errors are rare, so their shade rises with the square root or no error would be seen.
+            shade = 0.5 * share if predicted == true else min(0.75, 1.5 * share**0.5)
+            said = f"predicted {predicted}, true {true}: {count} of {total} ({share:.2%})"
+            kind = "hit" if predicted == true else "miss"
+            cells.append(Cell(str(count), kind=kind, share=shade, detail=said))
+        body.append(cells)
+    foot = [[Cell("Accuracy, ours"), *(_share(value, matrix.n) for value in matrix.per_class)]]
+    paper_said = ""
+    if matrix.paper_per_class is not None:
+        foot.append([Cell("Accuracy, paper"), *(Cell(f"{value:.2f}") for value in matrix.paper_per_class)])
+        paper_said = f" (the paper: {number(matrix.paper_overall)} of 30000)"
+    text = (
+        f"Images of the {ATTACKS[POOLED_ATTACK]} test sets together: predicted label in rows, true label in columns. "
+        "Blue: right; orange: wrong; deeper: a larger share of its column. "
+        f"{number(matrix.overall, matrix.n)} of {int(totals.sum())} images are right{paper_said}. n = {matrix.n}, seed "
+        f"{matrix.seed}, threat model: {matrix.threat_model}. Last rows: the share of each true label that is right."
+    )
+    columns = [Cell(notes=("predicted ↓ true →",)), *(Cell(str(label)) for label in range(CLASSES))]
+    title = f"Table {matrix.table.removeprefix('table')}. {DEFENSES[CONFUSION_TABLES[matrix.table]]}."
+    return Table(name, title, text, columns, body, foot, kind="confusion")
+
+
+def _share(value: float | None, n: int) -> Cell:
+    return Cell() if value is None else Cell(figures=(Figure(value, n=n // CLASSES),))
+
+
+def confusions(rows: Sequence[Row]) -> list[Confusion]:
+    """The confusion matrices that the rows hold, in the order of the paper's tables; absent cells are 0."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["table"] in CONFUSION_TABLES:
+            groups.setdefault((row["table"], setting_of(row, drop=("true", "predicted"))), []).append(row)
+    order = list(CONFUSION_TABLES)
+    return [
+        _confusion(group) for (table, _), group in sorted(groups.items(), key=lambda x: order.index(x[0][0]))
+    ]
+
+
+def _confusion(group: list[Row]) -> Confusion:
+    counts = np.zeros((CLASSES, CLASSES), dtype=np.int64)
+    for row in group:
+        counts[row["parameters"]["predicted"], row["parameters"]["true"]] = row["value"]
+    totals = counts.sum(axis=0)
+    first = group[0]
+    known = first["dataset"] == paper.DATASET
+    printed = np.array(paper.CONFUSION[first["defense"]])
+    return Confusion(
+        **{name: first[name] for name in ("table", "defense", "threat_model", "n", "seed")},
+        counts=counts,
+        per_class=[float(counts[c, c] / totals[c]) if totals[c] else None for c in range(CLASSES)],
+        overall=float(np.trace(counts) / totals.sum()) if totals.sum() else None,
+        paper_per_class=paper.PER_CLASS_ACCURACY[first["defense"]] if known else None,
+        paper_overall=float(np.trace(printed) / printed.sum()) if known else None,
+    )
