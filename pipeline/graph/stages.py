@@ -72,7 +72,7 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     report = Stage(
         "report",
         "",
-        3,
+        4,
         {"config": to_dict(config), "command": command, "precision": resolve_precision(config.vae.precision)},
         {
             **core.both,
