@@ -16,7 +16,7 @@ from madvae_tf.attacks.simba import SimBA
 from madvae_tf.attacks.single_pixel import SinglePixel
 from madvae_tf.attacks.spsa import SPSA
 from madvae_tf.attacks.square import Square
-from madvae_tf.attacks.threshold_l2 import Crossing
+from madvae_tf.attacks.threshold_l2 import ThresholdL2
 
 # What adversarial sets are made with.
 ATTACKS: dict[str, type[Attack]] = {
@@ -26,7 +26,7 @@ ATTACKS: dict[str, type[Attack]] = {
 STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {
     attack.name: attack
     for attack in (
-        *(RestartedPGD, APGD, FAB, Square, Overpowered, Crossing),
+        *(RestartedPGD, APGD, FAB, Square, Overpowered, ThresholdL2),
         *(HopSkipJump, SPSA, SimBA, JointPGD, JointAPGD, Evasion),
     )
 }

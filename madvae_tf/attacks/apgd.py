@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
+from madvae_tf.attacks.geometry import check_norm, image_seeds, random_start, spread
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent, goal_class
+from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
 from madvae_tf.utils.errors import lookup
@@ -76,13 +77,14 @@ def _ascend(
     weight: tf.Tensor,
 ) -> tf.Tensor:
     """One run. `windows` int32 (iterations + 1,): at a checkpoint the steps since the last one, else 0."""
+    ball = BALLS[norm](x, epsilon)
 
     def step(old: _State) -> tuple[_State]:
         index = old.index + 1
-        along = project(old.image + spread(old.step) * direction(old.gradient, norm), x, epsilon, norm)
+        along = ball.step(old.image, old.gradient, spread(old.step))
         momentum = tf.where(index > 1, _MOMENTUM, 1.0)
         moved = old.image + momentum * (along - old.image) + (1 - momentum) * (old.image - old.before)
-        image = project(moved, x, epsilon, norm)
+        image = ball.project(moved)
         value, gradient, fooled = ascent(logits, loss, image, y, goal, scored, weight)
 
         rises = old.rises + tf.cast(value > old.value, tf.int32)

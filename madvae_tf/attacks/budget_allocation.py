@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks.geometry import flat, project
+from madvae_tf.attacks.geometry import flat, project_l2
 
 # Values that a pixel may be changed to.
 _GRID = np.linspace(0.0, 1.0, 41, dtype=np.float32)
@@ -23,7 +23,7 @@ _TINY = 1e-12
 _LARGEST, _SMALLEST, _HALVINGS = 5.0, -4.0, 12
 
 
-class Knapsack:
+class BudgetAllocation:
     """The choices around one batch of images.
 
     Args:
@@ -72,9 +72,10 @@ class Knapsack:
         fits = tf.gather(spent <= tf.square(self.epsilon), tf.argsort(order, axis=1), batch_dims=1)
         taken = tf.reshape(tf.where(fits & (ratio > 0), value, self.origin), shape)
         # Rounding may leave it a hair outside.
-        return tf.ensure_shape(project(taken, self.images, self.epsilon, "l2"), self.images.shape)
+        return tf.ensure_shape(project_l2(taken, self.images, self.epsilon), self.images.shape)
 
 
 def scaled(gradient: tf.Tensor) -> tf.Tensor:
-    """Gradients float32 (batch, pixels), each scaled to a mean size of 1, so that those of several steps weigh the same; 0 stays 0."""
-    return tf.math.divide_no_nan(gradient, tf.reduce_mean(tf.abs(gradient), axis=1, keepdims=True))
+    """Gradients (of images), each scaled to a mean size of 1, so that those of several steps weigh the same; 0 stays 0."""
+    mean = tf.reduce_mean(tf.abs(gradient), axis=[1, 2, 3], keepdims=True)
+    return tf.math.divide_no_nan(gradient, mean)

@@ -14,8 +14,10 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import check_norm, direction, image_seeds, project, random_start, spread
+from madvae_tf.attacks.geometry import check_norm, image_seeds, random_start
+from madvae_tf.attacks.gradient_ascent import gradient_ascent
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent
+from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
 from madvae_tf.utils.errors import UserError, lookup
@@ -38,32 +40,15 @@ def _descend(
 ) -> tf.Tensor:
     """The first fooling iterate, or of all iterates the one of the largest objective, fooling ones before others."""
 
-    def look(
-        image: tf.Tensor, result: tf.Tensor, highest: tf.Tensor, done: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        value, gradient, fooled = ascent(logits, loss, image, y, y, scored, weight)
-        better = tf.where(
-            done, fooled & tf.logical_not(early) & (value > highest), fooled | (value > highest)
-        )
-        result = tf.where(spread(better), image, result)
-        return gradient, result, tf.where(better, value, highest), done | fooled
-
-    def step(
-        index: tf.Tensor, image: tf.Tensor, result: tf.Tensor, highest: tf.Tensor, done: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        gradient, result, highest, done = look(image, result, highest, done)
-        moved = image + step_size * direction(gradient, norm)
-        return index + 1, project(moved, x, epsilon, norm), result, highest, done
-
-    batch = tf.shape(x)[0]
-    _, image, result, highest, done = tf.while_loop(
-        lambda index, image, result, highest, done: (
-            (index < iterations) & tf.logical_not(early & tf.reduce_all(done))
-        ),
-        step,
-        (tf.constant(0), start, start, tf.fill([batch], x.dtype.min), tf.zeros([batch], tf.bool)),
+    return gradient_ascent(
+        lambda image: ascent(logits, loss, image, y, y, scored, weight),
+        BALLS[norm](x, epsilon),
+        start,
+        iterations,
+        step_size,
+        "best",
+        early,
     )
-    return look(image, result, highest, done)[1]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -76,25 +76,22 @@ def level(amounts: tf.Tensor, limits: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
     return tf.where(inside, exact, _FAR)[:, None]
 
 
-def project(images: tf.Tensor, center: tf.Tensor, epsilon: tf.Tensor, norm: str) -> tf.Tensor:
-    """The nearest point, in L2, of the ball of radius epsilon around `center` and the box [0, 1].
+def project_l2(images: tf.Tensor, center: tf.Tensor, epsilon: tf.Tensor | float) -> tf.Tensor:
+    """The nearest point of the L2 ball of radius epsilon around `center` and the box [0, 1].
 
-    For L2 it is clip(center + s (image - center)) with the largest s <= 1 that keeps the distance.
+    It is clip(center + s (image - center)) with the largest s <= 1 that keeps the distance.
 
     Args:
         images: float32 (batch, 28, 28, 1), anywhere.
         center: the same shape, in [0, 1].
         epsilon: float32 ().
     """
-    if norm == "linf":
-        near = tf.clip_by_value(images, center - epsilon, center + epsilon)
-        return tf.clip_by_value(near, 0.0, 1.0)
     step, origin = flat(images - center), flat(center)
     room = tf.where(step > 0, 1.0 - origin, origin)
     square = level(tf.square(step), tf.square(room), tf.fill([tf.shape(step)[0]], epsilon * epsilon))
     moved = tf.sign(step) * tf.minimum(tf.sqrt(tf.minimum(square, 1.0)) * tf.abs(step), room)
     # Rounding may leave it a hair outside.
-    shrink = tf.minimum(1.0, epsilon / tf.maximum(distance(moved, norm), _TINY))
+    shrink = tf.minimum(1.0, epsilon / tf.maximum(distance(moved, "l2"), _TINY))
     return tf.clip_by_value(tf.reshape(origin + shrink[:, None] * moved, tf.shape(images)), 0.0, 1.0)
 
 

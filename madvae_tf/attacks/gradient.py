@@ -8,18 +8,92 @@
 L is the cross-entropy of the true label, clip is to [0, 1]. Where a classifier is very sure, softmax(z)_y - 1 is a rounding error in float32 and
 drowns the other classes' share of the gradient, or is 0: steps go astray, or there are none. `float64`, the default, climbs the log-odds of an error in
 float64 (`objectives.log_odds`): in exact arithmetic the same steps; without it the attacks are cleverhans 4.0.0's bit for bit. A single step is cleverhans' own; many are compiled into
-one loop (`loops`). Random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
+one loop (`gradient_ascent`), which gives cleverhans' images for less of the processor (tests/attacks/test_gradient.py). Random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
+from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 
 from madvae_tf.attacks.base import Attack, Seed, Target
-from madvae_tf.attacks.loops import momentum_descent, projected_descent, sign_step
+from madvae_tf.attacks.compiled import per_target
+from madvae_tf.attacks.gradient_ascent import gradient_ascent
+from madvae_tf.attacks.objectives import Objective, ascent, cross_entropy, log_odds_in_float64
+from madvae_tf.attacks.perturbation_sets import LinfBall
 from madvae_tf.config.parameters import parameter
 from madvae_tf.utils.errors import UserError
+
+# cleverhans' guard of the division by a gradient of zeros.
+_LEAST_MEAN = 1e-12
+
+
+def _loss(float64: bool) -> Objective:
+    return log_odds_in_float64 if float64 else cross_entropy
+
+
+@per_target
+def _sign_step(
+    logits: Callable[[tf.Tensor], tf.Tensor], float64: bool, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
+    """One step of `size` along the gradient's signs, in [0, 1]; cleverhans' `fast_gradient_method`."""
+
+    def connected(images: tf.Tensor) -> tf.Tensor:
+        # cleverhans fails where the target passes no gradient on; this adds zeros to logits and gradient.
+        z = tf.convert_to_tensor(logits(images))
+        return z + tf.cast(0.0 * tf.reduce_sum(images, axis=(1, 2, 3))[:, tf.newaxis], z.dtype)
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return _loss(float64)(logits, labels, labels)
+
+    return fast_gradient_method(
+        connected, x, size, np.inf, loss, clip_min=0.0, clip_max=1.0, y=y, sanity_checks=False
+    )
+
+
+class _CleverhansBall(LinfBall):
+    """The L-infinity ball with cleverhans' rounding: its PGD clips a step to [0, 1] before the projection, its momentum method does not."""
+
+    def __init__(self, images: tf.Tensor, radius: tf.Tensor, clip_steps: bool):
+        super().__init__(images, radius)
+        self.clip_steps = clip_steps
+
+    def project(self, points: tf.Tensor) -> tf.Tensor:
+        points = tf.clip_by_value(points, 0.0, 1.0) if self.clip_steps else points
+        difference = tf.clip_by_value(points - self.images, -self.radius, self.radius)
+        # Adding the difference back rounds, so the box is enforced once more.
+        return tf.clip_by_value(self.images + difference, 0.0, 1.0)
+
+
+@per_target
+def _climb(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    float64: bool,
+    start: tf.Tensor,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    epsilon: tf.Tensor,
+    size: tf.Tensor,
+    iterations: tf.Tensor,
+    decay: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """The last of `iterations` sign steps around `x`, with a `decay` along the momentum; scalars are tensors, so none retraces."""
+
+    def momentum(past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        mean = tf.reduce_mean(tf.abs(gradient), axis=[1, 2, 3], keepdims=True)
+        return decay * past + gradient / tf.maximum(mean, _LEAST_MEAN)
+
+    return gradient_ascent(
+        lambda x_adv: ascent(logits, _loss(float64), x_adv, y, y),
+        _CleverhansBall(x, epsilon, clip_steps=decay is None),
+        start,
+        iterations,
+        size,
+        accumulate=None if decay is None else momentum,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +115,7 @@ class FGSM(Attack):
     float64: bool = parameter(True, added=True)
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-        return sign_step(target.logits, self.float64, x, y, tf.constant(self.epsilon))
+        return _sign_step(target.logits, self.float64, x, y, tf.constant(self.epsilon))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +138,7 @@ class RandFGSM(Attack):
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         noise = tf.sign(tf.random.stateless_normal(tf.shape(x), seed, alg="philox"))
         start = tf.clip_by_value(x + self.alpha * noise, 0.0, 1.0)
-        return sign_step(target.logits, self.float64, start, y, tf.constant(self.epsilon - self.alpha))
+        return _sign_step(target.logits, self.float64, start, y, tf.constant(self.epsilon - self.alpha))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +158,7 @@ class PGD(Attack):
             noise = tf.random.stateless_uniform(tf.shape(x), seed, -self.epsilon, self.epsilon, alg="philox")
             x_adv = tf.clip_by_value(x + noise, 0.0, 1.0)
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations))
-        return projected_descent(target.logits, self.float64, x_adv, x, y, *scalars)
+        return _climb(target.logits, self.float64, x_adv, x, y, *scalars)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,4 +178,4 @@ class MIFGSM(Attack):
 
     def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations, self.decay))
-        return momentum_descent(target.logits, self.float64, x, y, *scalars)
+        return _climb(target.logits, self.float64, x, x, y, *scalars)

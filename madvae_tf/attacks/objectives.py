@@ -23,6 +23,7 @@ import tensorflow as tf
 _TINY = 1e-12
 _CAP = 0.1
 Function = Callable[[tf.Tensor], tf.Tensor]
+Objective = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 # Images -> logits, and a score (batch,).
 Scored = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 # What gives logits and a score, and the score's weight in the objective; None: the target's logits are all.
@@ -41,7 +42,7 @@ def cross_entropy(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(y, z)
 
 
-def log_odds(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+def log_odds(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor | None = None) -> tf.Tensor:
     """log((1 - p_y) / p_y) with p = softmax(z): log sum_{j != y} exp(z_j) - z_y, (batch,), of z's dtype.
 
     The cross-entropy is log(1 + exp(log_odds)), which rises with it. Both have the same order of images and the same direction of the gradient, so an
@@ -49,6 +50,11 @@ def log_odds(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     rounding error where the classifier is very sure, and then 0; this one has no such factor, and its largest part is always 1.
     """
     return tf.reduce_logsumexp(_others(z, y), axis=1) - _at(z, y)
+
+
+def log_odds_in_float64(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor | None = None) -> tf.Tensor:
+    """`log_odds` of float32 logits, float64 (batch,): differences that float32 rounds away count."""
+    return log_odds(tf.cast(z, tf.float64), y)
 
 
 def margin(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
@@ -73,7 +79,7 @@ def margin_targeted(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
     return _at(z, goal) - _at(z, y)
 
 
-OBJECTIVES: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]] = {
+OBJECTIVES: dict[str, Objective] = {
     function.__name__: function
     for function in (cross_entropy, margin, margin_capped, dlr, dlr_targeted, margin_targeted)
 }
@@ -120,7 +126,7 @@ def with_reconstruction(logits: Function, purify: Function, classify: Function |
 
 def ascent(
     logits: Function,
-    loss: str,
+    loss: str | Objective,
     x: tf.Tensor,
     y: tf.Tensor,
     goal: tf.Tensor,
@@ -130,18 +136,20 @@ def ascent(
     """One look at the target.
 
     Args:
+        loss: a row of `OBJECTIVES`, or a function like those.
         scored, weight: asked in the place of `logits`, and weight times the score is added to the loss; None: the objective is `loss` alone.
 
     Returns:
         the objective (batch,), of the cross-entropy alone its `log_odds`; its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
     """
+    objective = OBJECTIVES[loss] if isinstance(loss, str) else loss
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         if scored is None:
             z = logits(x)
-            value = log_odds(z, y) if loss == "cross_entropy" else OBJECTIVES[loss](z, y, goal)
+            value = (log_odds if loss == "cross_entropy" else objective)(z, y, goal)
         else:
             z, score = scored(x)
-            value = OBJECTIVES[loss](z, y, goal) + weight * score
+            value = objective(z, y, goal) + weight * score
     gradient = tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return value, tf.convert_to_tensor(gradient), tf.not_equal(tf.argmax(z, axis=1), y)

@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import draws, image_seeds, project, spread, values_of
+from madvae_tf.attacks.geometry import draws, image_seeds, project_l2, spread, values_of
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
@@ -87,7 +87,7 @@ def _search(
         gradient = tf.convert_to_tensor(tape.gradient(loss, old.z))
 
         # Within the ball it is the image itself.
-        near = project(image, x, epsilon, "l2")
+        near = project_l2(image, x, epsilon)
         found = tf.not_equal(tf.argmax(logits(near), axis=1), y) & (tf.logical_not(in_range) | (excess <= 0))
         time = tf.cast(index + 1, tf.float32)
         first = _FIRST_DECAY * old.first_moment + (1 - _FIRST_DECAY) * gradient
@@ -114,7 +114,7 @@ def _search(
 def _asked(target: Target, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: tf.Tensor) -> _State:
     """The state with the whole system's answers in the place of those within the range of the decoder."""
     decode: Any = target.decode
-    near = project(decode(state.z), x, epsilon, "l2")
+    near = project_l2(decode(state.z), x, epsilon)
     result = tf.where(spread(state.done), state.result, near)
     return state._replace(result=result, done=tf.not_equal(_answers(target.logits, result), y))
 

@@ -15,8 +15,9 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, project, spread
+from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, spread
 from madvae_tf.attacks.objectives import margin
+from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
 from madvae_tf.utils.errors import UserError
@@ -73,6 +74,7 @@ def _descend(
     iterations: tf.Tensor,
 ) -> tf.Tensor:
     """The first fooling iterate, or the last one."""
+    ball = BALLS[norm](x, epsilon)
 
     def step(
         index: tf.Tensor, image: tf.Tensor, first: tf.Tensor, second: tf.Tensor, done: tf.Tensor
@@ -83,7 +85,7 @@ def _descend(
         second = _SECOND_DECAY * second + (1 - _SECOND_DECAY) * tf.square(gradient)
         mean, square = first / (1 - tf.pow(_FIRST_DECAY, time)), second / (1 - tf.pow(_SECOND_DECAY, time))
         moved = image - learning_rate * mean / (tf.sqrt(square) + _ADAM_EPSILON)
-        image = tf.where(spread(done), image, project(moved, x, epsilon, norm))
+        image = tf.where(spread(done), image, ball.project(moved))
         return index + 1, image, first, second, done | tf.not_equal(tf.argmax(logits(image), axis=1), y)
 
     zeros = tf.zeros_like(x)

@@ -2,7 +2,7 @@
 
 A steep q ignores small changes: below its threshold they do nothing, above it they all do the same. A step along the gradient, even along
 that without q's slope, spreads an L2 budget thinly over many pixels and crosses nothing. Here the gradient is with respect to q(x), and each
-step spends the whole budget anew from x, as `Knapsack` chooses. The gradient changes with what was taken, so it is an average of the
+step spends the whole budget anew from x, as `BudgetAllocation` chooses. The gradient changes with what was taken, so it is an average of the
 steps' gradients, each scaled to a mean of 1. The first misclassified image wins.
 
 Ours. The idea of climbing around what shatters gradients is BPDA's (Athalye et al. 2018, section 4.1), that an attack must be made for
@@ -16,10 +16,12 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed, Target
-from madvae_tf.attacks.budget_allocation import Knapsack, scaled
+from madvae_tf.attacks.budget_allocation import scaled
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import flat, image_seeds, random_start, spread
+from madvae_tf.attacks.geometry import image_seeds, random_start
+from madvae_tf.attacks.gradient_ascent import gradient_ascent
 from madvae_tf.attacks.objectives import ascent
+from madvae_tf.attacks.perturbation_sets import ThresholdL2Ball
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
 from madvae_tf.utils.errors import UserError
@@ -36,30 +38,19 @@ def _search(
     momentum: tf.Tensor,
     iterations: tf.Tensor,
 ) -> tf.Tensor:
-    knapsack = Knapsack(x, squash, epsilon)
-
-    def step(
-        index: tf.Tensor, image: tf.Tensor, average: tf.Tensor, result: tf.Tensor, done: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        _, gradient, fooled = ascent(logits, "margin", image, y, y)
-        average = momentum * average + (1 - momentum) * scaled(flat(gradient))
-        result = tf.where(spread(fooled & tf.logical_not(done)), image, result)
-        return index + 1, knapsack.choose(average), average, result, done | fooled
-
-    loop = (tf.constant(0), start, tf.zeros_like(flat(x)), start, tf.zeros_like(y, tf.bool))
-    _, image, _, result, done = tf.while_loop(
-        lambda index, image, average, result, done: (
-            (index < iterations) & tf.logical_not(tf.reduce_all(done))
-        ),
-        step,
-        loop,
+    return gradient_ascent(
+        lambda image: ascent(logits, "margin", image, y, y),
+        ThresholdL2Ball(x, epsilon, squash),
+        start,
+        iterations,
+        epsilon,
+        "first",
+        accumulate=lambda past, gradient: momentum * past + (1 - momentum) * scaled(gradient),
     )
-    # The last choice has not been looked at; the caller does.
-    return tf.where(spread(done), result, image)
 
 
 @dataclasses.dataclass(frozen=True)
-class Crossing(RepeatedAttack):
+class ThresholdL2(RepeatedAttack):
     """The attack; see the module's docstring. Its target needs `squash`, and logits whose gradient leaves out the squash's slope.
 
     Attributes:

@@ -28,10 +28,9 @@ from madvae_tf.models.seeding import initial_weights
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.callbacks import AverageWeights, MeanLog, Progress, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
-from madvae_tf.training.inner_attack import InnerAttack, late_start
+from madvae_tf.training.inner_attack import NORMS, InnerAttack, late_start
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
 from madvae_tf.training.optimizers import FusedAdam
-from madvae_tf.training.perturbation_sets import NORMS
 from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import RobustTrainer
 from madvae_tf.training.robust_encoder import EncoderClassifier, EncoderTrainer

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from madvae_tf.attacks import Target
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.square import Square
-from madvae_tf.attacks.threshold_l2 import Crossing
+from madvae_tf.attacks.threshold_l2 import ThresholdL2
 from madvae_tf.evaluation.suites import Suite, Trial, auto_attack, crossing
 from madvae_tf.evaluation.threats import Threat
 from madvae_tf.utils.errors import lookup
@@ -26,7 +26,7 @@ def fast(threat: Threat, crossable: bool) -> list[Suite]:
     ]
     if crossable:
         trials.insert(
-            0, Trial("crossing", Crossing(epsilon=threat.epsilon, iterations=50, restarts=1), "straight")
+            0, Trial("crossing", ThresholdL2(epsilon=threat.epsilon, iterations=50, restarts=1), "straight")
         )
     return [Suite("fast", tuple(trials), sequential=True)]
 

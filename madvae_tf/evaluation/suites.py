@@ -21,7 +21,7 @@ from madvae_tf.attacks.single_pixel import SinglePixel
 from madvae_tf.attacks.spatial import RotationTranslation
 from madvae_tf.attacks.spsa import SPSA
 from madvae_tf.attacks.square import Square
-from madvae_tf.attacks.threshold_l2 import Crossing
+from madvae_tf.attacks.threshold_l2 import ThresholdL2
 from madvae_tf.utils.errors import UserError
 
 STANDARD = "autoattack_standard"
@@ -163,7 +163,7 @@ def overpowered(epsilon: float = 4.0, iterations: int = 200, restarts: int = 20)
 
 def crossing(epsilon: float = 2.0, iterations: int = 100, restarts: int = 2) -> Suite:
     """For a system that begins with a squash, in L2: pixels across its threshold, chosen by the gradient around it."""
-    attack = Crossing(epsilon=epsilon, iterations=iterations, restarts=restarts)
+    attack = ThresholdL2(epsilon=epsilon, iterations=iterations, restarts=restarts)
     return Suite("crossing", (Trial("crossing", attack, "straight"),))
 
 

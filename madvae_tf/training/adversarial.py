@@ -13,78 +13,17 @@ from x itself every image moves by exactly epsilon in every pixel, and the class
 (label leaking, catastrophic overfitting), which holds against FGSM and against nothing else.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from madvae_tf.attacks.objectives import log_odds
 from madvae_tf.training.classifier import CLIP_NORM, correct
-from madvae_tf.training.perturbation_sets import Ball, LinfBall
-from madvae_tf.training.replicas import apply_clipped, first_row, global_size, replica_part
-from madvae_tf.utils.images import shape_of
+from madvae_tf.training.inner_attack import attack_within
+from madvae_tf.training.replicas import apply_clipped, first_row, global_size
 
 # Added to the seed, so that starts are not drawn from the numbers of the dropout.
 _START_STREAM = 15_485_863
-
-
-def attack_within(
-    logits: Callable[[tf.Tensor], tf.Tensor],
-    images: tf.Tensor,
-    label: tf.Tensor,
-    epsilon: tf.Tensor | float,
-    step_size: tf.Tensor | float,
-    steps: tf.Tensor | int,
-    seed: tf.Tensor,
-    ball: Callable[[tf.Tensor, tf.Tensor | float], Ball] = LinfBall,
-    falling: bool = False,
-    place: tuple[Any, Any] | None = None,
-) -> tf.Tensor:
-    """Images of high cross-entropy (climbed by its `log_odds`) within `epsilon` and in [0, 1]; no gradient passes.
-
-    Args:
-        logits: differentiable, images -> (batch, classes).
-        images: float32 (batch, 28, 28, 1) in [0, 1].
-        label: int64 (batch,).
-        epsilon, step_size: distances in the norm of `ball`; L-infinity by default.
-        steps: of steepest ascent, each projected on the ball and on [0, 1]; 0 leaves the random start.
-        seed: int32 (2,), for the start: uniform in the L-infinity ball, then clipped to [0, 1]; see `balls` for others.
-        ball: images and radius -> where the attack may go.
-        falling: of n steps the i-th, from 0, is 1 - i / n of `step_size` long.
-        place: see `replica_part`.
-
-    Returns:
-        float32, the shape of `images`.
-    """
-    room = ball(images, epsilon)
-    noise = replica_part(
-        lambda size: tf.random.stateless_uniform(
-            tf.stack([size, *shape_of(images)]), seed, -1.0, 1.0, alg="philox"
-        ),
-        tf.shape(images)[0],
-        place,
-    )
-
-    def climb(step: tf.Tensor, x_adv: tf.Tensor, along: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(x_adv)
-            odds = log_odds(logits(x_adv), label)
-        gradient = tf.convert_to_tensor(tape.gradient(odds, x_adv))
-        along = room.remember(along, gradient)
-        left = tf.cast(1 - step / steps, tf.float32) if falling else 1.0
-        return step + 1, room.climb(x_adv, along, left * step_size), along
-
-    start = room.start(noise)
-    # A loop of the graph, so that the graph does not grow with the steps.
-    _, x_adv, _ = tf.while_loop(
-        lambda *_: True,
-        climb,
-        (tf.constant(0), start, tf.zeros_like(start)),
-        maximum_iterations=steps,
-        parallel_iterations=1,
-    )
-    return tf.stop_gradient(x_adv)
 
 
 class AdversarialTrainer(keras.Model):

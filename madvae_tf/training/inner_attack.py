@@ -7,8 +7,70 @@ from typing import Any
 
 import tensorflow as tf
 
-from madvae_tf.training.adversarial import attack_within
-from madvae_tf.training.perturbation_sets import Ball, CrossingBall, L2Ball, LinfBall, SlopedL2Ball, TurnsBall
+from madvae_tf.attacks.gradient_ascent import gradient_ascent
+from madvae_tf.attacks.objectives import ascent
+from madvae_tf.attacks.perturbation_sets import (
+    L2Ball,
+    LinfBall,
+    MixedNormBall,
+    PerturbationSet,
+    SlopedL2Ball,
+    ThresholdL2Ball,
+)
+from madvae_tf.training.replicas import first_row, replica_part
+from madvae_tf.utils.images import shape_of
+
+NORMS = ("linf", "l2", "both")
+
+
+def attack_within(
+    logits: Callable[[tf.Tensor], tf.Tensor],
+    images: tf.Tensor,
+    label: tf.Tensor,
+    epsilon: tf.Tensor | float,
+    step_size: tf.Tensor | float,
+    steps: tf.Tensor | int,
+    seed: tf.Tensor,
+    ball: Callable[[tf.Tensor, tf.Tensor | float], PerturbationSet] = LinfBall,
+    falling: bool = False,
+    place: tuple[Any, Any] | None = None,
+) -> tf.Tensor:
+    """Images of high cross-entropy (climbed by its `log_odds`) within `epsilon` and in [0, 1]; no gradient passes.
+
+    Args:
+        logits: differentiable, images -> (batch, classes).
+        images: float32 (batch, 28, 28, 1) in [0, 1].
+        label: int64 (batch,).
+        epsilon, step_size: distances in the norm of `ball`; L-infinity by default.
+        steps: of steepest ascent, each projected on the ball and on [0, 1]; 0 leaves the random start.
+        seed: int32 (2,), for the start: uniform in the L-infinity ball, then clipped to [0, 1]; see `attacks.perturbation_sets` for others.
+        ball: images and radius -> where the attack may go.
+        falling: of n steps the i-th, from 0, is 1 - i / n of `step_size` long.
+        place: see `replica_part`.
+
+    Returns:
+        float32, the shape of `images`.
+    """
+    perturbations = ball(images, epsilon)
+    noise = replica_part(
+        lambda size: tf.random.stateless_uniform(
+            tf.stack([size, *shape_of(images)]), seed, -1.0, 1.0, alg="philox"
+        ),
+        tf.shape(images)[0],
+        place,
+    )
+
+    def decaying(step: tf.Tensor) -> tf.Tensor:
+        return tf.cast(1 - step / steps, tf.float32) * step_size
+
+    x_adv = gradient_ascent(
+        lambda x: ascent(logits, "cross_entropy", x, label, label),
+        perturbations,
+        perturbations.start(noise),
+        steps,
+        decaying if falling else step_size,
+    )
+    return tf.stop_gradient(x_adv)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,19 +128,19 @@ class InnerAttack:
         images: tf.Tensor,
         radius: tf.Tensor | float,
         squash: Callable[[tf.Tensor], tf.Tensor] | None = None,
-    ) -> Ball:
+    ) -> PerturbationSet:
         """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for crossing: what the system begins with."""
         begins: Any = squash
         makers: dict[str, Any] = {
             "linf": LinfBall,
             "l2": functools.partial(SlopedL2Ball, squash=begins) if self.around else L2Ball,
-            "crossing": functools.partial(CrossingBall, squash=begins),
+            "crossing": functools.partial(ThresholdL2Ball, squash=begins),
         }
         in_l2 = self.l2_epsilon / self.epsilon if self.norm == "both" else 1.0
         kinds = [(makers[kind], 1.0 if kind == "linf" else in_l2) for kind in self.kinds]
         if len(kinds) == 1:
             return kinds[0][0](images, radius)
-        return TurnsBall(images, radius, kinds)
+        return MixedNormBall(images, radius, kinds, first_row(tf.shape(images)[0]))
 
     def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
         """From start_epsilon to the training's radius, linear in min(1, step / ramp_steps); float32 ()."""

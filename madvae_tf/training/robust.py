@@ -4,7 +4,7 @@
 
 The classifier is frozen; the purifier minimises the variant's loss on what the attack finds (Madry et al. 2017, with a purifier in the
 place of the classifier), with the clean image as what is to be restored. The inner maximum is sought by
-`adversarial.attack_within`, which says why epsilon must grow and why one step starts at random and overshoots. For several norms, each
+`inner_attack.attack_within`, which says why epsilon must grow and why one step starts at random and overshoots. For several norms, each
 image of a batch is attacked in one of them (Tramer and Boneh 2019 take the worst, or the mean, of attacks in all: a pass for each).
 
 The attack goes through what will be deployed: the latent mean, and batch normalisation by its moving statistics. The pass that

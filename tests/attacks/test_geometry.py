@@ -6,6 +6,7 @@ import tensorflow as tf
 from scipy.optimize import brentq, linprog
 
 from madvae_tf.attacks import geometry
+from madvae_tf.attacks.perturbation_sets import LinfBall
 from madvae_tf.utils.errors import UserError
 
 
@@ -89,7 +90,7 @@ def test_the_l2_projection_is_the_nearest_point_of_ball_and_box(epsilon):
     generator = np.random.default_rng(5)
     x = images(generator, 4)
     far = x + generator.normal(size=x.shape).astype(np.float32)
-    found = geometry.project(tf.constant(far), tf.constant(x), tf.constant(epsilon), "l2").numpy()
+    found = geometry.project_l2(tf.constant(far), tf.constant(x), tf.constant(epsilon)).numpy()
     assert found.min() >= 0 and found.max() <= 1
     for index in range(4):
         # The KKT conditions: y = clip(center + (z - center) / (1 + m)) with the least m >= 0 in the ball.
@@ -104,8 +105,8 @@ def test_the_l2_projection_is_the_nearest_point_of_ball_and_box(epsilon):
 
 def test_the_linf_projection_clips_twice():
     x, far = tf.fill([1, 28, 28, 1], 0.9), tf.fill([1, 28, 28, 1], 2.0)
-    assert geometry.project(far, x, tf.constant(0.05), "linf").numpy().max() == pytest.approx(0.95)
-    assert geometry.project(far, x, tf.constant(0.5), "linf").numpy().min() == 1.0
+    assert LinfBall(x, tf.constant(0.05)).project(far).numpy().max() == pytest.approx(0.95)
+    assert LinfBall(x, tf.constant(0.5)).project(far).numpy().min() == 1.0
 
 
 def test_directions():

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks import Target, run_attack
 from madvae_tf.attacks.apgd import APGD
-from madvae_tf.attacks.threshold_l2 import Crossing
+from madvae_tf.attacks.threshold_l2 import ThresholdL2
 from madvae_tf.models.straight_through import with_identity_gradient
 from madvae_tf.utils.errors import UserError
 
@@ -45,7 +45,7 @@ def most(epsilon):
 
 @pytest.mark.parametrize("epsilon", [1.0, 2.0])
 def test_it_finds_what_the_budget_allows_and_a_step_along_the_gradient_does_not(epsilon):
-    attack = Crossing(epsilon=epsilon, iterations=10)
+    attack = ThresholdL2(epsilon=epsilon, iterations=10)
     within, beyond = (
         run_attack(attack, target_of(share * most(epsilon)), IMAGES, LABELS, (0, 0), 3)
         for share in (0.97, 1.1)
@@ -77,7 +77,7 @@ def test_white_pixels_are_crossed_downwards_and_grey_ones_first():
         return tf.stack([right, tf.fill([tf.shape(images)[0]], 1.5), *[right - 100.0] * 8], axis=1)
 
     found = run_attack(
-        Crossing(epsilon=0.3, iterations=5), Target(logits, squash=squash), x, np.array([0]), (0, 0), 1
+        ThresholdL2(epsilon=0.3, iterations=5), Target(logits, squash=squash), x, np.array([0]), (0, 0), 1
     )
     assert found.success.all()
     assert found.x_adv[0, 0, 0] < 0.5 and found.x_adv[0, 0, 1] == 1.0 and found.x_adv[0, 1:].max() == 0
@@ -87,7 +87,7 @@ def test_an_image_does_not_depend_on_its_batch_and_restarts_start_elsewhere():
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(4, 28, 28, 1)).astype(np.float32)
     target, labels = target_of(1e6), np.zeros(4, int)
-    attack = Crossing(epsilon=2.0, iterations=3, restarts=2)
+    attack = ThresholdL2(epsilon=2.0, iterations=3, restarts=2)
     together = run_attack(attack, target, x, labels, (0, 0), batch_size=4).x_adv
     alone = [
         run_attack(attack, target, x[i:][:1], labels[:1], (0, 0), batch_size=4).x_adv[0] for i in range(4)
@@ -102,4 +102,4 @@ def test_an_image_does_not_depend_on_its_batch_and_restarts_start_elsewhere():
 
 def test_a_target_without_a_squash_is_refused():
     with pytest.raises(UserError, match="without squash"):
-        run_attack(Crossing(), Target(target_of(1.0).logits), IMAGES, LABELS, (0, 0), 3)
+        run_attack(ThresholdL2(), Target(target_of(1.0).logits), IMAGES, LABELS, (0, 0), 3)

@@ -7,7 +7,7 @@ import numpy as np
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.attacks.square import Square
-from madvae_tf.attacks.threshold_l2 import Crossing
+from madvae_tf.attacks.threshold_l2 import ThresholdL2
 from madvae_tf.evaluation import Suite, Trial, diagnostics
 from madvae_tf.evaluation.result import Evaluation, Outcome
 from madvae_tf.evaluation.rows import beyond_rows
@@ -26,7 +26,7 @@ def evaluation_of(**right):
         "square": Square(),
         "bpda": APGD(),
         "apgd": APGD(),
-        "crossing": Crossing(),
+        "crossing": ThresholdL2(),
         "overpowered": Overpowered(),
         "eot": APGD(),
     }

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.models.external_classifier import ForeignClassifier
-from madvae_tf.training.adversarial import AdversarialTrainer, attack_within
+from madvae_tf.training.adversarial import AdversarialTrainer
 from madvae_tf.training.classifier import build_classifier, classifier_in
+from madvae_tf.training.inner_attack import attack_within
 
 STREAM = 15_485_863
 SEED = (4, 2)

@@ -13,7 +13,7 @@ tf.config.set_logical_device_configuration(
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.adversarial import AdversarialTrainer
-from madvae_tf.training.perturbation_sets import L2Ball, LinfBall, TurnsBall
+from madvae_tf.attacks.perturbation_sets import L2Ball, LinfBall, MixedNormBall
 from madvae_tf.training.loop import compiled_step, default_strategy
 
 one, two = tf.distribute.get_strategy(), default_strategy()
@@ -35,8 +35,8 @@ def turned(strategy, kinds):
     @tf.function
     def walk():
         def local(images, noise):
-            ball = TurnsBall(images, 0.1, kinds)
-            return ball.climb(ball.start(noise), ball.remember(tf.zeros_like(noise), noise), 0.05)
+            ball = MixedNormBall(images, 0.1, kinds)
+            return ball.step(ball.start(noise), ball.accumulate(tf.zeros_like(noise), noise), 0.05)
         return strategy.run(local, args=spread(strategy, x, noise))
     return np.concatenate([part.numpy() for part in strategy.experimental_local_results(walk())])
 

@@ -1,0 +1,196 @@
+"""Where an attack may go: the points of [0, 1] within a distance of each image, and how a step goes there.
+
+An attack projects on these sets and steps along their steepest ascent (`gradient_ascent`); training and evaluation share them.
+"""
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from madvae_tf.attacks.budget_allocation import BudgetAllocation, scaled
+from madvae_tf.attacks.geometry import direction, flat, project_l2
+
+Squash = Callable[[tf.Tensor], tf.Tensor]
+
+
+class PerturbationSet(abc.ABC):
+    """The points of [0, 1] around a batch of images, float32 (batch, height, width, channels)."""
+
+    @abc.abstractmethod
+    def start(self, noise: tf.Tensor) -> tf.Tensor:
+        """A point of it, from noise uniform in [-1, 1] of the images' shape."""
+
+    def accumulate(self, past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        """What to step along, of what the step before went along (0 in the first) and the gradient; by default the gradient."""
+        del past
+        return gradient
+
+    @abc.abstractmethod
+    def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
+        """The point of it that steepest ascent reaches from `x_adv` with a step of `length`, in the units of the radius."""
+
+
+class Ball(PerturbationSet):
+    """The points of [0, 1] at most `radius` away in a norm: a step goes along the steepest ascent, then is projected.
+
+    Args:
+        images: the middle, in [0, 1].
+        radius: float32 ().
+    """
+
+    def __init__(self, images: tf.Tensor, radius: tf.Tensor | float):
+        self.images, self.radius = images, radius
+
+    @abc.abstractmethod
+    def project(self, points: tf.Tensor) -> tf.Tensor:
+        """A point of the ball near each of these, anywhere; a point of the ball stays."""
+
+    @abc.abstractmethod
+    def normalize(self, gradient: tf.Tensor) -> tf.Tensor:
+        """The steepest ascent of norm 1; 0 where the gradient is 0."""
+
+    def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
+        return self.project(x_adv + length * self.normalize(along))
+
+
+class LinfBall(Ball):
+    """At most `radius` away in every pixel; steps go along the gradient's sign."""
+
+    def __init__(self, images: tf.Tensor, radius: tf.Tensor | float):
+        super().__init__(images, radius)
+        self.lowest, self.highest = tf.maximum(images - radius, 0.0), tf.minimum(images + radius, 1.0)
+
+    def start(self, noise: tf.Tensor) -> tf.Tensor:
+        return self.project(self.images + self.radius * noise)
+
+    def project(self, points: tf.Tensor) -> tf.Tensor:
+        """The nearest point."""
+        return tf.clip_by_value(points, self.lowest, self.highest)
+
+    def normalize(self, gradient: tf.Tensor) -> tf.Tensor:
+        return tf.sign(gradient)
+
+
+class L2Ball(Ball):
+    """At most `radius` away in Euclidean distance over all pixels; steps go along the gradient, which is scaled to length 1."""
+
+    def start(self, noise: tf.Tensor) -> tf.Tensor:
+        """On the sphere: nearly all of a ball in so many dimensions is there."""
+        return self._within(self.radius * self.normalize(noise))
+
+    def project(self, points: tf.Tensor) -> tf.Tensor:
+        """Onto the ball, then onto [0, 1]: quick, but what the box holds back of the radius is not spent elsewhere."""
+        return self._within(points - self.images)
+
+    def normalize(self, gradient: tf.Tensor) -> tf.Tensor:
+        return tf.math.divide_no_nan(gradient, _norm(gradient))
+
+    def _within(self, difference: tf.Tensor) -> tf.Tensor:
+        factor = tf.minimum(1.0, tf.math.divide_no_nan(self.radius, _norm(difference)))
+        # divide_no_nan has 0 for a difference of 0, which stays 0.
+        return tf.clip_by_value(self.images + factor * difference, 0.0, 1.0)
+
+
+class ExactL2Ball(L2Ball):
+    """The same ball, whose projection spends the whole radius within the box, by a sort, and whose gradients may be as small as floats are."""
+
+    def project(self, points: tf.Tensor) -> tf.Tensor:
+        """See `geometry.project_l2`."""
+        return project_l2(points, self.images, self.radius)
+
+    def normalize(self, gradient: tf.Tensor) -> tf.Tensor:
+        return direction(gradient, "l2")
+
+
+# Of a norm of `geometry.NORMS` the ball of the attacks that evaluate.
+BALLS: dict[str, type[Ball]] = {"linf": LinfBall, "l2": ExactL2Ball}
+
+
+class ThresholdL2Ball(L2Ball):
+    """An L2 ball in front of a pointwise squash: a step goes to where `BudgetAllocation` spends the radius, whatever its length and start.
+
+    It goes by the gradient with respect to the squashed image, summed over the steps.
+    """
+
+    def __init__(self, images: tf.Tensor, radius: tf.Tensor | float, squash: Squash):
+        super().__init__(images, radius)
+        self.allocation = BudgetAllocation(images, squash, radius)
+
+    def accumulate(self, past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        return past + scaled(gradient)
+
+    def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
+        del x_adv, length
+        return self.allocation.choose(flat(along))
+
+
+class SlopedL2Ball(L2Ball):
+    """An L2 ball in front of a pointwise squash whose slope the gradients leave out: it puts the slope back, so that steps are `L2Ball`'s."""
+
+    def __init__(self, images: tf.Tensor, radius: tf.Tensor | float, squash: Squash):
+        super().__init__(images, radius)
+        self.squash = squash
+
+    def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x_adv)
+            squashed = self.squash(x_adv)
+        # Of a function of each pixel alone, the gradient of the sum is the slope, pixel by pixel.
+        slope: Any = tape.gradient(squashed, x_adv)
+        return super().step(x_adv, slope * along, length)
+
+
+class MixedNormBall(PerturbationSet):
+    """The images of the batch in sets of several kinds in turn: of n kinds, image i of the global batch in the set of kind i mod n.
+
+    Args:
+        images: the batch.
+        radius: of the sets; lengths are in its units.
+        kinds: at least one; how a set is made of images and radius, and the multiple of `radius` and of lengths that it has.
+        first_row: where in the global batch the first image is, int32 ().
+    """
+
+    def __init__(
+        self,
+        images: tf.Tensor,
+        radius: tf.Tensor | float,
+        kinds: Sequence[tuple[Callable[[tf.Tensor, tf.Tensor | float], PerturbationSet], float]],
+        first_row: Any = 0,
+    ):
+        count = len(kinds)
+        # Where in these images each kind begins.
+        self.begins = [(turn - first_row) % count for turn in range(count)]
+        self.sets = [
+            make(images[begin::count], radius * multiple)
+            for begin, (make, multiple) in zip(self.begins, kinds, strict=True)
+        ]
+        self.multiples = [multiple for _, multiple in kinds]
+        self.shape = images.shape
+        # Where the images are, once those of one kind stand together.
+        indices = tf.range(tf.shape(images)[0])
+        self.places = tf.argsort(tf.concat([indices[begin::count] for begin in self.begins], axis=0))
+
+    def start(self, noise: tf.Tensor) -> tf.Tensor:
+        return self._merged(
+            [each.start(part) for each, part in zip(self.sets, self._parts(noise), strict=True)]
+        )
+
+    def accumulate(self, past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        parts = zip(self.sets, self._parts(past), self._parts(gradient), strict=True)
+        return self._merged([each.accumulate(before, now) for each, before, now in parts])
+
+    def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
+        parts = zip(self.sets, self.multiples, self._parts(x_adv), self._parts(along), strict=True)
+        return self._merged([each.step(at, way, length * multiple) for each, multiple, at, way in parts])
+
+    def _parts(self, batch: tf.Tensor) -> list[tf.Tensor]:
+        return [batch[begin :: len(self.sets)] for begin in self.begins]
+
+    def _merged(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        return tf.ensure_shape(tf.gather(tf.concat(parts, axis=0), self.places), self.shape)
+
+
+def _norm(x: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_sum(tf.square(x), axis=(1, 2, 3), keepdims=True))
