@@ -53,7 +53,9 @@ class DefendedModel:
 
     def with_logits(self, logits: Function) -> "DefendedModel":
         """The same parts with other logits, which none of the parts makes."""
-        return dataclasses.replace(self, logits=logits, classify=None, range_logits=None, straight_through=None)
+        return dataclasses.replace(
+            self, logits=logits, classify=None, range_logits=None, straight_through=None
+        )
 
 
 def purified(classifier: Function, purify: Function, **parts: Any) -> DefendedModel:

@@ -15,6 +15,7 @@ from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.adversarial import AdversarialTrainer
 from madvae_tf.attacks.perturbation_sets import L2Ball, LinfBall, MixedNormBall
 from madvae_tf.training.loop import compiled_step, default_strategy
+from madvae_tf.training.replicas import first_row
 
 one, two = tf.distribute.get_strategy(), default_strategy()
 rng = np.random.default_rng(0)
@@ -35,7 +36,7 @@ def turned(strategy, kinds):
     @tf.function
     def walk():
         def local(images, noise):
-            ball = MixedNormBall(images, 0.1, kinds)
+            ball = MixedNormBall(images, 0.1, kinds, first_row(tf.shape(images)[0]))
             return ball.step(ball.start(noise), ball.accumulate(tf.zeros_like(noise), noise), 0.05)
         return strategy.run(local, args=spread(strategy, x, noise))
     return np.concatenate([part.numpy() for part in strategy.experimental_local_results(walk())])
