@@ -40,12 +40,12 @@ def material(config: Any, workdir: Path, images: int) -> tuple[Any, dict[str, An
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints the table in Markdown."""
-    from madvae_tf.attacks import ATTACKS, Target, run_attack
+    from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
     from madvae_tf.evaluation.oblivious import batched
 
     config = load_config(arguments.config)
     classifier, purifiers, x, y = material(config, arguments.workdir, arguments.images)
-    target = Target(logits=lambda images: classifier(images, training=False))
+    target = DefendedModel(logits=lambda images: classifier(images, training=False))
     attack = config.attack
     start = ATTACKS["cw"](
         confidence=attack.test_confidence,

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 import madvae_tf
-from madvae_tf.attacks import FGSM, PGD, NoAttack, Target, run_attack
+from madvae_tf.attacks import FGSM, PGD, DefendedModel, NoAttack, run_attack
 
 keras.utils.set_random_seed(0)""",
     """## Data
@@ -60,7 +60,7 @@ clean""",
     """## An attack
 
 Threat model *oblivious*: the attacker knows the classifier and nothing of a purifier.""",
-    """>target = Target(logits=classifier)
+    """>target = DefendedModel(logits=classifier)
 attack = PGD(epsilon=0.15, iterations=10, step_size=0.03)
 attacked = run_attack(attack, target, test_images, test_labels, seed=(0, 0), batch_size=100)
 attacked_accuracy = float(1 - attacked.success.mean())
@@ -90,7 +90,7 @@ for row, (title, batch) in zip(rows, [("clean", test_images), ("attacked", attac
 
 An attacker who *knows* of the purifier differentiates through both. This is the threat model by which a defence is judged, and the
 paper's four variants fall to it (README, "Is a defence robust?").""",
-    """>end_to_end = Target(logits=lambda x: classifier(defense.purifier.purify(x)))
+    """>end_to_end = DefendedModel(logits=lambda x: classifier(defense.purifier.purify(x)))
 stronger = run_attack(attack, end_to_end, test_images, test_labels, seed=(0, 0), batch_size=100)
 knowing = 1 - stronger.success.mean()
 print(f"accuracy of the classifier alone: clean {clean:.2f}, attacked {attacked_accuracy:.2f}")

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import madvae_tf
-from madvae_tf.attacks import ATTACKS, Target, run_attack
+from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
 from madvae_tf.config import Config
 from madvae_tf.config.overrides import override
 from madvae_tf.config.variants import VARIANTS
@@ -92,7 +92,9 @@ def test_the_listings_add_what_they_say(listings, tmp_path):
         return tf.reshape(x, (-1, 784))[:, :10]
 
     labels = np.asarray(logits(IMAGES)).argmax(axis=1)
-    result = run_attack(ATTACKS["noise"](epsilon=0.2), Target(logits), IMAGES, labels, (1, 2), batch_size=4)
+    result = run_attack(
+        ATTACKS["noise"](epsilon=0.2), DefendedModel(logits), IMAGES, labels, (1, 2), batch_size=4
+    )
     assert 0.15 < result.linf.max() <= 0.2 + 1e-6
     with pytest.raises(UserError, match="epsilon"):
         ATTACKS["noise"](epsilon=1.5)

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import madvae_tf
-from madvae_tf.attacks import FGSM, Target, run_attack
+from madvae_tf.attacks import FGSM, DefendedModel, run_attack
 from madvae_tf.models.external_classifier import adapt, load_saved_model
 from madvae_tf.evaluation import Evaluation, auto_attack, evaluate, gradient_suite
 
@@ -56,7 +56,7 @@ def main(images: Images, labels: NDArray[np.int64]) -> None:
     model = load_saved_model(Path("runs/quick/export/robust"), images[:8])
     suites = [gradient_suite("linf", 0.3), auto_attack("linf", 0.3)]
     kept = evaluate(model, images, labels, suites, folder="trials", draws=20, repeats=10)
-    result = run_attack(FGSM(epsilon=0.1), Target(adapt(classifier, images)), images, labels, (0, 0))
+    result = run_attack(FGSM(epsilon=0.1), DefendedModel(adapt(classifier, images)), images, labels, (0, 0))
     print(labelled.names, purified, layer, mine.rows(), text, kept.worst, result.x_adv, madvae_tf.UserError)
 """
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.material import weights_in
-from madvae_tf.attacks import ATTACKS, Target, run_attack
+from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
 from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.copies import in_precision
@@ -22,7 +22,9 @@ def load(material: str, images: int) -> None:
     classifier = Table6Classifier(dropout=0.0)
     classifier.set_weights(weights_in(values))
     _state["targets"] = {
-        precision: Target(logits=functools.partial(in_precision(classifier, precision), training=False))
+        precision: DefendedModel(
+            logits=functools.partial(in_precision(classifier, precision), training=False)
+        )
         for precision in ("float32", "mixed_bfloat16")
     }
     _state["target"] = _state["targets"]["float32"]
@@ -90,7 +92,7 @@ def flops_per_gradient(batch: int = 2) -> float:
     """Of one gradient of the logits with respect to an image, the forward pass included; of a new classifier where none is loaded."""
     from benchmarks.flops import count_flops
 
-    target = _state.get("target") or Target(Table6Classifier(dropout=0.0))
+    target = _state.get("target") or DefendedModel(Table6Classifier(dropout=0.0))
 
     @tf.function
     def gradient(x: tf.Tensor) -> Any:

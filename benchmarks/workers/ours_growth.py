@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from benchmarks.material import weights_in
 from benchmarks.workers.ours_training import make_trainer
-from madvae_tf.attacks import ATTACKS, Target
+from madvae_tf.attacks import ATTACKS, DefendedModel
 from madvae_tf.data.adversarial_sets import AdversarialSet, PairedSets
 from madvae_tf.data.batches import training_dataset
 from madvae_tf.data.generate import generate_set
@@ -41,7 +41,7 @@ def _generate(folder: str, split: Split, classifier: Any, images: int, attack: s
     generate_set(
         Path(folder),
         ATTACKS[attack](**parameters),
-        Target(functools.partial(classifier, training=False)),
+        DefendedModel(functools.partial(classifier, training=False)),
         split,
         np.arange(images),
         0,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.data.batches import evenly_spaced
 from madvae_tf.evaluation import Evaluation, Suite, System, Threat, Trial, crossing, evaluate
@@ -75,7 +75,7 @@ def _measured(
     rows = evenly_spaced(len(images), IMAGES)
     x, y = as_float(images[rows]), labels[rows]
     options: dict[str, Any] = {"seed": seed, "batch_size": len(rows), "progress": False}
-    alone = Target(classifier)
+    alone = DefendedModel(classifier)
     plain = [_suite(threat, crossable=False) for threat in threats]
     through = [_suite(threat, threat.norm == "l2" and "straight" in system.targets) for threat in threats]
     with progress_bar(3, "held-out images", "evaluation") as bar:

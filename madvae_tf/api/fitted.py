@@ -4,7 +4,6 @@ The folder holds `purifier.keras`, `defense.json` and, where the classifier is a
 and everything is read in Keras' safe mode.
 """
 
-import dataclasses
 import functools
 import hashlib
 import html
@@ -20,7 +19,7 @@ import tensorflow as tf
 
 import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved classifier may be
 from madvae_tf.api import figures
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.config.parameters import check_integers
 from madvae_tf.defenses.purifier import defended
 from madvae_tf.evaluation import Evaluation, System, evaluate, straight_through
@@ -118,7 +117,7 @@ class FittedDefense:
                 "for a transfer attack pass target= to madvae_tf.evaluate."
             )
         if threat_model == "oblivious":
-            options["target"] = Target(self._classifier())
+            options["target"] = DefendedModel(self._classifier())
         return evaluate(self, images, labels, threat=threat, threat_model=threat_model, **options)
 
     def system(self) -> System:
@@ -128,14 +127,12 @@ class FittedDefense:
         return System(target, targets, name=self.variant, threat=next(iter(threats), ""))
 
     @functools.cached_property
-    def _targets(self) -> tuple[Target, dict[str, Target]]:
+    def _targets(self) -> tuple[DefendedModel, dict[str, DefendedModel]]:
         # One for all calls: compiled attacks are cached by its functions.
-        whole = defended(self.purifier, self._classifier())
-        names = [field.name for field in dataclasses.fields(Target) if hasattr(whole, field.name)]
-        target = Target(**{name: getattr(whole, name) for name in names})
+        target = defended(self.purifier, self._classifier())
         targets = {"identity": straight_through(target, self._classifier())}
-        if whole.straight is not None:
-            targets["straight"] = target.climbing(whole.straight)
+        if target.straight_through is not None:
+            targets["straight"] = target.with_logits(target.straight_through)
         return target, targets
 
     @property

@@ -19,7 +19,7 @@ from madvae_tf.api.validation import (
     labelled,
     scratch_folder,
 )
-from madvae_tf.attacks import Attack, NoAttack, Target
+from madvae_tf.attacks import Attack, DefendedModel, NoAttack
 from madvae_tf.config import AttackConfig
 from madvae_tf.config.parameters import check_integers, with_defaults
 from madvae_tf.defenses.files import load_keras
@@ -136,7 +136,7 @@ def fit(
         tempfile.TemporaryDirectory(dir=scratch_folder(scratch), prefix="madvae_tf-") as name,
     ):
         folder = Path(name)
-        target = Target(logits=functools.partial(adapted, training=False))
+        target = DefendedModel(logits=functools.partial(adapted, training=False))
         own = (images_per_attack, seed, attack_batch_size)
         pairs = make_pairs(target, x, y, learned, *own, folder / "training.npy")
         watched = validation_attacks(cw_iterations)

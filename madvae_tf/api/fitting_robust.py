@@ -25,7 +25,7 @@ from madvae_tf.api.validation import (
 from madvae_tf.config.costs import robust_seconds
 from madvae_tf.config.parameters import check_integers, with_defaults
 from madvae_tf.data.prepare import Split
-from madvae_tf.defenses.base import Material
+from madvae_tf.defenses.base import TrainingInputs
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.robust import Robust
 from madvae_tf.evaluation import Threat
@@ -135,7 +135,7 @@ def fit_robust(
         right = clean_accuracy(adapted, x_held, y_held, own.batch_size)
         computed = resolve_precision(precision)
         say(f"Training takes about {_minutes(own, x, computed)} min on two CPU cores that do nothing else.")
-        material = Material(
+        inputs = TrainingInputs(
             train=Split(x, y),
             validation=Split(x_held, y_held),
             pairs=nothing,
@@ -146,7 +146,7 @@ def fit_robust(
             precision=computed,
             scratch=folder,
         )
-        own.train(material, folder)
+        own.train(inputs, folder)
         purifier = load_keras(folder / "purifier.keras")
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         info = {

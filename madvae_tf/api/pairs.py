@@ -14,9 +14,9 @@ from madvae_tf.attacks import (
     FGSM,
     Attack,
     CarliniWagner,
+    DefendedModel,
     NoAttack,
     RandFGSM,
-    Target,
     attack_batches,
     fold_seed,
 )
@@ -99,7 +99,7 @@ def _carlini_wagner(confidence: float, iterations: int) -> Attack:
 
 
 def make_pairs(
-    target: Target,
+    target: DefendedModel,
     images: np.ndarray,
     labels: np.ndarray,
     attacks: Sequence[Attack],

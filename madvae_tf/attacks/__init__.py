@@ -2,7 +2,7 @@
 
 import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras
 from madvae_tf.attacks.apgd import APGD
-from madvae_tf.attacks.base import Attack, AttackResult, Target, attack_batches, fold_seed, run_attack
+from madvae_tf.attacks.base import Attack, AttackResult, attack_batches, fold_seed, run_attack
 from madvae_tf.attacks.carlini_wagner import CarliniWagner
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.evasion import Evasion
@@ -17,6 +17,7 @@ from madvae_tf.attacks.single_pixel import SinglePixel
 from madvae_tf.attacks.spsa import SPSA
 from madvae_tf.attacks.square import Square
 from madvae_tf.attacks.threshold_l2 import ThresholdL2
+from madvae_tf.models.defended_model import DefendedModel
 
 # What adversarial sets are made with.
 ATTACKS: dict[str, type[Attack]] = {
@@ -37,7 +38,7 @@ __all__ = [
     "Attack",
     "AttackResult",
     "CarliniWagner",
-    "Crossing",
+    "DefendedModel",
     "Evasion",
     "FAB",
     "FGSM",
@@ -56,7 +57,7 @@ __all__ = [
     "SimBA",
     "SinglePixel",
     "Square",
-    "Target",
+    "ThresholdL2",
     "attack_batches",
     "fold_seed",
     "run_attack",

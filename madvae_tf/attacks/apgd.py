@@ -14,13 +14,14 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, image_seeds, random_start, spread
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent, goal_class
 from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import lookup
 from madvae_tf.utils.images import NUM_CLASSES
 
@@ -174,11 +175,11 @@ class APGD(RepeatedAttack):
         """Restarts, times the target classes of a targeted loss."""
         return self.restarts * (self.targets if self.loss in TARGETED else 1)
 
-    def joint(self, target: Target) -> Joint:
+    def joint(self, target: DefendedModel) -> Joint:
         """What of the target the objective asks for beside its logits."""
         return None, 0.0
 
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         scored, weight = self.joint(target)
         goal = y
         if self.loss in TARGETED:

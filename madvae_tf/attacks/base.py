@@ -1,6 +1,6 @@
 """What an attack is, what it sees of its target, and the one driver that runs every attack.
 
-An attack is a frozen dataclass of its parameters with `__call__(target, x, y, seed) -> x_adv`. It sees a `Target`, a
+An attack is a frozen dataclass of its parameters with `__call__(target, x, y, seed) -> x_adv`. It sees a `DefendedModel`, a
 few callables, never a model class: undefended, transferred and end-to-end attacks differ only in the target.
 
 The driver cuts the images into batches of one fixed size (the last is padded), so that nothing retraces and no image's
@@ -10,18 +10,16 @@ at batch `start_batch` comes out the same alone, in any order of work, as in one
 
 import abc
 import dataclasses
-import functools
 import hashlib
 import numbers
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.config.parameters import Parameters
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape, check_images, check_labels
@@ -30,52 +28,12 @@ BUDGET_TOLERANCE = 1e-6  # one float32 rounding of x + epsilon is at most 6e-8
 Seed = tuple[int, int]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Target:
-    """What an attack may call. Keep one `Target` per model: compiled gradients are cached by its callables.
-
-    Keras models and layers are called for inference (`training=False`).
-
-    Attributes:
-        logits: differentiable, (batch, 28, 28, 1) float32 in [0, 1] -> (batch, 10) float32.
-        purify: the defence's purifier, images -> images, where there is one.
-        classify: what makes `logits` of what `purify` makes, where they are made that way: attacks that need both purify once.
-        encode: the purifier's encoder, images -> latents, where there is one.
-        decode: the purifier's decoder, latents -> images, where there is one.
-        sample: images, int32 seeds (batch, 2) -> latents drawn for them, where the defence can.
-        squash: what the system begins with, where it is a function of each pixel alone: images -> images.
-        range_logits: `logits` of what `decode` made, without the search for it, for a purifier that searches `decode`'s range and so finds
-            such an image again (Defense-GAN); of other images it may say something else.
-        score: images -> float32 (batch,), what a detector refuses an image for when it is large, where there is one.
-    """
-
-    logits: Callable[[tf.Tensor], tf.Tensor]
-    purify: Callable[[tf.Tensor], tf.Tensor] | None = None
-    classify: Callable[[tf.Tensor], tf.Tensor] | None = None
-    encode: Callable[..., Any] | None = None
-    decode: Callable[..., Any] | None = None
-    sample: Callable[..., Any] | None = None
-    squash: Callable[[tf.Tensor], tf.Tensor] | None = None
-    range_logits: Callable[[tf.Tensor], tf.Tensor] | None = None
-    score: Callable[[tf.Tensor], tf.Tensor] | None = None
-
-    def __post_init__(self) -> None:
-        # Keras' own are called as `predict` calls them: without the argument, layers such as RandomRotation work as in training.
-        for name, part in list(vars(self).items()):
-            if isinstance(part, keras.layers.Layer):
-                object.__setattr__(self, name, functools.partial(part, training=False))
-
-    def climbing(self, logits: Callable[[tf.Tensor], tf.Tensor]) -> "Target":
-        """The same parts with other logits, which neither `classify` nor `range_logits` makes."""
-        return dataclasses.replace(self, logits=logits, classify=None, range_logits=None)
-
-
 @dataclasses.dataclass(frozen=True)
 class Attack(Parameters, abc.ABC):
     """Base of the attacks: parameters are `parameter(...)` fields, checked on construction (`Parameters`)."""
 
     @abc.abstractmethod
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         """Returns the attacked images.
 
         Args:
@@ -137,7 +95,7 @@ def predict(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor
 
 def run_attack(
     attack: Attack,
-    target: Target,
+    target: DefendedModel,
     x: np.ndarray,
     y: np.ndarray,
     seed: Seed,
@@ -153,7 +111,7 @@ def run_attack(
 
 def attack_batches(
     attack: Attack,
-    target: Target,
+    target: DefendedModel,
     x: np.ndarray,
     y: np.ndarray,
     seed: Seed,
@@ -195,7 +153,7 @@ def attack_batches(
 
 def _batches(
     attack: Attack,
-    target: Target,
+    target: DefendedModel,
     x: np.ndarray,
     y: np.ndarray,
     seed: Seed,

@@ -18,9 +18,10 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Attack, Seed, Target
+from madvae_tf.attacks.base import Attack, Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 
 _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 _INSIDE = 0.999999  # keeps the inverse of tanh finite at pixels of exactly 0 and 1
@@ -152,7 +153,7 @@ class CarliniWagner(Attack):
     initial_const: float = parameter(1e-3, open_minimum=True)
     abort_early: bool = parameter(True)
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         """The nearest successful image found, or the original, bit for bit, where there is none; `seed` is unused.
 
         An image that already meets the definition is its own nearest success: it comes back unchanged. Success is the

@@ -10,10 +10,11 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Attack, Seed, Target
+from madvae_tf.attacks.base import Attack, Seed
 from madvae_tf.attacks.geometry import draws, image_seeds
 from madvae_tf.attacks.spatial import placed, turn
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import lookup
 from madvae_tf.utils.images import shape_of
 
@@ -145,5 +146,5 @@ class Corruption(Attack):
         super().__post_init__()
         lookup(CORRUPTIONS, self.kind, "corruption")
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         return _corrupted(self.kind, self.severity, x, tf.constant(seed, tf.int64))

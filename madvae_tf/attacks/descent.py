@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, image_seeds, random_start
 from madvae_tf.attacks.gradient_ascent import gradient_ascent
@@ -20,6 +20,7 @@ from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, as
 from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError, lookup
 
 
@@ -87,11 +88,11 @@ class RestartedPGD(RepeatedAttack):
         """One for each restart."""
         return self.restarts
 
-    def joint(self, target: Target) -> Joint:
+    def joint(self, target: DefendedModel) -> Joint:
         """What of the target the objective asks for beside its logits."""
         return None, 0.0
 
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         scored, weight = self.joint(target)
         start = x
         if self.random_start:

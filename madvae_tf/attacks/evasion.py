@@ -11,9 +11,9 @@ import dataclasses
 from typing import ClassVar
 
 from madvae_tf.attacks.apgd import APGD
-from madvae_tf.attacks.base import Target
 from madvae_tf.attacks.objectives import Joint, beside
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 
 
@@ -30,7 +30,7 @@ class Evasion(APGD):
     early: bool = parameter(False)
     weight: float = parameter(1.0, open_minimum=True)
 
-    def joint(self, target: Target) -> Joint:
+    def joint(self, target: DefendedModel) -> Joint:
         """The score and the weight, negative; raises `UserError` without a score."""
         if target.score is None:
             raise UserError("Invalid target of evasion: received one without score, expected one with it.")

@@ -17,7 +17,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.apgd import goals
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import (
     check_norm,
@@ -31,6 +31,7 @@ from madvae_tf.attacks.geometry import (
 from madvae_tf.attacks.objectives import ascent, margin
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.images import NUM_CLASSES
 
 _BIAS, _BEYOND, _BACK, _FINAL = 0.1, 1.05, 0.9, 3
@@ -114,7 +115,7 @@ class FAB(RepeatedAttack):
         """Restarts times targets."""
         return self.restarts * self.targets
 
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         restart, rank = divmod(number, self.targets)
         start = random_start(x, self.epsilon / 2, self.norm, image_seeds(x, seed)) if restart else x
         return _approach(

@@ -19,12 +19,13 @@ import numpy as np
 import tensorflow as tf
 from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 
-from madvae_tf.attacks.base import Attack, Seed, Target
+from madvae_tf.attacks.base import Attack, Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.gradient_ascent import gradient_ascent
 from madvae_tf.attacks.objectives import Objective, ascent, cross_entropy, log_odds_in_float64
 from madvae_tf.attacks.perturbation_sets import LinfBall
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 
 # cleverhans' guard of the division by a gradient of zeros.
@@ -102,7 +103,7 @@ class NoAttack(Attack):
 
     name: ClassVar[str] = "none"
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         return x
 
 
@@ -114,7 +115,7 @@ class FGSM(Attack):
     epsilon: float = parameter(0.3, maximum=1.0)
     float64: bool = parameter(True, added=True)
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         return _sign_step(target.logits, self.float64, x, y, tf.constant(self.epsilon))
 
 
@@ -135,7 +136,7 @@ class RandFGSM(Attack):
                 "lower alpha or raise epsilon."
             )
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         noise = tf.sign(tf.random.stateless_normal(tf.shape(x), seed, alg="philox"))
         start = tf.clip_by_value(x + self.alpha * noise, 0.0, 1.0)
         return _sign_step(target.logits, self.float64, start, y, tf.constant(self.epsilon - self.alpha))
@@ -152,7 +153,7 @@ class PGD(Attack):
     random_start: bool = parameter(True)
     float64: bool = parameter(True, added=True)
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         x_adv = x
         if self.random_start:
             noise = tf.random.stateless_uniform(tf.shape(x), seed, -self.epsilon, self.epsilon, alg="philox")
@@ -176,6 +177,6 @@ class MIFGSM(Attack):
     decay: float = parameter(1.0)
     float64: bool = parameter(True, added=True)
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations, self.decay))
         return _climb(target.logits, self.float64, x, x, y, *scalars)

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import (
     check_norm,
@@ -32,6 +32,7 @@ from madvae_tf.attacks.geometry import (
 )
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.images import shape_of
 
 # Labels around a point in the first iteration; they come in chunks, each of one draw.
@@ -235,7 +236,7 @@ class HopSkipJump(RepeatedAttack):
         """One for each restart."""
         return self.restarts
 
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         seeds = image_seeds(x, seed)
         far, found = _start(target.logits, x, y, seeds)
         nearest, radius = _search(

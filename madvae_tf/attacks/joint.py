@@ -10,14 +10,14 @@ import dataclasses
 from typing import ClassVar
 
 from madvae_tf.attacks.apgd import APGD
-from madvae_tf.attacks.base import Target
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.objectives import Joint, with_reconstruction
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 
 
-def _joint(target: Target, weight: float) -> Joint:
+def _joint(target: DefendedModel, weight: float) -> Joint:
     if target.purify is None:
         raise UserError("Invalid target of a joint loss: received one without purify, expected one with it.")
     return with_reconstruction(target.logits, target.purify, target.classify), weight
@@ -34,7 +34,7 @@ class JointPGD(RestartedPGD):
     name: ClassVar[str] = "joint_pgd"
     weight: float = parameter(1.0, minimum=-1e6)
 
-    def joint(self, target: Target) -> Joint:
+    def joint(self, target: DefendedModel) -> Joint:
         """The purifier and the weight; raises `UserError` without a purifier."""
         return _joint(target, self.weight)
 
@@ -50,6 +50,6 @@ class JointAPGD(APGD):
     name: ClassVar[str] = "joint_apgd"
     weight: float = parameter(1.0, minimum=-1e6)
 
-    def joint(self, target: Target) -> Joint:
+    def joint(self, target: DefendedModel) -> Joint:
         """The purifier and the weight; raises `UserError` without a purifier."""
         return _joint(target, self.weight)

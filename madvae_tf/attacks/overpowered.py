@@ -25,12 +25,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import draws, image_seeds, project_l2, spread, values_of
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 
 _FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
@@ -111,7 +112,7 @@ def _search(
     )[1]
 
 
-def _asked(target: Target, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: tf.Tensor) -> _State:
+def _asked(target: DefendedModel, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: tf.Tensor) -> _State:
     """The state with the whole system's answers in the place of those within the range of the decoder."""
     decode: Any = target.decode
     near = project_l2(decode(state.z), x, epsilon)
@@ -153,7 +154,7 @@ class Overpowered(RepeatedAttack):
         """One for each restart."""
         return self.restarts
 
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         """As the base's.
 
         Raises:

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Attack, Seed, Target, fold_seed, predict
+from madvae_tf.attacks.base import Attack, Seed, fold_seed, predict
 from madvae_tf.attacks.geometry import spread
+from madvae_tf.models.defended_model import DefendedModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +21,10 @@ class RepeatedAttack(Attack):
         """How many runs there are."""
 
     @abc.abstractmethod
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         """The `number`-th run (from 0) for all of x; arguments and result as in `__call__`."""
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         """The first run's image that fools the target, or the last run's; an image that is misclassified as it is stays."""
         result, done = x, tf.not_equal(predict(target.logits, x), y)
         for number in range(self.runs):
@@ -57,7 +58,7 @@ class OneRun(Attack):
         """That of the whole attack."""
         return self.whole.norm_budget
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         return self.whole.run(target, x, y, fold_seed(seed, self.number), self.number)
 
 

@@ -13,11 +13,12 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, distance, draws, image_seeds, spread, values_of
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 
 
@@ -107,7 +108,7 @@ class SimBA(RepeatedAttack):
         """One for each restart."""
         return self.restarts
 
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         keys = draws(image_seeds(x, seed), [values_of(x)])
         return _search(
             target.logits,

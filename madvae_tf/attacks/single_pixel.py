@@ -12,9 +12,10 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Attack, Seed, Target, predict
+from madvae_tf.attacks.base import Attack, Seed, predict
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.images import SIDES, shape_of
 
 _MOST = SIDES[-1] ** 2
@@ -71,7 +72,7 @@ class SinglePixel(Attack):
     max_pixels: int = parameter(100, minimum=1, maximum=_MOST)
     exhaustive: bool = parameter(False)
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         """The first misclassified candidate, or the original; one that is misclassified as it is stays as it is."""
         height, width, _ = shape_of(x)
         batch, count = len(x), height * width

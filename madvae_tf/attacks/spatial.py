@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Attack, Seed, Target, predict
+from madvae_tf.attacks.base import Attack, Seed, predict
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import spread
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 
 
 def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
@@ -103,7 +104,7 @@ class RotationTranslation(Attack):
         size = np.abs(every / np.maximum([self.max_angle, self.max_shift, self.max_shift], 1e-9)).sum(1)
         return every[np.argsort(-size, kind="stable")]
 
-    def __call__(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         """The first misclassified candidate, or the original; one that is misclassified as it is stays as it is."""
         done = tf.not_equal(predict(target.logits, x), y)
         return _first_misclassified(target.logits, x, y, tf.constant(self.grid), done)

@@ -13,13 +13,14 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, spread
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.images import shape_of
 
@@ -132,7 +133,7 @@ class SPSA(RepeatedAttack):
         """One for each restart."""
         return self.restarts
 
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         return _descend(
             target.logits,
             self.norm,

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.base import Seed, Target
+from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.budget_allocation import scaled
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import image_seeds, random_start
@@ -24,6 +24,7 @@ from madvae_tf.attacks.objectives import ascent
 from madvae_tf.attacks.perturbation_sets import ThresholdL2Ball
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 
 
@@ -72,7 +73,7 @@ class ThresholdL2(RepeatedAttack):
         """One for each restart."""
         return self.restarts
 
-    def run(self, target: Target, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         """As the base's.
 
         Raises:

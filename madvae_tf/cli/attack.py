@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     import tensorflow as tf
 
-    from madvae_tf.attacks import ATTACKS, Target, run_attack
+    from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
     from madvae_tf.models.external_classifier import load_saved_model, open_saved_model, shape_of_signature
 
     attack = build(lookup(ATTACKS, options.attack, "attack"), options.set)
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
     before = probabilities(images)
     labels = before.argmax(axis=1) if options.label is None else np.full(len(images), options.label)
     batch_size = min(options.batch_size, len(images))
-    target = Target(logits=classifier)
+    target = DefendedModel(logits=classifier)
     result = run_attack(attack, target, images, labels, (options.seed, 0), batch_size=batch_size)
     # Rounded towards the original, a budget holds in the file, too; without a budget the nearest image is the attack's own.
     bounded = attack.norm_budget is not None

@@ -44,7 +44,7 @@ class DefenseSpec:
         requires: baselines that must be trained first.
         images: configuration -> how many images of each test set it is measured on (0 = all).
         trained: whether a seed makes another one of it.
-        parts: what attacks may ask of it beyond its logits, the fields of `Defended`: purify (with classify), which BPDA goes around, decode, whose
+        parts: what attacks may ask of it beyond its logits, the fields of `DefendedModel`: purify (with classify), which BPDA goes around, decode, whose
             range the overpowered attack searches, and sample, whose draws EOT averages. What is not said here is not attacked.
         sizes: the fields of `BaselinesConfig` that are its size; their defaults are its authors'.
         remark: how it differs from its authors' own, which its figures cannot show.

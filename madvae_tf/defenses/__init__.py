@@ -10,7 +10,7 @@ from collections.abc import Callable
 import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras
 from madvae_tf.config.defenses import BASELINES
 from madvae_tf.config.variants import VARIANTS
-from madvae_tf.defenses.base import Defended, Defense, Material
+from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.purifier import variant
 from madvae_tf.defenses.robust import Robust
 
@@ -27,4 +27,4 @@ DEFENSES: dict[str, Callable[..., Defense]] = {
     "robust": Robust,
 }
 
-__all__ = ["DEFENSES", "Defended", "Defense", "Material"]
+__all__ = ["DEFENSES", "Defense", "TrainingInputs"]

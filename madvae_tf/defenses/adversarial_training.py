@@ -17,8 +17,9 @@ import numpy as np
 from madvae_tf.config.parameters import parameter
 from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.data.generate import draw_rows
-from madvae_tf.defenses.base import Defended, Defense, Material
+from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.adversarial import AdversarialTrainer
 from madvae_tf.training.callbacks import MeanLog, Progress
@@ -59,17 +60,17 @@ class AdversarialTraining(Defense, abc.ABC):
     train_images: int = parameter(0)
     dropout: float = parameter(0.0, maximum=0.9)
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Writes `classifier.keras` (float32), `log.csv` and `tensorboard/`; validation is on 1,000 images."""
-        rows = draw_rows(len(material.train), self.train_images, material.seed, 1)
-        images = CleanImages(material.train, rows)
+        rows = draw_rows(len(inputs.train), self.train_images, inputs.seed, 1)
+        images = CleanImages(inputs.train, rows)
         batch_size = min(self.batch_size, len(images))
         steps = len(images) // batch_size
         total = steps * self.epochs
         strategy = default_strategy()
-        with initial_weights(material.seed), strategy.scope():
+        with initial_weights(inputs.seed), strategy.scope():
             classifier = build_classifier(
-                material.classifier_name, self.dropout, material.precision, images.image_shape
+                inputs.classifier_name, self.dropout, inputs.precision, images.image_shape
             )
             trainer = AdversarialTrainer(
                 classifier,
@@ -78,28 +79,30 @@ class AdversarialTraining(Defense, abc.ABC):
                 self.step_size,
                 round(self.warmup * total),
                 self.half_clean,
-                material.seed,
+                inputs.seed,
             )
             schedule = exponential_decay(self.learning_rate, self.final_learning_rate, total)
             trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
-        watched = np.arange(min(_VALIDATION_IMAGES, len(material.validation)))
-        validation = in_order(CleanImages(material.validation, watched), 500)
+        watched = np.arange(min(_VALIDATION_IMAGES, len(inputs.validation)))
+        validation = in_order(CleanImages(inputs.validation, watched), 500)
         train(
             trainer,
-            lambda start: training_dataset(images, batch_size, material.seed, start, total),
+            lambda start: training_dataset(images, batch_size, inputs.seed, start, total),
             steps,
             self.epochs,
             strategy,
-            material.scratch / "checkpoints",
+            inputs.scratch / "checkpoints",
             CHECKPOINT_STEPS,
             [Progress(self.name, total), MeanLog(folder, LOG_STEPS)],
             lambda: evaluate_steps(trainer, validation),
         )
         save_float32(classifier, folder / "classifier.keras")
 
-    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+    def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """The classifier in `folder`; `classifier` has no part in it."""
-        return Defended(logits=functools.partial(load_keras(folder / "classifier.keras"), training=False))
+        return DefendedModel(
+            logits=functools.partial(load_keras(folder / "classifier.keras"), training=False)
+        )
 
 
 @dataclasses.dataclass(frozen=True)

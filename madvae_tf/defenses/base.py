@@ -6,20 +6,20 @@ callables that evaluation, benchmarks and adaptive attacks use. Defences differ 
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import keras
-import tensorflow as tf
 
 from madvae_tf.config.parameters import Parameters
 from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.prepare import Split
+from madvae_tf.models.defended_model import DefendedModel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Material:
+class TrainingInputs:
     """What a defence may learn from. The test set is not in it.
 
     Attributes:
@@ -46,61 +46,23 @@ class Material:
     trained: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Defended:
-    """A trained defence with its classifier; images are float32 (batch, 28, 28, 1) in [0, 1].
-
-    Attributes:
-        logits: images -> float32 (batch, 10), of the whole system.
-        purify: images -> images, where the defence changes the image.
-        classify: purified images -> `logits`, where they are made of nothing else.
-        encode: images -> float32 (batch, latent), where it has a latent code.
-        decode: latents -> images, where it has one.
-        sample: images, int32 seeds (batch, 2) -> latents drawn from the code of each image, where it has a distribution.
-        detect: images -> bool (batch,), True where the image is refused as adversarial.
-        squash: the squash that the system begins with, a function of each pixel alone, where it has one.
-        range_logits: `logits` of what `decode` made, where the purifier searches `decode`'s range: without the search.
-        straight: `logits` with the identity's gradient in the place of its squash's, where it has one.
-    """
-
-    logits: Callable[[tf.Tensor], tf.Tensor]
-    purify: Callable[[tf.Tensor], tf.Tensor] | None = None
-    classify: Callable[[tf.Tensor], tf.Tensor] | None = None
-    encode: Callable[[tf.Tensor], tf.Tensor] | None = None
-    decode: Callable[[tf.Tensor], tf.Tensor] | None = None
-    sample: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
-    detect: Callable[[tf.Tensor], tf.Tensor] | None = None
-    squash: Callable[[tf.Tensor], tf.Tensor] | None = None
-    range_logits: Callable[[tf.Tensor], tf.Tensor] | None = None
-    straight: Callable[[tf.Tensor], tf.Tensor] | None = None
-
-
-def purified(
-    classifier: Callable[[tf.Tensor], tf.Tensor], purify: Callable[[tf.Tensor], tf.Tensor], **more
-) -> Defended:
-    """The usual defence: `classifier` on the output of `purify`; `more` are further fields of `Defended`."""
-    return Defended(
-        logits=lambda images: classifier(purify(images)), purify=purify, classify=classifier, **more
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class Defense(Parameters, abc.ABC):
     """Base of the defences: hyper-parameters are `parameter(...)` fields, checked on construction.
 
-    `requires` names the defences that must be trained before this one; `train` finds their folders in `material.trained`.
+    `requires` names the defences that must be trained before this one; `train` finds their folders in `inputs.trained`.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
-    def train(self, material: Material, folder: Path) -> None:
-        """Learns from `material` and writes its files to `folder`, each whole or not at all.
+    def train(self, inputs: TrainingInputs, folder: Path) -> None:
+        """Learns from `inputs` and writes its files to `folder`, each whole or not at all.
 
         Files are `.keras`, `.npy` and JSON, so that nothing unpickles; loss curves go to `log.csv` (`MeanLog`).
         Called again after a kill, it ends with the same weights as an unbroken run.
         """
 
     @abc.abstractmethod
-    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+    def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """The trained defence in `folder`, before (or in place of) `classifier`."""

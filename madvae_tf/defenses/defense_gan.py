@@ -15,9 +15,10 @@ import tensorflow as tf
 
 from madvae_tf.config.parameters import parameter
 from madvae_tf.data.batches import CleanImages, training_dataset
-from madvae_tf.defenses.base import Defended, Defense, Material, purified
+from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.projection import project, starts
+from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.models.gan import Critic, Generator
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.callbacks import MeanLog, Progress
@@ -55,15 +56,15 @@ class DefenseGan(Defense):
         """Term of `losses.TERMS` -> weight, beside the adversarial game: none."""
         return {}
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Writes `generator.keras`, `centers.npy` and `spreads.npy` (where latents have classes), `samples.npy`, `log.csv`."""
-        images = CleanImages(material.train)
+        images = CleanImages(inputs.train)
         batch_size = min(
             self.critic_steps * self.batch_size, len(images) // self.critic_steps * self.critic_steps
         )
         strategy = default_strategy()
         adam = functools.partial(keras.optimizers.Adam, self.learning_rate, beta_1=0.5, beta_2=0.9)
-        with initial_weights(material.seed), strategy.scope():
+        with initial_weights(inputs.seed), strategy.scope():
             # The gradient penalty is a second derivative: float32 throughout.
             generator = Generator(self.latent_size, self.width, images.image_shape)
             critic = Critic(self.width, images.image_shape)
@@ -74,21 +75,21 @@ class DefenseGan(Defense):
                 adam(),
                 self.critic_steps,
                 self.penalty,
-                material.seed,
+                inputs.seed,
                 self.loss_weights,
-                material.classifier,
+                inputs.classifier,
             )
         train(
             trainer,
             lambda start: in_parts(
-                training_dataset(images, batch_size, material.seed, start, self.iterations),
+                training_dataset(images, batch_size, inputs.seed, start, self.iterations),
                 self.critic_steps,
                 strategy.num_replicas_in_sync,
             ),
             self.iterations,
             1,
             strategy,
-            material.scratch / "checkpoints",
+            inputs.scratch / "checkpoints",
             _CHECKPOINT_STEPS,
             [Progress(self.name.replace("_", " "), self.iterations), MeanLog(folder, _LOG_STEPS)],
         )
@@ -96,11 +97,11 @@ class DefenseGan(Defense):
             np.save(folder / "centers.npy", np.asarray(trainer.centers))
             np.save(folder / "spreads.npy", np.exp(np.asarray(trainer.log_spreads)))
         label = tf.range(_SAMPLES, dtype=tf.int64) % 10
-        noise = tf.random.stateless_normal((_SAMPLES, self.latent_size), (material.seed, 0), alg="philox")
+        noise = tf.random.stateless_normal((_SAMPLES, self.latent_size), (inputs.seed, 0), alg="philox")
         np.save(folder / "samples.npy", generator(trainer.latents(label, noise)).numpy())
         generator.save(folder / "generator.keras")
 
-    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+    def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """Projects, then classifies; deterministic: the starts are drawn from a fixed seed."""
         generator = load_keras(folder / "generator.keras")
         centers, spreads = (

@@ -15,10 +15,11 @@ import keras
 from madvae_tf.config.parameters import parameter
 from madvae_tf.data.batches import in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
-from madvae_tf.defenses.base import Defended, Defense, Material
+from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.models.copies import in_precision
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.classifier import ClassifierTrainer
 from madvae_tf.training.loop import default_strategy, evaluate_steps, train
@@ -58,40 +59,40 @@ class PurifiedTrainer(ClassifierTrainer):
 def finetune(
     classifier: keras.Model,
     purifier: keras.Model,
-    material: Material,
+    inputs: TrainingInputs,
     folder: Path,
     epochs: int,
     batch_size: int,
     learning_rate: float,
 ) -> keras.Model:
-    """Fine-tunes a copy of `classifier` on the purified pairs of `material`, by Adam at a constant rate.
+    """Fine-tunes a copy of `classifier` on the purified pairs of `inputs`, by Adam at a constant rate.
 
     Args:
-        classifier, purifier: float32 models; copies of them compute in `material.precision`.
+        classifier, purifier: float32 models; copies of them compute in `inputs.precision`.
         folder: gets `classifier.keras` (float32), `log.csv` and `tensorboard/`.
 
     Returns:
         The fine-tuned classifier, float32, frozen.
     """
-    pairs = material.pairs
+    pairs = inputs.pairs
     batch_size = min(batch_size, len(pairs))
     steps = len(pairs) // batch_size
     total = steps * epochs
     strategy = default_strategy()
     with strategy.scope():
         tuned, frozen = (
-            in_precision(model, material.precision, trainable=True) for model in (classifier, purifier)
+            in_precision(model, inputs.precision, trainable=True) for model in (classifier, purifier)
         )
-        trainer = PurifiedTrainer(tuned, frozen, material.seed)
+        trainer = PurifiedTrainer(tuned, frozen, inputs.seed)
         trainer.compile(optimizer=keras.optimizers.Adam(learning_rate))
-    validation = in_order(material.validation_pairs, 500)
+    validation = in_order(inputs.validation_pairs, 500)
     train(
         trainer,
-        lambda start: training_dataset(pairs, batch_size, material.seed, start, total),
+        lambda start: training_dataset(pairs, batch_size, inputs.seed, start, total),
         steps,
         epochs,
         strategy,
-        material.scratch / "checkpoints",
+        inputs.scratch / "checkpoints",
         CHECKPOINT_STEPS,
         [Progress(EndToEnd.name, total), MeanLog(folder, LOG_STEPS)],
         lambda: evaluate_steps(trainer, validation),
@@ -109,30 +110,30 @@ class EndToEnd(Defense):
     batch_size: int = parameter(128, minimum=1)
     learning_rate: float = parameter(1e-4, open_minimum=True)
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Writes `purifier.keras` (a copy), `classifier.keras` (float32), `log.csv` and `tensorboard/`.
 
         Raises:
-            UserError: "defense_vae" is not among `material.trained`.
+            UserError: "defense_vae" is not among `inputs.trained`.
         """
-        if _REC not in material.trained:
+        if _REC not in inputs.trained:
             raise UserError(
-                f"Invalid trained defences for {self.name}: received {sorted(material.trained)}, expected {_REC!r} among "
+                f"Invalid trained defences for {self.name}: received {sorted(inputs.trained)}, expected {_REC!r} among "
                 f"them; train {_REC!r} first."
             )
-        source, path = material.trained[_REC] / "purifier.keras", folder / "purifier.keras"
+        source, path = inputs.trained[_REC] / "purifier.keras", folder / "purifier.keras"
         with written(path) as partial:
             shutil.copyfile(source, partial)
         finetune(
-            material.classifier,
+            inputs.classifier,
             load_keras(path),
-            material,
+            inputs,
             folder,
             self.epochs,
             self.batch_size,
             self.learning_rate,
         )
 
-    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+    def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """The purifier and the classifier in `folder`; `classifier` has no part in it."""
         return load_purifier(folder, load_keras(folder / "classifier.keras"))

@@ -21,8 +21,9 @@ from madvae_tf.config.parameters import parameter
 from madvae_tf.data.batches import CleanImages, in_order, training_dataset
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
-from madvae_tf.defenses.base import Defended, Defense, Material, purified
+from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
+from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.models.magnet import MagNetAutoencoder
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.autoencoder import AutoencoderTrainer
@@ -92,32 +93,32 @@ class MagNet(Defense):
     drop_rate: float = parameter(0.001, maximum=1.0)
     train_images: int = parameter(0)
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Writes `autoencoder_1.keras`, `autoencoder_2.keras` (float32), `thresholds.json`, `log.csv`, `tensorboard/`.
 
         Always in float32: of three filters bfloat16 makes nothing faster.
         """
-        rows = draw_rows(len(material.train), self.train_images, material.seed, 1)
-        images = CleanImages(material.train, rows)
+        rows = draw_rows(len(inputs.train), self.train_images, inputs.seed, 1)
+        images = CleanImages(inputs.train, rows)
         batch_size = min(self.batch_size, len(images))
         steps = len(images) // batch_size
         total = steps * self.epochs
         strategy = default_strategy()
-        with initial_weights(material.seed), strategy.scope():
+        with initial_weights(inputs.seed), strategy.scope():
             trainer = AutoencoderTrainer(
                 [MagNetAutoencoder(pooling, images.image_shape) for pooling in (True, False)],
                 self.noise,
-                material.seed,
+                inputs.seed,
             )
             trainer.compile(optimizer=keras.optimizers.Adam(self.learning_rate))
-        validation = in_order(CleanImages(material.validation), _BATCH)
+        validation = in_order(CleanImages(inputs.validation), _BATCH)
         train(
             trainer,
-            lambda start: training_dataset(images, batch_size, material.seed, start, total),
+            lambda start: training_dataset(images, batch_size, inputs.seed, start, total),
             steps,
             self.epochs,
             strategy,
-            material.scratch / "checkpoints",
+            inputs.scratch / "checkpoints",
             CHECKPOINT_STEPS,
             [Progress(self.name, total), MeanLog(folder, LOG_STEPS)],
             lambda: evaluate_steps(trainer, validation),
@@ -130,7 +131,7 @@ class MagNet(Defense):
             limits[Path(file).stem] = threshold(errors, self.drop_rate)
         write_json(folder / "thresholds.json", limits)
 
-    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+    def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """The classifier on reformed images; `detect` looks at the images as they come."""
         first, second = (load_keras(folder / file) for file in _FILES)
         limits = json.loads((folder / "thresholds.json").read_text(encoding="utf-8"))

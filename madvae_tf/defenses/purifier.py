@@ -17,9 +17,10 @@ from madvae_tf.config.parameters import parameter
 from madvae_tf.config.variants import weights_of
 from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.batches import IdentityPairs, Rows
-from madvae_tf.defenses.base import Defended, Defense, Material, purified
+from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.models.bn_folding import folded
+from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
 from madvae_tf.utils.errors import UserError
@@ -32,7 +33,7 @@ _WEIGHTS = ("alpha", "beta", "gamma", "proximity", "sigma")
 class Purifier(Defense):
     """One purifier; the fields are those of `VaeConfig` and `PurifierSettings`.
 
-    `material.trained["warmup"]`, where it is there, holds the purifier whose weights this one starts from.
+    `inputs.trained["warmup"]`, where it is there, holds the purifier whose weights this one starts from.
     """
 
     name: ClassVar[str] = "purifier"
@@ -60,19 +61,19 @@ class Purifier(Defense):
     checkpoint_steps: int = parameter(200, minimum=1)
     image_steps: int = parameter(500, minimum=1)
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Writes `purifier.keras`, `centers.npy` (of variants with centres), `metrics.json`, `log.csv`, `tensorboard/`."""
-        settings = self.settings(material.seed if self.seed < 0 else self.seed, material.precision)
-        warmup = material.trained.get("warmup")
+        settings = self.settings(inputs.seed if self.seed < 0 else self.seed, inputs.precision)
+        warmup = inputs.trained.get("warmup")
         metrics = fit_purifier(
             settings,
-            self.pairs_of(material),
-            material.validation_pairs,
-            material.classifier,
-            material.classifier_name,
+            self.pairs_of(inputs),
+            inputs.validation_pairs,
+            inputs.classifier,
+            inputs.classifier_name,
             load_keras(warmup / "purifier.keras") if warmup else None,
             folder,
-            material.scratch,
+            inputs.scratch,
         )
         write_json(folder / "metrics.json", metrics)
 
@@ -86,34 +87,34 @@ class Purifier(Defense):
             **{name: getattr(self, name) for name in _SHARED},
         )
 
-    def pairs_of(self, material: Material) -> Rows:
+    def pairs_of(self, inputs: TrainingInputs) -> Rows:
         """What this variant learns from.
 
         Raises:
             UserError: only attacked pairs are asked for, and there are none.
         """
         if self.variant == "identity":
-            return IdentityPairs(material.train)
+            return IdentityPairs(inputs.train)
         if not self.attacked_only:
-            return material.pairs
-        attacked = [each for each in material.pairs.sets if each.metadata["attack"] != "none"]
+            return inputs.pairs
+        attacked = [each for each in inputs.pairs.sets if each.metadata["attack"] != "none"]
         if not attacked:
             raise UserError(
                 f"Invalid training sets for {self.variant}: received clean images only, expected attacked ones."
             )
-        return PairedSets(attacked, material.train.images, material.train.labels)
+        return PairedSets(attacked, inputs.train.images, inputs.train.labels)
 
-    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+    def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """Latent mean in, image out: deterministic."""
         return load_purifier(folder, classifier)
 
 
-def load_purifier(folder: Path, classifier: keras.Model) -> Defended:
+def load_purifier(folder: Path, classifier: keras.Model) -> DefendedModel:
     """A `DefenseVAE` saved as `purifier.keras`, before `classifier`; see `defended`."""
     return defended(load_keras(folder / "purifier.keras"), classifier)
 
 
-def defended(vae: DefenseVAE, classifier: Callable[[tf.Tensor], tf.Tensor]) -> Defended:
+def defended(vae: DefenseVAE, classifier: Callable[[tf.Tensor], tf.Tensor]) -> DefendedModel:
     """A `DefenseVAE` before `classifier`, with its latent distribution; a copy of it, folded, see `models.folded`."""
     purifier: Any = folded(vae)
 
@@ -123,14 +124,14 @@ def defended(vae: DefenseVAE, classifier: Callable[[tf.Tensor], tf.Tensor]) -> D
         noise = tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec(mean.shape[1:], tf.float32))
         return mean + tf.exp(log_variance / 2) * noise
 
-    def straight(images: tf.Tensor) -> tf.Tensor:
+    def straight_through(images: tf.Tensor) -> tf.Tensor:
         return classifier(purifier.purify_around_squash(images))
 
     return purified(
         classifier,
         purifier,
         squash=purifier.squash,
-        straight=None if purifier.squash is None else straight,
+        straight_through=None if purifier.squash is None else straight_through,
         encode=lambda images: purifier.encode(images)[0],
         decode=purifier.decode,
         sample=sample,

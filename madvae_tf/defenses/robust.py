@@ -19,10 +19,11 @@ from madvae_tf.config.parameters import parameter
 from madvae_tf.config.variants import weights_of
 from madvae_tf.data.batches import CleanImages, evenly_spaced, in_order, training_dataset
 from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
-from madvae_tf.defenses.base import Defended, Defense, Material
+from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.models.copies import in_precision
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.models.encoders import ENCODERS
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.models.vae import DefenseVAE
@@ -43,7 +44,7 @@ from madvae_tf.utils.images import Shape
 class Robust(Defense):
     """One robust purifier; the fields are those of `RobustConfig`, where they are explained.
 
-    `material.trained["start"]`, where it is there, holds the purifier that the training goes on from.
+    `inputs.trained["start"]`, where it is there, holds the purifier that the training goes on from.
     """
 
     name: ClassVar[str] = "robust"
@@ -97,24 +98,24 @@ class Robust(Defense):
                 f"Invalid epsilon: received {self.epsilon:g}, expected at most 1, the range of a pixel."
             )
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Writes `purifier.keras` (float32), `metrics.json`, `log.csv` and `tensorboard/`; the encoder's stage has the last two in `encoder/`.
 
         The metrics hold the accuracy on clean and on attacked validation images, of the saved model in float32.
         """
-        seed = self._seed(material)
-        images = CleanImages(material.train)
+        seed = self._seed(inputs)
+        images = CleanImages(inputs.train)
         batch_size = min(self.batch_size, len(images))
         steps = self.epoch_steps or len(images) // batch_size
         strategy = default_strategy()
         with initial_weights(seed), strategy.scope():
-            frozen = classifier_in(material.precision, material.classifier, material.classifier_name)
-            purifier = self._beginning(material, images.image_shape)
+            frozen = classifier_in(inputs.precision, inputs.classifier, inputs.classifier_name)
+            purifier = self._beginning(inputs, images.image_shape)
             encoder_trainer = None
             if self.encoder_epochs:
                 encoder_trainer = self._encoder_trainer(purifier, seed, steps * self.encoder_epochs)
-        watched = evenly_spaced(len(material.validation), self.validation_images)
-        validation = in_order(CleanImages(material.validation, watched), 250)
+        watched = evenly_spaced(len(inputs.validation), self.validation_images)
+        validation = in_order(CleanImages(inputs.validation, watched), 250)
 
         def loop(
             trainer: Any, average: AverageWeights, name: str, epochs: int, into: Path, *more: Any
@@ -126,7 +127,7 @@ class Robust(Defense):
                 steps,
                 epochs,
                 strategy,
-                material.scratch / ("checkpoints" if into == folder else f"{into.name}-checkpoints"),
+                inputs.scratch / ("checkpoints" if into == folder else f"{into.name}-checkpoints"),
                 CHECKPOINT_STEPS,
                 [average, Progress(name, total), MeanLog(into, LOG_STEPS), *more],
                 lambda: evaluate_steps(trainer, validation),
@@ -151,7 +152,7 @@ class Robust(Defense):
                 encoder_classifier,
             )
             trainer.compile(optimizer=self._optimizer(total))
-        shown = CleanImages(material.validation, watched).batch(np.arange(min(8, len(watched))))
+        shown = CleanImages(inputs.validation, watched).batch(np.arange(min(8, len(watched))))
         pictures = PurifierPictures(folder, lambda: _pictures(trainer, *shown), self.image_steps)
         averaging = AverageWeights(trainer.average, purifier, self.average)
         loop(trainer, averaging, self.name, self.epochs, folder, pictures)
@@ -159,10 +160,10 @@ class Robust(Defense):
         metrics = {"images": total * batch_size, "steps": total, "batch_size": batch_size}
         if self.encoder_epochs:
             metrics["encoder_images"] = steps * self.encoder_epochs * batch_size
-        write_json(folder / "metrics.json", metrics | self.measure(saved, material))
+        write_json(folder / "metrics.json", metrics | self.measure(saved, inputs))
 
-    def _seed(self, material: Material) -> int:
-        return material.seed if self.seed < 0 else self.seed
+    def _seed(self, inputs: TrainingInputs) -> int:
+        return inputs.seed if self.seed < 0 else self.seed
 
     def _optimizer(self, total: int) -> Any:
         schedule = cosine_decay(self.learning_rate, self.final_learning_rate, total)
@@ -176,17 +177,17 @@ class Robust(Defense):
         )
         return attack if encoder_classifier is None else dataclasses.replace(attack, ramp_steps=0)
 
-    def _beginning(self, material: Material, image_shape: Shape) -> DefenseVAE:
-        """What is trained: the start of `material`, in its precision, or one with initial weights."""
-        if start := material.trained.get("start"):
-            return in_precision(load_keras(start / "purifier.keras"), material.precision, trainable=True)
+    def _beginning(self, inputs: TrainingInputs, image_shape: Shape) -> DefenseVAE:
+        """What is trained: the start of `inputs`, in its precision, or one with initial weights."""
+        if start := inputs.trained.get("start"):
+            return in_precision(load_keras(start / "purifier.keras"), inputs.precision, trainable=True)
         return DefenseVAE(
             self.latent_size,
             squash_scale=self.scale,
             squash_center=self.center,
             image_shape=image_shape,
             encoder=self.encoder,
-            dtype=material.precision,
+            dtype=inputs.precision,
         )
 
     def _encoder_trainer(self, purifier: DefenseVAE, seed: int, total: int) -> EncoderTrainer:
@@ -206,15 +207,15 @@ class Robust(Defense):
         trainer.compile(optimizer=self._optimizer(total))
         return trainer
 
-    def measure(self, purifier: DefenseVAE, material: Material) -> dict[str, float | int]:
+    def measure(self, purifier: DefenseVAE, inputs: TrainingInputs) -> dict[str, float | int]:
         """validation_images, validation_accuracy and validation_attacked_accuracy of a purifier, in float32.
 
-        Attacked: `validation_steps` sign steps end to end at the full epsilon. Of `material` the validation images, the classifier
+        Attacked: `validation_steps` sign steps end to end at the full epsilon. Of `inputs` the validation images, the classifier
         and the seed are read.
         """
-        watched = evenly_spaced(len(material.validation), self.validation_images)
-        validation = in_order(CleanImages(material.validation, watched), 250)
-        trainer = self._trainer(purifier, material.classifier, self._seed(material), self._attack(1))
+        watched = evenly_spaced(len(inputs.validation), self.validation_images)
+        validation = in_order(CleanImages(inputs.validation, watched), 250)
+        trainer = self._trainer(purifier, inputs.classifier, self._seed(inputs), self._attack(1))
         logs = evaluate_steps(trainer, validation)
         return {
             "validation_images": len(watched),
@@ -247,7 +248,7 @@ class Robust(Defense):
             encoder_classifier,
         )
 
-    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+    def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """Latent mean in, image out: deterministic."""
         return load_purifier(folder, classifier)
 

@@ -18,7 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.config.parameters import parameter
-from madvae_tf.defenses.base import Defended, Defense, Material, purified
+from madvae_tf.defenses.base import Defense, TrainingInputs
+from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.utils.files import write_json
 from madvae_tf.utils.images import shape_of
 
@@ -72,11 +73,11 @@ def blur(images: tf.Tensor, sigma: float) -> tf.Tensor:
 class Transform(Defense, abc.ABC):
     """Base of the defences without weights; their folder holds their parameters."""
 
-    def train(self, material: Material, folder: Path) -> None:
+    def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Writes `parameters.json`."""
         write_json(folder / _FILE, self.parameters)
 
-    def load(self, folder: Path, classifier: keras.Model) -> Defended:
+    def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """With the parameters in `folder`, whatever this object's are."""
         trained = type(self)(**json.loads((folder / _FILE).read_text(encoding="utf-8")))
         return purified(classifier, trained.transform)

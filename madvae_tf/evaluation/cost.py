@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Attack, Target
+from madvae_tf.attacks import Attack, DefendedModel
 from madvae_tf.attacks.base import predict
 from madvae_tf.attacks.objectives import ascent
 from madvae_tf.attacks.repeated import runs_of
@@ -33,7 +33,9 @@ class Speed:
 UNKNOWN = Speed(1.0, 3.0)
 
 
-def measured(target: Target, images: np.ndarray, labels: np.ndarray, batch_size: int, follow: bool) -> Speed:
+def measured(
+    target: DefendedModel, images: np.ndarray, labels: np.ndarray, batch_size: int, follow: bool
+) -> Speed:
     """The speed of what is attacked, on one batch of its images, compiled before.
 
     Args:

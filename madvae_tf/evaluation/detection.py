@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.objectives import distance
 from madvae_tf.evaluation.oblivious import Row, batched, rate_row
 
@@ -23,7 +23,9 @@ _TINY = 1e-12  # so that an attack's gradient is finite at a score of 0
 FALSE_POSITIVES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
-def detectors(system: Target, centers: tf.Tensor | None) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
+def detectors(
+    system: DefendedModel, centers: tf.Tensor | None
+) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
     """Name -> images (batch, 28, 28, 1) to scores, float32 (batch,), compiled; what the system has no part for is left out.
 
     Args:

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.objectives import ascent
 from madvae_tf.evaluation.oblivious import batched
 
@@ -12,7 +12,7 @@ FAINT = 1e-4
 
 
 def gradients(
-    target: Target, images: np.ndarray, labels: np.ndarray, batch_size: int = 100
+    target: DefendedModel, images: np.ndarray, labels: np.ndarray, batch_size: int = 100
 ) -> tuple[np.ndarray, np.ndarray]:
     """The cross-entropy's gradient at each clean image, both float64 (n,).
 
@@ -25,7 +25,11 @@ def gradients(
 
 
 def other_signs(
-    target: Target, straight: Target, images: np.ndarray, labels: np.ndarray, batch_size: int = 100
+    target: DefendedModel,
+    straight: DefendedModel,
+    images: np.ndarray,
+    labels: np.ndarray,
+    batch_size: int = 100,
 ) -> np.ndarray:
     """The share of each clean image's pixels at which the gradients of two targets have another sign (0 is one), float64 (n,).
 
@@ -35,7 +39,7 @@ def other_signs(
     return (one != other).mean(axis=1)
 
 
-def _climbed(target: Target, images: np.ndarray, labels: np.ndarray, batch_size: int) -> np.ndarray:
+def _climbed(target: DefendedModel, images: np.ndarray, labels: np.ndarray, batch_size: int) -> np.ndarray:
     """The cross-entropy's gradient at each image, float32 (n, pixels)."""
 
     @tf.function

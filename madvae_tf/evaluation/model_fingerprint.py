@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.objectives import ascent
 from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.evaluation.precision_check import rounded_type
@@ -13,7 +13,7 @@ from madvae_tf.utils.errors import UserError
 _FEW = 4
 
 
-def said(attacked: Target, images: np.ndarray, batch_size: int) -> np.ndarray:
+def said(attacked: DefendedModel, images: np.ndarray, batch_size: int) -> np.ndarray:
     """What the attacker's model says of the first images, float32 (at most batch_size, 10).
 
     Args:
@@ -29,12 +29,12 @@ def said(attacked: Target, images: np.ndarray, batch_size: int) -> np.ndarray:
     if rounded:
         raise UserError(
             f"Invalid target of an attack: received a model that computes in {rounded}, whose rounding hides its gradient, so that it looks robust; expected float32 "
-            "throughout. Attack the same weights in float32 (target=Target(logits), where logits_fn is what they are judged by)."
+            "throughout. Attack the same weights in float32 (target=DefendedModel(logits), where logits_fn is what they are judged by)."
         )
     return found
 
 
-def slopes(attacked: Target, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def slopes(attacked: DefendedModel, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Gradients of the attacker's margin at the first images, float32 (at most 4, pixels): two ways to the gradient of the same logits differ in them.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.square import Square
 from madvae_tf.attacks.threshold_l2 import ThresholdL2
@@ -40,7 +40,7 @@ def standard(threat: Threat, crossable: bool) -> list[Suite]:
 PRESETS: dict[str, Callable[[Threat, bool], list[Suite]]] = {"fast": fast, "standard": standard}
 
 
-def preset_suites(preset: str, threat: Threat, targets: Mapping[str, Target]) -> list[Suite]:
+def preset_suites(preset: str, threat: Threat, targets: Mapping[str, DefendedModel]) -> list[Suite]:
     """The suites of a preset.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.evaluation.diagnostics import GREY
 from madvae_tf.evaluation.result import Outcome
@@ -44,7 +44,7 @@ def _pgd(norm: str, epsilon: float, iterations: int) -> RestartedPGD:
 
 
 def curves(
-    target: Target,
+    target: DefendedModel,
     images: np.ndarray,
     labels: np.ndarray,
     epsilon: float = 0.3,
@@ -79,8 +79,8 @@ def curves(
 
 
 def around(
-    target: Target,
-    straight: Target,
+    target: DefendedModel,
+    straight: DefendedModel,
     images: np.ndarray,
     labels: np.ndarray,
     epsilon: float = 0.3,
@@ -91,7 +91,7 @@ def around(
 
     Args:
         target: the system.
-        straight: its parts with the identity's gradient in the place of the squash's (`Defended.straight`).
+        straight: its parts with the identity's gradient in the place of the squash's (`DefendedModel.straight_through`).
         options: see `curves`.
     """
     suite = Suite("around", (Trial("bpda_squash_pgd_restarts", _pgd(norm, epsilon, STEPS[-1]), "straight"),))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.evaluation.oblivious import batched
 
 Function = Callable[[tf.Tensor], tf.Tensor]
@@ -43,7 +43,7 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
     )
 
 
-def mean_of_draws(target: Target, draws: int) -> Target:
+def mean_of_draws(target: DefendedModel, draws: int) -> DefendedModel:
     """The target with its mean logits over `draws` askings (EOT), for attacks; the same target for 1.
 
     An image stands `draws` times in one batch, so that what a system draws for each image of a batch is averaged.
@@ -55,7 +55,7 @@ def mean_of_draws(target: Target, draws: int) -> Target:
         every = target.logits(tf.tile(images, (draws, 1, 1, 1)))
         return tf.reduce_mean(tf.reshape(every, (draws, -1, every.shape[-1])), axis=0)
 
-    return target.climbing(logits)
+    return target.with_logits(logits)
 
 
 def right_in_all(

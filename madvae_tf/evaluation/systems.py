@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.models.external_classifier import ForeignClassifier, adapt, load_classifier_file
 from madvae_tf.utils.errors import UserError, cause_of
 from madvae_tf.utils.output_kind import one_output, read_outputs
@@ -31,8 +31,8 @@ class System:
         threat: the budget that it was made for, where one is known.
     """
 
-    target: Target
-    targets: Mapping[str, Target] = dataclasses.field(default_factory=dict)
+    target: DefendedModel
+    targets: Mapping[str, DefendedModel] = dataclasses.field(default_factory=dict)
     name: str = ""
     notes: tuple[str, ...] = ()
     threat: str = ""
@@ -42,7 +42,7 @@ def system_of(model: Any, images: np.ndarray) -> System:
     """What is given, as a system.
 
     Args:
-        model: a `System`; whatever has a method `system()` that gives one, as a `FittedDefense`; a `Target`; a Keras model, which is
+        model: a `System`; whatever has a method `system()` that gives one, as a `FittedDefense`; a `DefendedModel`; a Keras model, which is
             called for inference and whose logits are taken where it ends in a softmax; the path of a SavedModel's folder or of a
             `.keras` file; or a function of TensorFlow, images -> logits or probabilities.
         images: float32 (n, 28, 28, 1) in [0, 1], that it is tried with.
@@ -52,7 +52,7 @@ def system_of(model: Any, images: np.ndarray) -> System:
     """
     if isinstance(model, System):
         return model
-    if isinstance(model, Target):
+    if isinstance(model, DefendedModel):
         return System(model, name="system")
     if not isinstance(model, type) and callable(getattr(model, "system", None)):
         return model.system()
@@ -77,7 +77,7 @@ def _adapted(classifier: ForeignClassifier, name: str) -> System:
     logarithm = classifier.outputs == "probabilities" and classifier.logits is None
     notes = (note,) if logarithm else ()
     return System(
-        Target(classifier), name=name, notes=(*notes, classifier.doubt) if classifier.doubt else notes
+        DefendedModel(classifier), name=name, notes=(*notes, classifier.doubt) if classifier.doubt else notes
     )
 
 
@@ -90,11 +90,11 @@ def _of_function(function: Callable[..., Any], probe: np.ndarray) -> System:
         one_output(values)  # Says where there are several.
         return _of_function(lambda images: one_output(function(images)), probe)
     if values.ndim != 2 or not len(values) or not np.isfinite(values).all():
-        return System(Target(function), name=name)
+        return System(DefendedModel(function), name=name)
     reading = read_outputs(values)
     if reading.outputs == "probabilities":
         return _adapted(adapt(function, probe, needs_gradient=False), name)
-    return System(Target(function), name=name, notes=(reading.doubt,) if reading.doubt else ())
+    return System(DefendedModel(function), name=name, notes=(reading.doubt,) if reading.doubt else ())
 
 
 def _asked(function: Callable[..., Any], probe: np.ndarray) -> Any:

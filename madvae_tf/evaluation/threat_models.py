@@ -1,17 +1,17 @@
-"""What the attacker knows, as the `Target` that the attack sees; and two ways around gradients that mislead.
+"""What the attacker knows, as the `DefendedModel` that the attack sees; and two ways around gradients that mislead.
 
     oblivious     the classifier alone: the attacker does not know of the defence
     transfer      a surrogate of the whole system, such as one trained with another seed
     end_to_end    the whole system
 
-A system is a `Target` itself: `logits` of the whole, and `purify`, `encode`, `decode` and `sample` where it has them.
+A system is a `DefendedModel` itself: `logits` of the whole, and `purify`, `encode`, `decode` and `sample` where it has them.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, fold_seed
+from madvae_tf.attacks import DefendedModel, fold_seed
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.geometry import image_seeds
 from madvae_tf.models.straight_through import with_identity_gradient
@@ -20,15 +20,19 @@ from madvae_tf.utils.errors import UserError, lookup
 Logits = Callable[[tf.Tensor], tf.Tensor]
 
 
-def _oblivious(system: Target, classifier: Logits | None, surrogate: Target | None) -> Target:
+def _oblivious(
+    system: DefendedModel, classifier: Logits | None, surrogate: DefendedModel | None
+) -> DefendedModel:
     if classifier is None:
         raise UserError(
             "Invalid target of an oblivious attacker: received no classifier, expected its logits."
         )
-    return Target(classifier)
+    return DefendedModel(classifier)
 
 
-def _transfer(system: Target, classifier: Logits | None, surrogate: Target | None) -> Target:
+def _transfer(
+    system: DefendedModel, classifier: Logits | None, surrogate: DefendedModel | None
+) -> DefendedModel:
     if surrogate is None:
         raise UserError(
             "Invalid target of a transfer attack: received no surrogate, expected a system trained with another seed."
@@ -36,11 +40,13 @@ def _transfer(system: Target, classifier: Logits | None, surrogate: Target | Non
     return surrogate
 
 
-def _end_to_end(system: Target, classifier: Logits | None, surrogate: Target | None) -> Target:
+def _end_to_end(
+    system: DefendedModel, classifier: Logits | None, surrogate: DefendedModel | None
+) -> DefendedModel:
     return system
 
 
-THREAT_MODELS: dict[str, Callable[[Target, Logits | None, Target | None], Target]] = {
+THREAT_MODELS: dict[str, Callable[[DefendedModel, Logits | None, DefendedModel | None], DefendedModel]] = {
     "oblivious": _oblivious,
     "transfer": _transfer,
     "end_to_end": _end_to_end,
@@ -48,8 +54,11 @@ THREAT_MODELS: dict[str, Callable[[Target, Logits | None, Target | None], Target
 
 
 def target_of(
-    threat_model: str, system: Target, classifier: Logits | None = None, surrogate: Target | None = None
-) -> Target:
+    threat_model: str,
+    system: DefendedModel,
+    classifier: Logits | None = None,
+    surrogate: DefendedModel | None = None,
+) -> DefendedModel:
     """What an attacker of this threat model attacks. Keep the result: compiled gradients are cached by its callables.
 
     Args:
@@ -64,7 +73,7 @@ def target_of(
     return lookup(THREAT_MODELS, threat_model, "threat model")(system, classifier, surrogate)
 
 
-def straight_through(system: Target, classifier: Logits) -> Target:
+def straight_through(system: DefendedModel, classifier: Logits) -> DefendedModel:
     """The system with the identity's gradient in the purifier's place (BPDA; Athalye et al. 2018, section 4.1).
 
     The logits are the system's own, exactly; only their gradient is another.
@@ -75,10 +84,10 @@ def straight_through(system: Target, classifier: Logits) -> Target:
     purify = system.purify
     if purify is None:
         raise UserError("Invalid system for BPDA: received one without purify, expected one with it.")
-    return system.climbing(lambda images: classifier(with_identity_gradient(images, purify(images))))
+    return system.with_logits(lambda images: classifier(with_identity_gradient(images, purify(images))))
 
 
-def latent_matching(system: Target, prototypes: tf.Tensor) -> Target:
+def latent_matching(system: DefendedModel, prototypes: tf.Tensor) -> DefendedModel:
     """The system with the latent code's own classes: logits -||encode(x) - prototype_j||^2.
 
     An attack on these moves the code from its class's prototype to another one's, and needs nothing of what comes after the code. `evaluate` lets it go on
@@ -99,10 +108,10 @@ def latent_matching(system: Target, prototypes: tf.Tensor) -> Target:
     def logits(images: tf.Tensor) -> tf.Tensor:
         return -tf.reduce_sum(tf.square(encode(images)[:, None] - prototypes[None]), axis=2)
 
-    return system.climbing(logits)
+    return system.with_logits(logits)
 
 
-def expectation(system: Target, classifier: Logits, draws: int, seed: Seed = (0, 0)) -> Target:
+def expectation(system: DefendedModel, classifier: Logits, draws: int, seed: Seed = (0, 0)) -> DefendedModel:
     """The system's mean logits over `draws` latents of its `sample` (EOT; Athalye et al. 2018, section 4.2).
 
     The draws are fixed by an image's pixels and the seed: another iterate draws anew, the same image does not.
@@ -124,4 +133,4 @@ def expectation(system: Target, classifier: Logits, draws: int, seed: Seed = (0,
         every = classifier(decode(sample(tf.tile(images, (draws, 1, 1, 1)), seeds)))
         return tf.reduce_mean(tf.reshape(every, (draws, tf.shape(images)[0], every.shape[-1])), axis=0)
 
-    return system.climbing(logits)
+    return system.with_logits(logits)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Attack, Target, fold_seed, run_attack
+from madvae_tf.attacks import Attack, DefendedModel, fold_seed, run_attack
 from madvae_tf.attacks.repeated import runs_of
 from madvae_tf.evaluation.parallel import at_once, in_order
 from madvae_tf.evaluation.steadiness import right_in_all
@@ -56,7 +56,7 @@ def to_the_end(trial: Trial, own: bool) -> Trial:
 
 def run_trial(
     trial: Trial,
-    attacked: Target,
+    attacked: DefendedModel,
     given: Given,
     before: np.ndarray,
     file: TrialFile,

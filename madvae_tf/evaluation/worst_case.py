@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.config.parameters import check_integers
 from madvae_tf.evaluation import presets, threats
 from madvae_tf.evaluation.cost import UNKNOWN, Course, measured
@@ -40,8 +40,8 @@ def evaluate(
     *,
     threat: Any = None,
     preset: str | None = None,
-    target: Target | None = None,
-    targets: Mapping[str, Target] | None = None,
+    target: DefendedModel | None = None,
+    targets: Mapping[str, DefendedModel] | None = None,
     threat_model: str | None = None,
     seed: int = 0,
     batch_size: int = 100,
@@ -70,7 +70,7 @@ def evaluate(
         preset: "fast" (about a minute for 100 MNIST images on two cores) or "standard" (AutoAttack standard), the default.
         target: what the attacker attacks, if that is not the system (`target_of`); its images are then shown to the system.
         targets: further targets by the gradient that a trial names: "identity" (`straight_through`), "straight"
-            (`Defended.straight`), "expectation" (`expectation`), "latent" (`latent_matching`).
+            (`DefendedModel.straight_through`), "expectation" (`expectation`), "latent" (`latent_matching`).
         threat_model: what the figures say that the attacker knew: end_to_end by default, transfer where there is a `target`.
         seed: of every random draw.
         batch_size: images at a time.
@@ -185,7 +185,7 @@ def evaluate(
     return dataclasses.replace(found, warnings=warnings)
 
 
-def _vanished(known: Mapping[str, Target], given: Given, found: Evaluation) -> dict[str, np.ndarray]:
+def _vanished(known: Mapping[str, DefendedModel], given: Given, found: Evaluation) -> dict[str, np.ndarray]:
     """The gradient's size at the first images that are right, float64 (at most `LOOKED_AT`,), of each gradient that an attack followed."""
     rows = np.flatnonzero(found.clean)[:LOOKED_AT]
     names = dict.fromkeys(o.trial.gradient for o in found.outcomes if o.trial.attack.name in FOLLOWING)
@@ -200,7 +200,7 @@ def _suites(
     suites: Sequence[Suite] | Suite | None,
     threat: Any,
     preset: str | None,
-    known: Mapping[str, Target],
+    known: Mapping[str, DefendedModel],
     usual: str,
 ) -> list[Suite]:
     """What is given, or the preset's, at the `usual` budget where none is named."""
@@ -226,7 +226,7 @@ def _to_the_end(suite: Suite, own: bool) -> Suite:
 
 def _course(
     suites: Sequence[Suite],
-    known: Mapping[str, Target],
+    known: Mapping[str, DefendedModel],
     followed: set[str],
     given: Given,
     clean: np.ndarray,
@@ -247,7 +247,7 @@ def _checked(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     return images, check_labels(labels, len(images))
 
 
-def _check_trials(suites: Sequence[Suite], known: Mapping[str, Target]) -> None:
+def _check_trials(suites: Sequence[Suite], known: Mapping[str, DefendedModel]) -> None:
     names = [(suite.name, trial.label) for suite in suites for trial in suite.trials]
     if len(set(names)) < len(names):
         raise UserError(

@@ -141,7 +141,7 @@ class Session:
         lookup(dict.fromkeys(self.variants), variant, "variant")
         clean = check_images(np.asarray(image)[None])
         from madvae_tf.attacks import ATTACKS as KINDS
-        from madvae_tf.attacks import Target, run_attack
+        from madvae_tf.attacks import DefendedModel, run_attack
 
         own = {"epsilon": float(epsilon)}
         if attack == "rand_fgsm":
@@ -150,7 +150,7 @@ class Session:
         attacked = self._system(_CLASSIFIER if threat_model == "oblivious" else variant)
         label = np.asarray(attacked(clean)).argmax(axis=1)
         result = run_attack(
-            KINDS[attack](**own), Target(logits=attacked), clean, label, (seed, 0), batch_size=1
+            KINDS[attack](**own), DefendedModel(logits=attacked), clean, label, (seed, 0), batch_size=1
         )
         difference = result.x_adv - clean
         return Outcome(

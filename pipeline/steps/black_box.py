@@ -130,11 +130,11 @@ def _drawn(split: Any, wanted: int, seed: int, purpose: int) -> tuple[Any, Any]:
 
 def _fgsm(model: Any, images: Any, label: Any, settings: Mapping[str, Any]) -> Any:
     """The `AttackResult` of FGSM on the model."""
-    from madvae_tf.attacks import Target, fold_seed, run_attack
+    from madvae_tf.attacks import DefendedModel, fold_seed, run_attack
     from madvae_tf.attacks.gradient import FGSM
 
     attack = FGSM(epsilon=settings["epsilon"])
-    target = Target(functools.partial(model, training=False))
+    target = DefendedModel(functools.partial(model, training=False))
     return run_attack(
         attack, target, images, label, fold_seed((settings["seed"], _TEST)), settings["batch_size"]
     )

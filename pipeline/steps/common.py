@@ -72,27 +72,28 @@ def attack_target(folder: Path, precision: str) -> Any:
 
     A classifier of the user's own computes as it does, whatever the precision.
     """
-    from madvae_tf.attacks import Target
+    from madvae_tf.attacks import DefendedModel
     from madvae_tf.models.copies import in_precision
     from madvae_tf.models.external_classifier import ForeignClassifier
 
     classifier = load_classifier(folder)
     if precision != "float32" and not isinstance(classifier, ForeignClassifier):
         classifier = in_precision(classifier, precision)
-    return Target(logits=functools.partial(classifier, training=False))
+    return DefendedModel(logits=functools.partial(classifier, training=False))
 
 
 def defended(context: Context, classifier: Any) -> Any:
-    """The `Defended` that the stage's settings name, from the artifact "defense"; without one, the classifier alone.
+    """The `DefendedModel` that the stage's settings name, from the artifact "defense"; without one, the classifier alone.
 
     Raises:
         UserError: it has other parts than `madvae_tf.config.defenses` says, so that attacks would be left out, or could not run.
     """
-    from madvae_tf.defenses import DEFENSES, Defended
+    from madvae_tf.defenses import DEFENSES
+    from madvae_tf.models.defended_model import DefendedModel
 
     settings = context.config
     if "defense" not in context.inputs:
-        return Defended(logits=classifier)
+        return DefendedModel(logits=classifier)
     defense = DEFENSES[settings["defense"]](**settings["parameters"])
     system = defense.load(context.inputs["defense"], classifier)
     said = parts_of(settings["defense"])

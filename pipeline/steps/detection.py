@@ -5,8 +5,8 @@ from typing import Any
 
 from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
-from pipeline.steps.common import load_classifier, splits_of, start_anew
-from pipeline.steps.robustness import drawn, load_system, prototypes
+from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
+from pipeline.steps.robustness import drawn, prototypes
 
 
 def measure_detection(context: Context) -> None:
@@ -25,7 +25,7 @@ def measure_detection(context: Context) -> None:
     settings = context.config
     size = settings["batch_size"]
     classifier = load_classifier(context.inputs["classifier"])
-    system = load_system(context, classifier)
+    system = defended(context, classifier)
     centers = None if system.encode is None else prototypes(context, system)
     functions = detectors(system, centers)
     common = {name: settings[name] for name in ("dataset", "defense", "seed")}

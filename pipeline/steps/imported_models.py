@@ -12,7 +12,7 @@ from madvae_tf.utils.signals import raise_if_received
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Context
 from pipeline.steps.common import ADOPTED, SAVED_MODEL, load_model, splits_of, start_anew
-from pipeline.steps.training import classifier_metrics, material_of
+from pipeline.steps.training import classifier_metrics, training_inputs
 
 _PROBES = 32
 _SUSPICIOUS = 0.5
@@ -85,8 +85,8 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
             f"Invalid robust.{field}: {path} holds {type(purifier).__name__}, expected a DefenseVAE that this project saved."
         )
     check_finite(purifier, f"robust.{field} ({path})")
-    material = material_of(context)
-    shape = tuple(material.validation.images.shape[1:])
+    inputs = training_inputs(context)
+    shape = tuple(inputs.validation.images.shape[1:])
     if tuple(purifier.image_shape) != shape:
         raise UserError(
             f"Invalid robust.{field}: {path} takes images of shape {purifier.image_shape}, expected {shape}, those of "
@@ -100,7 +100,7 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
                 f"Invalid robust.{option}: received {parameters[option]!r} with {path}, which has no squash to cross; "
                 "expected one without crossing."
             )
-    found = Robust(**parameters).measure(purifier, material)
+    found = Robust(**parameters).measure(purifier, inputs)
     logging.info(
         "The purifier %s is right on %.3f of %d validation images, on %.3f of them attacked end to end.",
         *(path, found["validation_accuracy"], found["validation_images"]),

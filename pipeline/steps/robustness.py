@@ -9,8 +9,6 @@ from pipeline.engine.plan import Context
 from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
 
 _DRAW = zlib.crc32(b"robustness")
-# What an attack sees of a defence.
-_SEEN = ("logits", "purify", "classify", "encode", "decode", "sample", "squash", "range_logits")
 # Suites of the same attacks by what they climb.
 _GRADIENTS = {
     "gradient": "exact",
@@ -36,25 +34,23 @@ def attack_system(context: Context) -> None:
     subset = evenly_spaced(len(images), settings.get("subset", 0))
     classifier = load_classifier(context.inputs["classifier"])
     frozen = functools.partial(classifier, training=False)
-    whole = defended(context, classifier)
-    system = _target(whole)
+    system = defended(context, classifier)
     # What the attacker has of a system with a purifier: this one, or the surrogate.
-    held = _surrogate(context, classifier) if settings["threat_model"] == "transfer" else whole
-    parts = system if held is whole else _target(held)
-    target = target_of(settings["threat_model"], system, frozen, parts)
+    held = _surrogate(context, classifier) if settings["threat_model"] == "transfer" else system
+    target = target_of(settings["threat_model"], system, frozen, held)
     # Some defences bring a classifier of their own.
     behind = held.classify or frozen
     suite = _suite(settings)
     others = {}
     if settings["suite"] == "bpda":
-        others["identity"] = straight_through(parts, behind)
-        _check_composition(parts, others["identity"], images[: settings["batch_size"]])
+        others["identity"] = straight_through(held, behind)
+        _check_composition(held, others["identity"], images[: settings["batch_size"]])
     if settings["suite"] in ("bpda_squash", "crossing"):
-        others["straight"] = parts.climbing(held.straight)
+        others["straight"] = held.with_logits(held.straight_through)
     if settings["suite"] == "latent":
-        others["latent"] = latent_matching(parts, prototypes(context, parts))
+        others["latent"] = latent_matching(held, prototypes(context, held))
     if settings["suite"] == "eot":
-        others["expectation"] = expectation(parts, behind, settings["draws"], (settings["seed"], 0))
+        others["expectation"] = expectation(held, behind, settings["draws"], (settings["seed"], 0))
     found = evaluate(
         system.logits,
         images[subset],
@@ -151,7 +147,7 @@ def attack_naturally(context: Context) -> None:
     settings = context.config
     images, labels = drawn(context, settings["images"])
     found = evaluate(
-        load_system(context, load_classifier(context.inputs["classifier"])).logits,
+        defended(context, load_classifier(context.inputs["classifier"])).logits,
         images,
         labels,
         [natural(settings["severities"])],
@@ -178,8 +174,7 @@ def check_sanity(context: Context) -> None:
     start_anew(context)
     settings = context.config
     images, labels = drawn(context, settings["images"])
-    whole = defended(context, load_classifier(context.inputs["classifier"]))
-    system = _target(whole)
+    system = defended(context, load_classifier(context.inputs["classifier"]))
     # What is not named is as it was before it could be.
     ball = {"norm": settings.get("norm", "linf"), "epsilon": settings.get("epsilon", 0.3)}
     options = {
@@ -199,7 +194,7 @@ def check_sanity(context: Context) -> None:
     ]
     rows = [*curve_rows(curves, common, ball), *gradient_rows(norms, faint, common, ball)]
     if settings.get("squash"):
-        straight = system.climbing(whole.straight)
+        straight = system.with_logits(system.straight_through)
         around = sanity.around(system, straight, images, labels, **ball, **options)
         signs = gradients.other_signs(system, straight, images, labels, settings["batch_size"])
         warnings += diagnostics.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
@@ -223,22 +218,11 @@ def attacked_images(split: Any, wanted: int, seed: int) -> tuple[Any, Any]:
     return to_float(split.images[rows]), split.labels[rows]
 
 
-def load_system(context: Context, classifier: Any) -> Any:
-    """The defended system as a `Target`."""
-    return _target(defended(context, classifier))
-
-
 def _surrogate(context: Context, classifier: Any) -> Any:
     settings = context.config
     inputs = {**context.inputs, "defense": context.inputs["surrogate"]}
     config = {**settings, "parameters": settings["surrogate_parameters"]}
     return defended(Context(context.folder, context.scratch, inputs, config), classifier)
-
-
-def _target(system: Any) -> Any:
-    from madvae_tf.attacks import Target
-
-    return Target(**{name: getattr(system, name) for name in _SEEN})
 
 
 def prototypes(context: Context, system: Any) -> Any:

@@ -83,12 +83,12 @@ def train_defense(context: Context) -> None:
 
     settings = context.config
     defense = lookup(DEFENSES, settings["defense"], "defense")(**settings["parameters"])
-    defense.train(material_of(context), context.folder)
+    defense.train(training_inputs(context), context.folder)
 
 
-def material_of(context: Context) -> Any:
-    """The `Material` that the stage's inputs and settings make."""
-    from madvae_tf.defenses.base import Material
+def training_inputs(context: Context) -> Any:
+    """The `TrainingInputs` that the stage's inputs and settings make."""
+    from madvae_tf.defenses.base import TrainingInputs
 
     settings = context.config
     splits = splits_of(context)
@@ -97,7 +97,7 @@ def material_of(context: Context) -> Any:
         name: paired_sets(context, splits[name], name) if settings["pairs"] else None
         for name in ("train", "validation")
     }
-    return Material(
+    return TrainingInputs(
         train=splits["train"],
         validation=splits["validation"],
         pairs=pairs["train"],

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.api.pairs import make_pairs
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.models.external_classifier import adapt, load_classifier_file
 from madvae_tf.utils.errors import UserError
 
@@ -37,7 +37,7 @@ def test_pairs_from_probabilities_are_those_from_logits(toy, tmp_path):
     made = []
     for name, classifier in (("logits", toy.linear()), ("probabilities", toy.linear("softmax"))):
         (tmp_path / name).mkdir()
-        target = Target(logits=functools.partial(adapt(classifier, PROBE), training=False))
+        target = DefendedModel(logits=functools.partial(adapt(classifier, PROBE), training=False))
         file = tmp_path / name / "training.npy"
         made.append(make_pairs(target, images, labels, toy.ATTACKS, 10, 3, 4, file))
     one, other = made

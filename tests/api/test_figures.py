@@ -5,7 +5,7 @@ import pytest
 
 import madvae_tf
 from madvae_tf.api import figures
-from madvae_tf.attacks import FGSM, Target, run_attack
+from madvae_tf.attacks import FGSM, DefendedModel, run_attack
 from madvae_tf.evaluation import Suite, System, Threat, Trial
 from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.utils.errors import UserError
@@ -68,7 +68,7 @@ def test_a_figure_that_cannot_be_measured_does_not_cost_the_training():
     def broken(x):
         raise ValueError("two\nlines")
 
-    system = System(Target(broken), name="own")
+    system = System(DefendedModel(broken), name="own")
     images, labels = np.zeros((4, 28, 28, 1), np.uint8), np.zeros(4, int)
     found = figures.measure(system, broken, images, labels, [Threat("linf", 0.3)], 0)
     assert list(found) == ["not_measured"] and "two lines" in found["not_measured"]
@@ -103,7 +103,7 @@ def test_a_defence_evaluates_itself(fitted, toy, threat_model):
     found = defense.evaluate(images, labels, suites=ONE, threat_model=threat_model, progress=False)
     np.testing.assert_array_equal(found.clean, defense.predict(images) == labels)
     whole = lambda x: defense.classifier(defense.purifier.purify(x))  # noqa: E731
-    target = Target(whole if threat_model == "end_to_end" else defense.classifier)
+    target = DefendedModel(whole if threat_model == "end_to_end" else defense.classifier)
     attacked = run_attack(FGSM(epsilon=0.2), target, images / np.float32(255), labels, (0, 0), 24)
     # FGSM draws nothing; a pixel whose gradient is nearly 0 may step the other way in the folded copy.
     expected = found.clean & (defense.predict(attacked.x_adv) == labels)

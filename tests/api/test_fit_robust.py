@@ -65,8 +65,8 @@ def test_what_is_asked_for_is_trained(toy, monkeypatch):
     """The configuration's fields come through; what depends on the number of steps follows it."""
     asked = []
 
-    def train(self, material, folder):
-        asked.append((self, material))
+    def train(self, inputs, folder):
+        asked.append((self, inputs))
         save_float32(SmallVAE(self.latent_size, squash_scale=self.scale), folder / "purifier.keras")
         write_json(folder / "metrics.json", {})
 
@@ -76,13 +76,13 @@ def test_what_is_asked_for_is_trained(toy, monkeypatch):
     plain = madvae_tf.fit_robust(*given, epochs=5, scale=0, norm="l2", epsilon=2.0, seed=3, **SMALL)
     madvae_tf.fit_robust(*given, epochs=1, epoch_steps=20_000, ramp_steps=9, average=0.5, **SMALL)
     madvae_tf.fit_robust(*given, epochs=2, epoch_steps=10_000, **SMALL)
-    (first, material), (second, _), (third, _) = asked
+    (first, inputs), (second, _), (third, _) = asked
     assert plain.purifier.squash is None and (first.norm, first.epsilon, first.seed) == ("l2", 2.0, 3)
     assert first.start_epsilon == pytest.approx(1 / 3) and first.ramp_steps == 5
     assert (second.ramp_steps, second.average) == (9, 0.5)
     assert (third.ramp_steps, third.average, third.late_attack_steps) == (600, 0.999, 4)
-    np.testing.assert_array_equal(material.train.images, images[:36])
-    np.testing.assert_array_equal(material.validation.labels, labels[36:])
+    np.testing.assert_array_equal(inputs.train.images, images[:36])
+    np.testing.assert_array_equal(inputs.validation.labels, labels[36:])
 
 
 def test_the_defaults_are_those_of_the_committed_configuration():
@@ -98,7 +98,7 @@ def test_the_defaults_are_those_of_the_committed_configuration():
 def test_it_says_how_long_it_takes(toy, monkeypatch, capsys):
     """Before it starts; with the settings of the default and as many images as MNIST has, from the rates by hand."""
 
-    def train(self, material, folder):
+    def train(self, inputs, folder):
         save_float32(SmallVAE(self.latent_size), folder / "purifier.keras")
         write_json(folder / "metrics.json", {})
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, run_attack
+from madvae_tf.attacks import DefendedModel, run_attack
 
 CLASSES, PIXELS = 10, 784
 
@@ -16,7 +16,7 @@ CLASSES, PIXELS = 10, 784
 class Prey:
     """A target with images of every difficulty and their labels."""
 
-    target: Target
+    target: DefendedModel
     x: np.ndarray
     y: np.ndarray
 
@@ -64,19 +64,19 @@ def prey() -> Prey:
     chosen = generator.permutation(
         by_lead[(np.linspace(0, 1, 24) ** 4 * (len(by_lead) - 24)).astype(int) + np.arange(24)]
     )
-    return Prey(Target(logits), x[chosen], y[chosen])
+    return Prey(DefendedModel(logits), x[chosen], y[chosen])
 
 
 @pytest.fixture(scope="session")
-def linear() -> Callable[..., Target]:
+def linear() -> Callable[..., DefendedModel]:
     """Gives the target with logits flat(x) @ weights + bias, from NumPy (784, 10) and (10,).
 
     There is one, which the next call changes: attacks that differ in no setting are compiled for it once.
     """
     kernel, offset = (tf.Variable(tf.zeros(shape), trainable=False) for shape in ((PIXELS, CLASSES), CLASSES))
-    target = Target(lambda x: tf.matmul(tf.reshape(x, (-1, PIXELS)), kernel) + offset)
+    target = DefendedModel(lambda x: tf.matmul(tf.reshape(x, (-1, PIXELS)), kernel) + offset)
 
-    def make(weights: np.ndarray, bias: np.ndarray) -> Target:
+    def make(weights: np.ndarray, bias: np.ndarray) -> DefendedModel:
         kernel.assign(weights.astype(np.float32))
         offset.assign(bias.astype(np.float32))
         return target

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import ATTACKS, Target, run_attack
+from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
 
 CarliniWagner = ATTACKS["cw"]
 QUICK = {"max_iterations": 100, "binary_search_steps": 4, "learning_rate": 0.05, "initial_const": 0.1}
@@ -99,7 +99,7 @@ def test_an_unbeatable_image_stays_bit_for_bit_beside_one_that_falls(prey):
     x[:, 0, 0] = 0.0
     x[::2, 0, 0] = 1.0
     y = np.where(x[:, 0, 0, 0] > 0, 9, np.argmax(prey.target.logits(x)[:, :9], 1))
-    result = run_attack(CarliniWagner(**QUICK), Target(logits), x, y, (0, 0), batch_size=6)
+    result = run_attack(CarliniWagner(**QUICK), DefendedModel(logits), x, y, (0, 0), batch_size=6)
     np.testing.assert_array_equal(result.success, [False, True] * 3)
     np.testing.assert_array_equal(result.x_adv[::2], x[::2])
 
@@ -154,5 +154,5 @@ def test_the_network_runs_once_per_iteration_in_the_graph(prey):
         calls.append(1)
         return prey.target.logits(x)
 
-    run_attack(CarliniWagner(**QUICK), Target(logits), prey.x[:4], prey.y[:4], (0, 0), batch_size=4)
+    run_attack(CarliniWagner(**QUICK), DefendedModel(logits), prey.x[:4], prey.y[:4], (0, 0), batch_size=4)
     assert len(calls) == 3  # and once for the driver's predictions

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import ATTACKS, STRONG_ATTACKS, Target, fold_seed, run_attack
+from madvae_tf.attacks import ATTACKS, STRONG_ATTACKS, DefendedModel, fold_seed, run_attack
 
 RNG = np.random.default_rng(5)
 N, SHAPE = 6, (32, 32, 3)
@@ -41,7 +41,7 @@ STRONG = {
 @pytest.mark.parametrize("name", [*ATTACKS, *(name for name in STRONG_ATTACKS if name in STRONG)])
 def test_attacks_change_colour_images_within_their_budget(name, right):
     attack = (ATTACKS | STRONG_ATTACKS)[name](**(SMALL | STRONG).get(name, {}))
-    result = run_attack(attack, Target(logits), X, right, SEED, batch_size=4)
+    result = run_attack(attack, DefendedModel(logits), X, right, SEED, batch_size=4)
     assert result.x_adv.shape == X.shape
     if name in ("none", "single_pixel"):
         return
@@ -51,8 +51,8 @@ def test_attacks_change_colour_images_within_their_budget(name, right):
 
 
 def test_cw_is_nearer_than_fgsm_on_colours(right):
-    nearest = run_attack(ATTACKS["cw"](**SMALL["cw"]), Target(logits), X, right, SEED, batch_size=N)
-    crude = run_attack(ATTACKS["fgsm"](epsilon=0.3), Target(logits), X, right, SEED, batch_size=N)
+    nearest = run_attack(ATTACKS["cw"](**SMALL["cw"]), DefendedModel(logits), X, right, SEED, batch_size=N)
+    crude = run_attack(ATTACKS["fgsm"](epsilon=0.3), DefendedModel(logits), X, right, SEED, batch_size=N)
     assert nearest.success.all() and nearest.l2.max() < crude.l2.min()
 
 
@@ -65,7 +65,7 @@ def test_a_pixel_is_its_three_channels():
 
     x = np.minimum(X, 0.9)
     attack = ATTACKS["single_pixel"](max_pixels=3)
-    result = run_attack(attack, Target(fragile), x, np.zeros(N, int), SEED, batch_size=N)
+    result = run_attack(attack, DefendedModel(fragile), x, np.zeros(N, int), SEED, batch_size=N)
     keys = tf.random.stateless_uniform([N, 1024], fold_seed(SEED, 0), alg="philox").numpy()
     for image, original, key in zip(result.x_adv, x, keys, strict=True):
         row, column = divmod(int(key.argmax()), 32)
@@ -73,13 +73,18 @@ def test_a_pixel_is_its_three_channels():
         expected[row, column] = 1.0
         np.testing.assert_array_equal(image, expected)
     everywhere = ATTACKS["single_pixel"](max_pixels=4096)
-    assert run_attack(everywhere, Target(fragile), x, np.zeros(N, int), SEED, batch_size=N).success.all()
+    assert run_attack(
+        everywhere, DefendedModel(fragile), x, np.zeros(N, int), SEED, batch_size=N
+    ).success.all()
 
 
 def test_square_draws_a_sign_for_each_channel():
     attack = STRONG_ATTACKS["square"](queries=1, epsilon=0.1)
     x = np.full((N, *SHAPE), 0.5, np.float32)
-    change = run_attack(attack, Target(logits), x, logits(x).numpy().argmax(1), SEED, batch_size=N).x_adv - x
+    change = (
+        run_attack(attack, DefendedModel(logits), x, logits(x).numpy().argmax(1), SEED, batch_size=N).x_adv
+        - x
+    )
     np.testing.assert_allclose(np.abs(change), 0.1, atol=1e-6)
     signs = np.sign(change)
     np.testing.assert_array_equal(signs, np.broadcast_to(signs[:, :1], signs.shape))  # stripes

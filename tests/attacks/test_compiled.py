@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks import ATTACKS, Target, run_attack
+from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
 from madvae_tf.attacks.compiled import per_target
 
 
@@ -18,7 +18,9 @@ def attacked():
         return tf.reshape(x, (-1, 784)) @ kernel
 
     attack = ATTACKS["pgd"](epsilon=0.1, iterations=2)
-    run_attack(attack, Target(logits), np.full((2, 28, 28, 1), 0.5), np.zeros(2, int), (0, 0), batch_size=2)
+    run_attack(
+        attack, DefendedModel(logits), np.full((2, 28, 28, 1), 0.5), np.zeros(2, int), (0, 0), batch_size=2
+    )
     return weakref.ref(logits)
 
 

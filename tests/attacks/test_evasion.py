@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, run_attack
+from madvae_tf.attacks import DefendedModel, run_attack
 from madvae_tf.attacks.evasion import Evasion
 from madvae_tf.utils.errors import UserError
 
@@ -25,7 +25,7 @@ def score(x):
 
 X = np.full((3, 28, 28, 1), 0.6, np.float32)
 Y = np.zeros(3, np.int64)
-TARGET = Target(logits, score=score)
+TARGET = DefendedModel(logits, score=score)
 ATTACK = Evasion(epsilon=0.2, iterations=100, weight=3.0)
 
 
@@ -46,7 +46,7 @@ def test_what_fools_has_the_lowest_score_that_the_budget_allows():
 
 def test_too_large_a_weight_does_not_fool():
     """Where the score alone pulls the other way: the image keeps its class, whose score is lowest."""
-    target = Target(logits, score=lambda x: -tf.reduce_mean(x, [1, 2, 3]))
+    target = DefendedModel(logits, score=lambda x: -tf.reduce_mean(x, [1, 2, 3]))
     x_adv = run_attack(
         dataclasses.replace(ATTACK, weight=1e3, epsilon=0.05), target, X, Y, (0, 0), batch_size=3
     ).x_adv
@@ -55,4 +55,4 @@ def test_too_large_a_weight_does_not_fool():
 
 def test_a_target_without_a_score_is_refused():
     with pytest.raises(UserError, match="without score"):
-        run_attack(ATTACK, Target(logits), X, Y, (0, 0), batch_size=3)
+        run_attack(ATTACK, DefendedModel(logits), X, Y, (0, 0), batch_size=3)

@@ -7,7 +7,7 @@ from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 from cleverhans.tf2.attacks.momentum_iterative_method import momentum_iterative_method
 from cleverhans.tf2.attacks.projected_gradient_descent import projected_gradient_descent
 
-from madvae_tf.attacks import ATTACKS, STRONG_ATTACKS, Target, run_attack
+from madvae_tf.attacks import ATTACKS, STRONG_ATTACKS, DefendedModel, run_attack
 
 SEED = (11, 12)
 STEPS = {"epsilon": 0.1, "step_size": 0.02, "iterations": 8}
@@ -166,7 +166,7 @@ STRONG = {"epsilon": 0.1, "iterations": 10, "restarts": 1}
 )
 def test_logits_times_a_thousand_are_the_same_classifier(attack, prey):
     """It answers the same, so that what fools one fools the other; with all logits so far apart the gradient is that of the second class alone."""
-    target = Target(lambda x: 1000.0 * prey.target.logits(x))
+    target = DefendedModel(lambda x: 1000.0 * prey.target.logits(x))
     found = [run_attack(attack, each, prey.x, prey.y, SEED, batch_size=24) for each in (prey.target, target)]
     assert (found[1].linf > 0.09).all()
     assert found[1].success.sum() >= found[0].success.sum() - 1 and found[0].success.any()

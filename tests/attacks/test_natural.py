@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, run_attack
+from madvae_tf.attacks import DefendedModel, run_attack
 from madvae_tf.attacks.corruptions import CORRUPTIONS, Corruption
 from madvae_tf.attacks.joint import JointAPGD, JointPGD
 from madvae_tf.attacks.objectives import ascent, with_reconstruction
@@ -47,7 +47,7 @@ def test_the_grid_is_engstroms_and_every_place_of_it_is_tried():
 
     def only(row, column):
         here = tf.constant(np.eye(784)[28 * row + column], tf.float32)
-        return Target(
+        return DefendedModel(
             lambda x: tf.stack(
                 [tf.fill([tf.shape(x)[0]], 0.5), tf.linalg.matvec(tf.reshape(x, (-1, 784)), here)], 1
             )
@@ -64,7 +64,7 @@ def test_the_grid_is_engstroms_and_every_place_of_it_is_tried():
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 def test_corruptions_grow_and_repeat(kind, images):
-    target = Target(lambda x: tf.zeros([tf.shape(x)[0], 10]))
+    target = DefendedModel(lambda x: tf.zeros([tf.shape(x)[0], 10]))
 
     def run(severity, x, seed=0):
         attack = Corruption(kind=kind, severity=severity)
@@ -169,7 +169,7 @@ def test_no_sum_of_gradients_has_more_than_two_terms(images, last, times):
 @pytest.mark.parametrize("kind", [JointPGD, JointAPGD])
 def test_the_joint_loss_pulls_the_distance_its_way(kind, images):
     """On a flat classifier only the distance is left to climb: up with a positive weight, down with a negative one."""
-    target = Target(lambda x: tf.one_hot(tf.zeros_like(x[:, 0, 0, 0], tf.int32), 10), purify=purify)
+    target = DefendedModel(lambda x: tf.one_hot(tf.zeros_like(x[:, 0, 0, 0], tf.int32), 10), purify=purify)
     sizes = {}
     for weight in (1.0, -1.0):
         attack = kind(epsilon=0.2, iterations=20, restarts=1, weight=weight, early=False)
@@ -178,4 +178,4 @@ def test_the_joint_loss_pulls_the_distance_its_way(kind, images):
     clean = np.linalg.norm(np.clip(images + 0.3, 0, 1).reshape(4, -1), axis=1)
     assert (sizes[1.0] > clean * 1.1).all() and (sizes[-1.0] < clean * 0.9).all()
     with pytest.raises(UserError, match="without purify"):
-        run_attack(kind(), Target(target.logits), images, ZEROS, (0, 0), 4)
+        run_attack(kind(), DefendedModel(target.logits), images, ZEROS, (0, 0), 4)

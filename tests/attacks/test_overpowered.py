@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, overpowered, run_attack
+from madvae_tf.attacks import DefendedModel, overpowered, run_attack
 from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.utils.errors import UserError
 
@@ -21,7 +21,7 @@ def logits(x):
     return tf.concat([gap[:, None], -gap[:, None], tf.fill([tf.shape(x)[0], 8], -50.0)], axis=1)
 
 
-TARGET = Target(
+TARGET = DefendedModel(
     logits,
     encode=lambda x: tf.reshape(x, (-1, 784)),
     decode=lambda z: tf.reshape(tf.clip_by_value(z, 0.0, 1.0), (-1, 28, 28, 1)),
@@ -102,7 +102,7 @@ def searching(shift=0.0, looks=None):
         off = tf.reduce_mean(tf.abs(x - flat(x)), [1, 2, 3]) > 0.2
         return tf.where(off[:, None], tf.one_hot(1, 10), logits(x))
 
-    return Target(
+    return DefendedModel(
         whole,
         encode=lambda x: tf.reduce_mean(x, [1, 2, 3])[:, None],
         decode=lambda z: tf.clip_by_value(z, 0.0, 1.0)[:, :, None, None] * tf.ones((28, 28, 1)),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import STRONG_ATTACKS, Target, fold_seed, run_attack
+from madvae_tf.attacks import STRONG_ATTACKS, DefendedModel, fold_seed, run_attack
 from madvae_tf.attacks.geometry import draws, image_seeds
 from madvae_tf.attacks.hop_skip_jump import HopSkipJump, chunks_at, iterations_within
 from madvae_tf.attacks.simba import SimBA
@@ -24,7 +24,7 @@ ALL = [pytest.param(attack, id=f"{attack.name}-{attack.norm}") for attack in ATT
 
 def labels_only(target):
     """Such a target has no gradient, and logits that say the class and nothing else."""
-    return Target(lambda x: tf.one_hot(tf.argmax(target.logits(x), axis=1), 10))
+    return DefendedModel(lambda x: tf.one_hot(tf.argmax(target.logits(x), axis=1), 10))
 
 
 @pytest.mark.parametrize("attack", ALL)
@@ -112,14 +112,14 @@ def test_hop_skip_jump_keeps_its_budget_of_labels(prey):
         asked.assign(0)
         attack = HopSkipJump(norm=norm, epsilon=0.0, queries=queries)
         # Alone in its batch, an image that holds out costs all its iterations; the driver's look and the base's two are no queries.
-        run_attack(attack, Target(logits), prey.x[:1], prey.y[:1], (0, 0), batch_size=1)
+        run_attack(attack, DefendedModel(logits), prey.x[:1], prey.y[:1], (0, 0), batch_size=1)
         assert 0.5 * queries < asked.numpy() - 3 <= queries
     assert [chunks_at(t) * 25 for t in (1, 2, 4, 9)] == [100, 150, 200, 300]
     assert iterations_within(50, "l2") == 0 < iterations_within(500, "l2") < iterations_within(20_000, "l2")
 
 
 def test_an_image_without_a_misclassified_start_stays():
-    target = Target(lambda x: tf.one_hot(tf.zeros(tf.shape(x)[0], tf.int32), 10))
+    target = DefendedModel(lambda x: tf.one_hot(tf.zeros(tf.shape(x)[0], tf.int32), 10))
     x = np.full((2, 28, 28, 1), 0.5, np.float32)
     result = run_attack(HopSkipJump(queries=2_000), target, x, np.zeros(2, int), (0, 0), batch_size=2)
     np.testing.assert_array_equal(result.x_adv, x)
@@ -204,7 +204,7 @@ def test_simba_tries_every_pixel_twice_and_ends(linear):
         return tf.one_hot(tf.zeros(tf.shape(x)[0], tf.int32), 10)
 
     x = np.full((1, 28, 28, 1), 0.5, np.float32)
-    result = run_attack(SimBA(), Target(logits), x, np.zeros(1, int), (0, 0), batch_size=1)
+    result = run_attack(SimBA(), DefendedModel(logits), x, np.zeros(1, int), (0, 0), batch_size=1)
     assert asked.numpy() - 3 == 1 + 2 * 784 and (result.x_adv == x).all()
 
 

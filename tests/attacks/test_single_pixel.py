@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import ATTACKS, Target, fold_seed, run_attack
+from madvae_tf.attacks import ATTACKS, DefendedModel, fold_seed, run_attack
 
 SinglePixel = ATTACKS["single_pixel"]
 SEED, BATCH = (7, 8), 24
@@ -65,7 +65,9 @@ def test_0_is_tried_before_1_and_the_first_pixel_wins(start, expected):
         return tf.one_hot(tf.cast(moved, tf.int32), 10)
 
     x = np.full((2, 28, 28, 1), start, np.float32)
-    result = run_attack(SinglePixel(exhaustive=True), Target(logits), x, np.zeros(2, int), SEED, batch_size=2)
+    result = run_attack(
+        SinglePixel(exhaustive=True), DefendedModel(logits), x, np.zeros(2, int), SEED, batch_size=2
+    )
     changed = x.copy()
     changed[:, 0, 0] = expected
     np.testing.assert_array_equal(result.x_adv, changed)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, run_attack
+from madvae_tf.attacks import DefendedModel, run_attack
 from madvae_tf.attacks.geometry import draws, image_seeds
 from madvae_tf.attacks.square import Square, _inside, _moved_mass, _placed, bump, double_bump, sides
 
@@ -19,11 +19,11 @@ def test_square_needs_values_only_and_asks_as_often_as_it_says(prey):
 
     # Alone in its batch, an image that holds out costs all its queries, where each of them changes it.
     attack = Square(norm="l2", epsilon=1e-3, queries=30)
-    run_attack(attack, Target(logits), prey.x[:1], prey.y[:1], (0, 0), batch_size=1)
+    run_attack(attack, DefendedModel(logits), prey.x[:1], prey.y[:1], (0, 0), batch_size=1)
     # Two more: whether it is fooled as it is, and what became of it; and the driver's own.
     assert asked.numpy() == 30 + 3
     few, many = (
-        run_attack(Square(queries=queries), Target(logits), prey.x, prey.y, (0, 0), 24).success
+        run_attack(Square(queries=queries), DefendedModel(logits), prey.x, prey.y, (0, 0), 24).success
         for queries in (1, 200)
     )
     assert (few <= many).all() and few.sum() + 5 < many.sum()
@@ -69,7 +69,7 @@ def test_square_computes_nothing_for_a_query_that_changes_nothing(prey):
         return prey.target.logits(x)
 
     found = Square(epsilon=epsilon, queries=queries).run(
-        Target(logits), tf.constant(x), tf.constant(y), (0, 0), 0
+        DefendedModel(logits), tf.constant(x), tf.constant(y), (0, 0), 0
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
     # The image that asks most, and its start; one more where what is left of its queries changes nothing.

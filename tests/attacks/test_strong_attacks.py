@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import brentq
 
-from madvae_tf.attacks import ATTACKS, STRONG_ATTACKS, Target, fold_seed, run_attack
+from madvae_tf.attacks import ATTACKS, STRONG_ATTACKS, DefendedModel, fold_seed, run_attack
 from madvae_tf.attacks.apgd import APGD, checkpoints
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
@@ -175,13 +175,15 @@ def test_runs_go_on_for_what_is_left_and_stop_when_nothing_is():
     x = np.zeros((3, 28, 28, 1), np.float32)
     x[:, 0, 0, 0] = [0.0, 0.1, 0.1]
     SEEN.clear()
-    result = run_attack(Counting(), Target(logits), x, np.array([0, 1, 1]), (4, 5), batch_size=3)
+    result = run_attack(Counting(), DefendedModel(logits), x, np.array([0, 1, 1]), (4, 5), batch_size=3)
     seed = fold_seed((4, 5), 0)
     assert [(number, fold_seed(seed, number)) for number in (0, 1)] == SEEN
     assert result.success.all()
     alone = [OneRun(Counting(), number) for number in range(3)]
     assert runs_of(Counting()) == alone and runs_of(ATTACKS["fgsm"]()) == [ATTACKS["fgsm"]()]
-    parts = [run_attack(part, Target(logits), x, np.array([0, 1, 1]), (4, 5), 3).success for part in alone]
+    parts = [
+        run_attack(part, DefendedModel(logits), x, np.array([0, 1, 1]), (4, 5), 3).success for part in alone
+    ]
     np.testing.assert_array_equal(parts, [[True, False, False], [False, True, True], [False] * 3])
 
 

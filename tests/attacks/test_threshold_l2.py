@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target, run_attack
+from madvae_tf.attacks import DefendedModel, run_attack
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.threshold_l2 import ThresholdL2
 from madvae_tf.models.straight_through import with_identity_gradient
@@ -31,7 +31,7 @@ def target_of(needed):
             [tf.fill([tf.shape(x)[0]], tf.constant(needed, tf.float32)), total, *[total - 1000.0] * 8], axis=1
         )
 
-    return Target(logits, squash=squash)
+    return DefendedModel(logits, squash=squash)
 
 
 def most(epsilon):
@@ -77,7 +77,12 @@ def test_white_pixels_are_crossed_downwards_and_grey_ones_first():
         return tf.stack([right, tf.fill([tf.shape(images)[0]], 1.5), *[right - 100.0] * 8], axis=1)
 
     found = run_attack(
-        ThresholdL2(epsilon=0.3, iterations=5), Target(logits, squash=squash), x, np.array([0]), (0, 0), 1
+        ThresholdL2(epsilon=0.3, iterations=5),
+        DefendedModel(logits, squash=squash),
+        x,
+        np.array([0]),
+        (0, 0),
+        1,
     )
     assert found.success.all()
     assert found.x_adv[0, 0, 0] < 0.5 and found.x_adv[0, 0, 1] == 1.0 and found.x_adv[0, 1:].max() == 0
@@ -102,4 +107,4 @@ def test_an_image_does_not_depend_on_its_batch_and_restarts_start_elsewhere():
 
 def test_a_target_without_a_squash_is_refused():
     with pytest.raises(UserError, match="without squash"):
-        run_attack(ThresholdL2(), Target(target_of(1.0).logits), IMAGES, LABELS, (0, 0), 3)
+        run_attack(ThresholdL2(), DefendedModel(target_of(1.0).logits), IMAGES, LABELS, (0, 0), 3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import RandFGSM, Target
+from madvae_tf.attacks import DefendedModel, RandFGSM
 from madvae_tf.attacks.base import Attack
 from madvae_tf.config.parameters import parameter
 from madvae_tf.data.adversarial_sets import AdversarialSet
@@ -19,7 +19,7 @@ from madvae_tf.data.prepare import Split, to_float
 RNG = np.random.default_rng(0)
 SPLIT = Split(RNG.integers(0, 256, (90, 28, 28, 1), dtype=np.uint8), RNG.integers(0, 10, 90))
 KERNEL = tf.constant(RNG.standard_normal((784, 10)), tf.float32)
-TARGET = Target(logits=lambda x: tf.reshape(x, (-1, 784)) @ KERNEL)
+TARGET = DefendedModel(logits=lambda x: tf.reshape(x, (-1, 784)) @ KERNEL)
 ROWS = draw_rows(90, 43, 5)
 SHARDS = 5  # of 10, 10, 10, 10 and 3
 

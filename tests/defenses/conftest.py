@@ -1,4 +1,4 @@
-"""Tiny material to train a defence from, and the check that a kill changes nothing in what it writes."""
+"""Tiny inputs to train a defence from, and the check that a kill changes nothing in what it writes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from madvae_tf.data.prepare import Split, to_float
-from madvae_tf.defenses.base import Defense, Material
+from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.models.classifiers import CLASSIFIERS
 from madvae_tf.training.callbacks import Progress
@@ -49,7 +49,7 @@ def _split(n, seed):
 
 
 @pytest.fixture
-def material(monkeypatch) -> Callable[..., Material]:
+def inputs(monkeypatch) -> Callable[..., TrainingInputs]:
     """scratch folder, further fields -> 40 training and 24 validation images, pairs of them, and a tiny classifier."""
     monkeypatch.setitem(CLASSIFIERS, "tiny", SmallClassifier)
     train, validation = _split(40, 3), _split(24, 4)
@@ -57,7 +57,7 @@ def material(monkeypatch) -> Callable[..., Material]:
     classifier = SmallClassifier(dropout=0.3)
     classifier.trainable = False
 
-    def make(scratch: Path, **more) -> Material:
+    def make(scratch: Path, **more) -> TrainingInputs:
         fields = {
             "train": train,
             "validation": validation,
@@ -69,7 +69,7 @@ def material(monkeypatch) -> Callable[..., Material]:
             "precision": "float32",
             "scratch": scratch,
         }
-        return Material(**(fields | more))
+        return TrainingInputs(**(fields | more))
 
     return make
 
@@ -78,9 +78,7 @@ def material(monkeypatch) -> Callable[..., Material]:
 def trained(monkeypatch, tmp_path) -> Callable[..., Path]:
     """Trains a defence and returns its folder; a step to be killed after, counted from 0, or None."""
 
-    def run(
-        defense: Defense, module: ModuleType, material, name: str, kill: int | None = None, **more
-    ) -> Path:
+    def run(defense: Defense, module: ModuleType, inputs, name: str, kill: int | None = None, **more) -> Path:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
 
@@ -95,10 +93,10 @@ def trained(monkeypatch, tmp_path) -> Callable[..., Path]:
         monkeypatch.setattr(module, "CHECKPOINT_STEPS", 4)
         monkeypatch.setattr(module, "LOG_STEPS", 2)
         if kill is None:
-            defense.train(material(tmp_path / f"{name} scratch", **more), folder)
+            defense.train(inputs(tmp_path / f"{name} scratch", **more), folder)
         else:
             with pytest.raises(Killed):
-                defense.train(material(tmp_path / f"{name} scratch", **more), folder)
+                defense.train(inputs(tmp_path / f"{name} scratch", **more), folder)
         return folder
 
     return run
@@ -108,12 +106,12 @@ def trained(monkeypatch, tmp_path) -> Callable[..., Path]:
 def assert_a_kill_changes_nothing(trained) -> Callable[..., Path]:
     """Trains unbroken, and killed between two checkpoints; files must be those of each other. Returns the folder."""
 
-    def check(defense: Defense, module: ModuleType, material, kill: int, **more) -> Path:
-        whole = trained(defense, module, material, "unbroken", **more)
-        broken = trained(defense, module, material, "broken", kill, **more)
+    def check(defense: Defense, module: ModuleType, inputs, kill: int, **more) -> Path:
+        whole = trained(defense, module, inputs, "unbroken", **more)
+        broken = trained(defense, module, inputs, "broken", kill, **more)
         # No model of the training is there yet, and there is a checkpoint to go on from.
         assert (broken / "log.csv").exists() and list((broken.parent / "broken scratch").rglob("*.index"))
-        trained(defense, module, material, "broken", **more)
+        trained(defense, module, inputs, "broken", **more)
         names = {path.name for path in whole.iterdir() if path.is_file()}
         assert names == {path.name for path in broken.iterdir() if path.is_file()}
         for name in names:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.data.prepare import Split
-from madvae_tf.defenses.base import Material
+from madvae_tf.defenses.base import TrainingInputs
 from madvae_tf.defenses.defense_gan import DefenseGan, MadGan
 from madvae_tf.defenses.projection import project, starts
 from madvae_tf.models.gan import Critic, Generator
@@ -84,7 +84,7 @@ def test_starts_stand_around_the_centres_in_turn():
 def test_train_and_load(tmp_path, kind):
     split = Split(RNG.integers(0, 256, (30, 28, 28, 1), dtype=np.uint8), RNG.integers(0, 10, 30))
     classifier = build_classifier("table6", 0.0, "float32")
-    material = Material(
+    inputs = TrainingInputs(
         split,
         split,
         None,
@@ -98,7 +98,7 @@ def test_train_and_load(tmp_path, kind):
     defense = kind(iterations=2, width=2, latent_size=4, batch_size=5, critic_steps=2, steps=3, restarts=2)
     folder = tmp_path / "folder"
     folder.mkdir()
-    defense.train(material, folder)
+    defense.train(inputs, folder)
     assert (folder / "centers.npy").exists() == (kind is MadGan)
     assert np.load(folder / "samples.npy").shape == (100, 28, 28, 1)
     system = defense.load(folder, classifier)

@@ -41,25 +41,23 @@ def loss(logits, label):
     return float(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)))
 
 
-def test_a_killed_training_ends_as_an_unbroken_one(material, rec, assert_a_kill_changes_nothing):
+def test_a_killed_training_ends_as_an_unbroken_one(inputs, rec, assert_a_kill_changes_nothing):
     defense = EndToEnd(epochs=3, batch_size=8, learning_rate=1e-2)
-    folder = assert_a_kill_changes_nothing(defense, defense_vae, material, kill=6, trained=rec)
+    folder = assert_a_kill_changes_nothing(defense, defense_vae, inputs, kill=6, trained=rec)
     files = {"classifier.keras", "purifier.keras", "log.csv", "tensorboard"}
     assert {path.name for path in folder.iterdir()} == files
 
     # The folder holds all of it.
     (rec["defense_vae"] / "purifier.keras").unlink()
-    given = material(folder)
+    given = inputs(folder)
     x, label = given.validation_pairs.x_adv, given.validation.labels
     np.testing.assert_allclose(load_keras(folder / "purifier.keras")(x), 0.25 * x, rtol=1e-6)
     tuned = load_keras(folder / "classifier.keras")
     assert loss(tuned(0.25 * x), label) < 0.8 * loss(given.classifier(0.25 * x), label)
 
 
-def test_the_loaded_system_has_its_own_classifier_and_all_that_attacks_on_the_code_ask_for(
-    material, tmp_path
-):
-    given = material(tmp_path)
+def test_the_loaded_system_has_its_own_classifier_and_all_that_attacks_on_the_code_ask_for(inputs, tmp_path):
+    given = inputs(tmp_path)
     x = given.validation_pairs.x_adv[:3]
     purifier, tuned = DefenseVAE(latent_size=4), type(given.classifier)(dropout=0.0)
     purifier(x)
@@ -78,8 +76,8 @@ def test_the_loaded_system_has_its_own_classifier_and_all_that_attacks_on_the_co
     assert defended.sample(x, np.zeros((3, 2), np.int32)).shape == (3, 4)
 
 
-def test_a_step_is_one_on_purified_images(material, tmp_path):
-    given = material(tmp_path)
+def test_a_step_is_one_on_purified_images(inputs, tmp_path):
+    given = inputs(tmp_path)
     data = dict(zip(given.pairs.fields, given.pairs.batch(np.arange(16)), strict=True))
     tuned = type(given.classifier)(dropout=0.0)
     tuned.set_weights(given.classifier.get_weights())
@@ -99,7 +97,7 @@ def test_a_step_is_one_on_purified_images(material, tmp_path):
     assert len(trainer.weights) == 2 and float(purifier.factor) == 0.25
 
 
-def test_without_the_purifier_it_says_what_to_train(material, tmp_path):
+def test_without_the_purifier_it_says_what_to_train(inputs, tmp_path):
     with pytest.raises(UserError, match="train 'defense_vae' first"):
-        EndToEnd().train(material(tmp_path), tmp_path)
+        EndToEnd().train(inputs(tmp_path), tmp_path)
     assert EndToEnd.requires == ("defense_vae",)

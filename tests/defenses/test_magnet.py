@@ -55,13 +55,13 @@ def test_either_detector_refuses():
     assert refused.dtype == tf.bool and refused.numpy().tolist() == [False, True, True, True]
 
 
-def test_a_killed_training_ends_as_an_unbroken_one(material, assert_a_kill_changes_nothing):
+def test_a_killed_training_ends_as_an_unbroken_one(inputs, assert_a_kill_changes_nothing):
     defense = MagNet(epochs=1, batch_size=4, drop_rate=0.1)
-    folder = assert_a_kill_changes_nothing(defense, magnet, material, kill=6)
+    folder = assert_a_kill_changes_nothing(defense, magnet, inputs, kill=6)
     files = {"autoencoder_1.keras", "autoencoder_2.keras", "thresholds.json", "log.csv", "tensorboard"}
     assert {path.name for path in folder.iterdir()} == files
 
-    given = material(folder)
+    given = inputs(folder)
     limits = json.loads((folder / "thresholds.json").read_text())
     defended = defense.load(folder, given.classifier)
     clean = to_float(given.validation.images)

@@ -9,7 +9,7 @@ from madvae_tf.config.variants import VARIANTS
 from madvae_tf.data.adversarial_sets import AdversarialSet, PairedSets, ShardWriter
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import DEFENSES
-from madvae_tf.defenses.base import Material
+from madvae_tf.defenses.base import TrainingInputs
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.utils.errors import UserError
 from pipeline.graph.reference_settings import REFERENCE_SETTINGS, reference_parameters
@@ -20,7 +20,7 @@ LABELS = np.arange(4)
 
 
 @pytest.fixture
-def material(tmp_path):
+def inputs(tmp_path):
     """Four clean images, two of them attacked, and all four as an unattacked set."""
     sets = []
     for attack, rows in (("fgsm", [1, 3]), ("none", [0, 1, 2, 3])):
@@ -31,47 +31,49 @@ def material(tmp_path):
     split = Split(CLEAN, LABELS)
     pairs = PairedSets(sets, CLEAN, LABELS)
     classifier = build_classifier("table6", 0.0, "float32")
-    return Material(split, split, pairs, pairs, classifier, "table6", 0, "float32", tmp_path / "scratch")
+    return TrainingInputs(
+        split, split, pairs, pairs, classifier, "table6", 0, "float32", tmp_path / "scratch"
+    )
 
 
-def test_the_identity_vae_sees_clean_images_only(material):
-    pairs = DEFENSES["identity"]().pairs_of(material)  # pyright: ignore[reportAttributeAccessIssue]
+def test_the_identity_vae_sees_clean_images_only(inputs):
+    pairs = DEFENSES["identity"]().pairs_of(inputs)  # pyright: ignore[reportAttributeAccessIssue]
     x_adv, x, label = pairs.batch(np.array([2, 0]))
     np.testing.assert_array_equal(x_adv, x)
     np.testing.assert_allclose(x, CLEAN[[2, 0]] / np.float32(255), atol=1e-7)
     assert len(pairs) == 4 and label.tolist() == [2, 0]
 
 
-def test_defense_vae_sees_attacked_images_only(material):
-    pairs = DEFENSES["defense_vae"]().pairs_of(material)  # pyright: ignore[reportAttributeAccessIssue]
+def test_defense_vae_sees_attacked_images_only(inputs):
+    pairs = DEFENSES["defense_vae"]().pairs_of(inputs)  # pyright: ignore[reportAttributeAccessIssue]
     x_adv, x, label = pairs.batch(np.arange(len(pairs)))
     assert len(pairs) == 2 and label.tolist() == [1, 3]
     assert (x_adv == 0.5).all()
     np.testing.assert_allclose(x, CLEAN[[1, 3]] / np.float32(255), atol=1e-7)
 
 
-def test_attacked_images_that_are_not_there_are_asked_for(material):
-    clean = PairedSets(material.pairs.sets[1:], CLEAN, LABELS)
-    object.__setattr__(material, "pairs", clean)
+def test_attacked_images_that_are_not_there_are_asked_for(inputs):
+    clean = PairedSets(inputs.pairs.sets[1:], CLEAN, LABELS)
+    object.__setattr__(inputs, "pairs", clean)
     with pytest.raises(UserError, match="defense_vae: received clean images only, expected attacked ones"):
-        DEFENSES["defense_vae"]().pairs_of(material)  # pyright: ignore[reportAttributeAccessIssue]
+        DEFENSES["defense_vae"]().pairs_of(inputs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_a_loaded_purifier_is_the_composition(tmp_path, material):
+def test_a_loaded_purifier_is_the_composition(tmp_path, inputs):
     purifier = SmallVAE(4)
     purifier.save(tmp_path / "purifier.keras")
-    system = DEFENSES["pd"]().load(tmp_path, material.classifier)
+    system = DEFENSES["pd"]().load(tmp_path, inputs.classifier)
     images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
     assert system.purify is not None and system.encode is not None and system.detect is None
     np.testing.assert_allclose(system.purify(images), purifier(images), atol=1e-6)
-    np.testing.assert_allclose(system.logits(images), material.classifier(purifier(images)), atol=1e-5)
+    np.testing.assert_allclose(system.logits(images), inputs.classifier(purifier(images)), atol=1e-5)
     np.testing.assert_allclose(system.encode(images), purifier.encode(images)[0], atol=1e-5)
 
 
-def test_samples_have_the_codes_mean_and_deviation_and_an_images_own_seed(tmp_path, material):
+def test_samples_have_the_codes_mean_and_deviation_and_an_images_own_seed(tmp_path, inputs):
     purifier = SmallVAE(3)
     purifier.save(tmp_path / "purifier.keras")
-    system = DEFENSES["pd"]().load(tmp_path, material.classifier)
+    system = DEFENSES["pd"]().load(tmp_path, inputs.classifier)
     images = np.repeat(np.random.default_rng(0).random((1, 28, 28, 1), np.float32), 400, axis=0)
     seeds = np.stack([np.arange(400), np.full(400, 7)], axis=1).astype(np.int32)
     assert system.sample is not None and system.decode is not None

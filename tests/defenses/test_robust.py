@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import PGD, Target, run_attack
+from madvae_tf.attacks import PGD, DefendedModel, run_attack
 from madvae_tf.config import RobustConfig
 from madvae_tf.data.batches import evenly_spaced
 from madvae_tf.data.prepare import to_float
@@ -21,9 +21,9 @@ TINY = {"latent_size": 8, "batch_size": 4, "validation_steps": 2, "validation_im
 
 
 @pytest.fixture
-def clean(material, tmp_path):
-    """`material` as the stage gives it, without pairs, and with a classifier that is right on clean images."""
-    first = material(tmp_path)
+def clean(inputs, tmp_path):
+    """`inputs` as the stage gives it, without pairs, and with a classifier that is right on clean images."""
+    first = inputs(tmp_path)
     x, label = to_float(first.train.images), first.train.labels
     variables = [variable.value for variable in first.classifier.dense.weights]
     for _ in range(60):
@@ -32,7 +32,7 @@ def clean(material, tmp_path):
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits))
         for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
             variable.assign_sub(0.1 * gradient)
-    return lambda scratch, **more: material(scratch, pairs=None, validation_pairs=None, **more)
+    return lambda scratch, **more: inputs(scratch, pairs=None, validation_pairs=None, **more)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_training_goes_on_from_its_start(clean, trained, tmp_path):
 def kept(defended, split, epsilon):
     x = to_float(split.images)
     attack = PGD(epsilon=epsilon, step_size=epsilon / 4, iterations=8)
-    result = run_attack(attack, Target(defended.logits), x, split.labels, (1, 2), batch_size=len(x))
+    result = run_attack(attack, DefendedModel(defended.logits), x, split.labels, (1, 2), batch_size=len(x))
     return 1 - result.success.mean()
 
 

@@ -67,8 +67,8 @@ def test_a_white_image_stays_white_and_in_range():
     ],
     ids=["binarization", "blur"],
 )
-def test_a_folder_brings_its_own_parameters(tmp_path, material, trained, other, changed):
-    given = material(tmp_path / "scratch")
+def test_a_folder_brings_its_own_parameters(tmp_path, inputs, trained, other, changed):
+    given = inputs(tmp_path / "scratch")
     trained.train(given, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["parameters.json"]
     assert json.loads((tmp_path / "parameters.json").read_text()) == trained.parameters

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import FGSM, Target
+from madvae_tf.attacks import FGSM, DefendedModel
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
@@ -35,7 +35,7 @@ def test_passes_are_what_the_model_is_asked(line, attack):
 
     x, y = tf.constant(line.images[3:4]), tf.constant(line.labels[3:4])
     (run,) = runs_of(attack)
-    run(Target(logits), x, y, (0, 0))
+    run(DefendedModel(logits), x, y, (0, 0))
     told = sum(passes(attack))
     assert (told if attack.name != "square" else told / 4) <= asked.numpy() <= told + 6
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.evaluation.detection import auc, detection_rows, detectors, flagged, roc, scores
 from madvae_tf.report import validate_rows
 
@@ -50,14 +50,14 @@ def test_the_scores_by_hand():
     images = np.random.default_rng(0).random((5, 28, 28, 1)).astype(np.float32)
     centers = np.random.default_rng(1).normal(size=(10, 3)).astype(np.float32)
     encode = lambda x: tf.reshape(x, (-1, 784))[:, :3]  # noqa: E731
-    system = Target(lambda x: x, purify=lambda x: 0.25 * x, encode=encode)
+    system = DefendedModel(lambda x: x, purify=lambda x: 0.25 * x, encode=encode)
     found = scores(detectors(system, tf.constant(centers)), images, batch_size=2)
     flat = images.reshape(5, -1)
     np.testing.assert_allclose(found["l1"], 0.75 * flat.sum(1), rtol=1e-5)
     np.testing.assert_allclose(found["l2"], 0.75 * np.linalg.norm(flat, axis=1), rtol=1e-5)
     nearest = [min(np.linalg.norm(code - center) for center in centers) for code in flat[:, :3]]
     np.testing.assert_allclose(found["latent"], nearest, rtol=1e-5)
-    assert set(detectors(Target(lambda x: x, purify=lambda x: x), None)) == {"l1", "l2"}
+    assert set(detectors(DefendedModel(lambda x: x, purify=lambda x: x), None)) == {"l1", "l2"}
 
 
 def test_rows_of_all_and_of_the_fooling_images():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.square import Square
@@ -117,7 +117,7 @@ def test_an_image_made_on_another_model_goes_on_after_it_fools_that_one():
     attack = RestartedPGD(
         epsilon=0.15, iterations=20, step_size=0.0125, restarts=1, random_start=False, loss="margin"
     )
-    other = Target(lambda x: logits(x, 0.59))
+    other = DefendedModel(lambda x: logits(x, 0.59))
     for gradient, options in (
         ("exact", {"target": other}),
         ("expectation", {"targets": {"expectation": other}}),
@@ -241,7 +241,7 @@ def test_sequential_attacks_see_only_what_the_former_left(line, monkeypatch):
 
 def test_an_attack_on_another_target_is_judged_by_the_system(line):
     """The attacker follows a model that looks the other way: the images of label 0 become brighter, and stay right."""
-    surrogate = Target(lambda x: line.logits(1 - x))
+    surrogate = DefendedModel(lambda x: line.logits(1 - x))
     suite = gradient_suite("linf", 0.08, 10, early=False)
     found = evaluate(line.logits, line.images, line.labels, [suite], target=surrogate, progress=False)
     assert found.worst.tolist() == found.clean.tolist()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.square import Square
 from madvae_tf.evaluation import Suite, Trial, evaluate, gradient_suite
@@ -26,7 +26,7 @@ def test_a_better_gradient_of_the_same_logits_is_attacked_anew(line, tmp_path):
             line.images,
             line.labels,
             suites,
-            targets={"identity": Target(logits)},
+            targets={"identity": DefendedModel(logits)},
             folder=tmp_path,
             progress=False,
         )
@@ -62,7 +62,7 @@ def test_what_is_attacked_computes_in_float32_throughout(line):
         evaluate(lambda x: rounded(x), *given, progress=False)
     assert "\n" not in str(caught.value)
     # What fools its float32 copy fools it: brightness 0.52 and 0.56 against a boundary at 0.5.
-    found = evaluate(rounded, *given, target=Target(line.logits), progress=False)
+    found = evaluate(rounded, *given, target=DefendedModel(line.logits), progress=False)
     assert found.worst.tolist() == [False, False, True, True, False, False]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.evaluation import Suite, Trial, diagnostics, gradients, rows, sanity
 from madvae_tf.evaluation.result import Outcome
@@ -12,7 +12,14 @@ from madvae_tf.evaluation.result import Outcome
 
 def test_curves_and_their_warnings(line):
     found = sanity.curves(
-        Target(line.logits), line.images, line.labels, 0.08, 20, (0.0, 0.08, 0.5), (1, 20), progress=False
+        DefendedModel(line.logits),
+        line.images,
+        line.labels,
+        0.08,
+        20,
+        (0.0, 0.08, 0.5),
+        (1, 20),
+        progress=False,
     )
     assert {kind: [int(right.sum()) for right in curve.values()] for kind, curve in found.items()} == {
         "epsilon": [5, 2, 0],
@@ -31,7 +38,7 @@ def test_faint_gradients_are_a_share_of_the_pixels(line):
         faint = x[:, :7] * 1e-5
         return line.logits(tf.concat([faint + tf.stop_gradient(x[:, :7] - faint), x[:, 7:]], axis=1))
 
-    norms, faint = gradients.gradients(Target(logits), line.images, line.labels, batch_size=4)
+    norms, faint = gradients.gradients(DefendedModel(logits), line.images, line.labels, batch_size=4)
     assert (norms > 0).all()
     np.testing.assert_allclose(faint, 0.25)
 
@@ -45,9 +52,9 @@ def test_signs_that_differ_are_a_share_of_the_pixels(line):
         rest = tf.concat([blind, x[:, 7:14, 14:]], axis=2)
         return line.logits(tf.concat([turned, rest, x[:, 14:]], axis=1))
 
-    exact = Target(line.logits)
+    exact = DefendedModel(line.logits)
     given = (line.images, line.labels, 4)
-    np.testing.assert_allclose(gradients.other_signs(exact, Target(logits), *given), 0.375)
+    np.testing.assert_allclose(gradients.other_signs(exact, DefendedModel(logits), *given), 0.375)
     np.testing.assert_array_equal(gradients.other_signs(exact, exact, *given), 0)
 
 
@@ -57,7 +64,7 @@ def test_gradients_that_vanish_are_counted(line):
         bright = tf.reduce_mean(x, [1, 2, 3], keepdims=True) > 0.6
         return line.logits(tf.where(bright, tf.stop_gradient(x), x))
 
-    norms, faint = gradients.gradients(Target(logits), line.images, line.labels, batch_size=4)
+    norms, faint = gradients.gradients(DefendedModel(logits), line.images, line.labels, batch_size=4)
     np.testing.assert_array_equal(norms == 0, [0, 0, 1, 1, 0, 0])
     # The gradient of the log-odds of an error in the gap: 2 / 784 in every pixel, but for the eight low classes.
     assert norms[0] == pytest.approx(2 / 28, rel=1e-3)

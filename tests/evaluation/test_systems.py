@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import FGSM, Target
+from madvae_tf.attacks import FGSM, DefendedModel
 from madvae_tf.evaluation import Suite, System, Trial, evaluate
 from madvae_tf.evaluation.systems import system_of
 from madvae_tf.utils.errors import UserError
@@ -57,7 +57,9 @@ def test_the_same_model_in_any_form(kind, tmp_path):
         end = tf.nn.softmax if kind == "probabilities" else tf.identity
         given = lambda x: end(tf.reshape(x, (-1, 784)) @ WEIGHTS)  # noqa: E731
     elif kind == "defense":
-        given = type("Own", (), {"system": lambda _: System(Target(network(activation=None)), name="own")})()
+        given = type(
+            "Own", (), {"system": lambda _: System(DefendedModel(network(activation=None)), name="own")}
+        )()
     else:
         given = model
     found = evaluate(given, IMAGES, LABELS, ONE, progress=False)
@@ -75,7 +77,7 @@ def test_another_target_is_a_transfer_attack():
         IMAGES,
         LABELS,
         ONE,
-        target=Target(lambda x: -tf.reshape(x, (-1, 784)) @ WEIGHTS),
+        target=DefendedModel(lambda x: -tf.reshape(x, (-1, 784)) @ WEIGHTS),
         progress=False,
     )
     assert found.threat_model == "transfer"

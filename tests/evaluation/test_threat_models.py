@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.evaluation import expectation, latent_matching, straight_through, target_of
 from madvae_tf.utils.errors import UserError
 
@@ -19,12 +19,12 @@ def purify(x):
     return tf.round(x * 3) / 3
 
 
-SYSTEM = Target(lambda x: classifier(purify(x)), purify=purify)
+SYSTEM = DefendedModel(lambda x: classifier(purify(x)), purify=purify)
 IMAGES = tf.constant(np.random.default_rng(1).random((4, 28, 28, 1)), tf.float32)
 
 
 def test_each_attacker_sees_what_is_said():
-    surrogate = Target(lambda x: classifier(1 - x))
+    surrogate = DefendedModel(lambda x: classifier(1 - x))
     assert target_of("oblivious", SYSTEM, classifier).logits is classifier
     assert target_of("oblivious", SYSTEM, classifier).purify is None
     assert target_of("transfer", SYSTEM, surrogate=surrogate) is surrogate
@@ -52,14 +52,14 @@ def test_bpda_has_the_systems_logits_and_the_identitys_gradient():
     expected = np.broadcast_to(WEIGHTS.numpy()[:, 3].reshape(28, 28, 1), IMAGES.shape)
     np.testing.assert_allclose(gradient(bpda.logits), expected, rtol=1e-6)
     with pytest.raises(UserError, match="without purify"):
-        straight_through(Target(classifier), classifier)
+        straight_through(DefendedModel(classifier), classifier)
 
 
 def test_bpda_passes_through_a_keras_model():
     import keras
 
     model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(1, 3, padding="same")])
-    bpda = straight_through(Target(lambda x: classifier(model(x)), purify=model), classifier)
+    bpda = straight_through(DefendedModel(lambda x: classifier(model(x)), purify=model), classifier)
     expected = np.broadcast_to(WEIGHTS.numpy()[:, 3].reshape(28, 28, 1), IMAGES.shape)
     np.testing.assert_allclose(gradient(tf.function(bpda.logits)), expected, rtol=1e-6)
 
@@ -71,7 +71,7 @@ def test_the_expectation_is_the_mean_over_fresh_draws():
         )
         return tf.reshape(images, (-1, 784)) + noise
 
-    system = Target(classifier, decode=lambda z: tf.reshape(z, (-1, 28, 28, 1)), sample=sample)
+    system = DefendedModel(classifier, decode=lambda z: tf.reshape(z, (-1, 28, 28, 1)), sample=sample)
     scale = np.linalg.norm(WEIGHTS.numpy(), axis=0)
     off = {}
     for draws in (1, 64):
@@ -89,10 +89,10 @@ def test_the_expectation_is_the_mean_over_fresh_draws():
 
 def test_latent_matching_sees_the_code_alone():
     prototypes = tf.constant(np.random.default_rng(2).random((10, 3)), tf.float32)
-    system = Target(classifier, encode=lambda x: tf.reshape(x, (-1, 784))[:, :3])
+    system = DefendedModel(classifier, encode=lambda x: tf.reshape(x, (-1, 784))[:, :3])
     found = latent_matching(system, prototypes).logits(IMAGES).numpy()
     codes = IMAGES.numpy().reshape(4, -1)[:, :3]
     expected = [[-np.sum((code - prototype) ** 2) for prototype in prototypes.numpy()] for code in codes]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     with pytest.raises(UserError, match="without encode"):
-        latent_matching(Target(classifier), prototypes)
+        latent_matching(DefendedModel(classifier), prototypes)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import Target
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.gradient import FGSM, NoAttack
 from madvae_tf.attacks.square import Square
@@ -102,14 +102,14 @@ class Augmented(keras.Model):
 
 
 def test_keras_models_are_called_for_inference_wherever_they_stand(line):
-    """As the system, in a Target, as what is attacked instead, and as one of `targets`: the figures of the model without its augmentation."""
+    """As the system, in a DefendedModel, as what is attacked instead, and as one of `targets`: the figures of the model without its augmentation."""
     model = Augmented(line)
     straight = Suite("own", (Trial("fgsm", FGSM(epsilon=0.08), "straight"),))
     for given, suite, options in (
         (model, ONE_STEP, {}),
-        (Target(model), ONE_STEP, {}),
-        (line.logits, ONE_STEP, {"target": Target(model)}),
-        (line.logits, straight, {"targets": {"straight": Target(model)}}),
+        (DefendedModel(model), ONE_STEP, {}),
+        (line.logits, ONE_STEP, {"target": DefendedModel(model)}),
+        (line.logits, straight, {"targets": {"straight": DefendedModel(model)}}),
     ):
         found = run(line, given, suite, **options)
         np.testing.assert_array_equal(found.clean, [1, 1, 1, 1, 1, 0])

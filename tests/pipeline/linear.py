@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.data.prepare import Split
-from madvae_tf.defenses import Defended
-from madvae_tf.defenses.base import purified
+from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.models.straight_through import with_identity_gradient
 from madvae_tf.report import validate_rows
 from pipeline.engine.plan import Context
@@ -46,9 +45,9 @@ def straight(images):
 
 
 SYSTEMS = {
-    "none": Defended(classifier),
+    "none": DefendedModel(classifier),
     "shrink": purified(classifier, shrink),
-    "steps": purified(classifier, steps_of, straight=straight),
+    "steps": purified(classifier, steps_of, straight_through=straight),
 }
 # A code of one number, the mean; what is decoded is grey.
 SYSTEMS["code"] = purified(

@@ -71,7 +71,7 @@ def test_evasion_keeps_what_fools_with_the_lowest_score(tmp_path, monkeypatch):
     config = {"images": 0, "seed": 0, "batch_size": 4, "norm": "linf", "epsilon": 0.15, "iterations": 20}
     context = Context(tmp_path, tmp_path / "scratch", {}, {**config, "weights": [1e-3, 1.0, 1e4]})
     dark = tf.function(lambda x: 1 - tf.reduce_mean(x, [1, 2, 3]))
-    system = robustness._target(SYSTEMS["code"])
+    system = SYSTEMS["code"]
     plain, evading = detection._adaptive(context, system, tf.function(system.logits), {"dark": dark})
     assert (plain[0], plain[3], evading[0], evading[3]) == (
         "apgd_ce_restarts",

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from madvae_tf.attacks.base import Target
 from madvae_tf.attacks.gradient import FGSM
 from madvae_tf.data.generate import SetWork, generate_set
 from madvae_tf.data.prepare import Split
+from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 from pipeline.engine.plan import Context
 from pipeline.steps import data as step
@@ -27,7 +27,7 @@ def work(folder, split=None):
     return SetWork(
         folder=folder,
         attack=FGSM(epsilon=0.3),
-        target=Target(lambda images: tf.reshape(images, (-1, 784)) @ weights),
+        target=DefendedModel(lambda images: tf.reshape(images, (-1, 784)) @ weights),
         split=split or Split(IMAGES, np.arange(23) % 10),
         rows=np.arange(1, 23),
         seed=4,

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from madvae_tf.data.prepare import Split
-from madvae_tf.defenses import Defended
-from madvae_tf.defenses.base import purified
+from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.utils.errors import UserError
 from pipeline.steps import robustness
 from tests.pipeline.linear import SPLIT, SYSTEMS, classifier, runner, shrink
@@ -112,7 +111,7 @@ def test_a_classifier_of_the_defence_s_own_is_the_one_behind_its_purifier(run, t
 
 
 def test_bpda_refuses_a_system_with_another_classifier(run, tmp_path, monkeypatch):
-    other = Defended(lambda images: 2 * classifier(images), purify=shrink)
+    other = DefendedModel(lambda images: 2 * classifier(images), purify=shrink)
     monkeypatch.setitem(SYSTEMS, "shrink", other)
     with pytest.raises(UserError, match="leave bpda out"):
         attack(run, tmp_path, "end_to_end", "bpda")

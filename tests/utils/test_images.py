@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.attacks import FGSM, Target, run_attack
+from madvae_tf.attacks import FGSM, DefendedModel, run_attack
 from madvae_tf.evaluation import Suite, Trial, evaluate
 from madvae_tf.models.pixels import as_pixels
 from madvae_tf.utils.errors import UserError
@@ -40,7 +40,7 @@ def test_a_rounding_outside_the_range_is_clipped_and_what_is_farther_refused(tak
 
 
 def test_attacks_and_evaluate_take_a_rounding():
-    target = Target(lambda x: tf.reshape(x, (-1, 784))[:, :10])
+    target = DefendedModel(lambda x: tf.reshape(x, (-1, 784))[:, :10])
     for value in ROUNDED:
         result = run_attack(FGSM(epsilon=0.1), target, with_pixel(value), np.zeros(2, int), (0, 0))
         assert result.x_adv.min() >= 0 and result.x_adv.max() <= 1

@@ -19,11 +19,11 @@ import os, sys
 import numpy as np, tensorflow as tf
 from madvae_tf import evaluate, fit, load
 from madvae_tf.utils import forks
-from madvae_tf.attacks import FGSM, Target, run_attack
+from madvae_tf.attacks import FGSM, DefendedModel, run_attack
 from madvae_tf.utils.errors import UserError
 
 def attack():
-    target = Target(logits=lambda x: tf.reshape(x, (-1, 784))[:, :10])
+    target = DefendedModel(logits=lambda x: tf.reshape(x, (-1, 784))[:, :10])
     images = np.full((4, 28, 28, 1), 0.5, np.float32)
     return run_attack(FGSM(epsilon=0.1), target, images, np.zeros(4, np.int64), (0, 0), 4)
 
