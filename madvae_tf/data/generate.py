@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.base import Attack, AttackResult, attack_batches, fold_seed
 from madvae_tf.data.adversarial_sets import ShardWriter
 from madvae_tf.data.prepare import Split
-from madvae_tf.models.defended_model import DefendedModel
 
 
 def draw_rows(available: int, wanted: int, seed: int, *purpose: int) -> np.ndarray:
