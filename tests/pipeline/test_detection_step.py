@@ -25,6 +25,7 @@ def test_detection_measures_oblivious_and_adaptive_images(run, tmp_path, monkeyp
     for module in (robustness, detection):
         monkeypatch.setattr(module, "splits_of", lambda context: {"test": SPLIT, "validation": validation})
     monkeypatch.setattr(detection, "load_classifier", lambda folder: classifier)
+    monkeypatch.setattr(detection, "defended", robustness.defended)
     index = np.arange(4)
     made = (SPLIT.images / 255).astype(np.float32) + np.float32(0.1) * (-1.0) ** np.indices(
         (1, 28, 28, 1)
