@@ -36,8 +36,9 @@ def section(rows: Sequence[Row], run: dict[str, Any]) -> list[Table]:
     if not body:
         return []
     text = (
-        "Success rate: the share of the n images on which the attack fools the undefended classifier. Mean L2 and L∞: "
-        "the size of the change, pixels in [0, 1], over all n images; one that the attack gave up on counts as 0."
+        "Success rate: the share of the n images on which the attack fools the undefended "
+        "classifier. Mean L2 and L∞: the size of the change, pixels in [0, 1], over all n "
+        "images; one that the attack gave up on counts as 0."
     )
     columns = [Cell("Attack"), *map(Cell, _COLUMNS.values())]
     return [Table("attacks", "What each attack does to the classifier alone.", text, columns, body)]

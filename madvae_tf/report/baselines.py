@@ -27,10 +27,11 @@ def _table4(rows: Sequence[Row]) -> list[Table]:
         return []
     lines = table1.table1_lines([*_undefended(rows, found), *found], "table4")
     text = (
-        "Defense-VAE’s model and loss, trained on our pairs. In each cell the accuracy against the label with its 95% "
-        "Wilson interval, then the agreement with the classifier’s own prediction on the clean image, and beside it "
-        "the paper’s figure, which is agreement too; without a defence as in Table 1."
-        f"{summary.several_seeds(table1.rows_of(lines))} {table1.sample(lines)}; {table1.model_of(lines)}."
+        "Defense-VAE’s model and loss, trained on our pairs. In each cell the accuracy against "
+        "the label with its 95% Wilson interval, then the agreement with the classifier’s own "
+        "prediction on the clean image, and beside it the paper’s figure, which is agreement "
+        f"too; without a defence as in Table 1.{summary.several_seeds(table1.rows_of(lines))} "
+        f"{table1.sample(lines)}; {table1.model_of(lines)}."
     )
     return [table1.table(lines, "table4", "Table 4.", text, bold=False)]
 
@@ -92,14 +93,16 @@ def _text(shown: Sequence[Row]) -> str:
     refusing = ""
     if any(_LABELS.get(row["metric"]) for row in shown):
         refusing = (
-            " For a defence that may refuse an image, the accuracy counts its prediction whether it refuses or not; "
-            "“refused” is the share of images that it refuses, “safe” the share that is refused or classified right "
-            "under attack, accepted and classified right without one."
+            " For a defence that may refuse an image, the accuracy counts its prediction whether "
+            "it refuses or not; “refused” is the share of images that it refuses, “safe” the "
+            "share that is refused or classified right under attack, accepted and classified "
+            "right without one."
         )
     return (
-        "Accuracy against the label with its 95% Wilson interval: a defence a row, an attack a column. n, seed and threat "
-        f"model are in each row’s head; slow defences are measured on fewer images.{refusing} Agreement is in "
-        f"results.json.{summary.several_seeds(shown)} {summary.evidence(shown)}."
+        "Accuracy against the label with its 95% Wilson interval: a defence a row, an attack a "
+        "column. n, seed and threat model are in each row’s head; slow defences are measured on "
+        f"fewer images.{refusing} Agreement is in results.json.{summary.several_seeds(shown)} "
+        f"{summary.evidence(shown)}."
     )
 
 

@@ -51,9 +51,10 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
         return []
     used = {row["parameters"].get("substitute") for row in rows if row["table"] in BLACK_BOX_TABLES}
     note = (
-        f"FGSM from substitute models of the paper’s Table 7: {', '.join(name for name in SUBSTITUTES if name in used)}. "
-        "The paper calls its Table 3 black-box, but its released code follows protocol (a), so the paper’s figures "
-        "stand there only."
+        "FGSM from substitute models of the paper’s Table 7: "
+        f"{', '.join(name for name in SUBSTITUTES if name in used)}. The paper calls its Table 3 "
+        "black-box, but its released code follows protocol (a), so the paper’s figures stand "
+        "there only."
     )
     return [paragraph(note), *tables]
 
@@ -115,9 +116,9 @@ def _protocol(name: str, rows: list[Row]) -> list[Table]:
     paper = " and the paper’s figure" if any(row["paper"] is not None for row in shown) else ""
     clean = any(row["attack"] == "none" and row["defense"] != "none" for row in shown)
     text = (
-        f"{PROTOCOLS[name]} In each cell the accuracy against the label with its 95% Wilson interval, then the agreement "
-        f"with the evaluated classifier’s own prediction on the clean image{paper}"
-        f"{'; “clean”: the accuracy on images without an attack' if clean else ''}.{summary.several_seeds(shown)} "
+        f"{PROTOCOLS[name]} In each cell the accuracy against the label with its 95% Wilson "
+        "interval, then the agreement with the evaluated classifier’s own prediction on the "
+        f"clean image{paper}{'; “clean”: the accuracy on images without an attack' if clean else ''}.{summary.several_seeds(shown)} "
         f"{summary.evidence(shown)}."
     )
     heads = ["Substitute", *(["No attack"] if unattacked else []), *map(DEFENSES.__getitem__, defenses)]
@@ -159,9 +160,10 @@ def _substitutes(name: str, rows: list[Row]) -> list[Table]:
     if not body:
         return []
     text = (
-        "Queries: images that the target labelled for the attacker. Agreement: the share of test images on which the "
-        "substitute predicts what the target predicts. Success: the share on which the attack fools the substitute "
-        f"that it was made on; 95% Wilson intervals.{summary.several_seeds(measured)} {summary.evidence(measured)}."
+        "Queries: images that the target labelled for the attacker. Agreement: the share of test "
+        "images on which the substitute predicts what the target predicts. Success: the share on "
+        "which the attack fools the substitute that it was made on; 95% Wilson "
+        f"intervals.{summary.several_seeds(measured)} {summary.evidence(measured)}."
     )
     heads = [*map(Cell, ("Substitute", "Target", "Queries", *columns.values()))]
     return [Table(f"{name}-substitutes", "The attacker’s substitutes.", text, heads, body, kind="grid")]

@@ -47,23 +47,27 @@ def model_card(run: Mapping[str, Any], rows: Sequence[Row], variant: str) -> str
         + (f", commit {run['commit']}" if run.get("commit") else "")
         + f", seed {run.get('seed', 'unknown')}, configuration {run.get('name', 'unknown')}.",
         "## Data",
-        f"Data set: {run.get('dataset', 'unknown')}; source: {source.get('kind', 'unknown')}, {source.get('detail', 'unknown')}. "
-        f"It learnt from training images of that set and {learnt}. Test images were used to measure, never to train or to choose.",
+        f"Data set: {run.get('dataset', 'unknown')}; source: {source.get('kind', 'unknown')}, "
+        f"{source.get('detail', 'unknown')}. It learnt from training images of that set and "
+        f"{learnt}. Test images were used to measure, never to train or to choose.",
         "## Intended use",
-        "Study of purification as a defence: it takes images of that data set, clean or attacked, and gives what the classifier "
-        "is to see. Images of another kind come out as something that looks like this data set's.",
+        "Study of purification as a defence: it takes images of that data set, clean or "
+        "attacked, and gives what the classifier is to see. Images of another kind come out as "
+        "something that looks like this data set's.",
         "## Measured",
         _table(rows, variant, "table1", ("oblivious", "transfer")) or "Nothing was measured in this run.",
         "## An attacker who knows of the purifier",
         _table(rows, variant, "robustness", ("end_to_end",))
         or "**Not measured in this run** (`--stage=robustness` with `configs/robustness.py` does). Take it that such an attacker wins.",
         "## Limits",
-        "* **Robustness against an oblivious attacker is not security.** The attacks of the first table know of the classifier only. An "
-        "attacker who differentiates through purifier and classifier together is a far stronger one: see the section above.\n"
-        f"* The attacks were those above, at the strengths above{f' (epsilon {_listed(seen)})' if seen else ''}: others, and "
-        "stronger ones, may do more.\n"
-        "* A purifier changes clean images, too, and costs accuracy on them: the row without an attack.\n"
-        "* Not tested on data from elsewhere, on cameras or scanners, or on people's own handwriting.",
+        "* **Robustness against an oblivious attacker is not security.** The attacks of the "
+        "first table know of the classifier only. An attacker who differentiates through "
+        "purifier and classifier together is a far stronger one: see the section above.\n* The "
+        "attacks were those above, at the strengths "
+        f"above{f' (epsilon {_listed(seen)})' if seen else ''}: others, and stronger ones, may do "
+        "more.\n* A purifier changes clean images, too, and costs accuracy on them: the row "
+        "without an attack.\n* Not tested on data from elsewhere, on cameras or scanners, or on "
+        "people's own handwriting.",
     ]
     return "\n\n".join(parts) + "\n"
 

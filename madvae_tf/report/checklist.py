@@ -135,8 +135,8 @@ def _restarts(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]
         return _NOT
     most = max(own, key=lambda row: row["value"])
     return (
-        f"Of an attack’s successes, restarts brought at most {_shown(most)}: {attack_title(most['attack'])}, "
-        f"{_where(most)}."
+        f"Of an attack’s successes, restarts brought at most {_shown(most)}: "
+        f"{attack_title(most['attack'])}, {_where(most)}."
     )
 
 
@@ -173,8 +173,10 @@ def _order(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -
     if own:
         most = max(own, key=lambda row: row["value"])
         alone = (
-            f" Attacks without gradients fool a share of at most {_shown(most)} of their images that no attack with one, adaptive ones among them, fools "
-            f"({attack_title(most['attack']).removeprefix('then ')}, n = {most['n']}, {_where(most)})."
+            f" Attacks without gradients fool a share of at most {_shown(most)} of their images "
+            "that no attack with one, adaptive ones among them, fools "
+            f"({attack_title(most['attack']).removeprefix('then ')}, n = {most['n']}, "
+            f"{_where(most)})."
         )
     if any(sign in " ".join(map(str, warnings)) for sign in _SIGNS):
         return f"Warnings of this page say where not.{alone}"
@@ -198,7 +200,8 @@ def _detection(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
         if mine:
             least = min(mine, key=lambda row: row["value"])
             parts.setdefault(_AMONG[least["parameters"]["among"]], []).append(
-                f"{model}: least AUC {_shown(least)}, {DETECTORS[least['parameters']['detector']]} against "
+                f"{model}: least AUC {_shown(least)}, "
+                f"{DETECTORS[least['parameters']['detector']]} against "
                 f"{attack_title(least['attack'])} ({DEFENSES[least['defense']]}, n = {least['n']})"
             )
     return " ".join(f"Among {words}, {'; '.join(each)}." for words, each in parts.items()) or _NOT

@@ -82,7 +82,8 @@ def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
         }
         if not {"xy", "label"} <= set(sizes) or len(set(sizes.values())) != 1:
             raise UserError(
-                f"Invalid clusters {stem!r}: received {sizes}, expected xy and label, of one length with predicted."
+                f"Invalid clusters {stem!r}: received {sizes}, expected xy and label, of one "
+                "length with predicted."
             )
 
 
@@ -118,8 +119,8 @@ def _picture(
     number_of = FIGURES.get(stem)
     text = f"{title}, laid out by UMAP. {side}{guess}. n = {len(points)}, seed {run.get('seed', '–')}{model}."
     alt = (
-        f"{f'Figure {number_of}' if number_of else title}: scatter plot of {len(points)} points, ten colours for the "
-        "classes 0 to 9"
+        f"{f'Figure {number_of}' if number_of else title}: scatter plot of {len(points)} points, "
+        "ten colours for the classes 0 to 9"
     )
     figure = charts.scatter_panels(points, label, None if predicted is None else np.asarray(predicted))
     name = f"figure{number_of:02d}_{what}" if number_of else f"clusters_{what}"
@@ -156,10 +157,11 @@ def measures(rows: Sequence[Row]) -> list[Table]:
         f"; attacks: {', '.join(map(attack_title, attacks))}; threat model: {models}" if attacks else ""
     )
     text = (
-        "Silhouette, in [−1, 1]: how much nearer a point lies to its own label’s points than to those of the nearest other "
-        f"label. Purity, in [0, 1]: the share of a point’s{purity} nearest neighbours that have its label. “As they are”: "
-        "pixels, or the latent code itself; distances in the UMAP plane are those of a drawing."
-        f"{summary.several_seeds(found)} n = {summary.span(row['n'] for row in found)}, "
+        "Silhouette, in [−1, 1]: how much nearer a point lies to its own label’s points than to "
+        f"those of the nearest other label. Purity, in [0, 1]: the share of a point’s{purity} "
+        "nearest neighbours that have its label. “As they are”: pixels, or the latent code "
+        f"itself; distances in the UMAP plane are those of a drawing.{summary.several_seeds(found)} "
+        f"n = {summary.span(row['n'] for row in found)}, "
         f"{summary.seed_list(seeds_of(found))}{attacked}."
     )
     metrics = dict.fromkeys(_MEASURES, "")

@@ -44,8 +44,9 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
     if not found:
         return []
     note = (
-        "Compare the per-class accuracies with the paper’s, not the counts: the paper counts 30,000 images. The three "
-        "sets attack the same images, so their errors are not independent and no interval is given."
+        "Compare the per-class accuracies with the paper’s, not the counts: the paper counts "
+        "30,000 images. The three sets attack the same images, so their errors are not "
+        "independent and no interval is given."
     )
     names: set[str] = set()
     parts: list[Part | Table] = [paragraph(note)]
@@ -77,10 +78,11 @@ def _table(matrix: Confusion, name: str) -> Table:
         foot.append([Cell("Accuracy, paper"), *(Cell(f"{value:.2f}") for value in matrix.paper_per_class)])
         paper_said = f" (the paper: {number(matrix.paper_overall)} of 30000)"
     text = (
-        f"Images of the {ATTACKS[POOLED_ATTACK]} test sets together: predicted label in rows, true label in columns. "
-        "Blue: right; orange: wrong; deeper: a larger share of its column. "
-        f"{number(matrix.overall, matrix.n)} of {int(totals.sum())} images are right{paper_said}. n = {matrix.n}, seed "
-        f"{matrix.seed}, threat model: {matrix.threat_model}. Last rows: the share of each true label that is right."
+        f"Images of the {ATTACKS[POOLED_ATTACK]} test sets together: predicted label in rows, "
+        "true label in columns. Blue: right; orange: wrong; deeper: a larger share of its "
+        f"column. {number(matrix.overall, matrix.n)} of {int(totals.sum())} images are "
+        f"right{paper_said}. n = {matrix.n}, seed {matrix.seed}, threat model: "
+        f"{matrix.threat_model}. Last rows: the share of each true label that is right."
     )
     columns = [Cell(notes=("predicted ↓ true →",)), *(Cell(str(label)) for label in range(CLASSES))]
     title = f"Table {matrix.table.removeprefix('table')}. {DEFENSES[CONFUSION_TABLES[matrix.table]]}."

@@ -33,9 +33,10 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
         cells = [_cell([row for row in own if row["parameters"]["detector"] == name]) for name in names]
         body.append((Cell(DEFENSES[first["defense"]], (against, said)), *cells))
     text = (
-        "In each cell the AUC, the chance that an attacked image scores higher than a clean one, and the share of attacked "
-        f"images flagged where {QUOTED:.0%} of the clean ones are; below it the same of those alone that fooled what they "
-        "were made on. An AUC near 0.5 detects nothing, one below it ranks attacked images as the cleaner ones. "
+        "In each cell the AUC, the chance that an attacked image scores higher than a clean one, "
+        f"and the share of attacked images flagged where {QUOTED:.0%} of the clean ones are; "
+        "below it the same of those alone that fooled what they were made on. An AUC near 0.5 "
+        "detects nothing, one below it ranks attacked images as the cleaner ones. "
         f"{summary.evidence(found)}."
     )
     columns = [*map(Cell, ("Images", *(DETECTORS[name] for name in names)))]

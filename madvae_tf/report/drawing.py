@@ -39,7 +39,6 @@ STYLES = {
 RULE, FRAME = "#d5dbe1", "#9aa5b0"
 # What a colour is on the page.
 _THEME = {
-    "#ffffff": "none",
     "#000000": "currentColor",
     RULE: "var(--line)",
     FRAME: "var(--soft)",
@@ -47,6 +46,7 @@ _THEME = {
 }
 _SETTINGS = {
     "font.family": "DejaVu Sans",
+    "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
     # Text stays text: it follows the page's colours and can be searched.
@@ -92,6 +92,8 @@ def _inline(svg: str, name: str) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body))
+    # The first white is the ground.
+    body = body.replace("fill: #ffffff", "fill: none", 1)
     # Of what is drawn alike several times, the first has the identifier; groups need none.
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', body))
     body = re.sub(r' id="([^"]+)"', lambda found: _identifier(found[1], name, used), body)

@@ -46,8 +46,8 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
         "width": width,
         "height": height,
         "text": "What the classifier makes of each image: its probability for every digit. The true digit’s line is marked with "
-        f"a dot. Seed {run.get('seed', '–')}, threat model: oblivious, so these pictures say nothing about an attacker who "
-        "knows of the purifier.",
+        f"a dot. Seed {run.get('seed', '–')}, threat model: oblivious, so these pictures say "
+        "nothing about an attacker who knows of the purifier.",
         "data": json.dumps(_data(images, variants, attacks), separators=(",", ":")).replace("<", "\\u003c"),
     }
     return [Part("explorer", values)]

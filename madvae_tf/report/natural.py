@@ -15,10 +15,10 @@ def section(rows: Sequence[Row]) -> list[Table]:
     if not found:
         return []
     text = (
-        "Accuracy against the label with its 95% Wilson interval. Rotation and translation: an image counts as right "
-        "only if it is right at every place of a grid (Engstrom et al. 2019). Corruptions: the numbers behind a "
-        "severity are this project’s. None of these is part of a worst case above."
-        f"{summary.several_seeds(found)} {summary.evidence(found)}."
+        "Accuracy against the label with its 95% Wilson interval. Rotation and translation: an "
+        "image counts as right only if it is right at every place of a grid (Engstrom et al. "
+        "2019). Corruptions: the numbers behind a severity are this project’s. None of these is "
+        f"part of a worst case above.{summary.several_seeds(found)} {summary.evidence(found)}."
     )
     columns = {_place(row): _place(row) for row in found}
     return [grid("natural", "Without an attacker’s noise.", text, columns, by_defense(found), _place)]

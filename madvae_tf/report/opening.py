@@ -61,8 +61,8 @@ def _table(found: Sequence[System], balls: Sequence[result.Ball]) -> Table:
     shown = [row for system in found for row in (system.clean, system.unaware, system.bounded) if row]
     shown += [aware.worst for system in found for aware in system.aware.values()]
     text = (
-        "Aware: an image counts only if every attack on the whole system fails; the attack named leaves least by itself."
-        f"{summary.several_seeds(shown)} {summary.evidence(shown)}."
+        "Aware: an image counts only if every attack on the whole system fails; the attack named "
+        f"leaves least by itself.{summary.several_seeds(shown)} {summary.evidence(shown)}."
     )
     columns = [*map(Cell, ("System", clean, unaware, *(heads or [aware_title])))]
     title = "Accuracy against the label, with its 95% interval."

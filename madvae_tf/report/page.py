@@ -11,10 +11,10 @@ from madvae_tf.report import (
     black_box,
     clusters,
     confusion,
-    diagram,
     explorer,
     opening,
     reference,
+    rendering,
     robustness,
     run_facts,
     strips,
@@ -70,11 +70,11 @@ def sections(
 
 
 def _pipeline(images: Mapping[str, np.ndarray]) -> Part:
-    drawing = diagram.pipeline_svg(_thumbnails(images))
+    drawing = rendering.pipeline(_thumbnails(images))
     return Part("pipeline", {"drawing": drawing}, {"pipeline.svg": drawing.encode()})
 
 
-def _thumbnails(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _thumbnails(images: Mapping[str, np.ndarray]) -> dict[str, str]:
     """One digit on its way through the pipeline, under the first attack and purifier that have all three pictures."""
     for attack in ATTACKS:
         for defense in ("combined", "pd", "cls", "vanilla"):
@@ -82,7 +82,10 @@ def _thumbnails(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             if attack != "none" and all(key in images and len(images[key]) for key in keys):
                 # The digit in the middle: an arbitrary but fixed choice.
                 middle = len(images["clean"]) // 2
-                return {key.partition("/")[0]: images[key][middle] for key in keys}
+                return {
+                    key.partition("/")[0]: rendering.data_uri(explorer.png(images[key][middle]), "image/png")
+                    for key in keys
+                }
     return {}
 
 

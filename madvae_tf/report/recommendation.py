@@ -38,8 +38,8 @@ def _for(chosen: Choice, found: Sequence[System]) -> list[str]:
     rivals = ", ".join(f"{s.title} {_value(s.aware[ball].worst)}" for s in chosen.rivals)
     lines = [
         f"Use {system.title}.",
-        f"It holds best against attackers who know of it: it keeps {_figure(system.aware[ball].worst)} "
-        f"at {ball_title(ball)}{beside}.",
+        "It holds best against attackers who know of it: it keeps "
+        f"{_figure(system.aware[ball].worst)} at {ball_title(ball)}{beside}.",
         *([f"Its interval overlaps with: {rivals}."] if rivals else []),
         f"It is not for changes beyond that budget: {_beyond(system, ball)}.",
     ]
@@ -77,7 +77,8 @@ def _against(measured: Sequence[System], found: Sequence[System]) -> list[str]:
     if serving and unaware[serving]["ci_low"] > max(HALF, alone):
         lines.append(
             f"They are for attackers who do not know of them only: there {serving} keeps most, "
-            f"{_value(unaware[serving])} under its worst attack, {ATTACKS[unaware[serving]['attack']]}."
+            f"{_value(unaware[serving])} under its worst attack, "
+            f"{ATTACKS[unaware[serving]['attack']]}."
         )
     elif serving:
         lines.append("Nor does any of them hold against attackers who do not know of it.")

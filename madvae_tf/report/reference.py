@@ -14,13 +14,15 @@ from madvae_tf.report.table import Cell, Figure, Table
 # What a row of this table says beside the attack's parameters.
 _OWN = ("setting", "difference", "epochs")
 INTRODUCTION = (
-    "The paper’s Table 1 is agreement with the classifier’s own prediction on the clean image, so only our agreement "
-    "compares with it. The released code averages the reconstruction loss over pixels and the KL term over latent "
-    "dimensions, and weighs the second by β = 0.1. In the ELBO, where both are sums, that β is 0.1 · 784 / 128 = 0.61, six "
-    "times what the same number weighs here, and for a long time the latent code then says next to nothing about the "
-    "image. Its training pairs hold no clean images, and its vanilla model trains for 5 epochs. The table trains our "
-    "vanilla purifier anew with one or more such settings; its first row is ours, unchanged. It shows what a setting costs "
-    "here, and does not prove what happened in the paper’s own run."
+    "The paper’s Table 1 is agreement with the classifier’s own prediction on the clean image, "
+    "so only our agreement compares with it. The released code averages the reconstruction loss "
+    "over pixels and the KL term over latent dimensions, and weighs the second by β = 0.1. In "
+    "the ELBO, where both are sums, that β is 0.1 · 784 / 128 = 0.61, six times what the same "
+    "number weighs here, and for a long time the latent code then says next to nothing about the "
+    "image. Its training pairs hold no clean images, and its vanilla model trains for 5 epochs. "
+    "The table trains our vanilla purifier anew with one or more such settings; its first row is "
+    "ours, unchanged. It shows what a setting costs here, and does not prove what happened in "
+    "the paper’s own run."
 )
 
 
@@ -52,9 +54,9 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
         return cell(rows, sample, BOTH, change=change)
 
     text = (
-        "In each cell the accuracy against the label with its 95% Wilson interval and the agreement with the classifier’s own "
-        "clean prediction, each with its difference to the first row in percentage points."
-        f"{summary.several_seeds(found)} {summary.evidence(found)}."
+        "In each cell the accuracy against the label with its 95% Wilson interval and the "
+        "agreement with the classifier’s own clean prediction, each with its difference to the "
+        f"first row in percentage points.{summary.several_seeds(found)} {summary.evidence(found)}."
     )
     title = "The vanilla purifier under settings of the released code."
     heads = {column: column_head(*attacks[column], rows) for column in order}

@@ -5,7 +5,7 @@ The page stands alone: its policy lets it run its own scripts, show embedded pic
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -42,6 +42,15 @@ def page(title: str, sections: Sequence[Section], colors: object = ()) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     values = {"title": title, "sections": sections, "colors": colors, "script": script, "digest": digest}
     return _environment().get_template("page.html.j2").render(values)
+
+
+def pipeline(pictures: Mapping[str, str]) -> str:
+    """The drawing of the training pipeline as one `<svg>` element.
+
+    Args:
+        pictures: data URIs of small images "clean", "adversarial" and "purified"; those absent are left out.
+    """
+    return _environment().get_template("pipeline.svg.j2").render(pictures=pictures).strip()
 
 
 def fragment(table: Table, warnings: Sequence[str] = ()) -> str:

@@ -125,8 +125,9 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     if not missing:
         return []
     return [
-        f"Not measured: attackers who know of the purifier, for {', '.join(missing)}. "
-        "Their other figures say nothing about such attackers. Expect these to win: purifiers of this kind have been broken that way."
+        f"Not measured: attackers who know of the purifier, for {', '.join(missing)}. Their other "
+        "figures say nothing about such attackers. Expect these to win: purifiers of this kind "
+        "have been broken that way."
     ]
 
 

@@ -69,10 +69,11 @@ def _budget(found: Sequence[Row], norm: str, epsilon: float) -> Table:
             own = [row for row in found if (row["defense"], row["threat_model"]) == (defense, model)]
             lines += [Line(title, own, (model,))] if own else []
     text = (
-        "Accuracy against the label with its 95% Wilson interval. “then” columns: AutoAttack’s sequence, each attack on "
-        "the images that the attacks before it failed on. Worst case: an image counts as right only if no attack of the "
-        "line fooled it; an attack with a smaller n met so many of the images only, and the others count as right under "
-        f"it; “of all” takes every threat model’s attacks together.{summary.several_seeds(found)} "
+        "Accuracy against the label with its 95% Wilson interval. “then” columns: AutoAttack’s "
+        "sequence, each attack on the images that the attacks before it failed on. Worst case: "
+        "an image counts as right only if no attack of the line fooled it; an attack with a "
+        "smaller n met so many of the images only, and the others count as right under it; “of "
+        f"all” takes every threat model’s attacks together.{summary.several_seeds(found)} "
         f"{summary.evidence(found)}."
     )
     name = f"robustness-{norm}-{epsilon:g}".replace(".", "-")
@@ -106,9 +107,10 @@ def _sanity(rows: Sequence[Row]) -> list[Table]:
     if not body:
         return []
     text = (
-        "A gradient of exactly 0 stops every attack that follows it. Pixels where it is faint (below 1e-4 of the image’s "
-        "largest) stay where they are under steps along it, in L2; steps along its signs, in L∞, move them too. Restarts "
-        "of an attack that bring much say that still more of them would bring more."
+        "A gradient of exactly 0 stops every attack that follows it. Pixels where it is faint "
+        "(below 1e-4 of the image’s largest) stay where they are under steps along it, in L2; "
+        "steps along its signs, in L∞, move them too. Restarts of an attack that bring much say "
+        "that still more of them would bring more."
     )
     columns = [*map(Cell, ("Defence", "Where", "What", "Share", "n"))]
     return [Table("robustness-sanity", "Gradients and restarts.", text, columns, body, kind="grid")]

@@ -18,10 +18,12 @@ def section(run: Mapping[str, Any], lines: Sequence[Line]) -> list[Part]:
     attacks = list(dict.fromkeys(line.attack for line in lines if line.attack != "none"))
     purifiers = [name for name in defenses_of(lines) if name != "none"]
     introduction = (
-        "An image classifier can be fooled by changes to an image that a person would ignore. MAD-VAE puts a purifier before "
-        "the classifier: a variational autoencoder, trained on pairs of attacked and clean images, that redraws every image "
-        f"before the classifier sees it. This run on {run.get('dataset') or 'its dataset'} trained the classifier and "
-        f"measured {count(len(purifiers), 'purifier')} under {count(len(attacks), 'attack')} ({sample(lines)})."
+        "An image classifier can be fooled by changes to an image that a person would ignore. "
+        "MAD-VAE puts a purifier before the classifier: a variational autoencoder, trained on "
+        "pairs of attacked and clean images, that redraws every image before the classifier sees "
+        f"it. This run on {run.get('dataset') or 'its dataset'} trained the classifier and "
+        f"measured {count(len(purifiers), 'purifier')} under {count(len(attacks), 'attack')} "
+        f"({sample(lines)})."
     )
     source = run.get("source") or {}
     classifier = run.get("classifier") or {}

@@ -43,8 +43,9 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
             who = "the classifier predicts for the purified image"
         title = "Beside the paper’s figures" if figure_number is None else f"Figure {figure_number}"
         text = (
-            f"{what}. A strip is an attack, a column is a test image; in the corner what {who}, a red frame where that is "
-            f"wrong. n = {columns} images, seed {run.get('seed', '–')}, threat model: oblivious."
+            f"{what}. A strip is an attack, a column is a test image; in the corner what {who}, a "
+            f"red frame where that is wrong. n = {columns} images, seed {run.get('seed', '–')}, "
+            "threat model: oblivious."
         )
         alt = f"{title}: {columns} images in each of {len(rows)} strips: " + ", ".join(
             f"{name}{_wrong(label, predictions)}" for name, _, predictions in rows

@@ -37,9 +37,9 @@ def several_seeds(rows: Sequence[Row]) -> str:
     if not any("seeds" in row for row in rows):
         return ""
     return (
-        " Where several seeds were run, a cell shows their mean, in brackets its 95% t-interval (for what differs "
-        "from seed to seed, not for the draw of the test images), their standard deviation (sd) and the figure of "
-        "each seed after its number."
+        " Where several seeds were run, a cell shows their mean, in brackets its 95% t-interval "
+        "(for what differs from seed to seed, not for the draw of the test images), their "
+        "standard deviation (sd) and the figure of each seed after its number."
     )
 
 

@@ -47,8 +47,8 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
         charts.table1_chart([(line.attack, line.cells) for line in lines]),
         "Chart of Table 1's accuracies: one row per attack, one marker per defence with its 95% interval.",
         "Chart of Table 1.",
-        "Left, every column on the full scale; right, the purifiers alone on a scale that does not begin at 0. "
-        f"Bars: {bars}. {sample(lines)}; {model_of(lines)}.",
+        "Left, every column on the full scale; right, the purifiers alone on a scale that does "
+        f"not begin at 0. Bars: {bars}. {sample(lines)}; {model_of(lines)}.",
     )
     return [*tables(rows), chart]
 
@@ -59,10 +59,11 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     if not lines:
         return []
     text = (
-        "In each cell, first the accuracy against the label with its 95% Wilson interval; then the agreement with the "
-        "classifier’s own prediction on the clean image, and beside it the paper’s figure. The paper’s Table 1 is "
-        "agreement, although headed accuracy; only its clean 0.9931 is an accuracy. Bold: the interval lies above "
-        f"that of every other column.{summary.several_seeds(rows_of(lines))} {sample(lines)}; {model_of(lines)}."
+        "In each cell, first the accuracy against the label with its 95% Wilson interval; then "
+        "the agreement with the classifier’s own prediction on the clean image, and beside it "
+        "the paper’s figure. The paper’s Table 1 is agreement, although headed accuracy; only "
+        "its clean 0.9931 is an accuracy. Bold: the interval lies above that of every other "
+        f"column.{summary.several_seeds(rows_of(lines))} {sample(lines)}; {model_of(lines)}."
     )
     return [table(lines, "table1", "Table 1.", text)]
 

@@ -23,9 +23,9 @@ def section(rows: Sequence[Row], run: Mapping[str, Any]) -> list[Table]:
     cores = (run.get("machine") or {}).get("cores")
     machine = f", on {cores} CPU cores" if cores else ""
     text = (
-        f"Of the whole system, defence and classifier{machine}; No defence is the classifier alone. Clean images, "
-        f"{summary.seed_list(seeds_of(found))}; the median where a number of rounds is given."
-        f"{summary.several_seeds(found)}"
+        f"Of the whole system, defence and classifier{machine}; No defence is the classifier "
+        f"alone. Clean images, {summary.seed_list(seeds_of(found))}; the median where a number of "
+        f"rounds is given.{summary.several_seeds(found)}"
     )
     heads = ["One image at a time" if batch == 1 else f"In batches of {batch}" for batch in batches]
     columns = [*map(Cell, ("Defence", *heads))]

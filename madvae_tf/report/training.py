@@ -15,13 +15,13 @@ def section(run: Mapping[str, Any]) -> list[Part]:
         return []
     alt = "Training curves: one panel per loss term, one line per variant: " + ", ".join(map(str, training))
     text = (
-        "One panel per loss term, one line per variant that has the term, against the training step; points: the same on "
-        f"validation images. Seed {run.get('seed', '–')}."
+        "One panel per loss term, one line per variant that has the term, against the training "
+        f"step; points: the same on validation images. Seed {run.get('seed', '–')}."
     )
     shared = ((run.get("config") or {}).get("vae") or {}).get("warmup_epochs")
     if shared:
         text += (
-            f" Before the first step lies a warm-up that all variants share: {shared} epochs with the vanilla loss. So they "
-            "differ less than purifiers that were trained apart."
+            f" Before the first step lies a warm-up that all variants share: {shared} epochs with "
+            "the vanilla loss. So they differ less than purifiers that were trained apart."
         )
     return [drawing.picture("training", figure, alt, "Training curves.", text)]

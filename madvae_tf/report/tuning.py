@@ -33,8 +33,8 @@ def section(run: Mapping[str, Any]) -> list[Part | Table]:
         head = Cell(title, (", ".join(marks),)) if marks else Cell(title)
         body.append((head, Cell(figures=figures), *weights, Cell(str(trial.get("status") or ""))))
     text = (
-        f"{_objective(tuning, run)}The best of many trials was picked on the images that give its value, so that value "
-        "flatters it."
+        f"{_objective(tuning, run)}The best of many trials was picked on the images that give its "
+        "value, so that value flatters it."
     )
     columns = [*map(Cell, ("Trial", "Value", *names, "Status"))]
     title = f"Trials, {'lowest' if falling else 'highest'} value first."

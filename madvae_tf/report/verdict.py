@@ -68,8 +68,8 @@ def _partial(rows: Sequence[Row]) -> str:
     if not titled:
         return ""
     return (
-        " An upper bound where attacks met some images only, and the others count as right under them: "
-        f"{', '.join(sorted(titled))}."
+        " An upper bound where attacks met some images only, and the others count as right under "
+        f"them: {', '.join(sorted(titled))}."
     )
 
 
@@ -113,9 +113,9 @@ def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> Table:
         body.append((Cell(DEFENSES[defense], (sample.text,)), *cells))
     every = [row for line in lines.values() for row in line.values()]
     text = (
-        "Accuracy against the label with its 95% Wilson interval. Worst case: an image counts as right only if no attack "
-        f"of any threat model that was run fooled it (beside transfer: of that one).{_partial(every)}"
-        f"{summary.several_seeds(every)} {summary.evidence(every)}."
+        "Accuracy against the label with its 95% Wilson interval. Worst case: an image counts as "
+        "right only if no attack of any threat model that was run fooled it (beside transfer: of "
+        f"that one).{_partial(every)}{summary.several_seeds(every)} {summary.evidence(every)}."
     )
     name = f"verdict-{norm}-{epsilon:g}".replace(".", "-")
     heads = [Cell("Defence"), *(Cell(column.title) for column in used)]

@@ -114,6 +114,15 @@ _PIXELS = (
     "[...document.querySelector('#picture-{0}').getContext('2d').getImageData(0,0,28,28).data]"
     ".filter((v,i) => i % 4 === 0)"
 )
+# What reaches over the right edge of the window.
+_OVERFLOW = (
+    "[...document.querySelectorAll('{0} td, {0} th, {0} .value, {0} .interval, {0} svg')]"
+    ".filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)"
+    ".map(e => e.textContent)"
+)
+_INK = "[...new Set([...document.querySelectorAll('.chart text')].map(e => getComputedStyle(e).fill))]"
+# The labels in the corner of a tile stand on a dark ground.
+_WHITE = "rgb(255, 255, 255)"
 _PICK = "(() => {{const e = document.querySelector('#pick-{0}'); e.value = '{1}'; e.dispatchEvent(new Event('change'))}})()"
 
 
@@ -169,3 +178,17 @@ def test_page_in_a_browser(tool, images, tmp_path):
             "purified: classified as 6 (0.8200)."
         )
         assert (page.problems, page.requests) == ([], [(tool.folder / "index.html").as_uri()])
+
+        # Table 1 fits the page, which is no wider than the window; a chart's ink is the page's, light and dark.
+        page.size(1000, 900)
+        assert page.evaluate(_OVERFLOW.format("#table1")) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1000
+        light = page.evaluate(_INK)
+        page.size(1000, 900, dark=True)
+        assert light == ["rgb(23, 32, 43)", _WHITE] and page.evaluate(_INK) == ["rgb(232, 237, 242)", _WHITE]
+        # A4 without its margins, printed: no figure is cut.
+        page.size(688, 900)
+        page.call("Emulation.setEmulatedMedia", media="print")
+        assert page.evaluate(_OVERFLOW.format("body")) == []
+        settings = "document.querySelector('#table1 details').getBoundingClientRect().height"
+        assert page.evaluate(settings) > 0
