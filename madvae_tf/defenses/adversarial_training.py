@@ -15,20 +15,15 @@ import keras
 import numpy as np
 
 from madvae_tf.config.parameters import parameter
-from madvae_tf.data.batches import CleanImages, in_order, training_dataset
+from madvae_tf.data.batches import CleanImages, in_order
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.models.defended_model import DefendedModel
-from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.adversarial import AdversarialTrainer
-from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.classifier import build_classifier
-from madvae_tf.training.loop import default_strategy, evaluate_steps, train
 from madvae_tf.training.replicas import exponential_decay
-
-# The first divides the second, so that no checkpoint falls in the middle of a row of the log.
-LOG_STEPS, CHECKPOINT_STEPS = 20, 100
+from madvae_tf.training.scaffold import train_on_rows
 
 # Attacking all of them after every epoch would take a tenth of the training.
 _VALIDATION_IMAGES = 1000
@@ -64,11 +59,8 @@ class AdversarialTraining(Defense, abc.ABC):
         """Writes `classifier.keras` (float32), `log.csv` and `tensorboard/`; validation is on 1,000 images."""
         rows = draw_rows(len(inputs.train), self.train_images, inputs.seed, 1)
         images = CleanImages(inputs.train, rows)
-        batch_size = min(self.batch_size, len(images))
-        steps = len(images) // batch_size
-        total = steps * self.epochs
-        strategy = default_strategy()
-        with initial_weights(inputs.seed), strategy.scope():
+
+        def build(total: int) -> AdversarialTrainer:
             classifier = build_classifier(
                 inputs.classifier_name, self.dropout, inputs.precision, images.image_shape
             )
@@ -83,20 +75,21 @@ class AdversarialTraining(Defense, abc.ABC):
             )
             schedule = exponential_decay(self.learning_rate, self.final_learning_rate, total)
             trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
+            return trainer
+
         watched = np.arange(min(_VALIDATION_IMAGES, len(inputs.validation)))
-        validation = in_order(CleanImages(inputs.validation, watched), 500)
-        train(
-            trainer,
-            lambda start: training_dataset(images, batch_size, inputs.seed, start, total),
-            steps,
+        trainer, _ = train_on_rows(
+            build,
+            images,
+            self.name,
+            self.batch_size,
             self.epochs,
-            strategy,
+            inputs.seed,
+            folder,
             inputs.scratch / "checkpoints",
-            CHECKPOINT_STEPS,
-            [Progress(self.name, total), MeanLog(folder, LOG_STEPS)],
-            lambda: evaluate_steps(trainer, validation),
+            in_order(CleanImages(inputs.validation, watched), 500),
         )
-        save_float32(classifier, folder / "classifier.keras")
+        save_float32(trainer.classifier, folder / "classifier.keras")
 
     def load(self, folder: Path, classifier: keras.Model) -> DefendedModel:
         """The classifier in `folder`; `classifier` has no part in it."""

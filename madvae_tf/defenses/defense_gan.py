@@ -14,20 +14,18 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.config.parameters import parameter
-from madvae_tf.data.batches import CleanImages, training_dataset
+from madvae_tf.data.batches import CleanImages
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.projection import project, starts
 from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.models.gan import Critic, Generator
-from madvae_tf.models.seeding import initial_weights
-from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.gan import GanTrainer, in_parts
-from madvae_tf.training.loop import default_strategy, train
+from madvae_tf.training.scaffold import train_on_rows
 
 # Generated digits that are kept to look at.
 _SAMPLES = 100
-_CHECKPOINT_STEPS, _LOG_STEPS = 200, 20
+_CHECKPOINT_STEPS = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,15 +60,13 @@ class DefenseGan(Defense):
         batch_size = min(
             self.critic_steps * self.batch_size, len(images) // self.critic_steps * self.critic_steps
         )
-        strategy = default_strategy()
         adam = functools.partial(keras.optimizers.Adam, self.learning_rate, beta_1=0.5, beta_2=0.9)
-        with initial_weights(inputs.seed), strategy.scope():
+
+        def build(total: int) -> GanTrainer:
             # The gradient penalty is a second derivative: float32 throughout.
-            generator = Generator(self.latent_size, self.width, images.image_shape)
-            critic = Critic(self.width, images.image_shape)
-            trainer = GanTrainer(
-                generator,
-                critic,
+            return GanTrainer(
+                Generator(self.latent_size, self.width, images.image_shape),
+                Critic(self.width, images.image_shape),
                 adam(),
                 adam(),
                 self.critic_steps,
@@ -79,20 +75,21 @@ class DefenseGan(Defense):
                 self.loss_weights,
                 inputs.classifier,
             )
-        train(
-            trainer,
-            lambda start: in_parts(
-                training_dataset(images, batch_size, inputs.seed, start, self.iterations),
-                self.critic_steps,
-                strategy.num_replicas_in_sync,
-            ),
-            self.iterations,
+
+        trainer, _ = train_on_rows(
+            build,
+            images,
+            self.name.replace("_", " "),
+            batch_size,
             1,
-            strategy,
+            inputs.seed,
+            folder,
             inputs.scratch / "checkpoints",
-            _CHECKPOINT_STEPS,
-            [Progress(self.name.replace("_", " "), self.iterations), MeanLog(folder, _LOG_STEPS)],
+            epoch_steps=self.iterations,
+            checkpoint_steps=_CHECKPOINT_STEPS,
+            parts=lambda dataset, replicas: in_parts(dataset, self.critic_steps, replicas),
         )
+        generator = trainer.generator
         if trainer.centers is not None and trainer.log_spreads is not None:
             np.save(folder / "centers.npy", np.asarray(trainer.centers))
             np.save(folder / "spreads.npy", np.exp(np.asarray(trainer.log_spreads)))

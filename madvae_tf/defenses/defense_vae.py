@@ -13,16 +13,14 @@ from typing import ClassVar
 import keras
 
 from madvae_tf.config.parameters import parameter
-from madvae_tf.data.batches import in_order, training_dataset
-from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
+from madvae_tf.data.batches import in_order
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.defended_model import DefendedModel
-from madvae_tf.training.callbacks import MeanLog, Progress
 from madvae_tf.training.classifier import ClassifierTrainer
-from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.scaffold import train_on_rows
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.files import written
 
@@ -74,30 +72,27 @@ def finetune(
     Returns:
         The fine-tuned classifier, float32, frozen.
     """
-    pairs = inputs.pairs
-    batch_size = min(batch_size, len(pairs))
-    steps = len(pairs) // batch_size
-    total = steps * epochs
-    strategy = default_strategy()
-    with strategy.scope():
+
+    def build(total: int) -> PurifiedTrainer:
         tuned, frozen = (
             in_precision(model, inputs.precision, trainable=True) for model in (classifier, purifier)
         )
         trainer = PurifiedTrainer(tuned, frozen, inputs.seed)
         trainer.compile(optimizer=keras.optimizers.Adam(learning_rate))
-    validation = in_order(inputs.validation_pairs, 500)
-    train(
-        trainer,
-        lambda start: training_dataset(pairs, batch_size, inputs.seed, start, total),
-        steps,
+        return trainer
+
+    trainer, _ = train_on_rows(
+        build,
+        inputs.pairs,
+        EndToEnd.name,
+        batch_size,
         epochs,
-        strategy,
+        inputs.seed,
+        folder,
         inputs.scratch / "checkpoints",
-        CHECKPOINT_STEPS,
-        [Progress(EndToEnd.name, total), MeanLog(folder, LOG_STEPS)],
-        lambda: evaluate_steps(trainer, validation),
+        in_order(inputs.validation_pairs, 500),
     )
-    return save_float32(tuned, folder / "classifier.keras")
+    return save_float32(trainer.classifier, folder / "classifier.keras")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,17 +18,14 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.config.parameters import parameter
-from madvae_tf.data.batches import CleanImages, in_order, training_dataset
+from madvae_tf.data.batches import CleanImages, in_order
 from madvae_tf.data.generate import draw_rows
-from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.models.magnet import MagNetAutoencoder
-from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.autoencoder import AutoencoderTrainer
-from madvae_tf.training.callbacks import MeanLog, Progress
-from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.scaffold import train_on_rows
 from madvae_tf.utils.files import write_json
 
 Autoencoder = Callable[[tf.Tensor], tf.Tensor]
@@ -100,28 +97,27 @@ class MagNet(Defense):
         """
         rows = draw_rows(len(inputs.train), self.train_images, inputs.seed, 1)
         images = CleanImages(inputs.train, rows)
-        batch_size = min(self.batch_size, len(images))
-        steps = len(images) // batch_size
-        total = steps * self.epochs
-        strategy = default_strategy()
-        with initial_weights(inputs.seed), strategy.scope():
+
+        def build(total: int) -> AutoencoderTrainer:
             trainer = AutoencoderTrainer(
                 [MagNetAutoencoder(pooling, images.image_shape) for pooling in (True, False)],
                 self.noise,
                 inputs.seed,
             )
             trainer.compile(optimizer=keras.optimizers.Adam(self.learning_rate))
+            return trainer
+
         validation = in_order(CleanImages(inputs.validation), _BATCH)
-        train(
-            trainer,
-            lambda start: training_dataset(images, batch_size, inputs.seed, start, total),
-            steps,
+        trainer, _ = train_on_rows(
+            build,
+            images,
+            self.name,
+            self.batch_size,
             self.epochs,
-            strategy,
+            inputs.seed,
+            folder,
             inputs.scratch / "checkpoints",
-            CHECKPOINT_STEPS,
-            [Progress(self.name, total), MeanLog(folder, LOG_STEPS)],
-            lambda: evaluate_steps(trainer, validation),
+            validation,
         )
         limits = {}
         for file, autoencoder, exponent in zip(_FILES, trainer.autoencoders, _EXPONENTS, strict=True):

@@ -17,24 +17,23 @@ import tensorflow as tf
 from madvae_tf.config.norm_mix import turns_problem
 from madvae_tf.config.parameters import parameter
 from madvae_tf.config.variants import weights_of
-from madvae_tf.data.batches import CleanImages, evenly_spaced, in_order, training_dataset
-from madvae_tf.defenses.adversarial_training import CHECKPOINT_STEPS, LOG_STEPS
+from madvae_tf.data.batches import CleanImages, evenly_spaced, in_order
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.models.encoders import ENCODERS
-from madvae_tf.models.seeding import initial_weights
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.training.callbacks import AverageWeights, MeanLog, Progress, PurifierPictures
+from madvae_tf.training.callbacks import AverageWeights, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
 from madvae_tf.training.inner_attack import NORMS, InnerAttack, late_start
-from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.loop import evaluate_steps
 from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import RobustTrainer
 from madvae_tf.training.robust_encoder import EncoderClassifier, EncoderTrainer
+from madvae_tf.training.scaffold import train_on_rows
 from madvae_tf.utils.errors import UserError, lookup, unknown_name
 from madvae_tf.utils.files import write_json
 from madvae_tf.utils.images import Shape
@@ -105,57 +104,70 @@ class Robust(Defense):
         """
         seed = self._seed(inputs)
         images = CleanImages(inputs.train)
-        batch_size = min(self.batch_size, len(images))
-        steps = self.epoch_steps or len(images) // batch_size
-        strategy = default_strategy()
-        with initial_weights(seed), strategy.scope():
-            frozen = classifier_in(inputs.precision, inputs.classifier, inputs.classifier_name)
-            purifier = self._beginning(inputs, images.image_shape)
-            encoder_trainer = None
-            if self.encoder_epochs:
-                encoder_trainer = self._encoder_trainer(purifier, seed, steps * self.encoder_epochs)
         watched = evenly_spaced(len(inputs.validation), self.validation_images)
         validation = in_order(CleanImages(inputs.validation, watched), 250)
-
-        def loop(
-            trainer: Any, average: AverageWeights, name: str, epochs: int, into: Path, *more: Any
-        ) -> None:
-            total = steps * epochs
-            train(
-                trainer,
-                lambda start: training_dataset(images, batch_size, seed, start, total),
-                steps,
-                epochs,
-                strategy,
-                inputs.scratch / ("checkpoints" if into == folder else f"{into.name}-checkpoints"),
-                CHECKPOINT_STEPS,
-                [average, Progress(name, total), MeanLog(into, LOG_STEPS), *more],
-                lambda: evaluate_steps(trainer, validation),
-            )
-
+        shown = CleanImages(inputs.validation, watched).batch(np.arange(min(8, len(watched))))
+        frozen: Any = None
+        purifier: Any = None
         encoder_classifier = None
-        if encoder_trainer is not None:
+
+        def begin() -> None:
+            nonlocal frozen, purifier
+            frozen = classifier_in(inputs.precision, inputs.classifier, inputs.classifier_name)
+            purifier = self._beginning(inputs, images.image_shape)
+
+        def build_encoder(total: int) -> EncoderTrainer:
+            begin()
+            return self._encoder_trainer(purifier, seed, total)
+
+        def build(total: int) -> RobustTrainer:
+            if purifier is None:
+                begin()
+            attack = self._attack(total, encoder_classifier)
+            trainer = self._trainer(purifier, frozen, seed, attack, self.average, encoder_classifier)
+            trainer.compile(optimizer=self._optimizer(total))
+            return trainer
+
+        def callbacks(trainer: RobustTrainer) -> list[keras.callbacks.Callback]:
+            return [
+                AverageWeights(trainer.average, trainer.purifier, self.average),
+                PurifierPictures(folder, lambda: _pictures(trainer, *shown), self.image_steps),
+            ]
+
+        if self.encoder_epochs:
             into = folder / "encoder"
             into.mkdir(exist_ok=True)
-            encoder_classifier = encoder_trainer.classifier
-            averaging = AverageWeights(encoder_trainer.average, encoder_classifier, self.average)
-            loop(encoder_trainer, averaging, f"{self.name} encoder", self.encoder_epochs, into)
-            encoder_classifier.set_weights(encoder_trainer.served.get_weights())
-        total = steps * self.epochs
-        with initial_weights(seed), strategy.scope():
-            trainer = self._trainer(
-                purifier,
-                frozen,
+            encoder, _ = train_on_rows(
+                build_encoder,
+                images,
+                f"{self.name} encoder",
+                self.batch_size,
+                self.encoder_epochs,
                 seed,
-                self._attack(total, encoder_classifier),
-                self.average,
-                encoder_classifier,
+                into,
+                inputs.scratch / "encoder-checkpoints",
+                validation,
+                lambda trainer: [AverageWeights(trainer.average, trainer.classifier, self.average)],
+                self.epoch_steps,
             )
-            trainer.compile(optimizer=self._optimizer(total))
-        shown = CleanImages(inputs.validation, watched).batch(np.arange(min(8, len(watched))))
-        pictures = PurifierPictures(folder, lambda: _pictures(trainer, *shown), self.image_steps)
-        averaging = AverageWeights(trainer.average, purifier, self.average)
-        loop(trainer, averaging, self.name, self.epochs, folder, pictures)
+            encoder_classifier = encoder.classifier
+            encoder_classifier.set_weights(encoder.served.get_weights())
+        trainer, _ = train_on_rows(
+            build,
+            images,
+            self.name,
+            self.batch_size,
+            self.epochs,
+            seed,
+            folder,
+            inputs.scratch / "checkpoints",
+            validation,
+            callbacks,
+            self.epoch_steps,
+        )
+        batch_size = min(self.batch_size, len(images))
+        steps = self.epoch_steps or len(images) // batch_size
+        total = steps * self.epochs
         saved = save_float32(trainer.served, folder / "purifier.keras")
         metrics = {"images": total * batch_size, "steps": total, "batch_size": batch_size}
         if self.encoder_epochs:

@@ -144,7 +144,6 @@ def evaluate(
             for trial in suite.trials:
                 facts = {
                     **shared,
-                    "suite": suite.name,
                     "trial": trial.label,
                     "attack": trial.attack.name,
                     "parameters": trial.attack.parameters,

@@ -1,7 +1,6 @@
 """Training of one purifier, from pairs to a saved model: what every row of VARIANTS shares."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from madvae_tf.data.batches import Rows, in_order, training_dataset
-from madvae_tf.models.seeding import initial_weights
+from madvae_tf.data.batches import Rows, in_order
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.training.callbacks import MeanLog, Progress, PurifierPictures
+from madvae_tf.training.callbacks import PurifierPictures
 from madvae_tf.training.classifier import classifier_in
 from madvae_tf.training.defense import DefenseTrainer
-from madvae_tf.training.loop import default_strategy, evaluate_steps, train
+from madvae_tf.training.loop import evaluate_steps
 from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import exponential_decay
-
-_LOG_STEPS = 20
+from madvae_tf.training.scaffold import train_on_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +80,10 @@ def fit_purifier(
     Returns:
         pairs, steps, batch_size, and the last epoch's validation accuracy of the classifier on purified images.
     """
-    batch_size = min(settings.batch_size, len(pairs))
-    whole = len(pairs) // batch_size
-    steps, epochs, first = settings.epoch_steps or whole, settings.epochs, settings.first_epoch
-    before = whole * first
-    strategy = default_strategy()
     shape = (settings.latent_size, settings.latent_scale, settings.initial_deviation)
     images = pairs.image_shape
-    with initial_weights(settings.seed), strategy.scope():
+
+    def build(total: int) -> DefenseTrainer:
         frozen = classifier_in(settings.precision, classifier, classifier_name)
         purifier = DefenseVAE(*shape, image_shape=images, dtype=settings.precision)
         if start_from is not None:
@@ -99,51 +92,45 @@ def fit_purifier(
             purifier,
             frozen,
             settings.weights,
-            settings.seed + first,
+            settings.seed + settings.first_epoch,
             settings.clip_norm,
             settings.max_shift,
             settings.reduction,
         )
-        schedule = exponential_decay(settings.learning_rate, settings.final_learning_rate, steps * epochs)
+        schedule = exponential_decay(settings.learning_rate, settings.final_learning_rate, total)
         adam = FusedAdam if settings.fused_adam else keras.optimizers.Adam
         trainer.compile(optimizer=adam(schedule))  # pyright: ignore[reportArgumentType]
+        return trainer
+
     x_adv, clean, _ = validation.batch(np.linspace(0, len(validation) - 1, 8).astype(int))
+    pictures = PurifierPictures(folder, {"x_adv": x_adv, "x": clean}, settings.image_steps)
     watched = in_order(validation, 500)
-    latest: dict[str, float] = {}
-
-    def validate() -> dict[str, float]:
-        latest.update(evaluate_steps(trainer, watched))
-        return dict(latest)
-
-    # A checkpoint must not fall in the middle of a row of the log.
-    log_steps = math.gcd(_LOG_STEPS, settings.checkpoint_steps)
-    train(
-        trainer,
-        lambda start: training_dataset(
-            pairs, batch_size, settings.seed, before + start, before + steps * epochs
-        ),
-        steps,
-        epochs,
-        strategy,
+    trainer, latest = train_on_rows(
+        build,
+        pairs,
+        f"purifier {settings.title}",
+        settings.batch_size,
+        settings.epochs,
+        settings.seed,
+        folder,
         scratch / "checkpoints",
+        watched,
+        lambda trainer: [pictures],
+        settings.epoch_steps,
+        settings.first_epoch,
         settings.checkpoint_steps,
-        [
-            Progress(f"purifier {settings.title}", steps * epochs),
-            MeanLog(folder, log_steps),
-            PurifierPictures(folder, {"x_adv": x_adv, "x": clean}, settings.image_steps),
-        ],
-        validate,
     )
     final = DefenseVAE(*shape, image_shape=images)
-    final.set_weights(purifier.get_weights())
+    final.set_weights(trainer.purifier.get_weights())
     final.save(folder / "purifier.keras")
     if trainer.centers is not None:
         np.save(folder / "centers.npy", np.asarray(trainer.centers))
     # A run that was killed after its last epoch has not validated in this process.
-    accuracy = (latest or validate())["accuracy"]
+    accuracy = (latest or evaluate_steps(trainer, watched))["accuracy"]
+    batch_size = min(settings.batch_size, len(pairs))
     return {
         "pairs": len(pairs),
-        "steps": steps * epochs,
+        "steps": (settings.epoch_steps or len(pairs) // batch_size) * settings.epochs,
         "batch_size": batch_size,
         "validation_accuracy": accuracy,
     }

@@ -1,59 +1,52 @@
 """The stages that train: a classifier, and a defence."""
 
-import math
 from typing import Any
 
 from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, paired_sets, splits_of
 
-_LOG_STEPS = 20
-
 
 def train_classifier(context: Context) -> None:
     """Trains the classifier; writes `classifier.keras`, `metrics.json`, `log.csv` and `tensorboard/`."""
     import keras
 
-    from madvae_tf.data.batches import CleanImages, in_order, training_dataset
+    from madvae_tf.data.batches import CleanImages, in_order
     from madvae_tf.data.generate import draw_rows
-    from madvae_tf.models.seeding import initial_weights
-    from madvae_tf.training.callbacks import MeanLog, Progress
     from madvae_tf.training.classifier import ClassifierTrainer, build_classifier
-    from madvae_tf.training.loop import default_strategy, evaluate_steps, train
     from madvae_tf.training.replicas import exponential_decay
+    from madvae_tf.training.scaffold import train_on_rows
 
     settings = context.config
     splits = splits_of(context)
     rows = draw_rows(len(splits["train"]), settings["train_images"], settings["seed"], 1)
     images = CleanImages(splits["train"], rows)
-    batch_size = min(settings["batch_size"], len(images))
-    steps, epochs = len(images) // batch_size, settings["epochs"]
-    strategy = default_strategy()
-    with initial_weights(settings["seed"]), strategy.scope():
+
+    def build(total: int) -> ClassifierTrainer:
         classifier = build_classifier(
             settings["name"], settings["dropout"], settings["precision"], images.image_shape
         )
         trainer = ClassifierTrainer(
             classifier, settings["max_shift"], settings["seed"], settings.get("flip", False)
         )
-        schedule = exponential_decay(
-            settings["learning_rate"], settings["final_learning_rate"], steps * epochs
-        )
+        schedule = exponential_decay(settings["learning_rate"], settings["final_learning_rate"], total)
         trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
-    validation = in_order(CleanImages(splits["validation"]), 500)
-    train(
-        trainer,
-        lambda start: training_dataset(images, batch_size, settings["seed"], start, steps * epochs),
-        steps,
-        epochs,
-        strategy,
+        return trainer
+
+    trainer, _ = train_on_rows(
+        build,
+        images,
+        "classifier",
+        settings["batch_size"],
+        settings["epochs"],
+        settings["seed"],
+        context.folder,
         context.scratch / "checkpoints",
-        settings["checkpoint_steps"],
-        [Progress("classifier", steps * epochs), MeanLog(context.folder, _log_steps(settings))],
-        lambda: evaluate_steps(trainer, validation),
+        in_order(CleanImages(splits["validation"]), 500),
+        checkpoint_steps=settings["checkpoint_steps"],
     )
     final = build_classifier(settings["name"], settings["dropout"], "float32", images.image_shape)
-    final.set_weights(classifier.get_weights())
+    final.set_weights(trainer.classifier.get_weights())
     final.save(context.folder / "classifier.keras")
     write_json(context.folder / "metrics.json", classifier_metrics(final, splits, settings["seed"]))
 
@@ -113,8 +106,3 @@ def training_inputs(context: Context) -> Any:
             if name.startswith("trained:")
         },
     )
-
-
-def _log_steps(settings: dict[str, Any]) -> int:
-    """Steps between rows of the log: a checkpoint must not fall in the middle of a row's mean."""
-    return math.gcd(_LOG_STEPS, settings["checkpoint_steps"])

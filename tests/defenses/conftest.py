@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ from madvae_tf.data.prepare import Split, to_float
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.models.classifiers import CLASSIFIERS
+from madvae_tf.training import scaffold
 from madvae_tf.training.callbacks import Progress
 from tests.small import SmallClassifier
 
@@ -78,7 +78,7 @@ def inputs(monkeypatch) -> Callable[..., TrainingInputs]:
 def trained(monkeypatch, tmp_path) -> Callable[..., Path]:
     """Trains a defence and returns its folder; a step to be killed after, counted from 0, or None."""
 
-    def run(defense: Defense, module: ModuleType, inputs, name: str, kill: int | None = None, **more) -> Path:
+    def run(defense: Defense, inputs, name: str, kill: int | None = None, **more) -> Path:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
 
@@ -89,9 +89,9 @@ def trained(monkeypatch, tmp_path) -> Callable[..., Path]:
                     self.bar.close()
                     raise Killed
 
-        monkeypatch.setattr(module, "Progress", Killing)
-        monkeypatch.setattr(module, "CHECKPOINT_STEPS", 4)
-        monkeypatch.setattr(module, "LOG_STEPS", 2)
+        monkeypatch.setattr(scaffold, "Progress", Killing)
+        monkeypatch.setattr(scaffold, "CHECKPOINT_STEPS", 4)
+        monkeypatch.setattr(scaffold, "LOG_STEPS", 2)
         if kill is None:
             defense.train(inputs(tmp_path / f"{name} scratch", **more), folder)
         else:
@@ -106,12 +106,12 @@ def trained(monkeypatch, tmp_path) -> Callable[..., Path]:
 def assert_a_kill_changes_nothing(trained) -> Callable[..., Path]:
     """Trains unbroken, and killed between two checkpoints; files must be those of each other. Returns the folder."""
 
-    def check(defense: Defense, module: ModuleType, inputs, kill: int, **more) -> Path:
-        whole = trained(defense, module, inputs, "unbroken", **more)
-        broken = trained(defense, module, inputs, "broken", kill, **more)
+    def check(defense: Defense, inputs, kill: int, **more) -> Path:
+        whole = trained(defense, inputs, "unbroken", **more)
+        broken = trained(defense, inputs, "broken", kill, **more)
         # No model of the training is there yet, and there is a checkpoint to go on from.
         assert (broken / "log.csv").exists() and list((broken.parent / "broken scratch").rglob("*.index"))
-        trained(defense, module, inputs, "broken", **more)
+        trained(defense, inputs, "broken", **more)
         names = {path.name for path in whole.iterdir() if path.is_file()}
         assert names == {path.name for path in broken.iterdir() if path.is_file()}
         for name in names:

@@ -7,17 +7,17 @@ import tensorflow as tf
 
 from madvae_tf.attacks import PGD, DefendedModel, run_attack
 from madvae_tf.data.prepare import to_float
-from madvae_tf.defenses import adversarial_training
 from madvae_tf.defenses.adversarial_training import AdversarialFGSM, AdversarialPGD
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.models.classifiers import CLASSIFIERS
+from madvae_tf.training import scaffold
 
 SHORT = {"epochs": 1, "batch_size": 4, "dropout": 0.2}  # 10 steps of 40 images
 
 
 @pytest.mark.parametrize("defense", [AdversarialFGSM(**SHORT), AdversarialPGD(**SHORT, steps=2)])
 def test_a_killed_training_ends_as_an_unbroken_one(inputs, assert_a_kill_changes_nothing, defense):
-    folder = assert_a_kill_changes_nothing(defense, adversarial_training, inputs, kill=6)
+    folder = assert_a_kill_changes_nothing(defense, inputs, kill=6)
     assert {path.name for path in folder.iterdir()} == {"classifier.keras", "log.csv", "tensorboard"}
 
 
@@ -34,7 +34,7 @@ def test_training_on_attacks_holds_where_plain_training_does_not(inputs, trained
     held, right = {}, {}
     for name, epsilon in (("attacked", 0.3), ("plain", 0.0)):
         defense = AdversarialPGD(**common, epsilon=epsilon)
-        folder = trained(defense, adversarial_training, inputs, name)
+        folder = trained(defense, inputs, name)
         given = inputs(folder)
         defended = defense.load(folder, given.classifier)
         assert not load_keras(folder / "classifier.keras").trainable
@@ -47,13 +47,13 @@ def test_training_on_attacks_holds_where_plain_training_does_not(inputs, trained
 
 def test_only_the_images_asked_for_are_trained_on(inputs, trained, monkeypatch):
     seen = []
-    original = adversarial_training.training_dataset
+    original = scaffold.training_dataset
     monkeypatch.setattr(
-        adversarial_training,
+        scaffold,
         "training_dataset",
         lambda images, *args: seen.append(images) or original(images, *args),
     )
-    trained(AdversarialFGSM(epochs=1, batch_size=128, train_images=12), adversarial_training, inputs, "few")
+    trained(AdversarialFGSM(epochs=1, batch_size=128, train_images=12), inputs, "few")
     assert [len(images) for images in seen] == [12]
 
 

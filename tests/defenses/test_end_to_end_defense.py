@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.defenses import defense_vae
 from madvae_tf.defenses.defense_vae import EndToEnd, PurifiedTrainer
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.models.vae import DefenseVAE
@@ -43,7 +42,7 @@ def loss(logits, label):
 
 def test_a_killed_training_ends_as_an_unbroken_one(inputs, rec, assert_a_kill_changes_nothing):
     defense = EndToEnd(epochs=3, batch_size=8, learning_rate=1e-2)
-    folder = assert_a_kill_changes_nothing(defense, defense_vae, inputs, kill=6, trained=rec)
+    folder = assert_a_kill_changes_nothing(defense, inputs, kill=6, trained=rec)
     files = {"classifier.keras", "purifier.keras", "log.csv", "tensorboard"}
     assert {path.name for path in folder.iterdir()} == files
 

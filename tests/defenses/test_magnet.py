@@ -57,7 +57,7 @@ def test_either_detector_refuses():
 
 def test_a_killed_training_ends_as_an_unbroken_one(inputs, assert_a_kill_changes_nothing):
     defense = MagNet(epochs=1, batch_size=4, drop_rate=0.1)
-    folder = assert_a_kill_changes_nothing(defense, magnet, inputs, kill=6)
+    folder = assert_a_kill_changes_nothing(defense, inputs, kill=6)
     files = {"autoencoder_1.keras", "autoencoder_2.keras", "thresholds.json", "log.csv", "tensorboard"}
     assert {path.name for path in folder.iterdir()} == files
 

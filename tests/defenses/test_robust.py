@@ -46,7 +46,7 @@ def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_
     """With everything on that holds a state or draws a number."""
     options = {"average": 0.9, "late_attack_steps": 2, "late_from": 0.5, "consistency": 1.0, "max_shift": 1}
     defense = Robust(**TINY, epochs=2, epoch_steps=4, ramp_steps=6, **options)
-    folder = assert_a_kill_changes_nothing(defense, robust, clean, kill=6)
+    folder = assert_a_kill_changes_nothing(defense, clean, kill=6)
     names = {path.name for path in folder.iterdir()}
     assert names == {"purifier.keras", "metrics.json", "log.csv", "tensorboard"}
     with (folder / "log.csv").open(newline="") as file:
@@ -69,9 +69,9 @@ def test_two_stages_killed_in_each_end_as_unbroken_ones(clean, trained):
     options = {"average": 0.9, "max_shift": 1, "falling": True, "step_ratio": 0.6}
     stages = {"encoder": "vgg", "encoder_epochs": 3, "epochs": 4, "epoch_steps": 2}
     defense = Robust(**TINY, **stages, **options, radius_ratio=4 / 3, ramp_steps=3)
-    whole = trained(defense, robust, clean, "unbroken")
+    whole = trained(defense, clean, "unbroken")
     for kill in (5, 6, None):
-        broken = trained(defense, robust, clean, "broken", kill)
+        broken = trained(defense, clean, "broken", kill)
         assert (broken / "log.csv").exists() == (kill != 5)
     assert {path.name for path in whole.iterdir()} == {
         *("purifier.keras", "metrics.json", "log.csv", "tensorboard", "encoder")
@@ -100,7 +100,7 @@ def test_two_stages_killed_in_each_end_as_unbroken_ones(clean, trained):
 @pytest.mark.usefixtures("small")
 def test_the_metrics_of_the_file_are_those_of_the_training(clean, trained):
     """Float32 training: the saved model's accuracies under attack equal the last validation's."""
-    folder = trained(Robust(**TINY, epochs=1, epoch_steps=12, ramp_steps=0), robust, clean, "one")
+    folder = trained(Robust(**TINY, epochs=1, epoch_steps=12, ramp_steps=0), clean, "one")
     metrics = json.loads((folder / "metrics.json").read_text())
     with (folder / "log.csv").open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
@@ -118,7 +118,7 @@ def test_a_training_goes_on_from_its_start(clean, trained, tmp_path):
     beginning.save(start / "purifier.keras")
     rates = {"learning_rate": 1e-12, "final_learning_rate": 1e-12}
     defense = Robust(**TINY, **rates, epochs=1, epoch_steps=2)
-    folder = trained(defense, robust, clean, "on", trained={"start": start})
+    folder = trained(defense, clean, "on", trained={"start": start})
     ended = load_keras(folder / "purifier.keras")
     assert (ended.latent_size, ended.squash_scale) == (6, 12.0)
     moved = [
@@ -152,7 +152,7 @@ def test_it_holds_against_attacks_on_the_whole_system_where_an_ordinary_purifier
     held, right = {}, {}
     for name, change in changes.items():
         defense = Robust(**common, **change, validation_images=8, validation_steps=1)
-        folder = trained(defense, robust, clean, name)
+        folder = trained(defense, clean, name)
         given = clean(folder)
         defended = defense.load(folder, given.classifier)
         held[name] = kept(defended, given.validation, 0.2)

@@ -8,7 +8,7 @@ import pytest
 
 from madvae_tf.data.batches import IdentityPairs, epoch_order
 from madvae_tf.data.prepare import Split
-from madvae_tf.training import purifier as module
+from madvae_tf.training import scaffold
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
 
@@ -41,7 +41,7 @@ def asked(monkeypatch, tmp_path):
         raise StopIteration
 
     def ask(**changes):
-        monkeypatch.setattr(module, "train", train)
+        monkeypatch.setattr(scaffold, "train", train)
         classifier = build_classifier("table6", 0.0, "float32")
         with pytest.raises(StopIteration):
             fit_purifier(

@@ -12,7 +12,7 @@ import pytest
 from madvae_tf.config import Config, VaeConfig, to_dict
 from madvae_tf.config.overrides import load_config
 from madvae_tf.training import purifier as purifier_module
-from madvae_tf.training import tuning
+from madvae_tf.training import scaffold, tuning
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.training.divergence import Diverged
 from madvae_tf.training.purifier import PurifierSettings
@@ -124,7 +124,7 @@ def test_other_weights_are_refused(pairs, tmp_path, hand_picked):
 def test_training_goes_on_in_the_middle_of_a_trial(tiny, pairs, tmp_path, monkeypatch):
     """With the training itself: four steps a trial, a checkpoint after the second, a kill after the third."""
 
-    class Stops(purifier_module.Progress):
+    class Stops(scaffold.Progress):
         def on_train_batch_end(self, batch, logs=None):
             if batch == 2:
                 raise tiny.Killed
@@ -132,12 +132,12 @@ def test_training_goes_on_in_the_middle_of_a_trial(tiny, pairs, tmp_path, monkey
     monkeypatch.setattr(purifier_module, "DefenseVAE", SmallVAE)
     whole = tuned(pairs, tmp_path / "whole", trials=1)
     with monkeypatch.context() as patch:
-        patch.setattr(purifier_module, "Progress", Stops)
+        patch.setattr(scaffold, "Progress", Stops)
         with pytest.raises(tiny.Killed):
             tuned(pairs, tmp_path / "broken", trials=1)
     starts = []
-    train = purifier_module.train
-    monkeypatch.setattr(purifier_module, "train", lambda *args: starts.append(train(*args)))
+    train = scaffold.train
+    monkeypatch.setattr(scaffold, "train", lambda *args: starts.append(train(*args)))
     resumed = tuned(pairs, tmp_path / "broken", trials=1)
     assert starts == [2]
     assert 0 <= whole["best"]["value"] <= 1 and whole["cost_seconds"] > 0
