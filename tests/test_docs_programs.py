@@ -98,7 +98,7 @@ def test_one_page_of_several_runs(tmp_path):
     }
     page = (tmp_path / "page" / "index.html").read_text()
     assert "pd: a warning" in page and "Half as long." in page and "Not here." not in page
-    assert "0.4000" in (tmp_path / "page" / "tables.md").read_text()
+    assert "0.400" in (tmp_path / "page" / "tables.md").read_text()
     staged("four", [{**clean, "value": 0.8}])
     with pytest.raises(UserError, match=r"none, pd, end_to_end: 0.8 and 0.9"):
         make_page.join(files, [stages])

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.evaluation.intervals import wilson_interval
+from madvae_tf.report.names import CONFUSION_TABLES, POOLED_ATTACK
 from madvae_tf.report.paper import paper_value
-from madvae_tf.report.schema import CONFUSION_TABLES, POOLED_ATTACK
 from madvae_tf.utils.images import check_images
 
 Row = dict[str, Any]

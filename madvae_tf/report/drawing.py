@@ -12,11 +12,12 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from madvae_tf.report.names import DEFENSES
 from madvae_tf.report.parts import Part
 
 WIDTH = 4.8
-# Defence -> its colour on light, its colour on dark, its marker. The colours stay apart for the colour-blind.
-STYLES = {
+# The colours stay apart for the colour-blind.
+_OWN = {
     "none": ("#55606b", "#aeb8c2", "X"),
     "vanilla": ("#0072b2", "#56b4f0", "o"),
     "cls": ("#b45309", "#f0a04b", "s"),
@@ -35,6 +36,13 @@ STYLES = {
     "defense_gan": ("#386641", "#84c68f", "1"),
     "mad_gan": ("#9c6644", "#dba77f", "2"),
 }
+# Of defences without a style of their own, in turn.
+_FURTHER = (
+    *(("#0b7a75", "#5fd0ca", "3"), ("#8f2d56", "#f08cb5", "4"), ("#6a4c93", "#b79ee0", "+")),
+    *(("#55702a", "#a9cf6a", "x"), ("#9a3b26", "#f09a80", "|")),
+)
+# Defence -> its colour on light, its colour on dark, its marker.
+STYLES = {name: _OWN.get(name, _FURTHER[place % len(_FURTHER)]) for place, name in enumerate(DEFENSES)}
 # Rules behind the data, and frames.
 RULE, FRAME = "#d5dbe1", "#9aa5b0"
 # What a colour is on the page.
@@ -92,6 +100,7 @@ def _inline(svg: str, name: str) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body))
+    body = re.sub(r">\s*\n\s*<", "><", body)
     # The first white is the ground.
     body = body.replace("fill: #ffffff", "fill: none", 1)
     # Of what is drawn alike several times, the first has the identifier; groups need none.

@@ -6,6 +6,7 @@ digits. LaTeX is compact, for a paper: a value and half its interval. Markdown i
 
 import csv
 import io
+import textwrap
 from collections.abc import Callable, Sequence
 
 from madvae_tf.report.table import DASH, Cell, Figure, Table
@@ -45,6 +46,8 @@ _LATEX = {
     "…": r"\ldots{}",
     "\u00a0": "~",
 }
+# Columns of Markdown's prose.
+_WIDTH = 100
 # What a figure adds to the columns of a CSV: the name behind the column's own, and the figure's text.
 _PARTS: tuple[tuple[str, Callable[[Figure], str]], ...] = (
     ("", lambda figure: f"{figure.value:.6g}"),
@@ -104,7 +107,8 @@ def to_markdown(table: Table) -> str:
     heads = [_markdown(_name(head)) for head in table.columns]
     lines = [heads, ["---"] * len(heads), *_lines(table, _markdown_cell, _markdown, notes=True)]
     rendered = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"**{table.title}** {table.text}".strip() + f"\n\n{rendered}"
+    caption = textwrap.fill(f"**{table.title}** {table.text}", _WIDTH, break_long_words=False)
+    return f"{caption}\n\n{rendered}"
 
 
 def latex(text: str) -> str:
@@ -114,8 +118,12 @@ def latex(text: str) -> str:
 
 def _name(head: Cell) -> str:
     """A column's name: its head, what the head says in small print in brackets."""
-    details = ", ".join(_small(head))
-    return f"{head.text} ({details})" if head.text and details else head.text or details
+    return _named(head.text, _small(head))
+
+
+def _named(text: str, notes: Sequence[str]) -> str:
+    details = ", ".join(notes)
+    return f"{text} ({details})" if text and details else text or details
 
 
 def _small(cell: Cell) -> list[str]:
@@ -125,15 +133,20 @@ def _small(cell: Cell) -> list[str]:
 def _lines(
     table: Table, cell: Callable[[Cell], str], text: Callable[[str], str], notes: bool = False
 ) -> list[list[str]]:
-    """Each row's cells; its head has its small print where asked for, or where without it two rows look the same."""
-    heads = [row[0].text for row in table.body]
-    lines = []
-    for row in table.body:
-        alone = not notes and heads.count(row[0].text) == 1
-        head = text(row[0].text if alone else _name(row[0]))
-        cells = [head, *map(cell, row[1:])]
-        lines.append(cells + [text(DASH)] * (len(table.columns) - len(cells)))
-    return lines
+    """Each row's head and cells; short rows are filled with dashes."""
+    heads = map(text, _heads(table, notes))
+    lines = [[head, *map(cell, row[1:])] for head, row in zip(heads, table.body, strict=True)]
+    return [line + [text(DASH)] * (len(table.columns) - len(line)) for line in lines]
+
+
+def _heads(table: Table, notes: bool) -> list[str]:
+    """Each row's name: with small print where asked for, and with what it takes to tell the rows apart."""
+    cells = [row[0] for row in table.body]
+    plain = [cell.text for cell in cells]
+    noted = [_named(cell.text, cell.notes) for cell in cells]
+    found = ([] if notes else [plain]) + [noted]
+    every = [_name(cell) for cell in cells]
+    return next((names for names in found if len(set(names)) == len(names)), every)
 
 
 def _latex_cell(cell: Cell) -> str:

@@ -44,7 +44,7 @@ def markdown(results: Mapping[str, Any]) -> str:
     if not found:
         return ""
     said = " ".join([*recommendation.sentences(found), *result.warnings(results["rows"])])
-    return f"{to_markdown(_table(found, result.balls(found)))}\n\n{said}"
+    return f"{to_markdown(_table(found, result.balls(found)))}\n\n{textwrap.fill(said, _WIDTH)}"
 
 
 def _table(found: Sequence[System], balls: Sequence[result.Ball]) -> Table:

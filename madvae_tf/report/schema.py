@@ -1,8 +1,8 @@
-"""The check of the rows of results.json against the names of `names`, which it hands on."""
+"""The check of the rows of results.json against the names of `names`."""
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from madvae_tf.report.names import (
@@ -16,9 +16,7 @@ from madvae_tf.report.names import (
     FIELDS,
     IDENTITY,
     NORMS,
-    POOLED_ATTACK,
     RANGES,
-    SCHEMA_VERSION,
     SUBSTITUTES,
     TABLES,
     THREAT_MODELS,
@@ -26,18 +24,41 @@ from madvae_tf.report.names import (
 )
 from madvae_tf.utils.errors import UserError, lookup
 
-__all__ = [
-    "ATTACKS",
-    "CONFUSION_TABLES",
-    "DEFENSES",
-    "FIELDS",
-    "POOLED_ATTACK",
-    "SCHEMA_VERSION",
-    "TABLES",
-    "THREAT_MODELS",
-    "Row",
-    "validate_rows",
-]
+# The test of a value, and what is valid in words.
+_Rule = tuple[Callable[[Any], bool], str]
+
+
+def _one_of(names: Collection[str]) -> _Rule:
+    valid = tuple(names)
+    return lambda value: value in valid, f"one of: {', '.join(valid)}"
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_distance(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+_LABEL: _Rule = (lambda value: _is_int(value) and 0 <= value <= 9, "a label, an integer in 0..9")
+_POSITIVE: _Rule = (lambda value: _is_int(value) and value >= 1, "an integer >= 1")
+_NAME: _Rule = (lambda value: isinstance(value, str) and bool(value.strip()), "a non-empty string")
+_DISTANCE: _Rule = (_is_distance, "a number >= 0")
+_SHARE: _Rule = (lambda value: _is_distance(value) and value <= 1, "a number in [0, 1]")
+# What a row's table, metric or attack asks of its parameters.
+_REQUIRED: dict[str, dict[str, _Rule]] = {
+    **{table: {"substitute": _one_of(SUBSTITUTES)} for table in BLACK_BOX_TABLES},
+    "count": {"true": _LABEL, "predicted": _LABEL},
+    "clusters": {name: _one_of(known) for name, known in CLUSTER_PARAMETERS.items()},
+    "knn_purity": {"k": _POSITIVE},
+    "reference": {"setting": _NAME, "difference": _NAME},
+    "robustness": {"norm": _one_of(NORMS), "epsilon": _DISTANCE},
+    "detection": {"detector": _one_of(DETECTORS), "among": _one_of(AMONG)},
+    "tpr": {"fpr": _SHARE},
+    "corruption": {"kind": _NAME, "severity": _POSITIVE},
+    "time": {"batch": _POSITIVE},
+}
 
 
 def validate_rows(rows: Sequence[Row]) -> None:
@@ -111,45 +132,10 @@ def _check_parameters(index: int, row: Mapping[str, Any]) -> None:
         json.dumps(parameters, allow_nan=False)
     except (TypeError, ValueError):
         raise _error(index, row, "parameters", parameters, "plain finite JSON values") from None
-    for key, valid, expected in _required_parameters(row):
-        if not valid(parameters.get(key)):
-            raise _error(index, row, "parameters", parameters, f"{key!r} to be {expected}")
-
-
-def _required_parameters(row: Mapping[str, Any]) -> list[tuple[str, Callable[[Any], bool], str]]:
-    """What a row's table asks of its parameters: key, the test of its value, and what is valid in words."""
-    table = row["table"]
-    if row["metric"] == "count":
-        return [(key, _is_label, "a label, an integer in 0..9") for key in ("true", "predicted")]
-    if table in BLACK_BOX_TABLES:
-        return [("substitute", SUBSTITUTES.__contains__, f"one of: {', '.join(SUBSTITUTES)}")]
-    if table == "clusters":
-        needed = [
-            (key, known.__contains__, f"one of: {', '.join(known)}")
-            for key, known in CLUSTER_PARAMETERS.items()
-        ]
-        return needed + ([("k", _is_positive, "an integer >= 1")] if row["metric"] == "knn_purity" else [])
-    if table == "reference":
-        return [(key, _is_name, "a non-empty string") for key in ("setting", "difference")]
-    if table == "robustness":
-        return [
-            ("norm", NORMS.__contains__, f"one of: {', '.join(NORMS)}"),
-            ("epsilon", _is_distance, "a number >= 0"),
-        ]
-    if table == "detection":
-        needed = [
-            ("detector", DETECTORS.__contains__, f"one of: {', '.join(DETECTORS)}"),
-            ("among", AMONG.__contains__, f"one of: {', '.join(AMONG)}"),
-        ]
-        return needed + ([("fpr", _is_share, "a number in [0, 1]")] if row["metric"] == "tpr" else [])
-    if table == "natural" and row["attack"] == "corruption":
-        return [
-            ("kind", _is_name, "a non-empty string"),
-            ("severity", _is_positive, "an integer >= 1"),
-        ]
-    if table == "time":
-        return [("batch", _is_positive, "an integer >= 1")]
-    return []
+    for name in (row["table"], row["metric"], row["attack"] if row["table"] == "natural" else ""):
+        for key, (valid, expected) in _REQUIRED.get(name, {}).items():
+            if not valid(parameters.get(key)):
+                raise _error(index, row, "parameters", parameters, f"{key!r} to be {expected}")
 
 
 def _check_numbers(index: int, row: Mapping[str, Any]) -> None:
@@ -176,30 +162,6 @@ def _check_numbers(index: int, row: Mapping[str, Any]) -> None:
         raise _error(index, row, "n", row["n"], "an integer >= 1")
     if not _is_int(row["seed"]):
         raise _error(index, row, "seed", row["seed"], "an integer")
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_label(value: Any) -> bool:
-    return _is_int(value) and 0 <= value <= 9
-
-
-def _is_positive(value: Any) -> bool:
-    return _is_int(value) and value >= 1
-
-
-def _is_distance(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-
-
-def _is_share(value: Any) -> bool:
-    return _is_distance(value) and value <= 1
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
 
 
 def _error(index: int, row: Mapping[str, Any], field: str, received: Any, expected: str) -> UserError:

@@ -21,7 +21,7 @@ def measure_clusters(context: Context) -> None:
     import numpy as np
 
     from madvae_tf.evaluation import clusters
-    from madvae_tf.report.schema import POOLED_ATTACK
+    from madvae_tf.report.names import POOLED_ATTACK
     from madvae_tf.utils.errors import lookup
 
     start_anew(context)

@@ -26,7 +26,7 @@ def evaluate_defense(context: Context) -> None:
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import to_float
     from madvae_tf.evaluation import oblivious
-    from madvae_tf.report.schema import POOLED_ATTACK
+    from madvae_tf.report.names import POOLED_ATTACK
     from madvae_tf.training import tensorboard
     from madvae_tf.utils.progress import progress_bar
 

@@ -4,7 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from madvae_tf.report.schema import FIELDS, validate_rows
+from madvae_tf.report.names import FIELDS
+from madvae_tf.report.schema import validate_rows
 from madvae_tf.train import overrides_of
 from tests.faults.score import Score
 from tests.faults.tiny_all import get_config

@@ -11,7 +11,7 @@ import madvae_tf.evaluation.extraction
 from madvae_tf.data.generate import draw_rows
 from madvae_tf.data.prepare import Split, to_float
 from madvae_tf.evaluation.intervals import wilson_interval
-from madvae_tf.report.schema import FIELDS
+from madvae_tf.report.names import FIELDS
 from pipeline.engine.plan import Context
 from pipeline.steps import black_box
 

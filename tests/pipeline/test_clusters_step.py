@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from madvae_tf.data.adversarial_sets import ShardWriter
 from madvae_tf.evaluation import clusters
-from madvae_tf.report.schema import POOLED_ATTACK, validate_rows
+from madvae_tf.report.names import POOLED_ATTACK
+from madvae_tf.report.schema import validate_rows
 from madvae_tf.utils.errors import UserError
 from pipeline.engine.plan import Context
 from pipeline.steps.clusters import measure_clusters

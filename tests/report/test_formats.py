@@ -77,7 +77,7 @@ def test_markdown_has_all_that_a_cell_says(table):
         "",
         "| Attack | L∞ (0.3) | n |",
         "| --- | --- | --- |",
-        "| FGSM (n = 10, steps 3) | **0.900** [0.800, 1.000] (epsilon 0.2), "
+        "| FGSM (n = 10) | **0.900** [0.800, 1.000] (epsilon 0.2), "
         "agreement 0.700 [0.600, 0.820] (+1.0 points; paper 0.7097) | 7 |",
         "| PGD \\| x | 0.500 (sd 0.141, 0: 0.400, 1: 0.600) | – |",
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from madvae_tf.report import paper, paper_value
-from madvae_tf.report.schema import CONFUSION_TABLES, POOLED_ATTACK
+from madvae_tf.report.names import CONFUSION_TABLES, POOLED_ATTACK
 
 # How often each digit occurs in the 10,000 test images of MNIST.
 TEST_IMAGES = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)

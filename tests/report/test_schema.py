@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from madvae_tf.report import validate_rows
-from madvae_tf.report.schema import FIELDS
+from madvae_tf.report.names import FIELDS
 from madvae_tf.utils.errors import UserError
 
 VIOLATIONS = [

@@ -143,7 +143,7 @@ def test_markdown_has_the_same_figures(seeded):
         "**0.930** [0.840, 1.000] (sd 0.036, 0: 0.900, 1: 0.920, 2: 0.970), "
         "agreement 0.930 [0.880, 0.980] (sd 0.020, 0: 0.910, 1: 0.930, 2: 0.950; paper 0.7097)",
     ]
-    assert "a cell shows their mean, in brackets its 95% t-interval" in text
+    assert "a cell shows their mean, in brackets its 95% t-interval" in " ".join(text.split())
 
 
 def test_markdown_keeps_two_settings_of_an_attack_apart(row):

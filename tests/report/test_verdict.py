@@ -77,9 +77,10 @@ def test_a_line_a_defence_on_the_page(written, rows):
 
 def test_the_same_in_markdown(rows):
     text = tables_markdown({"rows": rows})
+    words = " ".join(text.split())
     assert (
-        "**The verdict, L∞ 0.3.** Accuracy against the label" in text
-        and "n = 20 to 100, seed 0; threat model: oblivious (the attacker attacks the classifier" in text
+        "**The verdict, L∞ 0.3.** Accuracy against the label" in words
+        and "n = 20 to 100, seed 0; threat model: oblivious (the attacker attacks the classifier" in words
     )
     line = next(line for line in text.splitlines() if line.startswith("| Robust (n = 20 to 100"))
     assert "| 0.920 [0.850, 0.959] (n = 100) |" in line and "0.100 [0.028, 0.301] (L2 4 · n = 20)" in line
