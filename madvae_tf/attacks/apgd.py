@@ -9,19 +9,18 @@ steps since the last checkpoint, or (2) has the best value and the step size tha
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import check_norm, image_seeds, random_start, spread
+from madvae_tf.attacks.geometry import image_seeds, random_start, spread
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent, goal_class
 from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import lookup
 from madvae_tf.utils.images import NUM_CLASSES
 
@@ -40,16 +39,16 @@ def checkpoints(iterations: int) -> list[int]:
 
 class _State(NamedTuple):
     index: tf.Tensor  # int32 ()
-    image: tf.Tensor  # float32 (batch, 28, 28, 1): x_k, then x_{k-1} and the best so far
-    before: tf.Tensor
-    best: tf.Tensor
+    x_adv: tf.Tensor  # float32 (batch, 28, 28, 1): x_k, then x_{k-1} and the best so far
+    x_previous: tf.Tensor
+    x_best: tf.Tensor
     value: tf.Tensor  # float32 (batch,): the objective at x_k, then at the best
-    highest: tf.Tensor
+    loss_best: tf.Tensor
     gradient: tf.Tensor  # as the images: at x_k, then at the best
-    best_gradient: tf.Tensor
-    step: tf.Tensor  # float32 (batch,): eta, and what it and the best value were at the last checkpoint
-    checked_step: tf.Tensor
-    checked_highest: tf.Tensor
+    gradient_best: tf.Tensor
+    step: tf.Tensor  # float32 (batch,): eta, and what it and the best loss were at the last checkpoint
+    step_checked: tf.Tensor
+    loss_checked: tf.Tensor
     rises: tf.Tensor  # int32 (batch,), since the last checkpoint
     result: tf.Tensor  # a fooling image, where there is one
     result_value: tf.Tensor  # float32 (batch,)
@@ -57,16 +56,17 @@ class _State(NamedTuple):
 
 
 @per_target
-def goals(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
+def goals(logits: Function, x: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
     """Of each image the wrong class that its logits rank `rank`-th, int64 (batch,)."""
     return goal_class(logits(x), y, rank)
 
 
 @per_target
 def _ascend(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     loss: str,
     norm: str,
+    scored: Scored | None,
     x: tf.Tensor,
     y: tf.Tensor,
     goal: tf.Tensor,
@@ -74,7 +74,6 @@ def _ascend(
     epsilon: tf.Tensor,
     windows: tf.Tensor,
     early: tf.Tensor,
-    scored: Scored | None,
     weight: tf.Tensor,
 ) -> tf.Tensor:
     """One run. `windows` int32 (iterations + 1,): at a checkpoint the steps since the last one, else 0."""
@@ -82,41 +81,41 @@ def _ascend(
 
     def step(old: _State) -> tuple[_State]:
         index = old.index + 1
-        along = ball.step(old.image, old.gradient, spread(old.step))
+        along = ball.step(old.x_adv, old.gradient, spread(old.step))
         momentum = tf.where(index > 1, _MOMENTUM, 1.0)
-        moved = old.image + momentum * (along - old.image) + (1 - momentum) * (old.image - old.before)
-        image = ball.project(moved)
-        value, gradient, fooled = ascent(logits, loss, image, y, goal, scored, weight)
+        moved = old.x_adv + momentum * (along - old.x_adv) + (1 - momentum) * (old.x_adv - old.x_previous)
+        x_adv = ball.project(moved)
+        value, gradient, fooled = ascent(logits, loss, x_adv, y, goal, scored, weight)
 
         rises = old.rises + tf.cast(value > old.value, tf.int32)
-        better = value > old.highest
-        best, best_gradient = (
+        better = value > old.loss_best
+        x_best, gradient_best = (
             tf.where(spread(better), new, kept)
-            for new, kept in ((image, old.best), (gradient, old.best_gradient))
+            for new, kept in ((x_adv, old.x_best), (gradient, old.gradient_best))
         )
-        highest = tf.maximum(value, old.highest)
+        loss_best = tf.maximum(value, old.loss_best)
         taken = fooled & tf.where(old.done, tf.logical_not(early) & (value > old.result_value), True)
 
         window = windows[index]
         check = window > 0
         few = tf.cast(rises, tf.float32) < _RISES * tf.cast(window, tf.float32)
-        stuck = (old.step == old.checked_step) & (highest == old.checked_highest)
+        stuck = (old.step == old.step_checked) & (loss_best == old.loss_checked)
         halve = check & (few | stuck)
         return (
             _State(
                 index=index,
-                image=tf.where(spread(halve), best, image),
-                before=old.image,
-                best=best,
-                value=tf.where(halve, highest, value),
-                highest=highest,
-                gradient=tf.where(spread(halve), best_gradient, gradient),
-                best_gradient=best_gradient,
+                x_adv=tf.where(spread(halve), x_best, x_adv),
+                x_previous=old.x_adv,
+                x_best=x_best,
+                value=tf.where(halve, loss_best, value),
+                loss_best=loss_best,
+                gradient=tf.where(spread(halve), gradient_best, gradient),
+                gradient_best=gradient_best,
                 step=tf.where(halve, old.step / 2, old.step),
-                checked_step=tf.where(check, old.step, old.checked_step),
-                checked_highest=tf.where(check, highest, old.checked_highest),
+                step_checked=tf.where(check, old.step, old.step_checked),
+                loss_checked=tf.where(check, loss_best, old.loss_checked),
                 rises=tf.where(check, 0, rises),
-                result=tf.where(spread(taken), image, old.result),
+                result=tf.where(spread(taken), x_adv, old.result),
                 result_value=tf.where(taken, value, old.result_value),
                 done=old.done | fooled,
             ),
@@ -126,11 +125,11 @@ def _ascend(
     size = tf.fill(tf.shape(value), 2 * epsilon)
     state = _State(
         index=tf.constant(0),
-        **dict.fromkeys(("image", "before", "best", "result"), start),
-        **dict.fromkeys(("value", "highest", "checked_highest", "result_value"), value),
-        **dict.fromkeys(("gradient", "best_gradient"), gradient),
+        **dict.fromkeys(("x_adv", "x_previous", "x_best", "result"), start),
+        **dict.fromkeys(("value", "loss_best", "loss_checked", "result_value"), value),
+        **dict.fromkeys(("gradient", "gradient_best"), gradient),
         step=size,
-        checked_step=size,
+        step_checked=size,
         rises=tf.zeros_like(value, tf.int32),
         done=fooled,
     )
@@ -141,7 +140,7 @@ def _ascend(
         step,
         (state,),
     )
-    return tf.where(spread(state.done), state.result, state.best)
+    return tf.where(spread(state.done), state.result, state.x_best)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +166,6 @@ class APGD(RepeatedAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_norm(self.norm)
         lookup(OBJECTIVES, self.loss, "loss")
 
     @property
@@ -186,17 +184,7 @@ class APGD(RepeatedAttack):
             goal = goals(target.logits, x, y, tf.constant(number % self.targets))
         points = checkpoints(self.iterations)
         windows = dict(zip(points, (b - a for a, b in zip([0, *points], points, strict=False)), strict=True))
-        return _ascend(
-            target.logits,
-            self.loss,
-            self.norm,
-            x,
-            y,
-            goal,
-            random_start(x, self.epsilon, self.norm, image_seeds(x, seed)),
-            tf.constant(self.epsilon),
-            tf.constant([windows.get(index, 0) for index in range(self.iterations + 1)]),
-            tf.constant(self.early),
-            scored,
-            tf.constant(weight),
-        )
+        start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed))
+        lengths = [windows.get(index, 0) for index in range(self.iterations + 1)]
+        scalars = map(tf.constant, (self.epsilon, lengths, self.early, weight))
+        return _ascend(target.logits, self.loss, self.norm, scored, x, y, goal, start, *scalars)

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.config.parameters import Parameters
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape, check_images, check_labels
@@ -88,7 +88,7 @@ def fold_seed(seed: Seed, *data: int) -> Seed:
 
 
 @per_target
-def predict(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+def predict(logits: Function, x: tf.Tensor) -> tf.Tensor:
     """The predicted classes, int64 (batch,), compiled once per `logits` object and batch size."""
     return tf.argmax(logits(x), axis=1)
 
@@ -148,32 +148,25 @@ def attack_batches(
     pair = isinstance(seed, Sequence) and len(seed) == 2
     if not pair or not all(isinstance(part, numbers.Integral) for part in seed):
         raise UserError(f"Invalid seed: received {seed!r}, expected a pair of integers such as (0, 0).")
-    return _batches(attack, target, x, y, seed, batch_size, start_batch, progress)
 
+    def batches() -> Iterator[AttackResult]:
+        for number, start in enumerate(range(0, len(x), batch_size), start_batch):
+            clean, labels = x[start : start + batch_size], y[start : start + batch_size]
+            # Padded with the batch's own images: strangers could keep a loop that ends early from ending.
+            rows = np.arange(batch_size) % len(clean)
+            x_adv = attack(
+                target, tf.constant(clean[rows]), tf.constant(labels[rows]), fold_seed(seed, number)
+            )
+            predicted = predict(target.logits, x_adv).numpy()[: len(clean)]
+            x_adv = x_adv.numpy()[: len(clean)]
+            difference = (x_adv - clean).reshape(len(clean), -1)
+            linf, l2 = np.abs(difference).max(axis=1), np.linalg.norm(difference, axis=1)
+            _check_result(attack, x_adv, linf, l2)
+            yield AttackResult(x_adv, predicted != labels, linf, l2)
+            if progress is not None:
+                progress(len(clean))
 
-def _batches(
-    attack: Attack,
-    target: DefendedModel,
-    x: np.ndarray,
-    y: np.ndarray,
-    seed: Seed,
-    batch_size: int,
-    start_batch: int,
-    progress: Callable[[int], object] | None,
-) -> Iterator[AttackResult]:
-    for number, start in enumerate(range(0, len(x), batch_size), start_batch):
-        clean, labels = x[start : start + batch_size], y[start : start + batch_size]
-        # Padded with the batch's own images: strangers could keep a loop that ends early from ending.
-        rows = np.arange(batch_size) % len(clean)
-        x_adv = attack(target, tf.constant(clean[rows]), tf.constant(labels[rows]), fold_seed(seed, number))
-        predicted = predict(target.logits, x_adv).numpy()[: len(clean)]
-        x_adv = x_adv.numpy()[: len(clean)]
-        difference = (x_adv - clean).reshape(len(clean), -1)
-        linf, l2 = np.abs(difference).max(axis=1), np.linalg.norm(difference, axis=1)
-        _check_result(attack, x_adv, linf, l2)
-        yield AttackResult(x_adv, predicted != labels, linf, l2)
-        if progress is not None:
-            progress(len(clean))
+    return batches()
 
 
 def _check_result(attack: Attack, x_adv: np.ndarray, linf: np.ndarray, l2: np.ndarray) -> None:

@@ -1,20 +1,19 @@
-"""What an L2 budget does most with in front of a pointwise squash q, where the gradient g with respect to q(x) is given: a knapsack.
+"""What an L2 budget does most with in front of a pointwise squash q, where the gradient g with respect to q(x) is given.
 
 Changing pixel i of x to the value v is taken to
 
     bring   g_i (q(v) - q(x_i))    and to cost    (v - x_i)^2
 
 For each pixel the v of a grid that brings the most less lambda times its cost is chosen, with the lambda at which the budget epsilon^2 is
-just not kept, and pixels are taken in the order of what they bring for their cost while it lasts: the Lagrangian of the knapsack, and then
+just not kept, and pixels are taken in the order of what they bring for their cost while it lasts: the Lagrangian of that choice, and then
 greedily. Where q is steep this takes pixels across its threshold; where q is the identity it is the step along the gradient, rounded to the grid.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks.geometry import flat, project_l2
+from madvae_tf.models.defended_model import Function
 
 # Values that a pixel may be changed to.
 _GRID = np.linspace(0.0, 1.0, 41, dtype=np.float32)
@@ -32,9 +31,7 @@ class BudgetAllocation:
         epsilon: the L2 budget of each image, float32 ().
     """
 
-    def __init__(
-        self, images: tf.Tensor, squash: Callable[[tf.Tensor], tf.Tensor], epsilon: tf.Tensor | float
-    ):
+    def __init__(self, images: tf.Tensor, squash: Function, epsilon: tf.Tensor | float):
         self.images, self.squash, self.epsilon = images, squash, tf.convert_to_tensor(epsilon)
         self.origin, self.squashed = flat(images), flat(squash(images))
         self.grid = tf.constant(_GRID)
@@ -42,7 +39,7 @@ class BudgetAllocation:
         self.costs = tf.square(self.grid[:, None, None] - self.origin)
         self.effects = tf.reshape(squash(self.grid[:, None, None, None]), (-1, 1, 1)) - self.squashed
 
-    def choose(self, gradient: tf.Tensor) -> tf.Tensor:
+    def allocate(self, gradient: tf.Tensor) -> tf.Tensor:
         """The images of the greedy choice, in the ball, for gradients float32 (batch, pixels) of a mean size of about 1."""
         brings = gradient * self.effects
 

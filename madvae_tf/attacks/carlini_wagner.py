@@ -13,17 +13,18 @@ result does not depend on its batch.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
+from madvae_tf.attacks.adam import Moments
 from madvae_tf.attacks.base import Attack, Seed
 from madvae_tf.attacks.compiled import per_target
+from madvae_tf.attacks.geometry import spread
+from madvae_tf.attacks.objectives import margin
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 
-_FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 _INSIDE = 0.999999  # keeps the inverse of tanh finite at pixels of exactly 0 and 1
 _NO_BOUND = 1e10
 _CHECKS = 10  # how often, in a full descent, an image may give up
@@ -32,45 +33,34 @@ _STALLED = 0.9999  # it gives up when its loss has not fallen below this share o
 
 class _State(NamedTuple):
     iteration: tf.Tensor  # int32 ()
-    w: tf.Tensor  # float32 (batch, 28, 28, 1), as the two moments and `best`
-    first_moment: tf.Tensor
-    second_moment: tf.Tensor
-    best: tf.Tensor  # the nearest successful image so far
-    best_distance: tf.Tensor  # float32 (batch,), its squared L2 distance, infinite where there is none
+    w: tf.Tensor  # float32 (batch, 28, 28, 1), as the moments and `x_best`
+    moments: Moments
+    x_best: tf.Tensor  # the nearest successful image so far
+    distance_best: tf.Tensor  # float32 (batch,), its squared L2 distance, infinite where there is none
     succeeded: tf.Tensor  # bool (batch,), in this descent
     active: tf.Tensor  # bool (batch,), still descending
     checked_loss: tf.Tensor  # float32 (batch,), the loss at the last check
 
 
-def _margin(logits: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """max_{j != y} Z_j - Z_y, (batch,): positive where the image is misclassified."""
-    true = tf.one_hot(y, logits.shape[-1], on_value=True, off_value=False)
-    return tf.reduce_max(tf.where(true, logits.dtype.min, logits), 1) - tf.reduce_max(
-        tf.where(true, logits, logits.dtype.min), 1
-    )
-
-
-def _is_success(margin: tf.Tensor, confidence: tf.Tensor) -> tf.Tensor:
+def _is_success(lead: tf.Tensor, confidence: tf.Tensor) -> tf.Tensor:
     # A tie at confidence 0 meets the definition, but its arg-max may be the true label.
-    return (margin >= confidence) & (margin > 0)
+    return (lead >= confidence) & (lead > 0)
 
 
 @per_target
-def _original_succeeds(
-    logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, confidence: tf.Tensor
-) -> tf.Tensor:
-    return _is_success(_margin(logits(x), y), confidence)
+def _original_succeeds(logits: Function, x: tf.Tensor, y: tf.Tensor, confidence: tf.Tensor) -> tf.Tensor:
+    return _is_success(margin(logits(x), y, y), confidence)
 
 
 @per_target
 def _descend(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     x: tf.Tensor,
     y: tf.Tensor,
     const: tf.Tensor,
     active: tf.Tensor,
-    best: tf.Tensor,
-    best_distance: tf.Tensor,
+    x_best: tf.Tensor,
+    distance_best: tf.Tensor,
     confidence: tf.Tensor,
     learning_rate: tf.Tensor,
     max_iterations: tf.Tensor,
@@ -79,7 +69,7 @@ def _descend(
     """One descent from x for every active image; scalars are tensors, so that no setting retraces.
 
     Returns:
-        best, best_distance, succeeded as in `_State`.
+        x_best, distance_best, succeeded as in `_State`.
     """
 
     def step(state: _State) -> tuple[_State]:
@@ -87,28 +77,23 @@ def _descend(
             tape.watch(state.w)
             image = (tf.tanh(state.w) + 1.0) / 2.0
             distance = tf.reduce_sum(tf.square(image - x), [1, 2, 3])
-            margin = _margin(logits(image), y)
-            loss = distance + const * tf.nn.relu(confidence - margin)
+            lead = margin(logits(image), y, y)
+            loss = distance + const * tf.nn.relu(confidence - lead)
         gradient = tf.convert_to_tensor(tape.gradient(loss, state.w))
 
-        success = state.active & _is_success(margin, confidence)
-        better = success & (distance < state.best_distance)
+        success = state.active & _is_success(lead, confidence)
+        better = success & (distance < state.distance_best)
         check = tf.equal(tf.math.floormod(state.iteration, check_interval), 0)
         active = state.active & tf.logical_not(check & (loss > _STALLED * state.checked_loss))
 
-        time = tf.cast(state.iteration + 1, tf.float32)
-        first = _FIRST_DECAY * state.first_moment + (1 - _FIRST_DECAY) * gradient
-        second = _SECOND_DECAY * state.second_moment + (1 - _SECOND_DECAY) * tf.square(gradient)
-        rate = learning_rate * tf.sqrt(1 - tf.pow(_SECOND_DECAY, time)) / (1 - tf.pow(_FIRST_DECAY, time))
-        change = rate * first / (tf.sqrt(second) + _ADAM_EPSILON)
+        moments = state.moments.updated(gradient)
         return (
             _State(
                 iteration=state.iteration + 1,
-                w=state.w - change,
-                first_moment=first,
-                second_moment=second,
-                best=tf.where(better[:, None, None, None], image, state.best),
-                best_distance=tf.where(better, distance, state.best_distance),
+                w=state.w - moments.step(learning_rate, state.iteration),
+                moments=moments,
+                x_best=tf.where(spread(better), image, state.x_best),
+                distance_best=tf.where(better, distance, state.distance_best),
                 succeeded=state.succeeded | success,
                 active=active,
                 checked_loss=tf.where(check, loss, state.checked_loss),
@@ -118,10 +103,9 @@ def _descend(
     state = _State(
         iteration=tf.constant(0),
         w=tf.atanh((2.0 * x - 1.0) * _INSIDE),
-        first_moment=tf.zeros_like(x),
-        second_moment=tf.zeros_like(x),
-        best=best,
-        best_distance=best_distance,
+        moments=Moments.zeros_like(x),
+        x_best=x_best,
+        distance_best=distance_best,
         succeeded=tf.zeros_like(active),
         active=active,
         checked_loss=tf.fill(tf.shape(const), float("inf")),
@@ -129,7 +113,7 @@ def _descend(
     (state,) = tf.while_loop(
         lambda state: (state.iteration < max_iterations) & tf.reduce_any(state.active), step, (state,)
     )
-    return state.best, state.best_distance, state.succeeded
+    return state.x_best, state.distance_best, state.succeeded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,24 +146,15 @@ class CarliniWagner(Attack):
         confidence = tf.constant(self.confidence)
         interval = max(self.max_iterations // _CHECKS, 1) if self.abort_early else self.max_iterations + 1
         active = tf.logical_not(_original_succeeds(target.logits, x, y, confidence))
-        best, best_distance = x, tf.where(active, float("inf"), 0.0)
+        x_best, distance_best = x, tf.where(active, float("inf"), 0.0)
         const = tf.fill(tf.shape(y), self.initial_const)
         lower, upper = tf.zeros_like(const), tf.fill(tf.shape(y), _NO_BOUND)
+        scalars = [tf.constant(number) for number in (self.learning_rate, self.max_iterations, interval)]
         for _ in range(self.binary_search_steps):
-            best, best_distance, succeeded = _descend(
-                target.logits,
-                x,
-                y,
-                const,
-                active,
-                best,
-                best_distance,
-                confidence,
-                tf.constant(self.learning_rate),
-                tf.constant(self.max_iterations),
-                tf.constant(interval),
+            x_best, distance_best, succeeded = _descend(
+                target.logits, x, y, const, active, x_best, distance_best, confidence, *scalars
             )
             lower = tf.where(succeeded, lower, tf.maximum(lower, const))
             upper = tf.where(succeeded, tf.minimum(upper, const), upper)
             const = tf.where(upper < _NO_BOUND, (lower + upper) / 2.0, const * 10.0)
-        return best
+        return x_best

@@ -7,28 +7,28 @@ cross-entropy this one takes the same steps, which a test holds it to.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar
 
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import check_norm, image_seeds, random_start
+from madvae_tf.attacks.geometry import image_seeds, random_start
 from madvae_tf.attacks.gradient_ascent import gradient_ascent
 from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent
 from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import UserError, lookup
 
 
 @per_target
 def _descend(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     loss: str,
     norm: str,
+    scored: Scored | None,
     x: tf.Tensor,
     y: tf.Tensor,
     start: tf.Tensor,
@@ -36,7 +36,6 @@ def _descend(
     step_size: tf.Tensor,
     iterations: tf.Tensor,
     early: tf.Tensor,
-    scored: Scored | None,
     weight: tf.Tensor,
 ) -> tf.Tensor:
     """The first fooling iterate, or of all iterates the one of the largest objective, fooling ones before others."""
@@ -75,18 +74,12 @@ class RestartedPGD(RepeatedAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_norm(self.norm)
         lookup({name: None for name in OBJECTIVES if name not in TARGETED}, self.loss, "loss")
         if self.restarts > 1 and not self.random_start:
             raise UserError(
                 f"Invalid {self.name} restarts: received {self.restarts} without a random start, expected 1; "
                 "they would all be the same."
             )
-
-    @property
-    def runs(self) -> int:
-        """One for each restart."""
-        return self.restarts
 
     def joint(self, target: DefendedModel) -> Joint:
         """What of the target the objective asks for beside its logits."""
@@ -97,17 +90,5 @@ class RestartedPGD(RepeatedAttack):
         start = x
         if self.random_start:
             start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed))
-        return _descend(
-            target.logits,
-            self.loss,
-            self.norm,
-            x,
-            y,
-            start,
-            tf.constant(self.epsilon),
-            tf.constant(self.step_size),
-            tf.constant(self.iterations),
-            tf.constant(self.early),
-            scored,
-            tf.constant(weight),
-        )
+        scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations, self.early, weight))
+        return _descend(target.logits, self.loss, self.norm, scored, x, y, start, *scalars)

@@ -11,7 +11,6 @@ and where x_{i+1} is misclassified, as whatever class, and nearer than all befor
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar
 
 import tensorflow as tf
@@ -20,7 +19,6 @@ from madvae_tf.attacks.apgd import goals
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import (
-    check_norm,
     distance,
     flat,
     image_seeds,
@@ -28,10 +26,10 @@ from madvae_tf.attacks.geometry import (
     spread,
     step_to_plane,
 )
-from madvae_tf.attacks.objectives import ascent, margin
+from madvae_tf.attacks.objectives import ascent, margin, misclassified
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.images import NUM_CLASSES
 
 _BIAS, _BEYOND, _BACK, _FINAL = 0.1, 1.05, 0.9, 3
@@ -40,7 +38,7 @@ _NOWHERE = 1e10
 
 @per_target
 def _approach(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     norm: str,
     x: tf.Tensor,
     y: tf.Tensor,
@@ -62,7 +60,7 @@ def _approach(
         share = spread(tf.minimum(here / tf.maximum(here + origin, 1e-12), _BIAS))
         moved = (1 - share) * (image + _BEYOND * from_here) + share * (x + _BEYOND * from_origin)
         image = tf.clip_by_value(moved, 0.0, 1.0)
-        fooled = tf.not_equal(tf.argmax(logits(image), axis=1), y)
+        fooled = misclassified(logits(image), y)
         away = distance(image - x, norm)
         nearer = fooled & (away < radius)
         nearest = tf.where(spread(nearer), image, nearest)
@@ -106,10 +104,6 @@ class FAB(RepeatedAttack):
     restarts: int = parameter(1, minimum=1)
     targets: int = parameter(NUM_CLASSES - 1, minimum=1, maximum=NUM_CLASSES - 1)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_norm(self.norm)
-
     @property
     def runs(self) -> int:
         """Restarts times targets."""
@@ -118,13 +112,6 @@ class FAB(RepeatedAttack):
     def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         restart, rank = divmod(number, self.targets)
         start = random_start(x, self.epsilon / 2, self.norm, image_seeds(x, seed)) if restart else x
-        return _approach(
-            target.logits,
-            self.norm,
-            x,
-            y,
-            goals(target.logits, x, y, tf.constant(rank)),
-            start,
-            tf.constant(self.epsilon),
-            tf.constant(self.iterations),
-        )
+        goal = goals(target.logits, x, y, tf.constant(rank))
+        scalars = map(tf.constant, (self.epsilon, self.iterations))
+        return _approach(target.logits, self.norm, x, y, goal, start, *scalars)

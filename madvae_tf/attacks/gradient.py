@@ -6,13 +6,12 @@
     MI-FGSM    steps along the sign of g <- decay g + grad / mean |grad|                Dong et al. 2017
 
 L is the cross-entropy of the true label, clip is to [0, 1]. Where a classifier is very sure, softmax(z)_y - 1 is a rounding error in float32 and
-drowns the other classes' share of the gradient, or is 0: steps go astray, or there are none. `float64`, the default, climbs the log-odds of an error in
+drowns the other classes' share of the gradient, or is 0: steps go astray, or there are none. `float64`, the default, follows the log-odds of an error in
 float64 (`objectives.log_odds`): in exact arithmetic the same steps; without it the attacks are cleverhans 4.0.0's bit for bit. A single step is cleverhans' own; many are compiled into
 one loop (`gradient_ascent`), which gives cleverhans' images for less of the processor (tests/attacks/test_gradient.py). Random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -25,7 +24,7 @@ from madvae_tf.attacks.gradient_ascent import gradient_ascent
 from madvae_tf.attacks.objectives import Objective, ascent, cross_entropy, log_odds_in_float64
 from madvae_tf.attacks.perturbation_sets import LinfBall
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import UserError
 
 # cleverhans' guard of the division by a gradient of zeros.
@@ -37,9 +36,7 @@ def _loss(float64: bool) -> Objective:
 
 
 @per_target
-def _sign_step(
-    logits: Callable[[tf.Tensor], tf.Tensor], float64: bool, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor
-) -> tf.Tensor:
+def _sign_step(logits: Function, float64: bool, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """One step of `size` along the gradient's signs, in [0, 1]; cleverhans' `fast_gradient_method`."""
 
     def connected(images: tf.Tensor) -> tf.Tensor:
@@ -70,8 +67,8 @@ class _CleverhansBall(LinfBall):
 
 
 @per_target
-def _climb(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+def _sign_steps(
+    logits: Function,
     float64: bool,
     start: tf.Tensor,
     x: tf.Tensor,
@@ -159,7 +156,7 @@ class PGD(Attack):
             noise = tf.random.stateless_uniform(tf.shape(x), seed, -self.epsilon, self.epsilon, alg="philox")
             x_adv = tf.clip_by_value(x + noise, 0.0, 1.0)
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations))
-        return _climb(target.logits, self.float64, x_adv, x, y, *scalars)
+        return _sign_steps(target.logits, self.float64, x_adv, x, y, *scalars)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,4 +176,4 @@ class MIFGSM(Attack):
 
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations, self.decay))
-        return _climb(target.logits, self.float64, x, x, y, *scalars)
+        return _sign_steps(target.logits, self.float64, x, x, y, *scalars)

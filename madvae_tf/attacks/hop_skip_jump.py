@@ -14,7 +14,6 @@ for one image at a time and draw from a generator without a seed of its own; her
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import ClassVar
 
 import tensorflow as tf
@@ -22,7 +21,6 @@ import tensorflow as tf
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import (
-    check_norm,
     direction,
     distance,
     draws,
@@ -30,9 +28,10 @@ from madvae_tf.attacks.geometry import (
     spread,
     values_of,
 )
+from madvae_tf.attacks.objectives import misclassified
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.images import shape_of
 
 # Labels around a point in the first iteration; they come in chunks, each of one draw.
@@ -60,10 +59,10 @@ def iterations_within(queries: int, norm: str, values: int = 784) -> int:
     """The most iterations that cannot ask for more than `queries` labels of an image of `values` numbers, whatever happens."""
     halvings = bisections(norm, values)
     # What is asked before and after: the image itself, the starts, and the last bisection.
-    left, done = queries - 1 - _STARTS - halvings, 0
+    remaining, done = queries - 1 - _STARTS - halvings, 0
     while True:
-        left -= halvings + CHUNK * chunks_at(done + 1) + _HALVINGS
-        if left < 0:
+        remaining -= halvings + CHUNK * chunks_at(done + 1) + _HALVINGS
+        if remaining < 0:
             return done
         done += 1
 
@@ -78,15 +77,13 @@ def _noise(x: tf.Tensor, seeds: tf.Tensor, block: int, binary: bool) -> tf.Tenso
 
 
 @per_target
-def _start(
-    logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, seeds: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _start(logits: Function, x: tf.Tensor, y: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """A misclassified image of noise for each image, and whether one was found."""
 
     def step(index: tf.Tensor, image: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         for offset, (block, binary) in enumerate(_NOISES):
             candidate = _noise(x, seeds + index + offset, block, binary)
-            taken = tf.not_equal(tf.argmax(logits(candidate), axis=1), y) & tf.logical_not(found)
+            taken = misclassified(logits(candidate), y) & tf.logical_not(found)
             image, found = tf.where(spread(taken), candidate, image), found | taken
         return index + len(_NOISES), image, found
 
@@ -100,7 +97,7 @@ def _start(
 
 @per_target
 def _search(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     norm: str,
     x: tf.Tensor,
     y: tf.Tensor,
@@ -113,7 +110,7 @@ def _search(
     """The nearest misclassified image found (the first within epsilon ends the search), and its distance: a huge one where none was."""
 
     def fools(images: tf.Tensor) -> tf.Tensor:
-        return tf.not_equal(tf.argmax(logits(images), axis=1), y)
+        return misclassified(logits(images), y)
 
     def between(far: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
         if norm == "linf":
@@ -227,27 +224,10 @@ class HopSkipJump(RepeatedAttack):
     queries: int = parameter(20_000, minimum=1)
     restarts: int = parameter(1, minimum=1)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_norm(self.norm)
-
-    @property
-    def runs(self) -> int:
-        """One for each restart."""
-        return self.restarts
-
     def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         seeds = image_seeds(x, seed)
         far, found = _start(target.logits, x, y, seeds)
-        nearest, radius = _search(
-            target.logits,
-            self.norm,
-            x,
-            y,
-            far,
-            found,
-            seeds,
-            tf.constant(self.epsilon),
-            tf.constant(iterations_within(self.queries, self.norm, values_of(x))),
-        )
+        iterations = iterations_within(self.queries, self.norm, values_of(x))
+        scalars = map(tf.constant, (self.epsilon, iterations))
+        nearest, radius = _search(target.logits, self.norm, x, y, far, found, seeds, *scalars)
         return tf.where(spread(radius <= self.epsilon), nearest, x)

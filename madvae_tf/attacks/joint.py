@@ -12,44 +12,40 @@ from typing import ClassVar
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.objectives import Joint, with_reconstruction
+from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
 from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
 
 
-def _joint(target: DefendedModel, weight: float) -> Joint:
-    if target.purify is None:
-        raise UserError("Invalid target of a joint loss: received one without purify, expected one with it.")
-    return with_reconstruction(target.logits, target.purify, target.classify), weight
-
-
 @dataclasses.dataclass(frozen=True)
-class JointPGD(RestartedPGD):
-    """`RestartedPGD` on the joint loss. Its target needs `purify`.
+class _JointLoss(RepeatedAttack):
+    """An attack of `objectives` on the joint loss. Its target needs `purify`.
 
     Attributes:
         weight: of the distance, of either sign.
     """
+
+    weight: float = parameter(1.0, minimum=-1e6)
+
+    def joint(self, target: DefendedModel) -> Joint:
+        """The purifier and the weight; raises `UserError` without a purifier."""
+        if target.purify is None:
+            raise UserError(
+                "Invalid target of a joint loss: received one without purify, expected one with it."
+            )
+        return with_reconstruction(target.logits, target.purify, target.classify), self.weight
+
+
+@dataclasses.dataclass(frozen=True)
+class JointPGD(_JointLoss, RestartedPGD):
+    """`RestartedPGD` on the joint loss."""
 
     name: ClassVar[str] = "joint_pgd"
-    weight: float = parameter(1.0, minimum=-1e6)
-
-    def joint(self, target: DefendedModel) -> Joint:
-        """The purifier and the weight; raises `UserError` without a purifier."""
-        return _joint(target, self.weight)
 
 
 @dataclasses.dataclass(frozen=True)
-class JointAPGD(APGD):
-    """`APGD` on the joint loss. Its target needs `purify`.
-
-    Attributes:
-        weight: of the distance, of either sign.
-    """
+class JointAPGD(_JointLoss, APGD):
+    """`APGD` on the joint loss."""
 
     name: ClassVar[str] = "joint_apgd"
-    weight: float = parameter(1.0, minimum=-1e6)
-
-    def joint(self, target: DefendedModel) -> Joint:
-        """The purifier and the weight; raises `UserError` without a purifier."""
-        return _joint(target, self.weight)

@@ -12,7 +12,7 @@ weight drives the purifier away from what it is given. A negative weight evades 
 capped, an image that fools has nothing to gain but a lower one.
 
 z_(k) is the k-th largest logit. The difference-of-logits ratio does not change when the logits are shifted or scaled, so that no
-defence can hide its gradient by making the logits large. The cross-entropy alone is climbed by `log_odds`, for the same reason.
+defence can hide its gradient by making the logits large. An attack on the cross-entropy alone ascends `log_odds`, for the same reason.
 """
 
 import functools
@@ -20,9 +20,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from madvae_tf.models.defended_model import Function
+
 _TINY = 1e-12
 _CAP = 0.1
-Function = Callable[[tf.Tensor], tf.Tensor]
 Objective = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 # Images -> logits, and a score (batch,).
 Scored = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -77,6 +78,11 @@ def dlr_targeted(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
 
 def margin_targeted(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
     return _at(z, goal) - _at(z, y)
+
+
+def misclassified(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Whether the largest logit is not the true label's, bool (batch,)."""
+    return tf.not_equal(tf.argmax(z, axis=1), y)
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -152,4 +158,4 @@ def ascent(
             z, score = scored(x)
             value = objective(z, y, goal) + weight * score
     gradient = tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    return value, tf.convert_to_tensor(gradient), tf.not_equal(tf.argmax(z, axis=1), y)
+    return value, tf.convert_to_tensor(gradient), misclassified(z, y)

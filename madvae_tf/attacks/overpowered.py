@@ -19,22 +19,21 @@ each step. lambda's rate, the number of steps and the first restart, from the en
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.attacks.adam import Moments
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import draws, image_seeds, project_l2, spread, values_of
-from madvae_tf.attacks.objectives import margin
+from madvae_tf.attacks.objectives import margin, misclassified
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import UserError
 
-_FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 RADII = (1.0, 2.5, 3.0, 3.5)
 
 
@@ -43,9 +42,8 @@ _STRETCH = 20
 
 
 class _State(NamedTuple):
-    z: tf.Tensor  # float32 (batch, latent), as the two moments
-    first_moment: tf.Tensor
-    second_moment: tf.Tensor
+    z: tf.Tensor  # float32 (batch, latent), as the moments
+    moments: Moments
     multiplier: tf.Tensor  # float32 (batch,)
     result: tf.Tensor  # float32 (batch, 28, 28, 1)
     done: tf.Tensor  # bool (batch,)
@@ -54,8 +52,8 @@ class _State(NamedTuple):
 # Without a trace for every size that a batch shrinks to.
 @functools.partial(per_target, reduce_retracing=True)
 def _search(
-    logits: Callable[[tf.Tensor], tf.Tensor],
-    decode: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
+    decode: Function,
     x: tf.Tensor,
     y: tf.Tensor,
     state: _State,
@@ -89,15 +87,11 @@ def _search(
 
         # Within the ball it is the image itself.
         near = project_l2(image, x, epsilon)
-        found = tf.not_equal(tf.argmax(logits(near), axis=1), y) & (tf.logical_not(in_range) | (excess <= 0))
-        time = tf.cast(index + 1, tf.float32)
-        first = _FIRST_DECAY * old.first_moment + (1 - _FIRST_DECAY) * gradient
-        second = _SECOND_DECAY * old.second_moment + (1 - _SECOND_DECAY) * tf.square(gradient)
-        rate = learning_rate * tf.sqrt(1 - tf.pow(_SECOND_DECAY, time)) / (1 - tf.pow(_FIRST_DECAY, time))
+        found = misclassified(logits(near), y) & (tf.logical_not(in_range) | (excess <= 0))
+        moments = old.moments.updated(gradient)
         return index + 1, _State(
-            z=old.z - rate * first / (tf.sqrt(second) + _ADAM_EPSILON),
-            first_moment=first,
-            second_moment=second,
+            z=old.z - moments.step(learning_rate, index),
+            moments=moments,
             multiplier=tf.maximum(old.multiplier + multiplier_rate * excess, 0.0),
             # What is to be asked of the whole system yet is the latest, whose margin is the largest.
             result=tf.where(spread(found & (in_range | tf.logical_not(old.done))), near, old.result),
@@ -122,7 +116,7 @@ def _asked(target: DefendedModel, x: tf.Tensor, y: tf.Tensor, state: _State, eps
 
 # `predict`, without a trace for every size that a batch shrinks to.
 @functools.partial(per_target, reduce_retracing=True)
-def _answers(logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+def _answers(logits: Function, x: tf.Tensor) -> tf.Tensor:
     return tf.argmax(logits(x), axis=1)
 
 
@@ -149,11 +143,6 @@ class Overpowered(RepeatedAttack):
     multiplier_rate: float = parameter(1000.0)
     restarts: int = parameter(20, minimum=1)
 
-    @property
-    def runs(self) -> int:
-        """One for each restart."""
-        return self.restarts
-
     def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         """As the base's.
 
@@ -168,37 +157,32 @@ class Overpowered(RepeatedAttack):
         start = target.encode(x)
         if number:
             start = draws(seeds, [int(start.shape[1])], normal=True)
-        zeros, n = tf.zeros_like(start), len(x)
+        n = len(x)
         state = _State(
-            start, zeros, zeros, tf.fill([n], tf.constant(self.multiplier)), x, tf.fill([n], False)
+            start,
+            Moments.zeros_like(start),
+            tf.fill([n], tf.constant(self.multiplier)),
+            x,
+            tf.fill([n], False),
         )
-        epsilon, confidence = tf.constant(self.epsilon), tf.constant(self.confidence)
-        learning_rate, multiplier_rate = tf.constant(self.learning_rate), tf.constant(self.multiplier_rate)
+        epsilon = tf.constant(self.epsilon)
+        rates = [
+            tf.constant(number) for number in (self.confidence, self.learning_rate, self.multiplier_rate)
+        ]
         result, rows = np.array(x), np.arange(n)
+        logits, in_range = target.range_logits or target.logits, tf.constant(target.range_logits is not None)
         for first_step in range(0, self.iterations, _STRETCH):
             end = min(first_step + _STRETCH, self.iterations)
-            state = _search(
-                target.range_logits or target.logits,
-                target.decode,
-                x,
-                y,
-                state,
-                seeds,
-                epsilon,
-                confidence,
-                learning_rate,
-                multiplier_rate,
-                tf.constant(first_step),
-                tf.constant(end),
-                tf.constant(target.range_logits is not None),
-            )
+            ends = tf.constant(first_step), tf.constant(end)
+            state = _search(logits, target.decode, x, y, state, seeds, epsilon, *rates, *ends, in_range)
             if target.range_logits is not None:
                 state = _asked(target, x, y, state, epsilon)
             done = np.array(state.done)
             result[rows[done]] = np.array(state.result)[done]
             if done.all():
                 break
-            rows, left = rows[~done], np.flatnonzero(~done)
-            x, y, seeds, *parts = (tf.gather(part, left) for part in (x, y, seeds, *state))
-            state = _State(*parts)
+            rows, remaining = rows[~done], np.flatnonzero(~done)
+            x, y, seeds, state = tf.nest.map_structure(
+                lambda part, remaining=remaining: tf.gather(part, remaining), (x, y, seeds, state)
+            )
         return tf.constant(result)

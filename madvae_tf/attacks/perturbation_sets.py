@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.budget_allocation import BudgetAllocation, scaled
 from madvae_tf.attacks.geometry import direction, flat, project_l2
-
-Squash = Callable[[tf.Tensor], tf.Tensor]
+from madvae_tf.models.defended_model import Function
 
 
 class PerturbationSet(abc.ABC):
@@ -114,7 +113,7 @@ class ThresholdL2Ball(L2Ball):
     It goes by the gradient with respect to the squashed image, summed over the steps.
     """
 
-    def __init__(self, images: tf.Tensor, radius: tf.Tensor | float, squash: Squash):
+    def __init__(self, images: tf.Tensor, radius: tf.Tensor | float, squash: Function):
         super().__init__(images, radius)
         self.allocation = BudgetAllocation(images, squash, radius)
 
@@ -123,13 +122,13 @@ class ThresholdL2Ball(L2Ball):
 
     def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
         del x_adv, length
-        return self.allocation.choose(flat(along))
+        return self.allocation.allocate(flat(along))
 
 
 class SlopedL2Ball(L2Ball):
     """An L2 ball in front of a pointwise squash whose slope the gradients leave out: it puts the slope back, so that steps are `L2Ball`'s."""
 
-    def __init__(self, images: tf.Tensor, radius: tf.Tensor | float, squash: Squash):
+    def __init__(self, images: tf.Tensor, radius: tf.Tensor | float, squash: Function):
         super().__init__(images, radius)
         self.squash = squash
 
@@ -173,22 +172,20 @@ class MixedNormBall(PerturbationSet):
         self.places = tf.argsort(tf.concat([indices[begin::count] for begin in self.begins], axis=0))
 
     def start(self, noise: tf.Tensor) -> tf.Tensor:
-        return self._merged(
-            [each.start(part) for each, part in zip(self.sets, self._parts(noise), strict=True)]
-        )
+        return self._of_each(lambda each, multiple, part: each.start(part), noise)
 
     def accumulate(self, past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
-        parts = zip(self.sets, self._parts(past), self._parts(gradient), strict=True)
-        return self._merged([each.accumulate(before, now) for each, before, now in parts])
+        return self._of_each(lambda each, multiple, before, now: each.accumulate(before, now), past, gradient)
 
     def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
-        parts = zip(self.sets, self.multiples, self._parts(x_adv), self._parts(along), strict=True)
-        return self._merged([each.step(at, way, length * multiple) for each, multiple, at, way in parts])
+        return self._of_each(
+            lambda each, multiple, at, way: each.step(at, way, length * multiple), x_adv, along
+        )
 
-    def _parts(self, batch: tf.Tensor) -> list[tf.Tensor]:
-        return [batch[begin :: len(self.sets)] for begin in self.begins]
-
-    def _merged(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    def _of_each(self, function: Callable[..., tf.Tensor], *batches: tf.Tensor) -> tf.Tensor:
+        """What the function gives of each set, its multiple and its images of the batches, in the images' order."""
+        shares = [[batch[begin :: len(self.sets)] for begin in self.begins] for batch in batches]
+        parts = [function(*each) for each in zip(self.sets, self.multiples, *shares, strict=True)]
         return tf.ensure_shape(tf.gather(tf.concat(parts, axis=0), self.places), self.shape)
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, fold_seed, predict
-from madvae_tf.attacks.geometry import spread
+from madvae_tf.attacks.geometry import check_norm, spread
 from madvae_tf.models.defended_model import DefendedModel
 
 
@@ -15,10 +15,14 @@ from madvae_tf.models.defended_model import DefendedModel
 class RepeatedAttack(Attack):
     """Base of these attacks. Draws come from an image's own pixels and the seed, so its result depends on no other image."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_norm(getattr(self, "norm", "linf"))
+
     @property
-    @abc.abstractmethod
     def runs(self) -> int:
-        """How many runs there are."""
+        """How many runs there are: one for each restart."""
+        return getattr(self, "restarts", 1)
 
     @abc.abstractmethod
     def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:

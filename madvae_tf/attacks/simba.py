@@ -8,23 +8,23 @@ more than `step`; in L2 a change that would leave the budget is not made. Images
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar
 
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import check_norm, distance, draws, image_seeds, spread, values_of
+from madvae_tf.attacks.geometry import distance, draws, image_seeds, spread, values_of
+from madvae_tf.attacks.objectives import log_odds, misclassified
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import UserError
 
 
 @per_target
 def _search(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     norm: str,
     x: tf.Tensor,
     y: tf.Tensor,
@@ -38,9 +38,7 @@ def _search(
 
     def look(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         z = logits(image)
-        own = tf.one_hot(y, z.shape[-1], on_value=True, off_value=False)
-        others = tf.reduce_logsumexp(tf.where(own, z.dtype.min, z), axis=1)
-        return tf.gather(z, y, batch_dims=1) - others, tf.not_equal(tf.argmax(z, axis=1), y)
+        return -log_odds(z, y), misclassified(z, y)
 
     def step(
         asked: tf.Tensor,
@@ -97,27 +95,13 @@ class SimBA(RepeatedAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_norm(self.norm)
         if self.step > self.epsilon:
             raise UserError(
                 f"Invalid simba step: received {self.step}, expected at most epsilon, {self.epsilon}; no change would be allowed."
             )
 
-    @property
-    def runs(self) -> int:
-        """One for each restart."""
-        return self.restarts
-
     def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         keys = draws(image_seeds(x, seed), [values_of(x)])
-        return _search(
-            target.logits,
-            self.norm,
-            x,
-            y,
-            tf.argsort(keys, axis=1),
-            # A hair for the rounding of x + step.
-            tf.constant(self.epsilon * (1 + 1e-6)),
-            tf.constant(self.step),
-            tf.constant(self.queries),
-        )
+        # A hair for the rounding of x + step.
+        scalars = map(tf.constant, (self.epsilon * (1 + 1e-6), self.step, self.queries))
+        return _search(target.logits, self.norm, x, y, tf.argsort(keys, axis=1), *scalars)

@@ -7,15 +7,15 @@ which become 0 or 1 together: black or white.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar
 
 import tensorflow as tf
 
 from madvae_tf.attacks.base import Attack, Seed, predict
 from madvae_tf.attacks.compiled import per_target
+from madvae_tf.attacks.objectives import misclassified
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.images import SIDES, shape_of
 
 _MOST = SIDES[-1] ** 2
@@ -23,7 +23,7 @@ _MOST = SIDES[-1] ** 2
 
 @per_target
 def _first_misclassified(
-    logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, pixels: tf.Tensor, done: tf.Tensor
+    logits: Function, x: tf.Tensor, y: tf.Tensor, pixels: tf.Tensor, done: tf.Tensor
 ) -> tf.Tensor:
     """Tries each image's pixels (batch, count) in order, one candidate of every image at a time.
 
@@ -47,8 +47,8 @@ def _first_misclassified(
     def step(index: tf.Tensor, best: tf.Tensor, done: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         here = tf.one_hot(candidates[:, index], count, on_value=True, off_value=False)
         candidate = tf.where(here[..., None], values[:, index, None, None], flat)
-        misclassified = tf.not_equal(tf.argmax(logits(tf.reshape(candidate, tf.shape(x))), axis=1), y)
-        wins = misclassified & changes[:, index] & tf.logical_not(done)
+        fools = misclassified(logits(tf.reshape(candidate, tf.shape(x))), y)
+        wins = fools & changes[:, index] & tf.logical_not(done)
         return index + 1, tf.where(wins[:, None, None], candidate, best), done | wins
 
     _, best, _ = tf.while_loop(

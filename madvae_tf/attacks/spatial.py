@@ -7,7 +7,6 @@ interpolated linearly, and what comes in from outside is 0.
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,8 +15,9 @@ import tensorflow as tf
 from madvae_tf.attacks.base import Attack, Seed, predict
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import spread
+from madvae_tf.attacks.objectives import misclassified
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 
 
 def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
@@ -60,14 +60,14 @@ def turn(degrees: Any) -> tf.Tensor:
 
 @per_target
 def _first_misclassified(
-    logits: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, y: tf.Tensor, grid: tf.Tensor, done: tf.Tensor
+    logits: Function, x: tf.Tensor, y: tf.Tensor, grid: tf.Tensor, done: tf.Tensor
 ) -> tf.Tensor:
     """The first of the grid, float32 (count, 3): degrees, down, right, that is misclassified, or the image."""
 
     def step(index: tf.Tensor, best: tf.Tensor, done: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         place = grid[index]
         candidate = tf.clip_by_value(placed(x, turn(place[0]), place[1:]), 0.0, 1.0)
-        wins = tf.not_equal(tf.argmax(logits(candidate), axis=1), y) & tf.logical_not(done)
+        wins = misclassified(logits(candidate), y) & tf.logical_not(done)
         return index + 1, tf.where(spread(wins), candidate, best), done | wins
 
     _, best, _ = tf.while_loop(

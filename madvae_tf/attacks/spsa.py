@@ -8,23 +8,22 @@ image at a time and does not run on Keras 3, whose Adam knows no `lr`.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar
 
 import tensorflow as tf
 
+from madvae_tf.attacks.adam import Moments
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, spread
-from madvae_tf.attacks.objectives import margin
+from madvae_tf.attacks.geometry import draws, image_seeds, spread
+from madvae_tf.attacks.objectives import margin, misclassified
 from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.images import shape_of
 
-_FIRST_DECAY, _SECOND_DECAY, _ADAM_EPSILON = 0.9, 0.999, 1e-8
 # Of each image so many seeds in a row are a step's streams.
 _STREAMS = 10_000
 # Directions of one draw: all at once would need too much memory.
@@ -33,7 +32,7 @@ _CHUNK = 32
 
 @per_target
 def estimate(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     image: tf.Tensor,
     y: tf.Tensor,
     seeds: tf.Tensor,
@@ -63,7 +62,7 @@ def estimate(
 
 @per_target
 def _descend(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     norm: str,
     pairs: int,
     x: tf.Tensor,
@@ -78,22 +77,18 @@ def _descend(
     ball = BALLS[norm](x, epsilon)
 
     def step(
-        index: tf.Tensor, image: tf.Tensor, first: tf.Tensor, second: tf.Tensor, done: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        index: tf.Tensor, image: tf.Tensor, moments: Moments, done: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, Moments, tf.Tensor]:
         gradient = estimate(logits, image, y, seeds + _STREAMS * index, delta, pairs)
-        time = tf.cast(index + 1, tf.float32)
-        first = _FIRST_DECAY * first + (1 - _FIRST_DECAY) * gradient
-        second = _SECOND_DECAY * second + (1 - _SECOND_DECAY) * tf.square(gradient)
-        mean, square = first / (1 - tf.pow(_FIRST_DECAY, time)), second / (1 - tf.pow(_SECOND_DECAY, time))
-        moved = image - learning_rate * mean / (tf.sqrt(square) + _ADAM_EPSILON)
+        moments = moments.updated(gradient)
+        moved = image - moments.corrected_step(learning_rate, index)
         image = tf.where(spread(done), image, ball.project(moved))
-        return index + 1, image, first, second, done | tf.not_equal(tf.argmax(logits(image), axis=1), y)
+        return index + 1, image, moments, done | misclassified(logits(image), y)
 
-    zeros = tf.zeros_like(x)
     _, image, *_ = tf.while_loop(
-        lambda index, image, first, second, done: (index < iterations) & tf.logical_not(tf.reduce_all(done)),
+        lambda index, image, moments, done: (index < iterations) & tf.logical_not(tf.reduce_all(done)),
         step,
-        (tf.constant(0), x, zeros, zeros, tf.not_equal(tf.argmax(logits(x), axis=1), y)),
+        (tf.constant(0), x, Moments.zeros_like(x), misclassified(logits(x), y)),
     )
     return image
 
@@ -122,27 +117,13 @@ class SPSA(RepeatedAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_norm(self.norm)
         if self.samples % 2 or self.samples > self.queries - 2:
             raise UserError(
                 f"Invalid spsa samples: received {self.samples}, expected an even number below queries - 1 ({self.queries - 1})."
             )
 
-    @property
-    def runs(self) -> int:
-        """One for each restart."""
-        return self.restarts
-
     def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
-        return _descend(
-            target.logits,
-            self.norm,
-            self.samples // 2,
-            x,
-            y,
-            image_seeds(x, seed),
-            tf.constant(self.epsilon),
-            tf.constant(self.learning_rate),
-            tf.constant(self.delta),
-            tf.constant((self.queries - 1) // (self.samples + 1)),
-        )
+        iterations = (self.queries - 1) // (self.samples + 1)
+        scalars = map(tf.constant, (self.epsilon, self.learning_rate, self.delta, iterations))
+        seeds = image_seeds(x, seed)
+        return _descend(target.logits, self.norm, self.samples // 2, x, y, seeds, *scalars)

@@ -13,7 +13,6 @@ channels are the same; each channel draws its own sign.
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -21,11 +20,11 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import check_norm, draws, image_seeds, spread
+from madvae_tf.attacks.geometry import draws, image_seeds, spread
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.images import Shape, shape_of
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -129,7 +128,7 @@ def _grid(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
 
 @per_target
 def _search(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     norm: str,
     x: tf.Tensor,
     y: tf.Tensor,
@@ -223,25 +222,8 @@ class Square(RepeatedAttack):
     share: float = parameter(0.8, maximum=0.9, open_minimum=True)
     restarts: int = parameter(1, minimum=1)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_norm(self.norm)
-
-    @property
-    def runs(self) -> int:
-        """One for each restart."""
-        return self.restarts
-
     def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         whole = shape_of(x)[0]
         sizes = sides(self.queries, self.share, self.norm, whole)
-        return _search(
-            target.logits,
-            self.norm,
-            x,
-            y,
-            tf.constant(seed, tf.int64),
-            tf.constant(self.epsilon),
-            tf.constant(sizes),
-            tf.constant(_patterns(sizes, whole)),
-        )
+        constants = map(tf.constant, (self.epsilon, sizes, _patterns(sizes, whole)))
+        return _search(target.logits, self.norm, x, y, tf.constant(seed, tf.int64), *constants)

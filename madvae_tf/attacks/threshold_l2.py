@@ -5,12 +5,11 @@ that without q's slope, spreads an L2 budget thinly over many pixels and crosses
 step spends the whole budget anew from x, as `BudgetAllocation` chooses. The gradient changes with what was taken, so it is an average of the
 steps' gradients, each scaled to a mean of 1. The first misclassified image wins.
 
-Ours. The idea of climbing around what shatters gradients is BPDA's (Athalye et al. 2018, section 4.1), that an attack must be made for
+Ours. The idea of a gradient that leaves out what shatters it is BPDA's (Athalye et al. 2018, section 4.1), that an attack must be made for
 the defence is Tramer et al.'s (2020, "On adaptive attacks").
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import ClassVar
 
 import tensorflow as tf
@@ -24,14 +23,14 @@ from madvae_tf.attacks.objectives import ascent
 from madvae_tf.attacks.perturbation_sets import ThresholdL2Ball
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
-from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import UserError
 
 
 @per_target
 def _search(
-    logits: Callable[[tf.Tensor], tf.Tensor],
-    squash: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
+    squash: Function,
     x: tf.Tensor,
     y: tf.Tensor,
     start: tf.Tensor,
@@ -68,11 +67,6 @@ class ThresholdL2(RepeatedAttack):
     momentum: float = parameter(0.9, maximum=0.999)
     restarts: int = parameter(1, minimum=1)
 
-    @property
-    def runs(self) -> int:
-        """One for each restart."""
-        return self.restarts
-
     def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
         """As the base's.
 
@@ -84,5 +78,5 @@ class ThresholdL2(RepeatedAttack):
                 "Invalid target of crossing: received one without squash, expected one that begins with a pointwise squash."
             )
         start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed)) if number else x
-        numbers = tf.constant(self.epsilon), tf.constant(self.momentum), tf.constant(self.iterations)
-        return _search(target.logits, target.squash, x, y, start, *numbers)
+        scalars = map(tf.constant, (self.epsilon, self.momentum, self.iterations))
+        return _search(target.logits, target.squash, x, y, start, *scalars)

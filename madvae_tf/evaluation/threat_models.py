@@ -7,56 +7,21 @@
 A system is a `DefendedModel` itself: `logits` of the whole, and `purify`, `encode`, `decode` and `sample` where it has them.
 """
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel, fold_seed
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.geometry import image_seeds
+from madvae_tf.config.experiments import THREAT_MODELS
+from madvae_tf.models.defended_model import Function
 from madvae_tf.models.straight_through import with_identity_gradient
 from madvae_tf.utils.errors import UserError, lookup
-
-Logits = Callable[[tf.Tensor], tf.Tensor]
-
-
-def _oblivious(
-    system: DefendedModel, classifier: Logits | None, surrogate: DefendedModel | None
-) -> DefendedModel:
-    if classifier is None:
-        raise UserError(
-            "Invalid target of an oblivious attacker: received no classifier, expected its logits."
-        )
-    return DefendedModel(classifier)
-
-
-def _transfer(
-    system: DefendedModel, classifier: Logits | None, surrogate: DefendedModel | None
-) -> DefendedModel:
-    if surrogate is None:
-        raise UserError(
-            "Invalid target of a transfer attack: received no surrogate, expected a system trained with another seed."
-        )
-    return surrogate
-
-
-def _end_to_end(
-    system: DefendedModel, classifier: Logits | None, surrogate: DefendedModel | None
-) -> DefendedModel:
-    return system
-
-
-THREAT_MODELS: dict[str, Callable[[DefendedModel, Logits | None, DefendedModel | None], DefendedModel]] = {
-    "oblivious": _oblivious,
-    "transfer": _transfer,
-    "end_to_end": _end_to_end,
-}
 
 
 def target_of(
     threat_model: str,
     system: DefendedModel,
-    classifier: Logits | None = None,
+    classifier: Function | None = None,
     surrogate: DefendedModel | None = None,
 ) -> DefendedModel:
     """What an attacker of this threat model attacks. Keep the result: compiled gradients are cached by its callables.
@@ -70,10 +35,23 @@ def target_of(
     Raises:
         UserError: an unknown threat model, or what it needs is not given.
     """
-    return lookup(THREAT_MODELS, threat_model, "threat model")(system, classifier, surrogate)
+    lookup(dict.fromkeys(THREAT_MODELS), threat_model, "threat model")
+    if threat_model == "end_to_end":
+        return system
+    if threat_model == "oblivious":
+        if classifier is None:
+            raise UserError(
+                "Invalid target of an oblivious attacker: received no classifier, expected its logits."
+            )
+        return DefendedModel(classifier)
+    if surrogate is None:
+        raise UserError(
+            "Invalid target of a transfer attack: received no surrogate, expected a system trained with another seed."
+        )
+    return surrogate
 
 
-def straight_through(system: DefendedModel, classifier: Logits) -> DefendedModel:
+def straight_through(system: DefendedModel, classifier: Function) -> DefendedModel:
     """The system with the identity's gradient in the purifier's place (BPDA; Athalye et al. 2018, section 4.1).
 
     The logits are the system's own, exactly; only their gradient is another.
@@ -111,7 +89,9 @@ def latent_matching(system: DefendedModel, prototypes: tf.Tensor) -> DefendedMod
     return system.with_logits(logits)
 
 
-def expectation(system: DefendedModel, classifier: Logits, draws: int, seed: Seed = (0, 0)) -> DefendedModel:
+def expectation(
+    system: DefendedModel, classifier: Function, draws: int, seed: Seed = (0, 0)
+) -> DefendedModel:
     """The system's mean logits over `draws` latents of its `sample` (EOT; Athalye et al. 2018, section 4.2).
 
     The draws are fixed by an image's pixels and the seed: another iterate draws anew, the same image does not.

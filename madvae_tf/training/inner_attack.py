@@ -17,6 +17,7 @@ from madvae_tf.attacks.perturbation_sets import (
     SlopedL2Ball,
     ThresholdL2Ball,
 )
+from madvae_tf.models.defended_model import Function
 from madvae_tf.training.replicas import first_row, replica_part
 from madvae_tf.utils.images import shape_of
 
@@ -24,34 +25,34 @@ NORMS = ("linf", "l2", "both")
 
 
 def attack_within(
-    logits: Callable[[tf.Tensor], tf.Tensor],
+    logits: Function,
     images: tf.Tensor,
     label: tf.Tensor,
     epsilon: tf.Tensor | float,
     step_size: tf.Tensor | float,
     steps: tf.Tensor | int,
     seed: tf.Tensor,
-    ball: Callable[[tf.Tensor, tf.Tensor | float], PerturbationSet] = LinfBall,
-    falling: bool = False,
+    perturbation_set: Callable[[tf.Tensor, tf.Tensor | float], PerturbationSet] = LinfBall,
+    decaying_steps: bool = False,
     place: tuple[Any, Any] | None = None,
 ) -> tf.Tensor:
-    """Images of high cross-entropy (climbed by its `log_odds`) within `epsilon` and in [0, 1]; no gradient passes.
+    """Images of high cross-entropy (along its `log_odds`) within `epsilon` and in [0, 1]; no gradient passes.
 
     Args:
         logits: differentiable, images -> (batch, classes).
         images: float32 (batch, 28, 28, 1) in [0, 1].
         label: int64 (batch,).
-        epsilon, step_size: distances in the norm of `ball`; L-infinity by default.
-        steps: of steepest ascent, each projected on the ball and on [0, 1]; 0 leaves the random start.
-        seed: int32 (2,), for the start: uniform in the L-infinity ball, then clipped to [0, 1]; see `attacks.perturbation_sets` for others.
-        ball: images and radius -> where the attack may go.
-        falling: of n steps the i-th, from 0, is 1 - i / n of `step_size` long.
+        epsilon, step_size: in the units of the set's radius; L-infinity distances by default.
+        steps: of steepest ascent, each projected on the set; 0 leaves the random start.
+        seed: int32 (2,), for the start: noise uniform in [-1, 1], of which the set makes a point.
+        perturbation_set: images and radius -> where the attack may go.
+        decaying_steps: of n steps the i-th, from 0, is 1 - i / n of `step_size` long.
         place: see `replica_part`.
 
     Returns:
         float32, the shape of `images`.
     """
-    perturbations = ball(images, epsilon)
+    perturbations = perturbation_set(images, epsilon)
     noise = replica_part(
         lambda size: tf.random.stateless_uniform(
             tf.stack([size, *shape_of(images)]), seed, -1.0, 1.0, alg="philox"
@@ -68,7 +69,7 @@ def attack_within(
         perturbations,
         perturbations.start(noise),
         steps,
-        decaying if falling else step_size,
+        decaying if decaying_steps else step_size,
     )
     return tf.stop_gradient(x_adv)
 
@@ -91,7 +92,7 @@ class InnerAttack:
             through: a few pixels, taken across its threshold.
         falling: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it looks far, then near. As many steps of one
             length find far less.
-        turns: what the images of a batch are attacked by in turn, of `turns.KINDS`, joined by commas: in L-infinity, in L2 along the gradient, in L2
+        turns: what the images of a batch are attacked by in turn, of `config.norm_mix.KINDS`, joined by commas: in L-infinity, in L2 along the gradient, in L2
             by crossing. Empty: what `norm` and `crossing` say. A purifier withstands only what it is trained against: behind a squash
             the gradient finds what `crossing` does not, and the other way round.
     """
@@ -112,28 +113,28 @@ class InnerAttack:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What images are attacked by in turn, of `turns.KINDS`."""
+        """What images are attacked by in turn, of `config.norm_mix.KINDS`."""
         if self.turns:
             return tuple(self.turns.split(","))
         in_l2 = "crossing" if self.crossing else "l2"
         return {"linf": ("linf",), "l2": (in_l2,), "both": ("linf", in_l2)}[self.norm]
 
     @property
-    def around(self) -> bool:
+    def straight_through(self) -> bool:
         """Whether gradients leave out the squash's slope: what is not `crossing` has the same signs either way, or puts it back."""
         return "crossing" in self.kinds
 
-    def ball(
+    def perturbation_set(
         self,
         images: tf.Tensor,
         radius: tf.Tensor | float,
-        squash: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        squash: Function | None = None,
     ) -> PerturbationSet:
         """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for crossing: what the system begins with."""
         begins: Any = squash
         makers: dict[str, Any] = {
             "linf": LinfBall,
-            "l2": functools.partial(SlopedL2Ball, squash=begins) if self.around else L2Ball,
+            "l2": functools.partial(SlopedL2Ball, squash=begins) if self.straight_through else L2Ball,
             "crossing": functools.partial(ThresholdL2Ball, squash=begins),
         }
         in_l2 = self.l2_epsilon / self.epsilon if self.norm == "both" else 1.0
@@ -160,15 +161,15 @@ class InnerAttack:
 
     def perturb(
         self,
-        logits: Callable[[tf.Tensor], tf.Tensor],
+        logits: Function,
         images: tf.Tensor,
         label: tf.Tensor,
         epsilon: tf.Tensor | float,
         steps: tf.Tensor | int,
         seed: tf.Tensor,
-        squash: Callable[[tf.Tensor], tf.Tensor] | None,
+        squash: Function | None,
     ) -> tf.Tensor:
-        """`attack_within` the ball of this attack against `logits`, which leave out the squash's slope where `around` says so."""
+        """`attack_within` the perturbation set of this attack against `logits`, which leave out the squash's slope where `straight_through` says so."""
         return attack_within(
             logits,
             images,
@@ -177,7 +178,7 @@ class InnerAttack:
             self.step_size(epsilon, steps),
             steps,
             seed,
-            functools.partial(self.ball, squash=squash),
+            functools.partial(self.perturbation_set, squash=squash),
             self.falling,
         )
 

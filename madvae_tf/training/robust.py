@@ -70,7 +70,9 @@ class RobustTrainer(DefenseTrainer):
         if encoder_classifier is not None:
             encoder_classifier.trainable = False
             # Held in a partial, as the classifier.
-            self._encoder_logits = functools.partial(encoder_classifier.logits, around_squash=attack.around)
+            self._encoder_logits = functools.partial(
+                encoder_classifier.logits, around_squash=attack.straight_through
+            )
         self.validation_steps = validation_steps
         self.decay = average
         self.average = None
@@ -94,7 +96,7 @@ class RobustTrainer(DefenseTrainer):
         seed: tf.Tensor,
     ) -> tf.Tensor:
         """`InnerAttack.perturb` against the deployed system of `purifier`."""
-        purify = purifier.purify_around_squash if self.attack.around else purifier.purify
+        purify = purifier.purify_around_squash if self.attack.straight_through else purifier.purify
         return self.attack.perturb(
             lambda given: self._classify(purify(given)), images, label, epsilon, steps, seed, purifier.squash
         )

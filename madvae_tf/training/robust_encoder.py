@@ -97,7 +97,7 @@ class EncoderTrainer(keras.Model):
         """`InnerAttack.perturb` against `classifier`."""
 
         def logits(given: tf.Tensor) -> tf.Tensor:
-            return classifier.logits(given, around_squash=self.attack.around)
+            return classifier.logits(given, around_squash=self.attack.straight_through)
 
         return self.attack.perturb(logits, images, label, epsilon, steps, seed, classifier.squash)
 

@@ -99,7 +99,7 @@ def test_falling_steps_are_as_long_as_they_say():
         got = attack_within(
             lambda images: tf.stack([-tf.reduce_sum(images, (1, 2, 3)), tf.zeros(2)], axis=1),
             *(x, np.zeros(2, np.int64), 0.4, 0.02, 4, SEED),
-            falling=falling,
+            decaying_steps=falling,
         )
         way[falling] = got - start
     free = (start - 0.5).numpy() < 0.3

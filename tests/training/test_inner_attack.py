@@ -26,7 +26,14 @@ def test_the_attack_stays_within_and_beats_noise(batch, classifier, norm, epsilo
     attack = InnerAttack(epsilon, norm=norm)
     noisy, attacked = (
         attack_within(
-            classifier.logits, batch["x"], batch["label"], epsilon, epsilon / 4, steps, (3, 1), attack.ball
+            classifier.logits,
+            batch["x"],
+            batch["label"],
+            epsilon,
+            epsilon / 4,
+            steps,
+            (3, 1),
+            attack.perturbation_set,
         ).numpy()
         for steps in (0, 7)
     )

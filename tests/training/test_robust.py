@@ -128,7 +128,7 @@ def test_crossing_spends_the_budget_where_the_gradient_without_the_squashs_slope
         s = 1 / (1 + np.exp(-k * (image.astype(np.float64) - b)))
         gradient = (tape.gradient(loss, given).numpy() / (k * s * (1 - s))).reshape(-1, 784)
         total += gradient / np.abs(gradient).mean(axis=1, keepdims=True)
-        image = BudgetAllocation(tf.constant(x), squash, 2.0).choose(tf.constant(total, tf.float32)).numpy()
+        image = BudgetAllocation(tf.constant(x), squash, 2.0).allocate(tf.constant(total, tf.float32)).numpy()
     assert np.mean(np.abs(got - image) < 1e-5) > 0.99
     assert (norm(got - x) <= 2.0 + 1e-5).all() and got.min() >= 0 and got.max() <= 1
 
