@@ -1,4 +1,4 @@
-"""Adam's moments and steps (Kingma & Ba 2015, Algorithm 1), each image by itself, for the attacks that descend by them."""
+"""Adam's moments and steps (Kingma & Ba 2015), for attacks: each value by itself."""
 
 from typing import Any, NamedTuple
 
@@ -26,13 +26,19 @@ class Moments(NamedTuple):
         )
 
     def step(self, learning_rate: Any, index: tf.Tensor) -> tf.Tensor:
-        """The change to subtract in step `index`, from 0; epsilon is beside the uncorrected root, as in the paper's section 2, end."""
+        """The change to subtract in step `index`, from 0.
+
+        Epsilon is added to the root without its correction, as in the end of the paper's section 2.
+        """
         first, second = _corrections(index)
         rate = learning_rate * tf.sqrt(second) / first
         return rate * self.first / (tf.sqrt(self.second) + _EPSILON)
 
     def corrected_step(self, learning_rate: Any, index: tf.Tensor) -> tf.Tensor:
-        """The same with epsilon beside the corrected root, as in Algorithm 1 itself: they differ where gradients are next to 0."""
+        """The same with epsilon added to the corrected root, as in Algorithm 1.
+
+        The two differ where gradients are next to 0.
+        """
         first, second = _corrections(index)
         return learning_rate * (self.first / first) / (tf.sqrt(self.second / second) + _EPSILON)
 

@@ -1,14 +1,22 @@
-"""Attacks that follow the sign of the loss's gradient within an L-infinity ball, and no attack at all.
+"""Attacks that follow the sign of the loss's gradient in an L-infinity ball, and no attack at all.
 
-    FGSM       x' = clip(x + epsilon sign(grad L(x, y)))                                Goodfellow et al. 2014
-    Rand-FGSM  x0 = clip(x + alpha sign(N(0, I))), then FGSM of epsilon - alpha at x0   Tramer et al. 2017
-    PGD        x0 = clip(x + U(-epsilon, epsilon)), then FGSM steps projected on the ball around x  Madry et al. 2017
-    MI-FGSM    steps along the sign of g <- decay g + grad / mean |grad|                Dong et al. 2017
+    FGSM       x' = clip(x + epsilon sign(grad L(x, y)))                Goodfellow et al. 2014
+    Rand-FGSM  x0 = clip(x + alpha sign(N(0, I))),
+               then FGSM of epsilon - alpha at x0                       Tramer et al. 2017
+    PGD        x0 = clip(x + U(-epsilon, epsilon)),
+               then FGSM steps projected on the ball around x           Madry et al. 2017
+    MI-FGSM    steps along the sign of g <- decay g + grad / mean |grad|  Dong et al. 2017
 
-L is the cross-entropy of the true label, clip is to [0, 1]. Where a classifier is very sure, softmax(z)_y - 1 is a rounding error in float32 and
-drowns the other classes' share of the gradient, or is 0: steps go astray, or there are none. `float64`, the default, follows the log-odds of an error in
-float64 (`objectives.log_odds`): in exact arithmetic the same steps; without it the attacks are cleverhans 4.0.0's bit for bit. A single step is cleverhans' own; many are compiled into
-one loop (`gradient_ascent`), which gives cleverhans' images for less of the processor (tests/attacks/test_gradient.py). Random starts are drawn here, statelessly, since cleverhans' have no seed. The projection is around x: cleverhans projects around the point it starts from, so a start of ours would let x' stray to 2 epsilon from x.
+L is the cross-entropy of the true label, clip is to [0, 1]. Where a classifier is very sure,
+softmax(z)_y - 1 is a rounding error in float32 and drowns the other classes' share of the gradient,
+or is 0: steps go astray, or there are none. `float64`, the default, follows the log-odds of an
+error in float64 (`objectives.log_odds`): in exact arithmetic the same steps.
+
+Without `float64` the attacks are cleverhans 4.0.0's bit for bit (tests/attacks/test_gradient.py). A
+single step is cleverhans' own; many are one compiled loop (`gradient_ascent`), which takes less of
+the processor. Random starts are drawn here, statelessly, since cleverhans' have no seed. The
+projection is around x: cleverhans projects around the point it starts from, so a start of ours
+would let x' stray to 2 epsilon from x.
 """
 
 import dataclasses
@@ -37,10 +45,11 @@ def _loss(float64: bool) -> Objective:
 
 @per_target
 def _sign_step(logits: Function, float64: bool, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """One step of `size` along the gradient's signs, in [0, 1]; cleverhans' `fast_gradient_method`."""
+    """One step of `size` along the gradient's signs, in [0, 1], by cleverhans."""
 
     def connected(images: tf.Tensor) -> tf.Tensor:
-        # cleverhans fails where the target passes no gradient on; this adds zeros to logits and gradient.
+        # cleverhans fails where the target passes no gradient on; this adds zeros to logits and
+        # gradient.
         z = tf.convert_to_tensor(logits(images))
         return z + tf.cast(0.0 * tf.reduce_sum(images, axis=(1, 2, 3))[:, tf.newaxis], z.dtype)
 
@@ -53,7 +62,10 @@ def _sign_step(logits: Function, float64: bool, x: tf.Tensor, y: tf.Tensor, size
 
 
 class _CleverhansBall(LinfBall):
-    """The L-infinity ball with cleverhans' rounding: its PGD clips a step to [0, 1] before the projection, its momentum method does not."""
+    """The L-infinity ball with cleverhans' rounding.
+
+    Its PGD clips a step to [0, 1] before the projection, its momentum method does not.
+    """
 
     def __init__(self, images: tf.Tensor, radius: tf.Tensor, clip_steps: bool):
         super().__init__(images, radius)
@@ -78,7 +90,10 @@ def _sign_steps(
     iterations: tf.Tensor,
     decay: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """The last of `iterations` sign steps around `x`, with a `decay` along the momentum; scalars are tensors, so none retraces."""
+    """The last of `iterations` sign steps around `x`, along the momentum where there is a `decay`.
+
+    Scalars are tensors, so that none retraces.
+    """
 
     def momentum(past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
         mean = tf.reduce_mean(tf.abs(gradient), axis=[1, 2, 3], keepdims=True)
@@ -118,7 +133,7 @@ class FGSM(Attack):
 
 @dataclasses.dataclass(frozen=True)
 class RandFGSM(Attack):
-    """A random sign step of `alpha`, then FGSM of `epsilon` - `alpha` (Tramer et al. 2017): `epsilon` in all."""
+    """A random sign step of `alpha`, then FGSM of `epsilon` - `alpha` (Tramer et al. 2017)."""
 
     name: ClassVar[str] = "rand_fgsm"
     epsilon: float = parameter(0.3, maximum=1.0)
@@ -141,7 +156,7 @@ class RandFGSM(Attack):
 
 @dataclasses.dataclass(frozen=True)
 class PGD(Attack):
-    """Projected gradient descent (Madry et al. 2017): `iterations` FGSM steps of `step_size` in the ball around x."""
+    """Projected gradient descent (Madry et al. 2017): `iterations` FGSM steps of `step_size`."""
 
     name: ClassVar[str] = "pgd"
     epsilon: float = parameter(0.3, maximum=1.0)
@@ -163,8 +178,8 @@ class PGD(Attack):
 class MIFGSM(Attack):
     """The momentum iterative method (Dong et al. 2017), from x itself.
 
-    Dong et al. divide the gradient by its L1 norm, cleverhans by its mean absolute value: the momentum is the same up to
-    a constant factor, and only its sign is used.
+    Dong et al. divide the gradient by its L1 norm, cleverhans by its mean absolute value: the
+    momentum is the same up to a constant factor, and only its sign is used.
     """
 
     name: ClassVar[str] = "mi_fgsm"

@@ -1,9 +1,11 @@
 """The loop that every attack along a gradient runs, with hooks for all that differs between them.
 
-    x_{i+1} = P(x_i + size(i) n(g_i)),   g_i = accumulate(g_{i-1}, gradient of the loss at x_i)
+    g_i     = accumulate(g_{i-1}, gradient of the loss at x_i)
+    x_{i+1} = P(x_i + size(i) n(g_i))
 
-n is the steepest ascent of a norm and P the projection: both are the perturbation set's (`perturbation_sets`). Loss and gradient come from a callable
-(`objectives.ascent` makes one of a target's logits), so does the step size. The random start is the caller's.
+n is the steepest ascent of a norm and P the projection: both are the perturbation set's
+(`perturbation_sets`). Loss and gradient come from a callable (`objectives.ascent` makes one of a
+target's logits), and so may the step size. The random start is the caller's.
 """
 
 from collections.abc import Callable
@@ -34,18 +36,24 @@ def gradient_ascent(
     early: tf.Tensor | bool = True,
     accumulate: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.Tensor:
-    """Climb the loss from `start` within the perturbation set, as a loop of the graph: it does not grow with the steps.
+    """Ascend the loss from `start` within the perturbation set.
+
+    It is a loop of the graph, which so does not grow with the steps.
 
     Args:
         loss: asked once per step.
         perturbations: where x may go, and how a step goes there.
         start: float32 (batch, height, width, channels), in the set.
         iterations: int32 (), steps.
-        step_size: in the units of the set's radius, or a function of the step's number, from 0, that gives it.
-        keep: what comes back. "last": the last iterate. "first": the first that fools, or the last one, which the loss has not seen.
-            "best": the one of the largest loss, those that fool before the others.
-        early: whether an image of "best" ends with its first success; if not, it goes on to the largest loss.
-        accumulate: what to step along, of what the step before went along (0 in the first) and the gradient; by default the set's.
+        step_size: in the units of the set's radius, or a function of the step's number, from 0,
+            that gives it.
+        keep: what comes back. "last": the last iterate. "first": the first that fools, or the last
+            one, which the loss has not seen. "best": the one of the largest loss, those that fool
+            before the others.
+        early: whether an image of "best" ends with its first success; if not, it goes on to the
+            largest loss.
+        accumulate: what to step along, of what the step before went along (0 in the first) and the
+            gradient; by default the set's.
 
     Returns:
         float32, as `start`.

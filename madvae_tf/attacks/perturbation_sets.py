@@ -1,6 +1,7 @@
-"""Where an attack may go: the points of [0, 1] within a distance of each image, and how a step goes there.
+"""Where an attack may go: the points of [0, 1] near each image, and how a step goes there.
 
-An attack projects on these sets and steps along their steepest ascent (`gradient_ascent`); training and evaluation share them.
+An attack projects on these sets and steps along their steepest ascent (`gradient_ascent`); training
+and evaluation share them.
 """
 
 import abc
@@ -22,17 +23,22 @@ class PerturbationSet(abc.ABC):
         """A point of it, from noise uniform in [-1, 1] of the images' shape."""
 
     def accumulate(self, past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
-        """What to step along, of what the step before went along (0 in the first) and the gradient; by default the gradient."""
+        """What to step along; by default the gradient.
+
+        Args:
+            past: what the step before went along, 0 in the first.
+            gradient: that at the point.
+        """
         del past
         return gradient
 
     @abc.abstractmethod
     def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
-        """The point of it that steepest ascent reaches from `x_adv` with a step of `length`, in the units of the radius."""
+        """The point of it that a step of `length`, in units of the radius, reaches from `x_adv`."""
 
 
 class Ball(PerturbationSet):
-    """The points of [0, 1] at most `radius` away in a norm: a step goes along the steepest ascent, then is projected.
+    """The points of [0, 1] at most `radius` away in a norm; a step is steepest ascent, projected.
 
     Args:
         images: the middle, in [0, 1].
@@ -73,14 +79,17 @@ class LinfBall(Ball):
 
 
 class L2Ball(Ball):
-    """At most `radius` away in Euclidean distance over all pixels; steps go along the gradient, which is scaled to length 1."""
+    """At most `radius` away in L2; steps go along the gradient, scaled to length 1."""
 
     def start(self, noise: tf.Tensor) -> tf.Tensor:
         """On the sphere: nearly all of a ball in so many dimensions is there."""
         return self._within(self.radius * self.normalize(noise))
 
     def project(self, points: tf.Tensor) -> tf.Tensor:
-        """Onto the ball, then onto [0, 1]: quick, but what the box holds back of the radius is not spent elsewhere."""
+        """Onto the ball, then onto [0, 1].
+
+        It is quick, but what the box holds back of the radius is not spent elsewhere.
+        """
         return self._within(points - self.images)
 
     def normalize(self, gradient: tf.Tensor) -> tf.Tensor:
@@ -93,7 +102,7 @@ class L2Ball(Ball):
 
 
 class ExactL2Ball(L2Ball):
-    """The same ball, whose projection spends the whole radius within the box, by a sort, and whose gradients may be as small as floats are."""
+    """The same ball, with the exact projection, which sorts, and gradients of any size."""
 
     def project(self, points: tf.Tensor) -> tf.Tensor:
         """See `geometry.project_l2`."""
@@ -108,9 +117,10 @@ BALLS: dict[str, type[Ball]] = {"linf": LinfBall, "l2": ExactL2Ball}
 
 
 class ThresholdL2Ball(L2Ball):
-    """An L2 ball in front of a pointwise squash: a step goes to where `BudgetAllocation` spends the radius, whatever its length and start.
+    """An L2 ball in front of a pointwise squash, whose steps `BudgetAllocation` chooses.
 
-    It goes by the gradient with respect to the squashed image, summed over the steps.
+    A step spends the whole radius, whatever its length and start, by the gradient with respect to
+    the squashed image, summed over the steps.
     """
 
     def __init__(self, images: tf.Tensor, radius: tf.Tensor | float, squash: Function):
@@ -126,7 +136,10 @@ class ThresholdL2Ball(L2Ball):
 
 
 class SlopedL2Ball(L2Ball):
-    """An L2 ball in front of a pointwise squash whose slope the gradients leave out: it puts the slope back, so that steps are `L2Ball`'s."""
+    """An L2 ball in front of a pointwise squash whose slope the gradients leave out.
+
+    It puts the slope back, so that steps are `L2Ball`'s.
+    """
 
     def __init__(self, images: tf.Tensor, radius: tf.Tensor | float, squash: Function):
         super().__init__(images, radius)
@@ -142,12 +155,15 @@ class SlopedL2Ball(L2Ball):
 
 
 class MixedNormBall(PerturbationSet):
-    """The images of the batch in sets of several kinds in turn: of n kinds, image i of the global batch in the set of kind i mod n.
+    """The images of the batch in sets of several kinds in turn.
+
+    Of n kinds, image i of the global batch is in the set of kind i mod n.
 
     Args:
         images: the batch.
         radius: of the sets; lengths are in its units.
-        kinds: at least one; how a set is made of images and radius, and the multiple of `radius` and of lengths that it has.
+        kinds: at least one; how a set is made of images and radius, and the multiple of `radius`
+            and of lengths that it has.
         first_row: where in the global batch the first image is, int32 ().
     """
 
@@ -183,7 +199,7 @@ class MixedNormBall(PerturbationSet):
         )
 
     def _of_each(self, function: Callable[..., tf.Tensor], *batches: tf.Tensor) -> tf.Tensor:
-        """What the function gives of each set, its multiple and its images of the batches, in the images' order."""
+        """Results of function(set, multiple, its images of each batch), in the images' order."""
         shares = [[batch[begin :: len(self.sets)] for begin in self.begins] for batch in batches]
         parts = [function(*each) for each in zip(self.sets, self.multiples, *shares, strict=True)]
         return tf.ensure_shape(tf.gather(tf.concat(parts, axis=0), self.places), self.shape)

@@ -1,4 +1,4 @@
-"""The attack that every step of a robust training makes: its radius, its steps, and how both grow."""
+"""The attack of every step of a robust training: its radius, its steps, and how both grow."""
 
 import dataclasses
 import functools
@@ -36,7 +36,7 @@ def attack_within(
     decaying_steps: bool = False,
     place: tuple[Any, Any] | None = None,
 ) -> tf.Tensor:
-    """Images of high cross-entropy (along its `log_odds`) within `epsilon` and in [0, 1]; no gradient passes.
+    """Images of high cross-entropy in a perturbation set; no gradient passes.
 
     Args:
         logits: differentiable, images -> (batch, classes).
@@ -80,21 +80,27 @@ class InnerAttack:
 
     Attributes:
         epsilon: radius that is to be withstood; validation attacks at it.
-        radius_ratio: radius of the training's attacks once the ramp is over, in epsilons: what withstands more withstands epsilon better.
+        radius_ratio: radius of the training's attacks once the ramp is over, in epsilons: what
+            withstands more withstands epsilon better.
         start_epsilon: at step 0.
         ramp_steps: training steps of the ramp; 0 for none.
-        attack_steps, late_attack_steps: sign steps before training step `late_start`, and from it on.
-        step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it. With `falling` that of the first step.
-        norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the rest in L2.
+        attack_steps, late_attack_steps: sign steps before training step `late_start`, and from it
+            on.
+        step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it.
+            With `falling` that of the first step.
+        norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the
+            rest in L2.
         l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
-        crossing: whether its steps in L2 are those of the attack `crossing`, by the gradient without the squash's slope (that of
-            L-infinity has the same signs either way); needs a purifier with a squash. A step along the gradient misses what a squash lets
-            through: a few pixels, taken across its threshold.
-        falling: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it looks far, then near. As many steps of one
-            length find far less.
-        turns: what the images of a batch are attacked by in turn, of `config.norm_mix.KINDS`, joined by commas: in L-infinity, in L2 along the gradient, in L2
-            by crossing. Empty: what `norm` and `crossing` say. A purifier withstands only what it is trained against: behind a squash
-            the gradient finds what `crossing` does not, and the other way round.
+        crossing: whether its steps in L2 are those of the attack `crossing`, by the gradient
+            without the squash's slope (that of L-infinity has the same signs either way); needs a
+            purifier with a squash. A step along the gradient misses what a squash lets through: a
+            few pixels, taken across its threshold.
+        falling: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it
+            looks far, then near. As many steps of one length find far less.
+        turns: what the images of a batch are attacked by in turn, of `config.norm_mix.KINDS`,
+            joined by commas: in L-infinity, in L2 along the gradient, in L2 by crossing. Empty:
+            what `norm` and `crossing` say. A purifier withstands only what it is trained against:
+            behind a squash the gradient finds what `crossing` does not, and the other way round.
     """
 
     epsilon: float = 0.3
@@ -121,7 +127,10 @@ class InnerAttack:
 
     @property
     def straight_through(self) -> bool:
-        """Whether gradients leave out the squash's slope: what is not `crossing` has the same signs either way, or puts it back."""
+        """Whether gradients leave out the squash's slope.
+
+        What is not `crossing` has the same signs either way, or puts the slope back.
+        """
         return "crossing" in self.kinds
 
     def perturbation_set(
@@ -130,7 +139,13 @@ class InnerAttack:
         radius: tf.Tensor | float,
         squash: Function | None = None,
     ) -> PerturbationSet:
-        """Where an attack of this radius (L-infinity, for "both") may go; `squash`, for crossing: what the system begins with."""
+        """Where an attack may go.
+
+        Args:
+            images: float32 (batch, 28, 28, 1) in [0, 1].
+            radius: that of L-infinity for "both".
+            squash: what the system begins with, for crossing.
+        """
         begins: Any = squash
         makers: dict[str, Any] = {
             "linf": LinfBall,
@@ -144,7 +159,7 @@ class InnerAttack:
         return MixedNormBall(images, radius, kinds, first_row(tf.shape(images)[0]))
 
     def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
-        """From start_epsilon to the training's radius, linear in min(1, step / ramp_steps); float32 ()."""
+        """From start_epsilon to the training's radius, linear over the ramp; float32 ()."""
         part = tf.minimum(1.0, tf.cast(step, tf.float32) / self.ramp_steps) if self.ramp_steps else 1.0
         end = self.epsilon * self.radius_ratio
         return self.start_epsilon + (end - self.start_epsilon) * tf.convert_to_tensor(part)
@@ -169,7 +184,10 @@ class InnerAttack:
         seed: tf.Tensor,
         squash: Function | None,
     ) -> tf.Tensor:
-        """`attack_within` the perturbation set of this attack against `logits`, which leave out the squash's slope where `straight_through` says so."""
+        """`attack_within` the perturbation set of this attack, against `logits`.
+
+        Their gradient leaves out the squash's slope where `straight_through` says so.
+        """
         return attack_within(
             logits,
             images,
