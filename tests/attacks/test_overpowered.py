@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel, overpowered, run_attack
+from madvae_tf.attacks.adam import Moments
 from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.utils.errors import UserError
 
@@ -54,13 +55,14 @@ def test_an_image_does_not_depend_on_its_batch():
 
 def test_no_sum_in_a_step_has_more_than_two_terms():
     """TensorFlow gives a longer one a temporary variable, which two batches at once trip over."""
+    code = TARGET.encode(IMAGES)
     traced = tf.function(overpowered._search.__wrapped__).get_concrete_function(
         TARGET.logits,
         TARGET.decode,
         tf.constant(IMAGES),
         tf.constant(LABELS),
         overpowered._State(
-            *(TARGET.encode(IMAGES),) * 3, tf.ones(4), tf.constant(IMAGES), tf.constant([False] * 4)
+            code, Moments.zeros_like(code), tf.ones(4), tf.constant(IMAGES), tf.constant([False] * 4)
         ),
         tf.zeros((4, 2), tf.int32),
         *map(tf.constant, (4.0, 1.0, 0.05, 1.0, 0, 1, False)),
