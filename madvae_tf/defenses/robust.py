@@ -107,24 +107,24 @@ class Robust(Defense):
         watched = evenly_spaced(len(inputs.validation), self.validation_images)
         validation = in_order(CleanImages(inputs.validation, watched), 250)
         shown = CleanImages(inputs.validation, watched).batch(np.arange(min(8, len(watched))))
-        frozen: Any = None
-        purifier: Any = None
+        models: dict[str, Any] = {}
         encoder_classifier = None
 
         def begin() -> None:
-            nonlocal frozen, purifier
-            frozen = classifier_in(inputs.precision, inputs.classifier, inputs.classifier_name)
-            purifier = self._beginning(inputs, images.image_shape)
+            models["frozen"] = classifier_in(inputs.precision, inputs.classifier, inputs.classifier_name)
+            models["purifier"] = self._beginning(inputs, images.image_shape)
 
         def build_encoder(total: int) -> EncoderTrainer:
             begin()
-            return self._encoder_trainer(purifier, seed, total)
+            return self._encoder_trainer(models["purifier"], seed, total)
 
         def build(total: int) -> RobustTrainer:
-            if purifier is None:
+            if not models:
                 begin()
             attack = self._attack(total, encoder_classifier)
-            trainer = self._trainer(purifier, frozen, seed, attack, self.average, encoder_classifier)
+            trainer = self._trainer(
+                models["purifier"], models["frozen"], seed, attack, self.average, encoder_classifier
+            )
             trainer.compile(optimizer=self._optimizer(total))
             return trainer
 

@@ -44,11 +44,11 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
             yield from _figures(path)
         for path in files:
             found = read_progress(path)
-            n, right, visited = len(found.right), int(found.right.sum()), int(found.visited.sum())
+            n, robust, visited = len(found.robust), int(found.robust.sum()), int(found.visited.sum())
             going = f", {visited} images into the next" if visited else ""
             yield (
-                f"{path.name.rpartition('-')[0].rpartition('-')[0]}: {len(found.left)} runs finished{going}; right "
-                f"{_of(right, n)}"
+                f"{path.name.rpartition('-')[0].rpartition('-')[0]}: {len(found.n_robust)} runs finished{going}; right "
+                f"{_of(robust, n)}"
             )
 
 
@@ -70,7 +70,7 @@ def union(folders: Sequence[Path]) -> str:
             raise UserError(
                 f"Invalid folders: {name} is of another defence or other images than {first}, expected the same."
             )
-    kept = np.logical_and.reduce([right for _, attacks, _ in found.values() for right in attacks])
+    kept = np.logical_and.reduce([robust for _, attacks, _ in found.values() for robust in attacks])
     hits, n = int(kept.sum()), len(kept)
     # An image that an attack did not meet counts as right under it.
     bound = "" if all(whole for *_, whole in found.values()) else ", an upper bound"
@@ -81,17 +81,17 @@ def _attacked(path: Path) -> tuple[list, list[np.ndarray], bool]:
     """Dataset, defence, seed and who is right as it is, which tell the images; who is right after each attack, bool (n,); whether each met all images."""
     config = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))["config"]
     with np.load(path, allow_pickle=False) as file:
-        right = {name: file[name] for name in file if name != "attacked"}
+        robust = {name: file[name] for name in file if name != "attacked"}
         whole = "attacked" not in file or bool(file["attacked"].all())
-    whom = [*(config[name] for name in ("dataset", "defense", "seed")), right["clean"].tolist()]
-    return whom, [*right.values()], whole
+    whom = [*(config[name] for name in ("dataset", "defense", "seed")), robust["clean"].tolist()]
+    return whom, [*robust.values()], whole
 
 
-def _of(right: int, n: int) -> str:
+def _of(robust: int, n: int) -> str:
     # Loads TensorFlow, for which --help does not wait.
     from madvae_tf.evaluation.intervals import wilson_interval
 
-    return _share(right / n, wilson_interval(right, n), n)
+    return _share(robust / n, wilson_interval(robust, n), n)
 
 
 def _share(value: float, interval: tuple[float, float], n: int) -> str:

@@ -100,7 +100,7 @@ class Course:
         self._trials = [(suite, trial) for suite in suites for trial in suite.trials]
         self._runs = [len(runs_of(trial.attack)) for _, trial in self._trials]
         self._seconds = [_of(trial, speeds[trial.gradient]) / batch_size for _, trial in self._trials]
-        self._n, self._right = len(clean), int(clean.sum())
+        self._n, self._robust = len(clean), int(clean.sum())
         self._announced, self._batch_size = announced, batch_size
         self._number = 0
         self._bar: Any = None
@@ -116,10 +116,10 @@ class Course:
         """The trial of this number, from 0, begins."""
         self._number = number
 
-    def left(self, run: int, waiting: int, right: int, done: int) -> None:
+    def advance(self, run: int, waiting: int, robust: int, done: int) -> None:
         """Of the trial that goes on: its run's number, how many images wait in it, how many are right, and were attacked just now."""
-        further = (self._runs[self._number] - run - 1) * self._cost(self._number, right)
-        remaining = self._cost(self._number, waiting) + further + self._later(self._number, right)
+        further = (self._runs[self._number] - run - 1) * self._cost(self._number, robust)
+        remaining = self._cost(self._number, waiting) + further + self._later(self._number, robust)
         if self._bar is None:
             if not waiting:
                 return
@@ -130,14 +130,14 @@ class Course:
         self._bar.set_description(
             f"attack {self._number + 1} of {len(self._trials)}, {trial.label}", refresh=False
         )
-        self._bar.set_postfix_str(f"{right} of {self._right} images still right", refresh=False)
+        self._bar.set_postfix_str(f"{robust} of {self._robust} images still right", refresh=False)
         self._bar.update(moved)
 
     def _begin_bar(self, remaining: float) -> None:
         if self._announced:
             names = ", ".join(trial.label for _, trial in self._trials[self._number :])
             say(
-                f"evaluate: {self._n} images, {self._right} right without an attack; to run: {names}; at most {duration(remaining)} on this "
+                f"evaluate: {self._n} images, {self._robust} right without an attack; to run: {names}; at most {duration(remaining)} on this "
                 "machine at the model's measured speed, if no image falls, and the time to compile."
             )
         self._bar = progress_bar(remaining, "", "s", bar_format=_FORMAT)
@@ -148,11 +148,11 @@ class Course:
         size = whole * self._batch_size + (padded(rest, self._batch_size) if rest else 0)
         return size * self._seconds[number]
 
-    def _later(self, number: int, right: int) -> float:
-        """Of the trials after this one; in a sequence they meet what is `right` now."""
+    def _later(self, number: int, robust: int) -> float:
+        """Of the trials after this one; in a sequence they meet what is `robust` now."""
         suite = self._trials[number][0]
         return sum(
-            self._runs[n] * self._cost(n, right if other is suite and suite.sequential else self._right)
+            self._runs[n] * self._cost(n, robust if other is suite and suite.sequential else self._robust)
             for n, (other, _) in enumerate(self._trials)
             if n > number
         )

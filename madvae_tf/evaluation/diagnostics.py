@@ -125,10 +125,10 @@ def beyond_gradients(end: "Evaluation") -> "list[tuple[Outcome, np.ndarray]]":
 def _beyond(end: "Evaluation", others: "Sequence[Outcome]") -> "list[tuple[Outcome, np.ndarray]]":
     """Each attack without gradients, and bool, which of the images that it met it fools and none of `others` does; nothing without others."""
     queries = [o for o in end.outcomes if o.trial.attack.name in QUERY_ATTACKS] if others else []
-    stood = np.logical_and.reduce([o.right for o in others])
+    stood = np.logical_and.reduce([o.robust for o in others])
     found = []
     for query in queries:
-        alone = stood & ~query.right
+        alone = stood & ~query.robust
         found.append((query, alone if query.attacked is None else alone[query.attacked]))
     return found
 
@@ -183,8 +183,8 @@ def around_warnings(end: "Evaluation") -> list[str]:
                 f"black-box beats white-box: {name} fools {lost:.4f} of its images, and no attack along {followed} any of those."
             )
     if around and exact:
-        stood = np.logical_and.reduce([o.right for o in exact])
-        lost = float((stood & ~np.logical_and.reduce([o.right for o in around])).mean())
+        stood = np.logical_and.reduce([o.robust for o in exact])
+        lost = float((stood & ~np.logical_and.reduce([o.robust for o in around])).mean())
         if lost > _GAP:
             # In the order of the outcomes, each once.
             names = dict.fromkeys("crossing" if o.trial.attack.name == "crossing" else "BPDA" for o in around)
@@ -214,10 +214,10 @@ def evaluation_warnings(found: "Evaluation", norms: Mapping[str, np.ndarray]) ->
             warnings.append(
                 f"images come back unchanged: {outcome.trial.label} leaves {share:.4f} of the images as they were; it found no gradient to follow there."
             )
-    n, right = len(found.clean), int(found.clean.sum())
-    if wilson_interval(right, n)[1] < POOR:
+    n, robust = len(found.clean), int(found.clean.sum())
+    if wilson_interval(robust, n)[1] < POOR:
         warnings.append(
-            f"without an attack {right / n:.4f} of the images are right, with chance at {CHANCE}: does the system expect floats in [0, 1], and these labels?"
+            f"without an attack {robust / n:.4f} of the images are right, with chance at {CHANCE}: does the system expect floats in [0, 1], and these labels?"
         )
     return warnings + around_warnings(found)
 

@@ -24,8 +24,8 @@ class Outcome:
 
     Attributes:
         suite, trial: which.
-        right: bool (n,), classified right after it; in a sequential suite after it and all before it.
-        left: for each of its runs (restarts, targets), how many were right after it.
+        robust: bool (n,), classified right after it; in a sequential suite after it and all before it.
+        n_robust: for each of its runs (restarts, targets), how many were right after it.
         attacked: bool (n,), the images that it was tried on; None: all.
         x_adv: float32 (n, 28, 28, 1), where images were kept: the one that fooled the system, or the image as it was.
         unchanged: bool (n,), attacked, and every run gave the image back as it was; None: not known.
@@ -33,8 +33,8 @@ class Outcome:
 
     suite: Suite
     trial: Trial
-    right: np.ndarray
-    left: tuple[int, ...]
+    robust: np.ndarray
+    n_robust: tuple[int, ...]
     attacked: np.ndarray | None = None
     x_adv: np.ndarray | None = None
     unchanged: np.ndarray | None = None
@@ -62,13 +62,13 @@ class Evaluation:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
 
-    def right(self, name: str) -> np.ndarray:
+    def robust(self, name: str) -> np.ndarray:
         """Bool (n,): right after the suite or the trial of this name.
 
         Raises:
             UserError: there is none.
         """
-        found = [o.right for o in self.outcomes if name in (o.suite.name, o.trial.label)]
+        found = [o.robust for o in self.outcomes if name in (o.suite.name, o.trial.label)]
         if not found:
             known = dict.fromkeys(n for o in self.outcomes for n in (o.suite.name, o.trial.label))
             raise UserError(f"Unknown suite or trial {name!r}. Expected one of: {', '.join(known)}.")
@@ -77,12 +77,12 @@ class Evaluation:
     @property
     def worst(self) -> np.ndarray:
         """Bool (n,): right whatever was done to the image."""
-        return np.logical_and.reduce([self.clean, *(outcome.right for outcome in self.outcomes)])
+        return np.logical_and.reduce([self.clean, *(outcome.robust for outcome in self.outcomes)])
 
     @property
     def masks(self) -> dict[str, np.ndarray]:
         """Per image, bool (n,): right without an attack ("none"), after each trial ("suite: trial"), and after all ("worst_case")."""
-        each = {f"{o.suite.name}: {o.trial.label}": o.right for o in self.outcomes}
+        each = {f"{o.suite.name}: {o.trial.label}": o.robust for o in self.outcomes}
         return {"none": self.clean, **each, "worst_case": self.worst}
 
     @property
@@ -97,7 +97,7 @@ class Evaluation:
             raise UserError("No images were kept; expected evaluate(..., keep_images=True).")
         result, done = np.array(kept[0].x_adv), ~self.clean
         for outcome in kept:
-            new = ~outcome.right & ~done
+            new = ~outcome.robust & ~done
             result[new] = np.asarray(outcome.x_adv)[new]
             done = done | new
         return result
@@ -122,7 +122,7 @@ class Evaluation:
             "n": len(self.clean),
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
-            **{name: tables.share(right) for name, right in named.items()},
+            **{name: tables.share(robust) for name, robust in named.items()},
             "warnings": list(self.warnings),
             "rows": self._rows(),
             **({"masks": {name: mask.tolist() for name, mask in self.masks.items()}} if masks else {}),
@@ -175,12 +175,12 @@ class Evaluation:
         """What was attacked and how; a line for each trial, and for the worst case: accuracy, its 95% Wilson interval and n; the warnings."""
         head = f"{self.model}, {self.threat_model}, {tables.budgets(self)}, seed {self.seed}"
         lines = [("no attack", self.clean)]
-        lines += [(f"{o.suite.name}: {o.trial.label}", o.right) for o in self.outcomes]
+        lines += [(f"{o.suite.name}: {o.trial.label}", o.robust) for o in self.outcomes]
         lines.append(("worst case", self.worst))
         shown = []
-        for title, right in lines:
-            low, high = wilson_interval(int(right.sum()), len(right))
-            shown.append(f"{title:40s} {right.mean():.4f} [{low:.4f}, {high:.4f}] n = {len(right)}")
+        for title, robust in lines:
+            low, high = wilson_interval(int(robust.sum()), len(robust))
+            shown.append(f"{title:40s} {robust.mean():.4f} [{low:.4f}, {high:.4f}] n = {len(robust)}")
         return "\n".join([head, *shown, *(f"warning: {warning}" for warning in self.warnings)])
 
     @property

@@ -36,7 +36,7 @@ def evaluation_rows(
         parameters = {**ball, **budget(attack), **attack.parameters, "gradient": outcome.trial.gradient}
         if outcome.suite.sequential:
             parameters |= {"after": outcome.suite.name}
-        row = accuracy_row(outcome.right, outcome.trial.title, common, parameters)
+        row = accuracy_row(outcome.robust, outcome.trial.title, common, parameters)
         rows.append(row)
         share = restart_share(outcome, before)
         if share is not None:
@@ -47,15 +47,15 @@ def evaluation_rows(
                     "value": share,
                     "ci_low": None,
                     "ci_high": None,
-                    "n": before - outcome.left[-1],
+                    "n": before - outcome.n_robust[-1],
                 }
             )
         if outcome.suite.sequential:
-            before = outcome.left[-1] if outcome.left else before
+            before = outcome.n_robust[-1] if outcome.n_robust else before
     for suite in dict.fromkeys(outcome.suite for outcome in found.outcomes):
         if suite.sequential:
             own = {**ball, **budget(suite.trials[0].attack)}
-            rows.append(accuracy_row(found.right(suite.name), suite.name, common, own))
+            rows.append(accuracy_row(found.robust(suite.name), suite.name, common, own))
     return [*rows, accuracy_row(found.worst, WORST, common, ball)] if totals else rows
 
 
@@ -66,36 +66,39 @@ def budget(attack: Attack) -> dict[str, Any]:
 
 
 def accuracy_row(
-    right: np.ndarray, attack: str, common: Mapping[str, Any], parameters: Mapping[str, Any]
+    robust: np.ndarray, attack: str, common: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> Row:
     """One row of table "robustness" from who was right."""
-    return rate_row(TABLE, "accuracy", right, {**common, "attack": attack, "parameters": dict(parameters)})
+    return rate_row(TABLE, "accuracy", robust, {**common, "attack": attack, "parameters": dict(parameters)})
 
 
 def worst_rows(
-    right: np.ndarray, outcomes: "Sequence[Outcome]", common: Mapping[str, Any], parameters: Mapping[str, Any]
+    robust: np.ndarray,
+    outcomes: "Sequence[Outcome]",
+    common: Mapping[str, Any],
+    parameters: Mapping[str, Any],
 ) -> list[Row]:
     """The worst case over the images that an attack met at all; where one met a part of them, that of those alone that every attack met, too.
 
     The first is an upper bound then, since an image counts as right under an attack that it did not meet: its parameters name these attacks, with
     their n, as "partial". The second has "met": "every attack".
     """
-    everything = np.ones(len(right), bool)
+    everything = np.ones(len(robust), bool)
     # By title and threat model an attack may occur more than once.
     masks = [
         (outcome.trial.title, everything if outcome.attacked is None else outcome.attacked)
         for outcome in outcomes
     ]
     visited = np.logical_or.reduce([mask for _, mask in masks])
-    right = right[visited]
+    robust = robust[visited]
     masks = [(title, mask[visited]) for title, mask in masks if not mask[visited].all()]
     if not masks:
-        return [accuracy_row(right, WORST, common, parameters)]
+        return [accuracy_row(robust, WORST, common, parameters)]
     partial = ", ".join(f"{title} {count}" for title, count in sorted({(t, int(m.sum())) for t, m in masks}))
-    rows = [accuracy_row(right, WORST, common, {**parameters, "partial": partial})]
+    rows = [accuracy_row(robust, WORST, common, {**parameters, "partial": partial})]
     met = np.logical_and.reduce([mask for _, mask in masks])
     if met.any():
-        rows.append(accuracy_row(right[met], WORST, common, {**parameters, "met": "every attack"}))
+        rows.append(accuracy_row(robust[met], WORST, common, {**parameters, "met": "every attack"}))
     return rows
 
 
@@ -119,14 +122,14 @@ def natural_rows(found: "Evaluation", common: Mapping[str, Any]) -> list[Row]:
         common: dataset, defense, seed.
     """
     rows = []
-    for attack, parameters, right in [
+    for attack, parameters, robust in [
         ("none", {}, found.clean),
-        *((o.trial.title, o.trial.attack.parameters, o.right) for o in found.outcomes),
+        *((o.trial.title, o.trial.attack.parameters, o.robust) for o in found.outcomes),
     ]:
         asks = attack == "rotation_translation"
         named = {**common, "threat_model": "end_to_end" if asks else "oblivious"}
         rows.append(
-            rate_row(NATURAL, "accuracy", right, {**named, "attack": attack, "parameters": parameters})
+            rate_row(NATURAL, "accuracy", robust, {**named, "attack": attack, "parameters": parameters})
         )
     return rows
 
@@ -136,9 +139,9 @@ def curve_rows(
 ) -> list[Row]:
     """Accuracy under PGD by budget and by steps; `parameters["curve"]` names the axis, `at` the place on it."""
     return [
-        accuracy_row(right, "pgd_curve", common, {**ball, "curve": kind, "at": value})
+        accuracy_row(robust, "pgd_curve", common, {**ball, "curve": kind, "at": value})
         for kind, curve in curves.items()
-        for value, right in curve.items()
+        for value, robust in curve.items()
     ]
 
 
@@ -157,8 +160,8 @@ def squash_rows(
     """What PGD around the squash leaves, and the mean share of pixels whose gradient has another sign there (`sanity.around`, `gradients.other_signs`)."""
     attack = around.trial.attack
     parameters = {**ball, **attack.parameters, "gradient": around.trial.gradient}
-    row = accuracy_row(around.right, around.trial.title, common, parameters)
-    return [row, _mean(accuracy_row(around.right, "none", common, ball), "other_sign_share", signs)]
+    row = accuracy_row(around.robust, around.trial.title, common, parameters)
+    return [row, _mean(accuracy_row(around.robust, "none", common, ball), "other_sign_share", signs)]
 
 
 def _mean(row: Row, metric: str, shares: np.ndarray) -> Row:
@@ -173,6 +176,6 @@ def restart_share(outcome: "Outcome", before: int) -> float | None:
         before: how many images were right before the attack.
     """
     restarts = getattr(outcome.trial.attack, "restarts", 1)
-    if restarts != len(outcome.left) or restarts < 2 or outcome.left[-1] == before:
+    if restarts != len(outcome.n_robust) or restarts < 2 or outcome.n_robust[-1] == before:
         return None
-    return (outcome.left[0] - outcome.left[-1]) / (before - outcome.left[-1])
+    return (outcome.n_robust[0] - outcome.n_robust[-1]) / (before - outcome.n_robust[-1])

@@ -74,7 +74,7 @@ def curves(
     found = evaluate(target.logits, images, labels, [suite], target=target, **options)
     kinds: dict[str, dict[float, np.ndarray]] = {"epsilon": {}, "steps": {}}
     for (kind, value), outcome in zip(trials, found.outcomes, strict=True):
-        kinds[kind][value] = outcome.right
+        kinds[kind][value] = outcome.robust
     return kinds
 
 

@@ -58,7 +58,7 @@ def mean_of_draws(target: DefendedModel, draws: int) -> DefendedModel:
     return target.with_logits(logits)
 
 
-def right_in_all(
+def robust_in_all(
     judge: Function, images: np.ndarray, labels: np.ndarray, batch_size: int, repeats: int
 ) -> np.ndarray:
     """Bool (n,): classified right in each of `repeats` askings."""

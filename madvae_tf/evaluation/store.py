@@ -13,7 +13,7 @@ import numpy as np
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.files import written
 
-_FIELDS = ("right", "visited", "left", "key", "logits")
+_FIELDS = ("robust", "visited", "n_robust", "key", "logits")
 # How far logits of one model may lie apart on two machines, as a share of the largest.
 _ROUNDING = 1e-4
 # The least cosine between gradients of one model at one image on two machines, a ReLU's kink between them included.
@@ -26,16 +26,16 @@ class Progress:
     """The state of one trial.
 
     Attributes:
-        right: bool (n,), classified right after every attack on it so far.
+        robust: bool (n,), classified right after every attack on it so far.
         visited: bool (n,), attacked in the run that is going on.
-        left: int64 (runs finished,), how many images were right after each run.
+        n_robust: int64 (runs finished,), how many images were right after each run.
         x_adv: float32 (n, 28, 28, 1), where images are kept: the first that fooled the system, or the image as it was.
         unchanged: bool (n,), attacked, and every run gave the image back as it was.
     """
 
-    right: np.ndarray
+    robust: np.ndarray
     visited: np.ndarray
-    left: np.ndarray
+    n_robust: np.ndarray
     x_adv: np.ndarray | None = None
     unchanged: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
 
@@ -107,7 +107,7 @@ class TrialFile:
             return None
         file = _read(self._path)
         found = _progress(file, self._path)
-        if str(file["key"]) != self._key or len(found.right) != n:
+        if str(file["key"]) != self._key or len(found.robust) != n:
             raise _damaged(self._path, "it is of another trial")
         return found
 
@@ -128,9 +128,9 @@ class TrialFile:
         with written(self._path) as partial:
             np.savez(
                 partial,
-                right=progress.right,
+                robust=progress.robust,
                 visited=progress.visited,
-                left=progress.left,
+                n_robust=progress.n_robust,
                 key=np.array(self._key),
                 logits=self._logits,
                 slopes=self._slopes,
@@ -149,16 +149,16 @@ def read_progress(path: Path) -> Progress:
 
 
 def _progress(file: dict[str, np.ndarray], path: Path) -> Progress:
-    right = file["right"]
+    robust = file["robust"]
     found = Progress(
-        right,
+        robust,
         file["visited"],
-        file["left"],
+        file["n_robust"],
         file.get("x_adv"),
-        file.get("unchanged", np.zeros(right.shape, bool)),
+        file.get("unchanged", np.zeros(robust.shape, bool)),
     )
-    whole = all(part.ndim == 1 and part.dtype == bool for part in (found.right, found.visited))
-    if not whole or found.right.shape != found.visited.shape or found.left.ndim != 1:
+    whole = all(part.ndim == 1 and part.dtype == bool for part in (found.robust, found.visited))
+    if not whole or found.robust.shape != found.visited.shape or found.n_robust.ndim != 1:
         raise _damaged(path, "it is no trial's")
     return found
 

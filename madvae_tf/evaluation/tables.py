@@ -31,10 +31,10 @@ COLUMNS: tuple[str, ...] = (
 )
 
 
-def share(right: np.ndarray) -> dict[str, Any]:
+def share(robust: np.ndarray) -> dict[str, Any]:
     """An accuracy with its 95% Wilson interval and n."""
-    low, high = wilson_interval(int(right.sum()), len(right))
-    return {"accuracy": float(right.mean()), "ci_low": low, "ci_high": high, "n": len(right)}
+    low, high = wilson_interval(int(robust.sum()), len(robust))
+    return {"accuracy": float(robust.mean()), "ci_low": low, "ci_high": high, "n": len(robust)}
 
 
 def plain(row: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 def headline(found: "Evaluation") -> str:
     """Clean and worst accuracy with n, intervals, budgets and threat model, in one line of text."""
     parts = []
-    for title, right in (("clean", found.clean), ("worst case", found.worst)):
-        cell = share(right)
+    for title, robust in (("clean", found.clean), ("worst case", found.worst)):
+        cell = share(robust)
         parts.append(f"{title} {cell['accuracy']:.4f} [{cell['ci_low']:.4f}, {cell['ci_high']:.4f}]")
     warned = f", {len(found.warnings)} warnings: see .summary()" if found.warnings else ""
     return f"{', '.join(parts)}, n = {len(found.clean)}, {budgets(found)}, {found.threat_model}{warned}"

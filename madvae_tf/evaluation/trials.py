@@ -11,7 +11,7 @@ import tensorflow as tf
 from madvae_tf.attacks import Attack, DefendedModel, fold_seed, run_attack
 from madvae_tf.attacks.repeated import runs_of
 from madvae_tf.evaluation.parallel import at_once, in_order
-from madvae_tf.evaluation.steadiness import right_in_all
+from madvae_tf.evaluation.steadiness import robust_in_all
 from madvae_tf.evaluation.store import Progress, TrialFile
 from madvae_tf.evaluation.suites import Trial
 
@@ -60,7 +60,7 @@ def run_trial(
     given: Given,
     before: np.ndarray,
     file: TrialFile,
-    left: Callable[[int, int, int, int], object],
+    advance: Callable[[int, int, int, int], object],
 ) -> Progress:
     """The trial on the images that are right before it.
 
@@ -68,7 +68,7 @@ def run_trial(
         attacked: what the attack sees.
         before: bool (n,).
         file: goes on from what it holds.
-        left: see `cost.Course.left`.
+        advance: see `cost.Course.advance`.
     """
     n = len(given.images)
     state = file.load(n) or Progress(
@@ -80,12 +80,12 @@ def run_trial(
     )
     runs, size = runs_of(trial.attack), given.batch_size
     drawn = fold_seed((given.seed, zlib.crc32(trial.label.encode())))
-    for number in range(len(state.left), len(runs)):
+    for number in range(len(state.n_robust), len(runs)):
         # Chunks of the images still right; those visited before a stop were whole chunks of the same row.
-        waiting = np.flatnonzero(state.right & ~state.visited)
+        waiting = np.flatnonzero(state.robust & ~state.visited)
         chunks = [waiting[start : start + size] for start in range(0, len(waiting), size)]
         waits = len(waiting)
-        left(number, waits, int(state.right.sum()), 0)
+        advance(number, waits, int(state.robust.sum()), 0)
 
         def after(
             rows: np.ndarray, attack: Attack = runs[number]
@@ -93,19 +93,19 @@ def run_trial(
             # A run of a repeated attack folds its own number in; an attack without runs has one.
             fit = padded(len(rows), size)
             found = run_attack(attack, attacked, given.images[rows], given.labels[rows], drawn, fit)
-            right = right_in_all(given.judge, found.x_adv, given.labels[rows], size, given.repeats)
-            return rows, found.x_adv, right, found.linf == 0
+            robust = robust_in_all(given.judge, found.x_adv, given.labels[rows], size, given.repeats)
+            return rows, found.x_adv, robust, found.linf == 0
 
-        for rows, x_adv, right, same in in_order(after, chunks, at_once()):
-            state.right[rows] = right
+        for rows, x_adv, robust, same in in_order(after, chunks, at_once()):
+            state.robust[rows] = robust
             state.visited[rows] = True
             state.unchanged[rows] &= same
             if state.x_adv is not None:
-                state.x_adv[rows[~right]] = x_adv[~right]
+                state.x_adv[rows[~robust]] = x_adv[~robust]
             file.save(state)
             waits -= len(rows)
-            left(number, waits, int(state.right.sum()), len(rows))
-        state.left = np.append(state.left, state.right.sum())
+            advance(number, waits, int(state.robust.sum()), len(rows))
+        state.n_robust = np.append(state.n_robust, state.robust.sum())
         state.visited[:] = False
         file.save(state)
     return state

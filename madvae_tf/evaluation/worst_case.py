@@ -18,7 +18,7 @@ from madvae_tf.evaluation.gradients import gradients
 from madvae_tf.evaluation.model_fingerprint import said, slopes
 from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.evaluation.result import Evaluation, Outcome
-from madvae_tf.evaluation.steadiness import RANDOM, made_of, mean_of_draws, right_in_all, steadiness
+from madvae_tf.evaluation.steadiness import RANDOM, made_of, mean_of_draws, robust_in_all, steadiness
 from madvae_tf.evaluation.store import TrialFile, fingerprint, trial_key
 from madvae_tf.evaluation.suites import QUERY_ATTACKS, Suite
 from madvae_tf.evaluation.systems import system_of
@@ -107,7 +107,7 @@ def evaluate(
     steady = steadiness(judge, images, batch_size, clean_logits)
     clean = clean_logits.argmax(axis=1) == labels
     if repeats > 1:
-        clean &= right_in_all(judge, images, labels, batch_size, repeats - 1)
+        clean &= robust_in_all(judge, images, labels, batch_size, repeats - 1)
     known = {name: mean_of_draws(each, draws) for name, each in known.items()}
     shared = {
         "seed": seed,
@@ -162,12 +162,14 @@ def evaluate(
                     climbed,
                 )
                 course.begin(len(outcomes))
-                state = run_trial(trial, known[trial.gradient], given, before, file, course.left)
-                left = tuple(int(n) for n in state.left)
+                state = run_trial(trial, known[trial.gradient], given, before, file, course.advance)
+                n_robust = tuple(int(n) for n in state.n_robust)
                 outcomes.append(
-                    Outcome(suite, trial, state.right, left, x_adv=state.x_adv, unchanged=state.unchanged)
+                    Outcome(
+                        suite, trial, state.robust, n_robust, x_adv=state.x_adv, unchanged=state.unchanged
+                    )
                 )
-                before = state.right if suite.sequential else clean
+                before = state.robust if suite.sequential else clean
     found = Evaluation(
         clean,
         tuple(outcomes),

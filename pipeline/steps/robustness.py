@@ -64,11 +64,11 @@ def attack_system(context: Context) -> None:
         progress="bar",
     )
     rows = evaluation_rows(found, _common(settings), _ball(settings), totals=False)
-    right: dict[str, Any] = {"clean": found.clean}
-    right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
+    robust: dict[str, Any] = {"clean": found.clean}
+    robust |= {outcome.trial.label: outcome.robust for outcome in found.outcomes}
     if len(subset) < len(images):
-        right = _spread(right, subset, _clean(system, images, labels, settings["batch_size"]))
-    np.savez(context.folder / "right.npz", **right)
+        robust = _spread(robust, subset, _clean(system, images, labels, settings["batch_size"]))
+    np.savez(context.folder / "right.npz", **robust)
     write_json(context.folder / "warnings.json", [])
     write_json(context.folder / "rows.json", rows)
 
@@ -81,12 +81,12 @@ def _clean(system: Any, images: Any, labels: Any, batch_size: int) -> Any:
     return batched(tf.function(system.logits), images, batch_size).argmax(axis=1) == labels
 
 
-def _spread(right: dict[str, Any], subset: Any, clean: Any) -> dict[str, Any]:
+def _spread(robust: dict[str, Any], subset: Any, clean: Any) -> dict[str, Any]:
     """Who of all images was right, where only those of `subset` were attacked; "attacked" says which."""
     import numpy as np
 
     full = {"clean": clean}
-    for label, values in right.items():
+    for label, values in robust.items():
         if label != "clean":
             full[label] = clean.copy()
             full[label][subset] = values
@@ -128,9 +128,9 @@ def take_worst(context: Context) -> None:
         rows += beyond_rows(evaluations["end_to_end"], common, ball)
     if len(evaluations) > 1 and "end_to_end" in evaluations:
         # What knows most may do all that the others do.
-        right = np.logical_and.reduce([evaluation.worst for evaluation in evaluations.values()])
+        robust = np.logical_and.reduce([evaluation.worst for evaluation in evaluations.values()])
         every = [outcome for evaluation in evaluations.values() for outcome in evaluation.outcomes]
-        rows += worst_rows(right, every, common, {**ball, "over": "+".join(evaluations)})
+        rows += worst_rows(robust, every, common, {**ball, "over": "+".join(evaluations)})
     title = f"{settings['defense']}, {settings['norm']} {settings['epsilon']:g}"
     write_json(context.folder / "warnings.json", _titled(title, order_warnings(evaluations)))
     write_json(context.folder / "rows.json", rows)
@@ -156,9 +156,9 @@ def attack_naturally(context: Context) -> None:
         folder=context.scratch / "trials",
         progress="bar",
     )
-    right: dict[str, Any] = {"clean": found.clean}
-    right |= {outcome.trial.label: outcome.right for outcome in found.outcomes}
-    np.savez(context.folder / "right.npz", **right)
+    robust: dict[str, Any] = {"clean": found.clean}
+    robust |= {outcome.trial.label: outcome.robust for outcome in found.outcomes}
+    np.savez(context.folder / "right.npz", **robust)
     write_json(context.folder / "warnings.json", [])
     common = {name: settings[name] for name in ("dataset", "defense", "seed")}
     write_json(context.folder / "rows.json", natural_rows(found, common))
@@ -197,7 +197,7 @@ def check_sanity(context: Context) -> None:
         straight = system.with_logits(system.straight_through)
         around = sanity.around(system, straight, images, labels, **ball, **options)
         signs = gradients.other_signs(system, straight, images, labels, settings["batch_size"])
-        warnings += diagnostics.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.right)
+        warnings += diagnostics.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.robust)
         rows += squash_rows(around, signs, common, ball)
     title = f"{settings['defense']}, {ball['norm']} {ball['epsilon']:g}"
     write_json(context.folder / "warnings.json", _titled(title, warnings))

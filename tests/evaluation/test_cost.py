@@ -69,17 +69,17 @@ def test_what_is_left_follows_what_falls():
     course = Course([Suite("one", trials, sequential=True)], speeds, RIGHT, batch_size=4)
     course._bar = bar = Bar()
     course.begin(0)
-    course.left(0, 8, 8, 0)
+    course.advance(0, 8, 8, 0)
     assert (bar.n, bar.total) == (0, 400) and bar.text == "attack 1 of 2, pgd"
     # The first half of the run: three of four images fall.
-    course.left(0, 4, 5, 4)
+    course.advance(0, 4, 5, 4)
     assert bar.n == 80 and bar.total - bar.n == 80 + 2 * (80 + 40)
     assert bar.after == "5 of 8 images still right"
     # A file has the whole of the next run but one image.
-    course.left(1, 1, 2, 0)
+    course.advance(1, 1, 2, 0)
     assert bar.n == 80 and bar.total - bar.n == 80 + 40
     course.begin(1)
-    course.left(0, 0, 2, 2)
+    course.advance(0, 0, 2, 2)
     assert bar.n == 120 and bar.total == bar.n and bar.text == "attack 2 of 2, apgd"
 
 
@@ -88,7 +88,7 @@ def test_attacks_of_other_suites_meet_all_images():
     course = Course(suites, {"exact": Speed(1.0, 4.0)}, RIGHT, batch_size=4)
     course._bar = bar = Bar()
     course.begin(0)
-    course.left(0, 0, 1, 8)
+    course.advance(0, 0, 1, 8)
     assert bar.total - bar.n == 8 * 5
 
 
@@ -108,7 +108,7 @@ def test_what_the_folder_has_is_neither_announced_nor_shown(capsys, terminal):
     with course:
         assert capsys.readouterr().err == ""
         course.begin(1)
-        course.left(0, 1, 4, 0)
+        course.advance(0, 1, 4, 0)
     said = capsys.readouterr().err
     assert "9 images, 8 right without an attack; to run: two, three; at most about 40 s" in said
     assert "attack 2 of 3, two:   0%" in said

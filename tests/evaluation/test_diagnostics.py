@@ -20,7 +20,7 @@ def test_faint_gradients_are_a_warning_where_steps_follow_their_size():
     assert diagnostics.gradient_warnings(norms, faint - 0.125) == diagnostics.gradient_warnings(norms) == []
 
 
-def evaluation_of(**right):
+def evaluation_of(**robust):
     """An evaluation with one outcome for each name, of the first images still right."""
     attacks = {
         "square": Square(),
@@ -38,7 +38,7 @@ def evaluation_of(**right):
             np.arange(100) < count,
             (count,),
         )
-        for name, count in right.items()
+        for name, count in robust.items()
     ]
     return Evaluation(np.ones(100, bool), tuple(outcomes))
 
@@ -80,11 +80,11 @@ def test_a_weaker_attacker_on_fewer_images_is_compared_on_those():
     weaker = evaluation_of(apgd=0)
     met = np.arange(100) < 20
     (outcome,) = weaker.outcomes
-    part = Evaluation(weaker.clean, (dataclasses.replace(outcome, right=~met, attacked=met),))
+    part = Evaluation(weaker.clean, (dataclasses.replace(outcome, robust=~met, attacked=met),))
     (line,) = diagnostics.order_warnings({"end_to_end": evaluation_of(apgd=50), "transfer": part})
     assert "transfer leaves 0.0000, end_to_end 1.0000 of the 20 images that both met" in line
     # End to end nothing is left of these 20.
-    strong = Evaluation(weaker.clean, (dataclasses.replace(outcome, right=~met),))
+    strong = Evaluation(weaker.clean, (dataclasses.replace(outcome, robust=~met),))
     assert diagnostics.order_warnings({"end_to_end": strong, "transfer": part}) == []
 
 

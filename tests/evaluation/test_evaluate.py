@@ -35,26 +35,26 @@ def test_the_name_belongs_to_the_standard_numbers():
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "right"), [(0.03, [0, 1, 1, 1, 1, 0]), (0.08, [0, 0, 1, 1, 0, 0]), (0.2, [0, 0, 0, 1, 0, 0])]
+    ("epsilon", "robust"), [(0.03, [0, 1, 1, 1, 1, 0]), (0.08, [0, 0, 1, 1, 0, 0]), (0.2, [0, 0, 0, 1, 0, 0])]
 )
-def test_every_image_falls_where_geometry_says(line, epsilon, right):
+def test_every_image_falls_where_geometry_says(line, epsilon, robust):
     suites = [gradient_suite("linf", epsilon, 10), auto_attack("linf", epsilon, **SMALL)]
     found = evaluate(line.logits, line.images, line.labels, suites, batch_size=4, progress=False)
     np.testing.assert_array_equal(found.clean, [1, 1, 1, 1, 1, 0])
-    np.testing.assert_array_equal(found.worst, right)
+    np.testing.assert_array_equal(found.worst, robust)
     for outcome in found.outcomes:
-        np.testing.assert_array_equal(outcome.right, right)
-    assert f"{np.mean(right):.4f}" in found.summary().splitlines()[-1]
-    np.testing.assert_array_equal(found.right("autoattack_smaller"), right)
+        np.testing.assert_array_equal(outcome.robust, robust)
+    assert f"{np.mean(robust):.4f}" in found.summary().splitlines()[-1]
+    np.testing.assert_array_equal(found.robust("autoattack_smaller"), robust)
     with pytest.raises(UserError, match="Unknown suite or trial 'fab'"):
-        found.right("fab")
+        found.robust("fab")
 
 
 def test_a_system_that_gives_probabilities_is_judged_by_their_logarithm(line):
     system = adapt(lambda x: tf.nn.softmax(line.logits(x)), line.images)
     found = evaluate(system, line.images, line.labels, [gradient_suite("linf", 0.08, 10)], progress=False)
     for outcome in found.outcomes:
-        np.testing.assert_array_equal(outcome.right, [0, 0, 1, 1, 0, 0])
+        np.testing.assert_array_equal(outcome.robust, [0, 0, 1, 1, 0, 0])
 
 
 def test_rows_are_valid_and_carry_their_intervals(line):
@@ -101,9 +101,9 @@ def test_few_images_come_in_a_smaller_batch_with_the_same_result(line, monkeypat
         evaluate(line.logits, line.images, line.labels, [suite], batch_size=size, progress=False).outcomes[0]
         for size in (20, 36)
     ]
-    assert sizes == 2 * [20] + 2 * [9] and 0 < found[0].left[-1] < 5
-    np.testing.assert_array_equal(found[0].right, found[1].right)
-    assert found[0].left == found[1].left
+    assert sizes == 2 * [20] + 2 * [9] and 0 < found[0].n_robust[-1] < 5
+    np.testing.assert_array_equal(found[0].robust, found[1].robust)
+    assert found[0].n_robust == found[1].n_robust
 
 
 def test_an_image_made_on_another_model_goes_on_after_it_fools_that_one():
@@ -164,8 +164,8 @@ def test_a_stopped_evaluation_goes_on_where_it_was(line, tmp_path, monkeypatch, 
     assert set(given) == set(unbroken) and len(unbroken) > 5
     assert workers > 1 or given == unbroken
     for one, other in zip(whole.outcomes, again.outcomes, strict=True):
-        np.testing.assert_array_equal(one.right, other.right)
-        assert one.left == other.left
+        np.testing.assert_array_equal(one.robust, other.robust)
+        assert one.n_robust == other.n_robust
     taken = len(given)
     assert call(tmp_path).worst.tolist() == whole.worst.tolist() and len(given) == taken
     # Another model, other images, another seed: nothing of it is taken.
@@ -199,12 +199,13 @@ def test_a_query_attack_has_one_file_whichever_suites_share_the_call(line, tmp_p
 
     def found(*suites):
         whole = evaluate(line.logits, line.images, line.labels, suites, folder=tmp_path, progress=False)
-        return whole.right("square").tolist()
+        return whole.robust("square").tolist()
 
     together = found(climbing, asking)
     files = sorted(tmp_path.iterdir())
     monkeypatch.setattr(module, "run_attack", None)  # Nothing is attacked again.
     assert found(asking) == found(asking, climbing) == together
+    assert found(Suite("of another name", asking.trials)) == together
     assert sorted(tmp_path.iterdir()) == files and len(files) == 2
 
 
@@ -236,7 +237,7 @@ def test_sequential_attacks_see_only_what_the_former_left(line, monkeypatch):
             line.logits, line.images, line.labels, [Suite("own", trials, sequential)], progress=False
         )
         assert seen == expected
-        assert found.outcomes[0].left == (2,)
+        assert found.outcomes[0].n_robust == (2,)
 
 
 def test_an_attack_on_another_target_is_judged_by_the_system(line):

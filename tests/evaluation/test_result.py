@@ -27,8 +27,8 @@ def evaluation(**more):
     suite = Suite("own", trials)
     images = [np.full((10, 2, 2, 1), value, np.float32) for value in (0.25, 0.75)]
     outcomes = [
-        Outcome(suite, trial, right, (int(right.sum()),), x_adv=x_adv)
-        for trial, right, x_adv in zip(trials, (FIRST, SECOND), images, strict=True)
+        Outcome(suite, trial, robust, (int(robust.sum()),), x_adv=x_adv)
+        for trial, robust, x_adv in zip(trials, (FIRST, SECOND), images, strict=True)
     ]
     return Evaluation(CLEAN, tuple(outcomes), model="mine", seed=3, **more)
 
@@ -112,7 +112,7 @@ def test_the_image_that_fooled_first_is_the_one_that_counts():
     first, second = ~FIRST & CLEAN, FIRST & ~SECOND
     x_adv = evaluation().x_adv
     assert (x_adv[first] == 0.25).all() and (x_adv[second] == 0.75).all()
-    bare = [Outcome(o.suite, o.trial, o.right, o.left) for o in evaluation().outcomes]
+    bare = [Outcome(o.suite, o.trial, o.robust, o.n_robust) for o in evaluation().outcomes]
     with pytest.raises(UserError, match="keep_images=True"):
         _ = Evaluation(CLEAN, tuple(bare)).x_adv
 

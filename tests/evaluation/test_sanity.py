@@ -21,7 +21,7 @@ def test_curves_and_their_warnings(line):
         (1, 20),
         progress=False,
     )
-    assert {kind: [int(right.sum()) for right in curve.values()] for kind, curve in found.items()} == {
+    assert {kind: [int(robust.sum()) for robust in curve.values()] for kind, curve in found.items()} == {
         "epsilon": [5, 2, 0],
         "steps": [2, 2],
     }
@@ -75,8 +75,10 @@ def test_gradients_that_vanish_are_counted(line):
 
 
 def test_the_share_of_restarts():
-    def share(attack, *left):
-        return rows.restart_share(Outcome(Suite("s", ()), Trial("t", attack), np.zeros(1, bool), left), 100)
+    def share(attack, *n_robust):
+        return rows.restart_share(
+            Outcome(Suite("s", ()), Trial("t", attack), np.zeros(1, bool), n_robust), 100
+        )
 
     assert share(APGD(restarts=3), 60, 45, 40) == pytest.approx(20 / 60)
     assert share(APGD(restarts=2), 100, 100) is None and share(APGD(restarts=1), 40) is None

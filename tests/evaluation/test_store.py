@@ -14,8 +14,8 @@ KEY = "0123456789abcdef0123"
 LOGITS = np.random.default_rng(0).normal(scale=5, size=(4, 10)).astype(np.float32)
 
 
-def progress(*right):
-    return Progress(np.array(right), np.zeros(len(right), bool), np.array([sum(right)]))
+def progress(*robust):
+    return Progress(np.array(robust), np.zeros(len(robust), bool), np.array([sum(robust)]))
 
 
 def test_another_machine_finds_it_and_another_model_does_not(tmp_path):
@@ -23,7 +23,7 @@ def test_another_machine_finds_it_and_another_model_does_not(tmp_path):
     rounded = LOGITS * np.float32(1 + 3e-6)
     assert (rounded != LOGITS).any()
     for same in (LOGITS, rounded):
-        assert TrialFile(tmp_path, "pgd", KEY, same).load(2).right.tolist() == [True, False]
+        assert TrialFile(tmp_path, "pgd", KEY, same).load(2).robust.tolist() == [True, False]
     for other in (LOGITS * np.float32(1.01), LOGITS[:3], LOGITS.astype(np.float64)):
         assert TrialFile(tmp_path, "pgd", KEY, other).load(2) is None
     assert TrialFile(tmp_path, "pgd", "1" * 20, LOGITS).load(2) is None
@@ -45,26 +45,26 @@ def test_another_gradient_of_the_same_logits_is_another_trial(tmp_path):
         assert TrialFile(tmp_path, "pgd", KEY, LOGITS, other).load(2) is None
     zero = np.zeros_like(slopes)
     TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).save(progress(False, False))
-    assert TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).load(2).right.tolist() == [False, False]
-    assert TrialFile(tmp_path, "pgd", KEY, LOGITS, slopes).load(2).right.tolist() == [True, False]
+    assert TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).load(2).robust.tolist() == [False, False]
+    assert TrialFile(tmp_path, "pgd", KEY, LOGITS, slopes).load(2).robust.tolist() == [True, False]
 
 
 def test_a_trial_without_gradients_is_found_whatever_gradient_its_file_holds(tmp_path):
     slopes = np.ones((3, 784), np.float32)
     TrialFile(tmp_path, "square", KEY, LOGITS, slopes).save(progress(True, False))
-    assert TrialFile(tmp_path, "square", KEY, LOGITS).load(2).right.tolist() == [True, False]
+    assert TrialFile(tmp_path, "square", KEY, LOGITS).load(2).robust.tolist() == [True, False]
     TrialFile(tmp_path, "simba", KEY, LOGITS).save(progress(False, False))
     assert TrialFile(tmp_path, "simba", KEY, LOGITS, slopes).load(2) is None
 
 
 def test_two_models_have_a_file_each_and_what_goes_on_is_saved_where_it_began(tmp_path):
     other = LOGITS + 1
-    for logits, right in ((LOGITS, True), (other, False)):
-        TrialFile(tmp_path, "pgd", KEY, logits).save(progress(right))
+    for logits, robust in ((LOGITS, True), (other, False)):
+        TrialFile(tmp_path, "pgd", KEY, logits).save(progress(robust))
     rounded = LOGITS * np.float32(1 - 3e-6)
     TrialFile(tmp_path, "pgd", KEY, rounded).save(progress(False))
     assert len(list(tmp_path.iterdir())) == 2
-    assert not TrialFile(tmp_path, "pgd", KEY, LOGITS).load(1).right[0]
+    assert not TrialFile(tmp_path, "pgd", KEY, LOGITS).load(1).robust[0]
 
 
 def test_a_label_is_no_pattern(tmp_path):
@@ -82,8 +82,8 @@ def test_a_file_of_another_number_of_images_is_refused(tmp_path, n):
 
 def test_what_a_stopped_evaluation_has_found_is_printed(tmp_path):
     below = tmp_path / "one.partial" / ".scratch" / "trials"
-    right, visited = np.array([True] * 9 + [False]), np.array([True] * 3 + [False] * 7)
-    TrialFile(below, "joint_apgd@-0.1", KEY, LOGITS).save(Progress(right, visited, np.array([10, 9])))
+    robust, visited = np.array([True] * 9 + [False]), np.array([True] * 3 + [False] * 7)
+    TrialFile(below, "joint_apgd@-0.1", KEY, LOGITS).save(Progress(robust, visited, np.array([10, 9])))
     assert main([str(tmp_path)]) == (
         "joint_apgd@-0.1: 2 runs finished, 3 images into the next; right 0.9000 [0.5958, 0.9821] n = 10"
     )
@@ -93,21 +93,21 @@ def test_a_finished_stage_prints_its_accuracies_and_areas(tmp_path):
     stage = tmp_path / "cls-linf-0.3-end_to_end-autoattack-1"
     stage.mkdir()
     common = {"dataset": "mnist", "threat_model": "end_to_end", "defense": "cls", "seed": 0}
-    right, ball = np.array([True] * 9 + [False]), {"norm": "linf", "epsilon": 0.3}
+    robust, ball = np.array([True] * 9 + [False]), {"norm": "linf", "epsilon": 0.3}
     rows = [
-        accuracy_row(right, "fab_t", common, {**ball, "after": "autoattack_standard"}),
-        {**accuracy_row(right, "fab_t", common, ball), "metric": "restart_share"},
-        accuracy_row(right, "pgd_curve", common, {**ball, "curve": "steps", "at": 10}),
-        {**accuracy_row(right, "simba", common, ball), "metric": "beyond_gradients_share"},
-        accuracy_row(right, "corruption", common, {"kind": "fog", "severity": 3}),
+        accuracy_row(robust, "fab_t", common, {**ball, "after": "autoattack_standard"}),
+        {**accuracy_row(robust, "fab_t", common, ball), "metric": "restart_share"},
+        accuracy_row(robust, "pgd_curve", common, {**ball, "curve": "steps", "at": 10}),
+        {**accuracy_row(robust, "simba", common, ball), "metric": "beyond_gradients_share"},
+        accuracy_row(robust, "corruption", common, {"kind": "fog", "severity": 3}),
         {
-            **accuracy_row(right, "pgd", common, {**ball, "detector": "l1", "among": "fooling"}),
+            **accuracy_row(robust, "pgd", common, {**ball, "detector": "l1", "among": "fooling"}),
             **{"metric": "auc", "value": 0.25, "ci_low": None, "ci_high": None},
         },
     ]
     (stage / "rows.json").write_text(json.dumps(rows))
     # What lies beside the rows is no trial's.
-    np.savez(stage / "right.npz", clean=right)
+    np.savez(stage / "right.npz", clean=robust)
     figures = "right 0.9000 [0.5958, 0.9821] n = 10"
     assert main([str(tmp_path)]).splitlines() == [
         f"cls, end_to_end, linf 0.3: autoattack_standard, then fab_t: {figures}",
@@ -138,8 +138,8 @@ def test_the_union_of_several_budgets_is_who_is_right_under_every_attack(tmp_pat
         folder = tmp_path / name
         folder.mkdir()
         (folder / "manifest.json").write_text(json.dumps({"config": settings}))
-        right = {attack: clean & ~np.isin(np.arange(10), which) for attack, which in fallen.items()}
-        np.savez(folder / "right.npz", clean=clean, attacked=np.arange(10) < attacked, **right)
+        robust = {attack: clean & ~np.isin(np.arange(10), which) for attack, which in fallen.items()}
+        np.savez(folder / "right.npz", clean=clean, attacked=np.arange(10) < attacked, **robust)
 
     own = {"dataset": "mnist", "defense": "robust", "seed": 0}
     for norm, fallen in attacks.items():

@@ -59,7 +59,7 @@ def test_an_attack_without_gradients_that_beats_those_with_one_is_said(line):
     square = Trial("square", Square(epsilon=0.08, queries=60))
     suite = Suite("own", (*ONE_STEP.trials, square))
     found = run(line, rounded(line), suite)
-    assert found.right("square").sum() < found.right("fgsm").sum() == 5
+    assert found.robust("square").sum() < found.robust("fgsm").sum() == 5
     assert warned(found, "black-box beats white-box: Square fools")
     assert not warned(run(line, line.logits, suite), "black-box")
 
@@ -78,7 +78,7 @@ def test_a_very_sure_system_falls_as_the_same_one_that_is_not(line):
     suite = Suite("own", (*ONE_STEP.trials, Trial("apgd", APGD(epsilon=0.08, iterations=5))))
     found = run(line, lambda x: 1e4 * line.logits(x), suite)
     for outcome in found.outcomes:
-        np.testing.assert_array_equal(outcome.right, [0, 0, 1, 1, 0, 0])
+        np.testing.assert_array_equal(outcome.robust, [0, 0, 1, 1, 0, 0])
     assert not found.warnings
 
 
@@ -128,7 +128,7 @@ def test_a_system_that_draws_is_said_and_goes_on_from_its_folder(line, tmp_path)
     assert warned(found, "answers one image differently each time")
     # The same again: the finished trial is read, and nothing piles up. Another system has a file of its own.
     again = run(line, noisy(line), ONE_STEP, folder=tmp_path)
-    np.testing.assert_array_equal(again.right("fgsm"), found.right("fgsm"))
+    np.testing.assert_array_equal(again.robust("fgsm"), found.robust("fgsm"))
     assert len(list(tmp_path.iterdir())) == 1
     run(line, noisy(line, 0.2), ONE_STEP, folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
