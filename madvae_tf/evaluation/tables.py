@@ -12,7 +12,7 @@ from madvae_tf.attacks.geometry import NORMS
 from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.report import formats, names, rendering
 from madvae_tf.report.names import ATTACKS, THREAT_MODELS
-from madvae_tf.report.table import Cell, Figure, Table, words
+from madvae_tf.report.table import Cell, Figure, Table
 
 if TYPE_CHECKING:
     from madvae_tf.evaluation.result import Evaluation
@@ -87,7 +87,7 @@ def _table(found: "Evaluation") -> Table:
         where = "" if row["norm"] is None else f"{names.NORMS[row['norm']]} {row['epsilon']:g}"
         figure = Figure(row["accuracy"], (row["ci_low"], row["ci_high"]), row["n"])
         title = Cell(names.attack_title(row["attack"]))
-        body.append((title, Cell(where), Cell(figures=(figure,)), words(row["n"])))
+        body.append((title, Cell(where), Cell(figures=(figure,)), Cell.of(row["n"])))
     columns = [*map(Cell, ("Attack", "Budget", "Accuracy", "n"))]
     return Table("evaluation", f"{found.model}:", text, columns, body)
 

@@ -112,8 +112,8 @@ def _setting(row: Row) -> str:
 
 def notes(measured: Collection[str], run: Mapping[str, Any]) -> list[Part]:
     """What `run["notes"]` says of the defences measured; nothing where it says nothing of them."""
-    said = run.get("notes") or {}
+    given = run.get("notes") or {}
     found = {
-        title: str(said[name]) for name, title in DEFENSES.items() if name in measured and said.get(name)
+        title: str(given[name]) for name, title in DEFENSES.items() if name in measured and given.get(name)
     }
     return [definitions(found, "Notes on the defences")] if found else []

@@ -1,6 +1,6 @@
 """A model card for each exported variant, in Markdown: what it is, what it learnt from, what was measured, what it is no protection against.
 
-Every figure comes from a measured row; what was not measured is said to be so.
+Every figure comes from a measured row; what was not measured is named.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from madvae_tf.report.names import (
     Row,
     attack_title,
     budget_title,
-    classifier_words,
+    classifier_title,
 )
-from madvae_tf.report.table import Cell, Figure, Table, words
+from madvae_tf.report.table import Cell, Figure, Table
 
 
 def model_card(run: Mapping[str, Any], rows: Sequence[Row], variant: str) -> str:
@@ -42,7 +42,7 @@ def model_card(run: Mapping[str, Any], rows: Sequence[Row], variant: str) -> str
     )
     parts = [
         f"# Model card: {DEFENSES.get(variant, variant)}",
-        f"A purifier, the variant `{variant}` of MAD-VAE, to stand before {classifier_words(run)}; "
+        f"A purifier, the variant `{variant}` of MAD-VAE, to stand before {classifier_title(run)}; "
         f"madvae_tf {run.get('project_version') or 'of unknown version'}"
         + (f", commit {run['commit']}" if run.get("commit") else "")
         + f", seed {run.get('seed', 'unknown')}, configuration {run.get('name', 'unknown')}.",
@@ -90,18 +90,18 @@ def _table(rows: Sequence[Row], variant: str, table: str, models: Sequence[str])
         body.append(
             (
                 Cell(attack_title(row["attack"]) + strength),
-                *map(words, (row["n"], row["threat_model"], row["seed"])),
+                *map(Cell.of, (row["n"], row["threat_model"], row["seed"])),
                 *(
                     Cell(figures=(Figure.of(found, paper=None),)) if found else Cell()
                     for found in (row, beside)
                 ),
             )
         )
-    said = "; ".join(
+    meaning = "; ".join(
         f"{name}: {THREAT_MODELS[name]}" for name in models if any(r["threat_model"] == name for r in own)
     )
     heads = ("attack", "n", "threat model", "seed", "accuracy", "without it")
-    return to_markdown(Table("", "Accuracy and its 95% interval.", f"{said}.", [*map(Cell, heads)], body))
+    return to_markdown(Table("", "Accuracy and its 95% interval.", f"{meaning}.", [*map(Cell, heads)], body))
 
 
 def _place(row: Row) -> tuple[Any, ...]:

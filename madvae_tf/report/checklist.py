@@ -1,7 +1,7 @@
 """The checklist of Carlini et al. 2019, "On Evaluating Adversarial Robustness", filled from the rows alone.
 
 Every answer is derived from what was measured: the attacks with their least accuracy of a defence, budgets, restarts, n. What has no row
-is said not to be measured.
+is stated not to be measured.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +16,7 @@ from madvae_tf.report.names import (
     THREAT_MODELS,
     Row,
     attack_title,
+    budget_of,
     budget_title,
     restart_rows,
 )
@@ -25,7 +26,7 @@ from madvae_tf.report.table import number
 
 WORST = "worst_case"
 _NOT = "Not measured."
-# Metric -> what is said of a mean share of the pixels of clean images.
+# Metric -> what is stated of a mean share of the pixels of clean images.
 _PIXELS = {
     "faint_gradient_share": "Below 1e-4 of the image’s largest",
     "other_sign_share": "Around the squash it has another sign",
@@ -75,8 +76,8 @@ def _shown(row: Row) -> str:
 
 
 def _where(row: Row) -> str:
-    ball = budget_title(row) if "norm" in row["parameters"] else ""
-    return ", ".join(part for part in (DEFENSES[row["defense"]], row["threat_model"], ball) if part)
+    budget = budget_title(row) if "norm" in row["parameters"] else ""
+    return ", ".join(part for part in (DEFENSES[row["defense"]], row["threat_model"], budget) if part)
 
 
 def _named(*prefixes: str) -> Callable[..., str]:
@@ -96,13 +97,8 @@ def _knowledge(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
 
 
 def _budgets(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    balls = {
-        (row["parameters"]["norm"], row["parameters"]["epsilon"])
-        for row in _accuracy(found)
-        if row["attack"] != CURVE
-    }
-    order = list(NORMS)
-    listed = sorted(balls, key=lambda ball: (order.index(ball[0]), ball[1]))
+    measured = {budget_of(row) for row in _accuracy(found) if row["attack"] != CURVE}
+    listed = sorted(measured, key=lambda budget: (list(NORMS).index(budget[0]), budget[1]))
     return ", ".join(f"{NORMS[norm]} {epsilon:g}" for norm, epsilon in listed) + "." if listed else _NOT
 
 
@@ -145,16 +141,16 @@ def _gradients(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
     if not own:
         return _NOT
     most = max(own, key=lambda row: row["value"])
-    said = f"Exactly 0 at a share of at most {_shown(most)} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
-    for metric, words in _PIXELS.items():
+    answer = f"Exactly 0 at a share of at most {_shown(most)} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
+    for metric, where in _PIXELS.items():
         shares = [row for row in found if row["metric"] == metric]
         if shares:
             most = max(shares, key=lambda row: row["value"])
-            said += (
-                f" {words} at a mean share of at most {_shown(most)} of the pixels "
+            answer += (
+                f" {where} at a mean share of at most {_shown(most)} of the pixels "
                 f"({DEFENSES[most['defense']]}, n = {most['n']})."
             )
-    return said
+    return answer
 
 
 def _curve(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
@@ -204,7 +200,7 @@ def _detection(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any
                 f"{DETECTORS[least['parameters']['detector']]} against "
                 f"{attack_title(least['attack'])} ({DEFENSES[least['defense']]}, n = {least['n']})"
             )
-    return " ".join(f"Among {words}, {'; '.join(each)}." for words, each in parts.items()) or _NOT
+    return " ".join(f"Among {title}, {'; '.join(each)}." for title, each in parts.items()) or _NOT
 
 
 _QUESTIONS: dict[str, Callable[[Sequence[Row], Sequence[Row], Sequence[Any]], str]] = {

@@ -68,20 +68,20 @@ def _table(matrix: Confusion, name: str) -> Table:
             share = count / total if total else 0.0
             # Errors are rare, so their shade rises with the square root or no error would be seen.
             shade = 0.5 * share if predicted == true else min(0.75, 1.5 * share**0.5)
-            said = f"predicted {predicted}, true {true}: {count} of {total} ({share:.2%})"
+            detail = f"predicted {predicted}, true {true}: {count} of {total} ({share:.2%})"
             kind = "hit" if predicted == true else "miss"
-            cells.append(Cell(str(count), kind=kind, share=shade, detail=said))
+            cells.append(Cell(str(count), kind=kind, share=shade, detail=detail))
         body.append(cells)
     foot = [[Cell("Accuracy, ours"), *(_share(value, matrix.n) for value in matrix.per_class)]]
-    paper_said = ""
+    paper_share = ""
     if matrix.paper_per_class is not None:
         foot.append([Cell("Accuracy, paper"), *(Cell(f"{value:.2f}") for value in matrix.paper_per_class)])
-        paper_said = f" (the paper: {number(matrix.paper_overall)} of 30000)"
+        paper_share = f" (the paper: {number(matrix.paper_overall)} of 30000)"
     text = (
         f"Images of the {ATTACKS[POOLED_ATTACK]} test sets together: predicted label in rows, "
         "true label in columns. Blue: right; orange: wrong; deeper: a larger share of its "
         f"column. {number(matrix.overall, matrix.n)} of {int(totals.sum())} images are "
-        f"right{paper_said}. n = {matrix.n}, seed {matrix.seed}, threat model: "
+        f"right{paper_share}. n = {matrix.n}, seed {matrix.seed}, threat model: "
         f"{matrix.threat_model}. Last rows: the share of each true label that is right."
     )
     columns = [Cell(notes=("predicted ↓ true →",)), *(Cell(str(label)) for label in range(CLASSES))]

@@ -125,11 +125,11 @@ def _line(rows: Sequence[Row], xs: Mapping[float, float], axis: str, dashes: str
         "dashes": dashes,
         "path": " ".join(f"{x:.1f},{_y(row['value']):.1f}" for x, row in places),
         "band": " ".join(around) if len(known) > 1 else "",
-        "points": [(x, _y(row["value"]), _said(row, axis)) for x, row in places],
+        "points": [(x, _y(row["value"]), _label(row, axis)) for x, row in places],
     }
 
 
-def _said(row: Row, axis: str) -> str:
+def _label(row: Row, axis: str) -> str:
     value, low, high = (number(row[name], row["n"]) for name in ("value", "ci_low", "ci_high"))
     between = "" if row["ci_low"] is None else f", 95% interval {low} to {high}"
     place = f"{axis} {row['parameters']['at']:g}"

@@ -29,9 +29,9 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
         against = attack_title(first["attack"])
         against += "" if weight is None else f", weight {weight:g} of the distance"
         sizes = [row["n"] for row in own if row["parameters"]["among"] == "all"]
-        said = f"{first['threat_model']} · n = {summary.span(sizes) if sizes else DASH}"
+        sample = f"{first['threat_model']} · n = {summary.span(sizes) if sizes else DASH}"
         cells = [_cell([row for row in own if row["parameters"]["detector"] == name]) for name in names]
-        body.append((Cell(DEFENSES[first["defense"]], (against, said)), *cells))
+        body.append((Cell(DEFENSES[first["defense"]], (against, sample)), *cells))
     text = (
         "In each cell the AUC, the chance that an attacked image scores higher than a clean one, "
         f"and the share of attacked images flagged where {QUOTED:.0%} of the clean ones are; "

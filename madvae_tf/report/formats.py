@@ -170,8 +170,8 @@ def _markdown_cell(cell: Cell) -> str:
         seeds = ", ".join(" ".join(each) for each in figure.each_seed)
         paper = f"paper {figure.printed}" if figure.printed else ""
         beside = "; ".join(filter(None, (seeds, figure.change, paper, figure.note)))
-        said = (figure.label, value, figure.ends, f"({beside})" if beside else "")
-        parts.append(" ".join(filter(None, said)))
+        shown = (figure.label, value, figure.ends, f"({beside})" if beside else "")
+        parts.append(" ".join(filter(None, shown)))
     parts += cell.notes
     return _markdown(", ".join(parts)) or DASH
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from madvae_tf.report.names import DEFENSES, IDENTITY, Row, attack_title, parameter_words
+from madvae_tf.report.names import DEFENSES, IDENTITY, Row, attack_title, parameters_text
 from madvae_tf.report.seeds import seeds_of
 from madvae_tf.report.summary import seed_list, span
 from madvae_tf.report.table import Cell, Figure, Table
@@ -85,7 +85,7 @@ def cell(
         first = next(iter(block.values()))
         notes = []
         if many or (usual is not None and first["parameters"] != usual):
-            notes.append(parameter_words(first["parameters"]))
+            notes.append(parameters_text(first["parameters"]))
         if many or sample.show_n:
             notes.append(f"n = {first['n']}")
         if many:
@@ -158,7 +158,7 @@ def column_head(attack: str, given: Mapping[str, Any], rows: Sequence[Row]) -> C
         rows: of the whole report.
     """
     settings = {key(row["parameters"]) for row in rows if (row["table"], row["attack"]) == ("table1", attack)}
-    return Cell(attack_title(attack), () if settings == {key(given)} else (parameter_words(given),))
+    return Cell(attack_title(attack), () if settings == {key(given)} else (parameters_text(given),))
 
 
 def points(row: Row, ours: Row | None) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 from madvae_tf.config.defenses import BASELINES, VARIANT_TITLES
 
 Row = dict[str, Any]
+# A norm of `NORMS` and epsilon.
+Budget = tuple[str, float]
 
 SCHEMA_VERSION = 1
 FIELDS = (
@@ -172,7 +174,7 @@ CLUSTER_PARAMETERS = {
 }
 
 
-def classifier_words(run: Mapping[str, Any]) -> str:
+def classifier_title(run: Mapping[str, Any]) -> str:
     """What a run's classifier is called: Table 6's, or the user's own with its path."""
     own = ((run.get("config") or {}).get("classifier") or {}).get("path")
     return f"the classifier {own}" if own else "the Table 6 classifier"
@@ -187,12 +189,17 @@ def attack_title(name: Any) -> str:
     return ATTACKS.get(name, str(name))
 
 
+def budget_of(row: Row) -> Budget:
+    """Norm and epsilon, of a row that has both."""
+    return row["parameters"]["norm"], row["parameters"]["epsilon"]
+
+
 def budget_title(row: Row) -> str:
     """Like "L∞ 0.3", of a row with a budget."""
     return f"{NORMS[row['parameters']['norm']]} {row['parameters']['epsilon']:g}"
 
 
-def parameter_words(values: Mapping[str, Any] | None) -> str:
+def parameters_text(values: Mapping[str, Any] | None) -> str:
     """Like "epsilon 0.3, steps 40", names in words."""
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in (values or {}).items())
 
@@ -202,7 +209,7 @@ def split_parameters(values: Mapping[str, Any] | None) -> tuple[tuple[str, ...],
     given = values or {}
     budget = {name: value for name, value in given.items() if name in _BUDGET}
     rest = {name: value for name, value in given.items() if name not in _BUDGET}
-    return tuple(filter(None, [parameter_words(budget)])), parameter_words(rest)
+    return tuple(filter(None, [parameters_text(budget)])), parameters_text(rest)
 
 
 def restart_rows(rows: Sequence[Row]) -> list[Row]:

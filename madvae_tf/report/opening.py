@@ -10,7 +10,7 @@ from typing import Any
 
 from madvae_tf.report import recommendation, result, summary
 from madvae_tf.report.formats import to_markdown
-from madvae_tf.report.names import Row
+from madvae_tf.report.names import Budget, Row
 from madvae_tf.report.parts import Part, paragraph
 from madvae_tf.report.result import System
 from madvae_tf.report.table import Cell, Figure, Table
@@ -29,12 +29,12 @@ AWARE = (
 def section(rows: Sequence[Row], warnings: Sequence[Any]) -> list[Part | Table]:
     """Which purifier to use, the table, and the run's warnings; without rows of any system the warnings only."""
     found = result.systems(rows)
-    said = recommendation.sentences(found)
+    answer = recommendation.sentences(found)
     parts: list[Part | Table] = []
-    if said:
-        parts.append(paragraph(" ".join(said[1:]), strong=said[0], kind="answer"))
+    if answer:
+        parts.append(paragraph(" ".join(answer[1:]), strong=answer[0], kind="answer"))
     if found:
-        parts.append(_table(found, result.balls(found)))
+        parts.append(_table(found, result.budgets(found)))
     return [*parts, *([summary.warning_list(warnings, banner=True)] if warnings else [])]
 
 
@@ -43,21 +43,21 @@ def markdown(results: Mapping[str, Any]) -> str:
     found = result.systems(results["rows"])
     if not found:
         return ""
-    said = " ".join([*recommendation.sentences(found), *result.warnings(results["rows"])])
-    return f"{to_markdown(_table(found, result.balls(found)))}\n\n{textwrap.fill(said, _WIDTH)}"
+    answer = " ".join([*recommendation.sentences(found), *result.warnings(results["rows"])])
+    return f"{to_markdown(_table(found, result.budgets(found)))}\n\n{textwrap.fill(answer, _WIDTH)}"
 
 
-def _table(found: Sequence[System], balls: Sequence[result.Ball]) -> Table:
-    """A system a row; the aware attackers within each of `balls` in columns."""
+def _table(found: Sequence[System], budgets: Sequence[Budget]) -> Table:
+    """A system a row; the aware attackers within each of `budgets` in columns."""
     chosen = result.choice(found)
-    several = len(balls) > 1
+    several = len(budgets) > 1
     body = []
     for system in found:
         used = ("use this one",) if chosen and chosen.system.name == system.name else ()
-        aware = [_aware(system, ball) for ball in balls or [None]]
+        aware = [_aware(system, budget) for budget in budgets or [None]]
         body.append((Cell(system.title, used), _clean(system), _unaware(system), *aware))
     clean, unaware, aware_title = _COLUMNS
-    heads = [f"{aware_title}{f', {result.ball_title(ball)}' if several else ''}" for ball in balls]
+    heads = [f"{aware_title}{f', {result.budget_name(budget)}' if several else ''}" for budget in budgets]
     shown = [row for system in found for row in (system.clean, system.unaware, system.bounded) if row]
     shown += [aware.worst for system in found for aware in system.aware.values()]
     text = (
@@ -76,19 +76,19 @@ def _clean(system: System) -> Cell:
 def _unaware(system: System) -> Cell:
     if system.unaware is None:
         return Cell()
-    figures = [_figure(system.unaware, result.attack_words(system.unaware))]
+    figures = [_figure(system.unaware, result.attack_summary(system.unaware))]
     if system.bounded is not None:
         figures.append(
-            _figure(system.bounded, f"the worst with a budget: {result.attack_words(system.bounded)}")
+            _figure(system.bounded, f"the worst with a budget: {result.attack_summary(system.bounded)}")
         )
     return Cell(figures=tuple(figures))
 
 
-def _aware(system: System, ball: result.Ball | None) -> Cell:
-    found = system.aware.get(ball) if ball else None
+def _aware(system: System, budget: Budget | None) -> Cell:
+    found = system.aware.get(budget) if budget else None
     if found is None:
         return _NOT_MEASURED
-    notes = [result.attack_words(found.attack or found.worst)]
+    notes = [result.attack_summary(found.attack or found.worst)]
     if "partial" in found.worst["parameters"]:
         notes.append("an upper bound: some attacks met a part of the images")
     return Cell(figures=(_figure(found.worst, *notes),))
@@ -109,10 +109,10 @@ def last_lines(results: Mapping[str, Any], workdir: Path | str, exported: bool) 
     """
     found = result.systems(results["rows"])
     chosen = result.choice(found)
-    ball = chosen.ball if chosen else next(iter(result.balls(found)), None)
-    lines = _terminal_table(result.shortlist(found), ball)
-    said = " ".join(recommendation.sentences(found))
-    lines += textwrap.wrap(said, _WIDTH)
+    budget = chosen.budget if chosen else next(iter(result.budgets(found)), None)
+    lines = _terminal_table(result.shortlist(found), budget)
+    answer = " ".join(recommendation.sentences(found))
+    lines += textwrap.wrap(answer, _WIDTH)
     missing = result.warnings(results["rows"])
     lines += [each for warning in missing for each in textwrap.wrap(f"Warning: {warning}", _WIDTH)]
     lines.append(f"Page: {Path(workdir) / 'report' / 'index.html'}")
@@ -127,12 +127,12 @@ def last_lines(results: Mapping[str, Any], workdir: Path | str, exported: bool) 
     return lines
 
 
-def _terminal_table(found: Sequence[System], ball: result.Ball | None) -> list[str]:
-    """Two lines a system: figures, and below them attacks and n; the aware attackers' within `ball`."""
+def _terminal_table(found: Sequence[System], budget: Budget | None) -> list[str]:
+    """Two lines a system: figures, and below them attacks and n; the aware attackers' within `budget`."""
     if not found:
         return []
     flat = [["Result", *(column.lower() for column in _COLUMNS)]]
-    for head, *cells in _table(found, [ball] if ball else []).rows:
+    for head, *cells in _table(found, [budget] if budget else []).rows:
         figures = [cell.figures[:1] for cell in cells]
         values = [f"{own[0].shown} {own[0].ends}".strip() if own else _NOT_MEASURED.text for own in figures]
         flat += [[head.text, *values], ["", *(own[0].note if own else "" for own in figures)]]

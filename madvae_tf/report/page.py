@@ -24,9 +24,9 @@ from madvae_tf.report import (
     training,
     tuning,
 )
-from madvae_tf.report.names import ATTACKS, BLACK_BOX_TABLES, CONFUSION_TABLES, DEFENSES, Row, parameter_words
+from madvae_tf.report.names import ATTACKS, BLACK_BOX_TABLES, CONFUSION_TABLES, DEFENSES, Row, parameters_text
 from madvae_tf.report.parts import Part, Section, paragraph
-from madvae_tf.report.table import Cell, Figure, Table, words
+from madvae_tf.report.table import Cell, Figure, Table
 
 # The tables with a section of their own.
 _SHOWN = {"table1", "table4", "attacks", "baselines", "clusters", "reference", "robustness", "time"}
@@ -93,15 +93,15 @@ def _other(rows: list[Row]) -> list[Table]:
     """The rows that no table of the page's own shows, as they are."""
     body = []
     for row in (row for row in rows if row["table"] not in _SHOWN):
-        settings = tuple(filter(None, [parameter_words(row["parameters"])]))
+        settings = tuple(filter(None, [parameters_text(row["parameters"])]))
         body.append(
             (
                 Cell(row["table"]),
                 Cell(ATTACKS[row["attack"]], settings),
                 *map(Cell, (row["threat_model"], DEFENSES[row["defense"]], row["metric"])),
                 Cell(figures=(Figure.of(row),)),
-                words(row["n"]),
-                words(row["seed"]),
+                Cell.of(row["n"]),
+                Cell.of(row["seed"]),
             )
         )
     heads = ("Table", "Attack", "Threat model", "Defence", "Metric", "Value", "n", "Seed")

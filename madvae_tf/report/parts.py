@@ -52,7 +52,7 @@ def paragraph(text: str, strong: str = "", kind: str = "") -> Part:
 
 
 def definitions(items: Mapping[str, str], title: str = "", kind: str = "notes") -> Part:
-    """Terms and what is said of each."""
+    """Terms, and the meaning of each."""
     return Part("definitions", {"items": items, "title": title, "kind": kind})
 
 

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 
-from madvae_tf.report.names import ATTACKS, VARIANTS, Row
+from madvae_tf.report.names import ATTACKS, VARIANTS, Budget, Row
 from madvae_tf.report.result import (
     ALONE,
     HALF,
     NO_BUDGET,
-    Ball,
     Choice,
     System,
-    ball_title,
-    balls,
+    budget_name,
+    budgets,
     choice,
     holds,
 )
@@ -32,44 +31,44 @@ def sentences(found: Sequence[System]) -> list[str]:
 
 def _for(chosen: Choice, found: Sequence[System]) -> list[str]:
     """Why the chosen one, and what it is not for."""
-    system, ball = chosen.system, chosen.ball
-    alone = [other for other in found if other.name == ALONE and ball in other.aware]
-    beside = f"; the classifier alone keeps {_value(alone[0].aware[ball].worst)}" if alone else ""
-    rivals = ", ".join(f"{s.title} {_value(s.aware[ball].worst)}" for s in chosen.rivals)
+    system, budget = chosen.system, chosen.budget
+    alone = [other for other in found if other.name == ALONE and budget in other.aware]
+    beside = f"; the classifier alone keeps {_value(alone[0].aware[budget].worst)}" if alone else ""
+    rivals = ", ".join(f"{s.title} {_value(s.aware[budget].worst)}" for s in chosen.rivals)
     lines = [
         f"Use {system.title}.",
         "It holds best against attackers who know of it: it keeps "
-        f"{_figure(system.aware[ball].worst)} at {ball_title(ball)}{beside}.",
+        f"{_figure(system.aware[budget].worst)} at {budget_name(budget)}{beside}.",
         *([f"Its interval overlaps with: {rivals}."] if rivals else []),
-        f"It is not for changes beyond that budget: {_beyond(system, ball)}.",
+        f"It is not for changes beyond that budget: {_beyond(system, budget)}.",
     ]
-    lost = [s for s in found if s.name in VARIANTS and ball in s.aware and not holds(s, ball, found)]
+    lost = [s for s in found if s.name in VARIANTS and budget in s.aware and not holds(s, budget, found)]
     if lost:
-        kept = _range([s.aware[ball].worst for s in lost])
+        kept = _range([s.aware[budget].worst for s in lost])
         lines.append(
             f"Not for attackers who know of them: {', '.join(s.title for s in lost)}, which keep {kept}."
         )
     return lines
 
 
-def _beyond(system: System, ball: Ball) -> str:
+def _beyond(system: System, budget: Budget) -> str:
     """What is left of a system by attacks that go further than the budget that it holds at."""
     parts = []
     if system.unaware is not None and system.unaware["attack"] in NO_BUDGET:
         title = ATTACKS[system.unaware["attack"]]
         parts.append(f"{title}, which knows no budget, leaves {_value(system.unaware)} even unaware of it")
-    parts += [f"{ball_title(b)} leaves {_value(a.worst)}" for b, a in system.aware.items() if b != ball]
+    parts += [f"{budget_name(b)} leaves {_value(a.worst)}" for b, a in system.aware.items() if b != budget]
     return "; ".join(parts) or "no other budget was measured"
 
 
 def _against(measured: Sequence[System], found: Sequence[System]) -> list[str]:
     """No system holds: how much the best one keeps, and where it could still serve."""
-    ball = next(ball for ball in balls(found) if any(ball in system.aware for system in measured))
-    there = [system for system in measured if ball in system.aware]
-    best = max(there, key=lambda system: system.aware[ball].worst["value"])
+    budget = next(budget for budget in budgets(found) if any(budget in system.aware for system in measured))
+    there = [system for system in measured if budget in system.aware]
+    best = max(there, key=lambda system: system.aware[budget].worst["value"])
     lines = [
         "No purifier of this run holds against attackers who know of it.",
-        f"{best.title} keeps most, {_figure(best.aware[ball].worst)} at {ball_title(ball)}.",
+        f"{best.title} keeps most, {_figure(best.aware[budget].worst)} at {budget_name(budget)}.",
     ]
     alone = max((s.unaware["ci_high"] for s in found if s.name == ALONE and s.unaware), default=0.0)
     unaware = {s.title: s.unaware for s in measured if s.unaware is not None}

@@ -6,10 +6,8 @@ All of it comes from the rows of results.json. The page, the Markdown tables and
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from madvae_tf.report.names import ATTACKS, DEFENSES, VARIANTS, Row
+from madvae_tf.report.names import ATTACKS, DEFENSES, VARIANTS, Budget, Row, budget_of
 from madvae_tf.report.seeds import mean_rows
-
-Ball = tuple[str, float]
 
 # This attack looks for the nearest image that fools; its change has any size.
 NO_BUDGET = ("cw",)
@@ -49,7 +47,7 @@ class System:
     clean: Row | None
     unaware: Row | None
     bounded: Row | None
-    aware: Mapping[Ball, Aware]
+    aware: Mapping[Budget, Aware]
 
     @property
     def title(self) -> str:
@@ -62,13 +60,13 @@ class Choice:
     """The system to use.
 
     Attributes:
-        system: the one that keeps most within `ball`.
-        ball: the first budget within which any system holds.
+        system: the one that keeps most within `budget`.
+        budget: the first budget within which any system holds.
         rivals: others that hold there, whose intervals overlap with its own.
     """
 
     system: System
-    ball: Ball
+    budget: Budget
     rivals: Sequence[System]
 
 
@@ -78,7 +76,7 @@ def systems(rows: Sequence[Row]) -> list[System]:
     accuracy = mean_rows([row for row in rows if row["table"] in tables and row["metric"] == "accuracy"])
     attacked = {row["defense"] for row in accuracy if _is_aware(row)}
     variants = {row["defense"] for row in accuracy if row["table"] == "table1"}
-    main = next(iter(_balls(accuracy)), None)
+    main = next(iter(_budgets(accuracy)), None)
     return [
         _system(name, [row for row in accuracy if row["defense"] == name], main)
         for name in DEFENSES
@@ -86,9 +84,9 @@ def systems(rows: Sequence[Row]) -> list[System]:
     ]
 
 
-def balls(found: Sequence[System]) -> list[Ball]:
+def budgets(found: Sequence[System]) -> list[Budget]:
     """The budgets of the aware attackers, L-infinity's before L2's."""
-    return _ordered({ball for system in found for ball in system.aware})
+    return _ordered({budget for system in found for budget in system.aware})
 
 
 def choice(found: Sequence[System]) -> Choice | None:
@@ -96,13 +94,13 @@ def choice(found: Sequence[System]) -> Choice | None:
 
     A system holds if the 95% interval of its worst case lies above one half, and above that of the classifier alone.
     """
-    for ball in balls(found):
-        holding = [system for system in found if holds(system, ball, found)]
+    for budget in budgets(found):
+        holding = [system for system in found if holds(system, budget, found)]
         if holding:
-            best = max(holding, key=lambda system: system.aware[ball].worst["value"])
-            low = best.aware[ball].worst["ci_low"]
-            rivals = [s for s in holding if s is not best and s.aware[ball].worst["ci_high"] >= low]
-            return Choice(best, ball, rivals)
+            best = max(holding, key=lambda system: system.aware[budget].worst["value"])
+            low = best.aware[budget].worst["ci_low"]
+            rivals = [s for s in holding if s is not best and s.aware[budget].worst["ci_high"] >= low]
+            return Choice(best, budget, rivals)
     return None
 
 
@@ -131,12 +129,12 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def ball_title(ball: Ball) -> str:
+def budget_name(budget: Budget) -> str:
     """Like "L-infinity 0.3"."""
-    return f"{_NORMS[ball[0]]} {ball[1]:g}"
+    return f"{_NORMS[budget[0]]} {budget[1]:g}"
 
 
-def attack_words(row: Row) -> str:
+def attack_summary(row: Row) -> str:
     """An attack and its budget, in plain text: "PGD, epsilon 0.3", "CW-L2, no budget"."""
     given = row["parameters"]
     title = ATTACKS[row["attack"]]
@@ -144,7 +142,7 @@ def attack_words(row: Row) -> str:
         return f"{title}, no budget"
     if given.get("norm") in _NORMS:
         title = "all attacks together" if row["attack"] == "worst_case" else title
-        return f"{title}, {ball_title((given['norm'], given['epsilon']))}"
+        return f"{title}, {budget_name((given['norm'], given['epsilon']))}"
     return f"{title}, epsilon {given['epsilon']:g}" if "epsilon" in given else title
 
 
@@ -158,19 +156,15 @@ def _is_aware(row: Row) -> bool:
     )
 
 
-def _ball(row: Row) -> Ball:
-    return row["parameters"]["norm"], row["parameters"]["epsilon"]
+def _budgets(rows: Sequence[Row]) -> list[Budget]:
+    return _ordered({budget_of(row) for row in rows if _is_aware(row)})
 
 
-def _balls(rows: Sequence[Row]) -> list[Ball]:
-    return _ordered({_ball(row) for row in rows if _is_aware(row)})
+def _ordered(found: set[Budget]) -> list[Budget]:
+    return sorted(found, key=lambda budget: (list(_NORMS).index(budget[0]), budget[1]))
 
 
-def _ordered(found: set[Ball]) -> list[Ball]:
-    return sorted(found, key=lambda ball: (list(_NORMS).index(ball[0]), ball[1]))
-
-
-def _system(name: str, rows: Sequence[Row], main: Ball | None) -> System:
+def _system(name: str, rows: Sequence[Row], main: Budget | None) -> System:
     # The pipeline draws the images of a table and of robustness stages apart: the larger sample is the clean figure.
     clean = [row for row in rows if row["attack"] == "none"]
     unaware = [row for row in rows if _is_unaware(row, main)]
@@ -181,21 +175,21 @@ def _system(name: str, rows: Sequence[Row], main: Ball | None) -> System:
         max(clean, key=lambda row: row["n"], default=None),
         worst,
         within if worst is not None and worst["attack"] in NO_BUDGET else None,
-        {ball: _aware(rows, ball) for ball in _balls(rows)},
+        {budget: _aware(rows, budget) for budget in _budgets(rows)},
     )
 
 
-def _is_unaware(row: Row, main: Ball | None) -> bool:
+def _is_unaware(row: Row, main: Budget | None) -> bool:
     """Whether the attack was made on the classifier alone: all of Table 1's and the baselines', and robustness stages' within the main budget."""
     if row["attack"] == "none":
         return False
     if row["table"] != "robustness":
         return row["threat_model"] != "end_to_end"
-    return row["threat_model"] == "oblivious" and "met" not in row["parameters"] and _ball(row) == main
+    return row["threat_model"] == "oblivious" and "met" not in row["parameters"] and budget_of(row) == main
 
 
-def _aware(rows: Sequence[Row], ball: Ball) -> Aware:
-    worst = [row for row in rows if _is_aware(row) and _ball(row) == ball]
+def _aware(rows: Sequence[Row], budget: Budget) -> Aware:
+    worst = [row for row in rows if _is_aware(row) and budget_of(row) == budget]
     # The worst case over all threat models is among them where it was taken: who knows most can do what the others do.
     least = min(worst, key=lambda row: row["value"])
     single = [
@@ -204,7 +198,7 @@ def _aware(rows: Sequence[Row], ball: Ball) -> Aware:
         if row["table"] == "robustness"
         and row["threat_model"] == "end_to_end"
         and row["attack"] not in ("none", "worst_case", "pgd_curve")
-        and _ball(row) == ball
+        and budget_of(row) == budget
         # What a sequence's attack leaves, all before it left: its own name says too little.
         and "after" not in row["parameters"]
     ]
@@ -222,11 +216,13 @@ def _least(rows: Sequence[Row]) -> Row | None:
     )
 
 
-def holds(system: System, ball: Ball, found: Sequence[System]) -> bool:
+def holds(system: System, budget: Budget, found: Sequence[System]) -> bool:
     """Whether a system keeps more than half of the images, and more than the classifier alone, beyond both intervals."""
-    if system.name == ALONE or ball not in system.aware:
+    if system.name == ALONE or budget not in system.aware:
         return False
     alone = [
-        other.aware[ball].worst["ci_high"] for other in found if other.name == ALONE and ball in other.aware
+        other.aware[budget].worst["ci_high"]
+        for other in found
+        if other.name == ALONE and budget in other.aware
     ]
-    return system.aware[ball].worst["ci_low"] > max([HALF, *alone])
+    return system.aware[budget].worst["ci_low"] > max([HALF, *alone])

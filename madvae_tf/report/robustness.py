@@ -13,12 +13,13 @@ from madvae_tf.report.names import (
     THREAT_MODELS,
     Row,
     attack_title,
+    budget_of,
     budget_title,
     restart_rows,
 )
 from madvae_tf.report.parts import Part
 from madvae_tf.report.seeds import mean_rows
-from madvae_tf.report.table import Cell, Figure, Table, words
+from madvae_tf.report.table import Cell, Figure, Table
 
 # Names that only sequences and the worst case carry; a single attack's parameters are in results.json.
 _WORST = "worst_case"
@@ -55,10 +56,9 @@ def _budgets(rows: Sequence[Row]) -> list[Table]:
     groups: dict[tuple[str, float], list[Row]] = {}
     for row in rows:
         if row["metric"] == "accuracy" and row["attack"] != curves.CURVE:
-            ball = (row["parameters"]["norm"], row["parameters"]["epsilon"])
-            groups.setdefault(ball, []).append(row)
-    balls = sorted(groups, key=lambda ball: (list(NORMS).index(ball[0]), ball[1]))
-    return [_budget(groups[ball], *ball) for ball in balls]
+            groups.setdefault(budget_of(row), []).append(row)
+    budgets = sorted(groups, key=lambda budget: (list(NORMS).index(budget[0]), budget[1]))
+    return [_budget(groups[budget], *budget) for budget in budgets]
 
 
 def _budget(found: Sequence[Row], norm: str, epsilon: float) -> Table:
@@ -86,8 +86,8 @@ def _draw(rows: Sequence[Row], sample: Sample, attack: str) -> Cell:
         return cell(rows, sample)
     figures = []
     for row in rows:
-        said = {"over": "of all", "met": f"of the {row['n']} that met every attack"}
-        note = ", ".join(words for name, words in said.items() if name in row["parameters"])
+        notes = {"over": "of all", "met": f"of the {row['n']} that met every attack"}
+        note = ", ".join(note for name, note in notes.items() if name in row["parameters"])
         figures.append(replace(Figure.of(row), note=note))
     return Cell(figures=tuple(figures))
 
@@ -117,4 +117,4 @@ def _sanity(rows: Sequence[Row]) -> list[Table]:
 
 
 def _share(row: Row) -> tuple[Cell, Cell]:
-    return Cell(figures=(Figure.of(row),)), words(row["n"])
+    return Cell(figures=(Figure.of(row),)), Cell.of(row["n"])

@@ -6,7 +6,7 @@ Every key of `run` is optional; what is absent is left out.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report.names import classifier_words
+from madvae_tf.report.names import classifier_title
 from madvae_tf.report.parts import Part, definitions, paragraph
 from madvae_tf.report.summary import count
 from madvae_tf.report.table import DASH, Cell, Figure, Table
@@ -32,7 +32,7 @@ def section(run: Mapping[str, Any], lines: Sequence[Line]) -> list[Part]:
     facts = {
         "Config": str(run.get("name", "")),
         "Dataset": str(run.get("dataset", "")),
-        "Classifier": classifier_words(run)[4:] if run.get("config") else "",
+        "Classifier": classifier_title(run)[4:] if run.get("config") else "",
         "Data source": f"{source.get('kind', '')}: {source.get('detail', '')}" if source else "",
         "Sample": sample(lines),
         "Run seed": str(run.get("seed", "")),
@@ -105,8 +105,8 @@ def reproduce(run: Mapping[str, Any]) -> list[Part]:
     ):
         if values:
             parts.append(Part("settings", {"title": title, "values": list(flatten(values))}))
-    said = "The figures of this page as data: results.json, and tables/ as CSV and LaTeX; its pictures: figures/."
-    return [*parts, paragraph(said)]
+    where = "The figures of this page as data: results.json, and tables/ as CSV and LaTeX; its pictures: figures/."
+    return [*parts, paragraph(where)]
 
 
 def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -50,7 +50,7 @@ class Figure:
         label: what it is, where the column's head does not say it: "agreement".
         unit: behind the number.
         paper: the paper's figure of the same.
-        change: its difference to another figure, in words.
+        change: its difference to another figure, as text.
         seeds, deviation: each seed's value, and their standard deviation, of a mean of several.
         note: what sets the measurement apart from the rest of its row or column.
         detail: all that the row says of it, for who points at it.
@@ -121,17 +121,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: words or figures, and small print.
+    """A cell: text or figures, and small print.
 
     Attributes:
-        text: words; a cell without words and figures shows a dash.
+        text: plain; a cell without text and figures shows a dash.
         notes: lines of small print below.
         folded: settings, which the page shows where a reader opens them.
         figures: the numbers, in their order.
         kind: what the style sheet should know of it: "hit", "miss", "missing", "use", "bar".
         share: in [0, 1], how deep a cell of a confusion matrix is shaded, how long a bar is.
         detail: for who points at it.
-        order: what the cell is sorted by where it holds no figure: a number in words.
+        order: what the cell is sorted by where it holds no figure but a number as text.
     """
 
     text: str = ""
@@ -143,9 +143,14 @@ class Cell:
     detail: str = ""
     order: float | None = None
 
+    @classmethod
+    def of(cls, value: Any) -> "Cell":
+        """A cell of a text, or of a number that is no measured figure."""
+        return cls(str(value), order=value if isinstance(value, int | float) else None)
+
     @property
     def key(self) -> float | None:
-        """The number that the cell is sorted by; None for words."""
+        """The number that the cell is sorted by; None for text."""
         return self.figures[0].value if self.figures else self.order
 
 
@@ -174,8 +179,3 @@ class Table:
     def body(self) -> list[Sequence[Cell]]:
         """All rows, those of the foot among them."""
         return [*self.rows, *self.foot]
-
-
-def words(value: Any) -> Cell:
-    """A cell of words, or of an integer."""
-    return Cell(str(value), order=value if isinstance(value, int | float) else None)

@@ -61,8 +61,8 @@ def _used(tuning: Mapping[str, Any], picked: Mapping[str, Any], best: Mapping[st
         return paragraph(found)
     chosen = best if tuning["used"] == "tuned" else picked
     weights = ", ".join(f"{name} {_weight(value)}" for name, value in (chosen.get("weights") or {}).items())
-    said = f"This run used the {tuning['used']} weights{f': {weights}' if weights else ''}."
-    return paragraph(found, strong=said)
+    used = f"This run used the {tuning['used']} weights{f': {weights}' if weights else ''}."
+    return paragraph(found, strong=used)
 
 
 def _value(trial: Mapping[str, Any]) -> float | None:

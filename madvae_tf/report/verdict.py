@@ -5,10 +5,17 @@ from dataclasses import dataclass
 
 from madvae_tf.report import summary
 from madvae_tf.report.grids import cell, sample_of
-from madvae_tf.report.names import DEFENSES, NORMS, THREAT_MODELS, Row, attack_title, budget_title
+from madvae_tf.report.names import (
+    DEFENSES,
+    NORMS,
+    THREAT_MODELS,
+    Budget,
+    Row,
+    attack_title,
+    budget_of,
+    budget_title,
+)
 from madvae_tf.report.table import Cell, Table
-
-Ball = tuple[str, float]
 
 
 @dataclass(frozen=True)
@@ -33,28 +40,28 @@ COLUMNS = (
 )
 
 
-def verdicts(rows: Sequence[Row]) -> dict[Ball, dict[str, dict[Column, Row]]]:
+def verdicts(rows: Sequence[Row]) -> dict[Budget, dict[str, dict[Column, Row]]]:
     """Budget -> defence -> column -> its row, of the accuracies of table "robustness"; L-infinity budgets, then L2's.
 
     The overpowered attack has budgets in L2 only: beside an L-infinity budget its column holds the largest, which each row names. The worst case is that over all
     threat models, where it was taken.
     """
     accuracy = [row for row in rows if (row["table"], row["metric"]) == ("robustness", "accuracy")]
-    found: dict[Ball, dict[str, dict[Column, Row]]] = {}
-    balls = {_ball(row) for row in accuracy if _ball(row)[0] in ("linf", "l2")}
-    for ball in sorted(balls, key=lambda ball: (ball[0] == "l2", ball)):
+    found: dict[Budget, dict[str, dict[Column, Row]]] = {}
+    budgets = {budget_of(row) for row in accuracy if budget_of(row)[0] in ("linf", "l2")}
+    for budget in sorted(budgets, key=lambda budget: (budget[0] == "l2", budget)):
         for defense in DEFENSES:
             own = [row for row in accuracy if row["defense"] == defense]
-            line = {column: row for column in COLUMNS if (row := _pick(own, column, ball)) is not None}
+            line = {column: row for column in COLUMNS if (row := _pick(own, column, budget)) is not None}
             # A clean figure and nothing else is no verdict.
-            if any(column.attack != "none" and _ball(row) == ball for column, row in line.items()):
-                found.setdefault(ball, {})[defense] = line
+            if any(column.attack != "none" and budget_of(row) == budget for column, row in line.items()):
+                found.setdefault(budget, {})[defense] = line
     return found
 
 
 def section(rows: Sequence[Row]) -> list[Table]:
     """The verdicts as tables, one for each budget."""
-    return [_table(ball, lines) for ball, lines in verdicts(rows).items()]
+    return [_table(budget, lines) for budget, lines in verdicts(rows).items()]
 
 
 def _partial(rows: Sequence[Row]) -> str:
@@ -73,19 +80,15 @@ def _partial(rows: Sequence[Row]) -> str:
     )
 
 
-def _ball(row: Row) -> Ball:
-    return row["parameters"]["norm"], row["parameters"]["epsilon"]
-
-
-def _pick(rows: Sequence[Row], column: Column, ball: Ball) -> Row | None:
+def _pick(rows: Sequence[Row], column: Column, budget: Budget) -> Row | None:
     own = [
         row
         for row in rows
         if row["attack"] == column.attack and column.threat_model in ("", row["threat_model"])
     ]
-    if column.attack == "overpowered" and ball[0] == "linf":
-        return max(own, key=_ball, default=None)
-    own = [row for row in own if _ball(row) == ball]
+    if column.attack == "overpowered" and budget[0] == "linf":
+        return max(own, key=budget_of, default=None)
+    own = [row for row in own if budget_of(row) == budget]
     order = list(THREAT_MODELS)
     return min(
         own,
@@ -98,17 +101,17 @@ def _pick(rows: Sequence[Row], column: Column, ball: Ball) -> Row | None:
     )
 
 
-def _table(ball: Ball, lines: dict[str, dict[Column, Row]]) -> Table:
+def _table(budget: Budget, lines: dict[str, dict[Column, Row]]) -> Table:
     used = [column for column in COLUMNS if any(column in line for line in lines.values())]
-    norm, epsilon = ball
+    norm, epsilon = budget
     body = []
     for defense, line in lines.items():
         sample = sample_of(list(line.values()))
         cells = []
         for column in used:
             row = line.get(column)
-            # A budget in another norm than the table's is said.
-            other = {"note": budget_title(row)} if row and _ball(row)[0] == "l2" != norm else {}
+            # A budget in another norm than the table's is noted.
+            other = {"note": budget_title(row)} if row and budget_of(row)[0] == "l2" != norm else {}
             cells.append(cell([row] if row else [], sample, change=lambda row, other=other: other))
         body.append((Cell(DEFENSES[defense], (sample.text,)), *cells))
     every = [row for line in lines.values() for row in line.values()]

@@ -22,7 +22,7 @@ def test_every_folder_is_a_stage_of_the_configuration(monkeypatch):
     """On every machine: the keys of the variants have the precision in them that "auto" stood for where they were trained."""
     for module in ("core", "experiments", "stages"):
         monkeypatch.setattr(
-            f"pipeline.{module}.resolve_precision", lambda p: "mixed_bfloat16" if p == "auto" else p
+            f"pipeline.graph.{module}.resolve_precision", lambda p: "mixed_bfloat16" if p == "auto" else p
         )
     stages = build_stages(load_config(ROOT / "configs" / "published.py"), "run")["robustness"]
     known = {Path(stage.folder_name).name for stage in stages}

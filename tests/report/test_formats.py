@@ -9,7 +9,7 @@ import pytest
 from madvae_tf.report.formats import latex, to_csv, to_latex, to_markdown
 from madvae_tf.report.names import ATTACKS, DEFENSES
 from madvae_tf.report.rendering import fragment
-from madvae_tf.report.table import Cell, Figure, Table, number, words
+from madvae_tf.report.table import Cell, Figure, Table, number
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def table():
     agreement = Figure(0.7, (0.6, 0.82), n=10, label="agreement", paper=0.7097, change="+1.0 points")
     seeds = Figure(0.5, n=20, seeds={0: 0.4, 1: 0.6}, deviation=0.1414)
     rows = [
-        (Cell("FGSM", ("n = 10",), "steps 3"), Cell(figures=(accuracy, agreement)), words(7)),
+        (Cell("FGSM", ("n = 10",), "steps 3"), Cell(figures=(accuracy, agreement)), Cell.of(7)),
         (Cell("PGD | x"), Cell(figures=(seeds,)), Cell()),
     ]
     return Table("t", "A & b.", "Said <i>so</i>.", (Cell("Attack"), Cell("L∞", ("0.3",)), Cell("n")), rows)
@@ -66,7 +66,7 @@ def test_latex_is_compact_a_value_and_half_its_interval(table):
 
 
 def test_latex_tells_rows_of_one_name_apart():
-    rows = [(Cell("FGSM", ("epsilon 0.2",)), words(1)), (Cell("FGSM", ("epsilon 0.3",)), words(2))]
+    rows = [(Cell("FGSM", ("epsilon 0.2",)), Cell.of(1)), (Cell("FGSM", ("epsilon 0.3",)), Cell.of(2))]
     found = to_latex(Table("t", "", "", (Cell("Attack"), Cell("n")), rows))
     assert r"FGSM (epsilon 0.2) & 1 \\" in found and r"FGSM (epsilon 0.3) & 2 \\" in found
 

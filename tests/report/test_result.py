@@ -34,8 +34,8 @@ def unaware(rate):
 def aware(rate):
     """A function that makes the rows of a robustness stage's suite: the worst case, and hits of 100 for each attack."""
 
-    def make(defense, worst, ball=LINF, n=100, **hits):
-        own = {"table": "robustness", "threat_model": "end_to_end", "defense": defense, "parameters": ball}
+    def make(defense, worst, budget=LINF, n=100, **hits):
+        own = {"table": "robustness", "threat_model": "end_to_end", "defense": defense, "parameters": budget}
         return [
             rate(count, n, **own, attack=attack) for attack, count in {"worst_case": worst, **hits}.items()
         ]
@@ -61,7 +61,7 @@ def words(rows):
 
 def test_the_system_that_holds_against_aware_attackers_is_the_one_to_use(quick):
     chosen = result.choice(result.systems(quick))
-    assert chosen.system.name == "robust" and chosen.ball == ("linf", 0.3) and not chosen.rivals
+    assert chosen.system.name == "robust" and chosen.budget == ("linf", 0.3) and not chosen.rivals
     said = words(quick)
     assert said.startswith("Use Robust. It holds best against attackers who know of it: it keeps 0.930 (0.8")
     assert "n = 100) at L-infinity 0.3; the classifier alone keeps 0.000." in said
@@ -163,7 +163,7 @@ def test_every_budget_has_a_column_and_its_own_figure(written, quick, aware):
     assert "leaves 0.638 even unaware of it; L2 2 leaves 0.040." in words(rows)
     # Made for L2, it is chosen there.
     other = aware("robust", 0) + aware("robust", 72, L2) + aware("none", 10, L2)
-    assert result.choice(result.systems(other)).ball == ("l2", 2.0)
+    assert result.choice(result.systems(other)).budget == ("l2", 2.0)
     assert "it keeps 0.720" in words(other) and "L-infinity 0.3 leaves 0.000" in words(other)
 
 

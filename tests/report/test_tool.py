@@ -172,7 +172,7 @@ def test_page_in_a_browser(tool, images, tmp_path):
         }.items():
             shown = np.array(page.evaluate(_PIXELS.format(name))).reshape(28, 28)
             np.testing.assert_allclose(shown / 255, images[key][6, ..., 0], atol=0.5 / 255 + 1e-6)
-        said = page.evaluate("document.querySelector('#explorer-said').textContent")
+        said = page.evaluate("document.querySelector('#explorer-status').textContent")
         assert said == (
             "Digit 6. clean: classified as 6 (0.8200); adversarial: classified as 1 (0.8200), wrong; "
             "purified: classified as 6 (0.8200)."

@@ -6,7 +6,7 @@
   const data = JSON.parse(source.textContent);
   const root = document.getElementById("explorer");
   const picks = Object.fromEntries(["digit", "attack", "variant"].map((name) => [name, root.querySelector("#pick-" + name)]));
-  const said = root.querySelector("#explorer-said");
+  const status = root.querySelector("#explorer-status");
   const [width, height] = data.size;
   const sprite = new Image();
 
@@ -50,7 +50,7 @@
       });
     }
     root.querySelectorAll("tbody tr").forEach((line, digit) => line.classList.toggle("truth", digit === truth));
-    said.textContent = "Digit " + truth + ". " + words.join("; ") + ".";
+    status.textContent = "Digit " + truth + ". " + words.join("; ") + ".";
   };
 
   sprite.addEventListener("load", () => {
