@@ -1,4 +1,4 @@
-"""The report: rows and arrays in; one HTML page, tables, pictures and results.json out. No TensorFlow.
+"""The report: rows and arrays in; a page, tables, pictures and results.json out. No TensorFlow.
 
 `validate_rows` is the schema's check, `paper_value` the paper's own figures.
 """
@@ -31,20 +31,23 @@ def write_report(
     images: dict[str, np.ndarray],
     clusters: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Writes `folder/index.html`, `results.json`, `figures/` (SVG, PDF), `tables/` (CSV, LaTeX) and `cards/`, a model card a variant.
+    """Writes the report of a run.
 
-    The same input gives the same bytes. Nothing is written before everything is checked and drawn.
+    `folder` gets `index.html`, `results.json`, `figures/` (SVG, PDF), `tables/` (CSV, LaTeX) and
+    `cards/`, a model card for each variant. The same input gives the same bytes. Nothing is written
+    before everything is checked and drawn.
 
     Args:
         folder: made if absent; files of an earlier report are overwritten.
-        run: facts about the run; every key is optional. See BUILD.md. A warning joins its warnings where purifiers did not meet attackers who know of them.
+        run: facts about the run; every key is optional. See BUILD.md. A warning joins its warnings
+            where purifiers did not meet attackers who know of them.
         rows: see `schema`.
-        images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k, height, width,
-            channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels; "probabilities/<defense>/<attack>" (k, 10) in
-            [0, 1]. Absent ones are left out.
-        clusters: embeddings in the plane, "<what>/<defense>" such as
-            "output/pd": ".../xy" float (n, 2), ".../label" int (n,) and ".../predicted" int (n,), labels in 0..9.
-            Absent ones are left out, and "predicted" may be absent.
+        images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k,
+            height, width, channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels;
+            "probabilities/<defense>/<attack>" (k, 10) in [0, 1]. Absent ones are left out.
+        clusters: embeddings in the plane, "<what>/<defense>" such as "output/pd": ".../xy" float
+            (n, 2), ".../label" int (n,) and ".../predicted" int (n,), labels in 0..9. Absent ones
+            are left out, and "predicted" may be absent.
 
     Raises:
         UserError: a row or an array that is not what it should be.

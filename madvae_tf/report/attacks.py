@@ -45,9 +45,10 @@ def section(rows: Sequence[Row], run: dict[str, Any]) -> list[Table]:
 
 
 def attack_lines(rows: Sequence[Row], run: dict[str, Any]) -> list[dict[str, Any]]:
-    """One dict per attack setting: attack, parameters, n, and success_rate, mean_l2, mean_linf where known.
+    """One dict per attack setting: attack, parameters, n, and what is known of its strength.
 
-    The rows of table "attacks" come first (with `success_interval`); settings that only `run["attacks"]` knows follow.
+    That is success_rate, success_interval, mean_l2 and mean_linf. The rows of table "attacks" come
+    first; settings that only `run["attacks"]` knows follow.
     """
     lines: dict[str, dict[str, Any]] = {}
     for row in rows:

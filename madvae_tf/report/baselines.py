@@ -1,4 +1,4 @@
-"""Table 4 and the baselines: what other defences keep under the attacks of Table 1, beside the paper's variants."""
+"""Table 4 and the baselines: what other defences keep under the attacks of Table 1."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _LABELS = {"accuracy": "", "detection_rate": "refused", "safe_rate": "safe"}
 
 
 def section(rows: Sequence[Row], run: Mapping[str, Any]) -> list[Part | Table]:
-    """Table 4, the table of baselines and a note on each defence that `run["notes"]` has one for."""
+    """Table 4, the table of baselines, and the notes on defences of `run["notes"]`."""
     own = {row["defense"] for row in rows if row["table"] in ("table4", "baselines")}
     return [*_table4(rows), *_baselines(rows), *notes(own, run)]
 
@@ -37,7 +37,7 @@ def _table4(rows: Sequence[Row]) -> list[Table]:
 
 
 def _undefended(rows: Sequence[Row], found: Sequence[Row]) -> list[Row]:
-    """Table 1's rows without a defence under the settings of `found`: the paper's Table 4 repeats them too."""
+    """Table 1's rows without a defence under the settings of `found`, as in the paper's Table 4."""
     if any(row["defense"] == "none" for row in found):
         return []
     settings = {(_setting(row), row["threat_model"], row["n"]) for row in found}
@@ -79,7 +79,7 @@ def _baselines(rows: Sequence[Row]) -> list[Table]:
 
 
 def _with_repeated(rows: Sequence[Row], found: list[Row]) -> list[Row]:
-    """`found`, and what compares with it: other tables' rows of further defences, under its attack settings."""
+    """`found`, and other tables' rows of further defences under its attack settings."""
     settings = {_setting(row) for row in found}
     shown = list(found)
     for source in _REPEATED:

@@ -1,4 +1,4 @@
-"""Table 3: FGSM from substitute models (Table 7), under three protocols that all go by the name "black-box"."""
+"""Table 3: FGSM from substitute models (Table 7), under three protocols called "black-box"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,8 +20,9 @@ from madvae_tf.report.seeds import mean_rows
 from madvae_tf.report.table import Cell, Figure, Table
 
 PROTOCOLS = {
-    "table3a": "Protocol (a), that of the released code: each of the models A to E is attacked and is itself the "
-    "classifier behind the purifier, which was trained against another classifier; no image is carried over.",
+    "table3a": "Protocol (a), that of the released code: each of the models A to E is attacked and is "
+    "itself the classifier behind the purifier, which was trained against another classifier; no image "
+    "is carried over.",
     "table3b": "Protocol (b), transfer: the attacker trains the substitute on the training images, attacks it, and "
     "carries the images over to the classifier that the purifiers were trained for.",
     "table3c": "Protocol (c), extraction: the attacker trains the substitute on the labels that the target gives to "
@@ -31,7 +32,7 @@ PROTOCOLS = {
 
 @dataclass
 class Line:
-    """One substitute under one attack setting: the rows by defence, and those of its clean images."""
+    """One substitute under one attack setting: rows by defence, attacked and clean."""
 
     substitute: str
     attack: str
@@ -60,9 +61,10 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
 
 
 def lines_of(rows: Sequence[Row]) -> list[Line]:
-    """The lines of one protocol, substitutes in order; rows of attack "none" belong to their substitute's lines.
+    """The lines of one protocol, substitutes in order.
 
-    A clean row goes to the lines of its own parameters where there are such, else to all of its substitute.
+    A row of attack "none" goes to the lines of its own parameters where there are such, else to all
+    lines of its substitute.
     """
     lines: dict[str, Line] = {}
     kept_rows = [row for row in rows if row["metric"] in ("accuracy", "agreement")]
@@ -93,7 +95,7 @@ def _identity(row: Row) -> str:
 
 
 def _setting(row: Row) -> dict[str, Any]:
-    """What a line is under: not its substitute, nor the queries, which may differ from target to target."""
+    """The parameters of a line, but for its substitute and the queries, which may differ."""
     return {name: value for name, value in row["parameters"].items() if name not in ("substitute", "queries")}
 
 
@@ -118,7 +120,8 @@ def _protocol(name: str, rows: list[Row]) -> list[Table]:
     text = (
         f"{PROTOCOLS[name]} In each cell the accuracy against the label with its 95% Wilson "
         "interval, then the agreement with the evaluated classifier’s own prediction on the "
-        f"clean image{paper}{'; “clean”: the accuracy on images without an attack' if clean else ''}.{summary.several_seeds(shown)} "
+        f"clean image{paper}{'; “clean”: the accuracy on images without an attack' if clean else ''}."
+        f"{summary.several_seeds(shown)} "
         f"{summary.evidence(shown)}."
     )
     heads = ["Substitute", *(["No attack"] if unattacked else []), *map(DEFENSES.__getitem__, defenses)]
@@ -134,7 +137,7 @@ def _defended(line: Line, defense: str, sample: Sample) -> Cell:
 
 
 def _substitutes(name: str, rows: list[Row]) -> list[Table]:
-    """What the attacker's substitutes are: queries, agreement with the target, success of the attack on themselves."""
+    """The attacker's substitutes: queries, agreement with the target, success on themselves."""
     columns = {
         "substitute_agreement": "Agreement with the target",
         "success_rate": "Success on the substitute",

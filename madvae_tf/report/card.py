@@ -1,4 +1,4 @@
-"""A model card for each exported variant, in Markdown: what it is, what it learnt from, what was measured, what it is no protection against.
+"""A model card for each exported variant, in Markdown: data, use, what was measured, limits.
 
 Every figure comes from a measured row; what was not measured is named.
 """

@@ -1,4 +1,4 @@
-"""The charts: Table 1, training curves, detectors' ROC, and embeddings in the plane. Each is a matplotlib figure."""
+"""The charts, as matplotlib figures: Table 1, training curves, detectors' ROC, embeddings."""
 
 import math
 import textwrap
@@ -37,7 +37,7 @@ _TITLE_WIDTH = 27
 
 
 def table1_chart(lines: Sequence[Measured]) -> Figure:
-    """Accuracy with its 95% interval, an attack a row: all defences on [0, 1], and the purifiers close up."""
+    """Accuracy with its 95% interval, an attack a row: on [0, 1], and the purifiers close up."""
     with settings():
         figure = Figure(figsize=(WIDTH, 1.35 + 0.66 * len(lines)), layout="constrained")
         whole, close = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": (1, 1.7)})
@@ -106,7 +106,7 @@ def _close_up(lines: Sequence[Measured], names: Sequence[str]) -> tuple[float, f
 
 
 def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> Figure | None:
-    """One panel per loss term, one line per variant, and points for what is measured on validation images; None where nothing was logged."""
+    """One panel per loss term, one line per variant, points for validation; None without a log."""
     logged = {
         t.removeprefix(_VALIDATION) for curves in training.values() for t in curves if any(_known(curves[t]))
     }
@@ -172,7 +172,8 @@ def roc_curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]
     """A panel a detector, a line an attack, through the measured points, (0, 0) and (1, 1).
 
     Args:
-        panels: detector -> attack's label -> (share of clean images flagged, share of attacked images flagged).
+        panels: detector -> attack's label -> (share of clean images flagged, share of attacked
+            images flagged).
     """
     titles = {"l1": "L1 error", "l2": "L2 error", "latent": "latent distance"}
     with settings(size=9):
@@ -193,7 +194,8 @@ def roc_curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]
         return figure
 
 
-# Ten colours chosen to stay apart for the colour-blind too (Petroff 2021, "Accessible color sequences").
+# Ten colours chosen to stay apart for the colour-blind too (Petroff 2021, "Accessible color
+# sequences").
 CLASS_COLORS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
@@ -219,7 +221,8 @@ def scatter_panels(points: np.ndarray, label: np.ndarray, predicted: np.ndarray 
         for axes in figure.axes:
             axes.set_visible(any(axes is place for place in places))
         for axes, (title, labels) in zip(places, panels, strict=True):
-            # One call for all classes, in the order of the points: class by class the last would hide the others.
+            # One call for all classes, in the order of the points: class by class the last would
+            # hide the others.
             # As pixels, since a thousand marks would make the page slow.
             colors = np.array(CLASS_COLORS)[labels]
             axes.scatter(

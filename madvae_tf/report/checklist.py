@@ -1,7 +1,7 @@
-"""The checklist of Carlini et al. 2019, "On Evaluating Adversarial Robustness", filled from the rows alone.
+"""The checklist of Carlini et al. 2019, "On Evaluating Adversarial Robustness", from the rows.
 
-Every answer is derived from what was measured: the attacks with their least accuracy of a defence, budgets, restarts, n. What has no row
-is stated not to be measured.
+Every answer is derived from what was measured: the attacks with their least accuracy of a defence,
+budgets, restarts, n. What has no row is stated not to be measured.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -49,7 +49,10 @@ def _accuracy(rows: Iterable[Row]) -> list[Row]:
 
 
 def _listed(rows: Sequence[Row], names: Iterable[str]) -> str:
-    """Each attack with n, what sets it up, and the least accuracy that it left a defence (or, failing that, the classifier alone)."""
+    """Each attack with n, its settings, and the least accuracy that it left a defence.
+
+    Where it met no defence, the least that it left the classifier alone.
+    """
     wanted = set(names)
     parts = []
     for attack in ATTACKS:
@@ -187,7 +190,7 @@ def _natural(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any])
 
 
 def _detection(found: Sequence[Row], rows: Sequence[Row], warnings: Sequence[Any]) -> str:
-    """Among the images that fool, and where there are none among all: an image that fools nobody need not be seen."""
+    """The least AUC among the images that fool; among all images where none fools."""
     own = [row for row in rows if (row["table"], row["metric"]) == ("detection", "auc")]
     parts: dict[str, list[str]] = {}
     for model in THREAT_MODELS:

@@ -1,7 +1,8 @@
-"""Figures 2 to 5 and 12 to 17: clustering of images and of latent codes, by true and by predicted label.
+"""Figures 2 to 5 and 12 to 17: how images and latent codes cluster, by true and predicted label.
 
-UMAP (McInnes et al. 2018) lays the points out in the plane. How well the labels cluster is measured too: by the
-silhouette (Rousseeuw 1987) and by the share of each point's nearest neighbours that have its label.
+UMAP (McInnes et al. 2018) lays the points out in the plane. How well the labels cluster is measured
+too: by the silhouette (Rousseeuw 1987) and by the share of each point's nearest neighbours that
+have its label.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,8 @@ def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
     """Checks what `write_report` is given as clusters.
 
     Raises:
-        UserError: an unknown key, an array of another shape or kind, points without labels, or lengths that differ.
+        UserError: an unknown key, an array of another shape or kind, points without labels, or
+            lengths that differ.
     """
     for key, array in embeddings.items():
         stem, _, name = key.rpartition("/")
@@ -90,7 +92,7 @@ def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
 def section(
     rows: Sequence[Row], embeddings: Mapping[str, np.ndarray], run: Mapping[str, Any]
 ) -> list[Part | Table]:
-    """The figures whose embedding is there, and the table of the measures; nothing without either."""
+    """The figures whose embedding is there, and the table of measures; nothing without either."""
     shown = [stem for stem in _figures() if f"{stem}/xy" in embeddings]
     return [*gallery([_picture(stem, embeddings, rows, run) for stem in shown]), *measures(rows)]
 
@@ -160,7 +162,8 @@ def measures(rows: Sequence[Row]) -> list[Table]:
         "Silhouette, in [−1, 1]: how much nearer a point lies to its own label’s points than to "
         f"those of the nearest other label. Purity, in [0, 1]: the share of a point’s{purity} "
         "nearest neighbours that have its label. “As they are”: pixels, or the latent code "
-        f"itself; distances in the UMAP plane are those of a drawing.{summary.several_seeds(found)} "
+        "itself; distances in the UMAP plane are those of a drawing."
+        f"{summary.several_seeds(found)} "
         f"n = {summary.span(row['n'] for row in found)}, "
         f"{summary.seed_list(seeds_of(found))}{attacked}."
     )

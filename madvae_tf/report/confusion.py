@@ -94,7 +94,7 @@ def _share(value: float | None, n: int) -> Cell:
 
 
 def confusions(rows: Sequence[Row]) -> list[Confusion]:
-    """The confusion matrices that the rows hold, in the order of the paper's tables; absent cells are 0."""
+    """The confusion matrices of the rows, in the order of the paper's tables; absent cells are 0."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["table"] in CONFUSION_TABLES:

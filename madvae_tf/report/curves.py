@@ -1,6 +1,7 @@
-"""Accuracy along an axis (budget, steps): a table, and a drawing with a line a defence and its 95% interval as a band.
+"""Accuracy along an axis (budget, steps): a drawing with a line a defence, and a table.
 
-Drawn for 480 x 300 units and scaled; colours, dashes and markers are the page's, so that it follows light and dark.
+Drawn for 480 x 300 units and scaled; colours, dashes and markers are the page's, so that it follows
+light and dark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +21,12 @@ _DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "12 4")
 
 
 def section(rows: Sequence[Row]) -> list[Part | Table]:
-    """PGD by budget and by steps, for each norm: the drawing, and a line a defence, a column a place on the axis."""
+    """PGD by budget and by steps, for each norm: the drawing and the table."""
     return [part for (norm, axis), own in by_axis(rows).items() for part in _curve(own, norm, axis)]
 
 
 def by_axis(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """(norm, "epsilon" or "steps") -> the rows of that curve, those that there are, in the order of `NORMS`."""
+    """(norm, "epsilon" or "steps") -> the rows of that curve, in the order of `NORMS`."""
     found: dict[tuple[str, str], list[Row]] = {
         (norm, axis): [] for norm in NORMS for axis in ("epsilon", "steps")
     }
@@ -95,7 +96,7 @@ def curve(name: str, rows: Sequence[Row], axis: str, title: str, text: str) -> P
 
 
 def _positions(places: Sequence[float]) -> Mapping[float, float]:
-    """Place on the axis -> x: evenly by value, or by rank where values lie far apart (steps 1, 5, ..., 100)."""
+    """Place on the axis -> x: by value, or by rank where values lie far apart (1, 5, ..., 100)."""
     low, high = places[0], places[-1]
     width = _WIDTH - _LEFT - _RIGHT
     gaps = [b - a for a, b in zip(places, places[1:], strict=False)]
@@ -113,7 +114,7 @@ def _y(value: float) -> float:
 
 
 def _line(rows: Sequence[Row], xs: Mapping[float, float], axis: str, dashes: str) -> dict[str, Any]:
-    """What the template draws of one defence: the path, the band around it, and each point with its words."""
+    """What the template draws of one defence: the path, its band, each point with its label."""
     places = [(xs[row["parameters"]["at"]], row) for row in rows]
     known = [(x, row) for x, row in places if row["ci_low"] is not None]
     around = [f"{x:.1f},{_y(row['ci_high']):.1f}" for x, row in known]

@@ -1,4 +1,4 @@
-"""Do a purifier's doubts tell attacked images from clean ones? A table and the ROC of every detector, from rows of table "detection"."""
+"""Detection: how well scores of a purifier tell attacked images from clean ones; AUC and ROC."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,8 +1,9 @@
-"""What all matplotlib figures have in common: settings, colours, and their form on the page and as files.
+"""What all matplotlib figures share: settings, colours, their form on the page and as files.
 
-A figure stands on the page as inline SVG in the page's own colours, so that it follows light and dark, and in the folder
-`figures` as SVG and PDF on white. Figures are drawn without global state, and the same input gives the same bytes.
-They are narrow, with large type, so that a phone 360 pixels wide shows readable labels.
+A figure stands on the page as inline SVG in the page's own colours, so that it follows light and
+dark, and in the folder `figures` as SVG and PDF on white. Figures are drawn without global state,
+and the same input gives the same bytes. They are narrow, with large type, so that a phone 360
+pixels wide shows readable labels.
 """
 
 import io
@@ -96,7 +97,7 @@ def _saved(figure: Figure, form: str) -> bytes:
 
 
 def _inline(svg: str, name: str) -> str:
-    """matplotlib's SVG as an element of the page: no style sheet of its own, its own identifiers, the page's colours."""
+    """matplotlib's SVG as an element of the page: identifiers of its own, the page's colours."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body))

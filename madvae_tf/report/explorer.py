@@ -1,4 +1,4 @@
-"""The gallery: one picks a digit, an attack and a variant, and sees the clean, the adversarial and the purified image with probabilities.
+"""The gallery: a reader picks digit, attack and variant, and sees three images and probabilities.
 
 All pictures are tiles of one embedded PNG: a column is a test image, a row is a set of images.
 """
@@ -17,7 +17,7 @@ from madvae_tf.report.rendering import data_uri
 
 
 def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Part]:
-    """The gallery; nothing without clean, labelled and purified images. See `write_report` for `images`."""
+    """The gallery; nothing without clean, labelled and purified images (see `write_report`)."""
     variants = [name for name in DEFENSES if any(key.startswith(f"purified/{name}/") for key in images)]
     if "clean" not in images or "label" not in images or not variants or not len(images["clean"]):
         return []
@@ -32,7 +32,8 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
         "attack": {name: ATTACKS[name] for name in attacks},
         "variant": {name: DEFENSES[name] for name in variants},
     }
-    # What is worth a first look: an attack that fools the classifier, and the last of the paper's variants.
+    # What is worth a first look: an attack that fools the classifier, and the last of the paper's
+    # variants.
     first = {
         "attack": "pgd" if "pgd" in attacks else attacks[-1],
         "variant": "combined" if "combined" in variants else variants[-1],
@@ -54,7 +55,7 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
 
 
 def _data(images: Mapping[str, np.ndarray], variants: list[str], attacks: list[str]) -> dict[str, Any]:
-    """What the script reads: the sprite, what its rows are, and numbers (probabilities in ten-thousandths)."""
+    """What the script reads: the sprite, its rows, predictions, probabilities in ten-thousandths."""
     pictures = ["clean", *(f"adversarial/{name}" for name in attacks if name != "none")]
     pictures += [f"purified/{variant}/{name}" for variant in variants for name in attacks]
     pictures = [name for name in pictures if name in images]

@@ -1,7 +1,8 @@
 """A `Table` as CSV, as LaTeX (booktabs) and as Markdown.
 
-CSV is for programs: every part of a cell has a column of its own ("Vanilla", "Vanilla low", "Vanilla agreement", ...), with six
-digits. LaTeX is compact, for a paper: a value and half its interval. Markdown is for people: value, interval and all else.
+CSV is for programs: every part of a cell has a column of its own ("Vanilla", "Vanilla low",
+"Vanilla agreement", ...), with six digits. LaTeX is compact, for a paper: a value and half its
+interval. Markdown is for people: value, interval and all else.
 """
 
 import csv
@@ -48,7 +49,8 @@ _LATEX = {
 }
 # Columns of Markdown's prose.
 _WIDTH = 100
-# What a figure adds to the columns of a CSV: the name behind the column's own, and the figure's text.
+# What a figure adds to the columns of a CSV: the name behind the column's own, and the figure's
+# text.
 _PARTS: tuple[tuple[str, Callable[[Figure], str]], ...] = (
     ("", lambda figure: f"{figure.value:.6g}"),
     ("low", lambda figure: f"{figure.interval[0]:.6g}" if figure.interval else ""),
@@ -63,7 +65,7 @@ _PARTS: tuple[tuple[str, Callable[[Figure], str]], ...] = (
 
 
 def to_csv(table: Table) -> str:
-    """The table as CSV (RFC 4180); several figures of one kind in a cell are joined by semicolons."""
+    """The table as CSV (RFC 4180); figures of one kind in a cell are joined by semicolons."""
     columns: list[list[str]] = []
     for place, head in enumerate(table.columns):
         name = _name(head)
@@ -89,7 +91,8 @@ def to_csv(table: Table) -> str:
 def to_latex(table: Table) -> str:
     """The table as a LaTeX `table`; compiles with `\\usepackage{booktabs}` and UTF-8.
 
-    A cell holds its first figure, and those that have no label, each with half its interval; the CSV holds all.
+    A cell holds its first figure, and those that have no label, each with half its interval; the
+    CSV holds all.
     """
     heads = [latex(_name(head)) for head in table.columns]
     body = "".join(f"{' & '.join(line)} \\\\\n" for line in _lines(table, _latex_cell, latex))
@@ -140,7 +143,7 @@ def _lines(
 
 
 def _heads(table: Table, notes: bool) -> list[str]:
-    """Each row's name: with small print where asked for, and with what it takes to tell the rows apart."""
+    """Each row's name: with small print where asked for, and where rows look the same without."""
     cells = [row[0] for row in table.body]
     plain = [cell.text for cell in cells]
     noted = [_named(cell.text, cell.notes) for cell in cells]

@@ -1,7 +1,8 @@
-"""Rows of results.json -> cells and tables with a line a defence (or what else has lines) and a column an attack.
+"""Rows of results.json -> tables with lines (such as defences) and columns (such as attacks).
 
-Two rows of one place in a table usually are two metrics of one measurement. Where they are two measurements (other
-parameters, another n), the cell shows both, each with what sets it apart: no row is lost.
+Two rows of one place in a table usually are two metrics of one measurement. Where they are two
+measurements (other parameters, another n), the cell shows both, each with what sets it apart: no
+row is lost.
 """
 
 import json
@@ -75,7 +76,8 @@ def cell(
         rows: of this cell, each seed's or their mean.
         sample: of the cell's row.
         labels: the metrics to show, in this order.
-        usual: the parameters that the column's head names; a cell shows others. None: it shows none.
+        usual: the parameters that the column's head names; a cell shows others. None: it shows
+            none.
         change: further fields of a row's `Figure`.
     """
     found = blocks(rows)

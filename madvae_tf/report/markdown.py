@@ -1,5 +1,6 @@
-"""`python -m madvae_tf.report.markdown runs/quick/report/results.json`: the tables in Markdown, for a README.
+"""The tables in Markdown, for a README.
 
+Usage: `python -m madvae_tf.report.markdown runs/quick/report/results.json`.
 They are the page's own: each cell holds value, 95% interval and what else the page shows.
 """
 
@@ -16,7 +17,7 @@ from madvae_tf.utils import console
 
 
 def tables_markdown(results: dict[str, Any]) -> str:
-    """The result, Tables 1, 3 and 4, the baselines, and what else was measured beside them; and a newline."""
+    """The result, Tables 1, 3 and 4, baselines, time, clusters, reference settings, verdicts."""
     rows, run = results["rows"], results.get("run") or {}
     parts = [
         *table1.tables(rows),
@@ -32,7 +33,7 @@ def tables_markdown(results: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the tables of the results.json that the one argument names; exits with status 2 where there is none."""
+    """Prints the tables of the results.json that the argument names; exits with 2 without one."""
     parser = console.parser(__doc__ or "", prog="python -m madvae_tf.report.markdown")
     parser.add_argument("results", type=console.existing_file, metavar="results.json")
     path: Path = parser.parse_args(arguments).results

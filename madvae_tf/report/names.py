@@ -1,4 +1,4 @@
-"""The names of results.json: what a row is, and which tables, metrics and names it may use. `schema` checks them.
+"""The names of results.json: rows, and the tables, metrics and names that they may use.
 
 A row is one measured figure with everything a reader needs to judge it: what was attacked, how, who
 defended, what the attacker knew (`threat_model`), the 95% interval, n and the seed.
@@ -98,7 +98,8 @@ THREAT_MODELS = {
 }
 # A confusion table of the paper -> the variant that it shows.
 CONFUSION_TABLES = {"table2": "pd", "table8": "vanilla", "table9": "cls", "table10": "combined"}
-# The three protocols of Table 3, and the substitute models of Table 7 that each names in parameters["substitute"].
+# The three protocols of Table 3, and the substitute models of Table 7 that each names in
+# parameters["substitute"].
 BLACK_BOX_TABLES = ("table3a", "table3b", "table3c")
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 
@@ -112,19 +113,29 @@ _RATES += (
     "tpr",
     "auc",
 )
-# Metric -> the least and the greatest value that it can have. The metrics that a table must explain:
-# substitute_agreement: the share of images on which the substitute predicts what the attacked model predicts.
-# success_rate of table3c: the share of images on which the attack fools the substitute that it was made on.
+# Metric -> the least and the greatest value that it can have. The metrics that a table must
+# explain:
+# substitute_agreement: the share of images on which the substitute predicts what the attacked model
+# predicts.
+# success_rate of table3c: the share of images on which the attack fools the substitute that it was
+# made on.
 # detection_rate: the share of images that the defence refuses.
-# safe_rate: on attacked images, refused or classified right; on clean images, accepted and classified right.
+# safe_rate: on attacked images, refused or classified right; on clean images, accepted and
+# classified right.
 # restart_share: of an attack's successes, the share that its first run did not have.
 # zero_gradient_share: the share of clean images at which the loss's gradient is exactly 0.
-# faint_gradient_share: the mean share of a clean image's pixels at which it is below 1e-4 of its largest.
-# other_sign_share: the mean share of its pixels at which the gradient around a squash has another sign.
-# beyond_gradients_share: of an attack without gradients the share of its images that it fools and no attack with one does.
-# auc: the chance that an attacked image gets a higher score than a clean one; equal scores count half.
-# tpr: the share of attacked images above the threshold that at most the share parameters["fpr"] of the clean ones is above.
-# ms_per_image: wall time of the whole system, defence and classifier, in milliseconds for one image.
+# faint_gradient_share: the mean share of a clean image's pixels at which it is below 1e-4 of its
+# largest.
+# other_sign_share: the mean share of its pixels at which the gradient around a squash has another
+# sign.
+# beyond_gradients_share: of an attack without gradients the share of its images that it fools and
+# no attack with one does.
+# auc: the chance that an attacked image gets a higher score than a clean one; equal scores count
+# half.
+# tpr: the share of attacked images above the threshold that at most the share parameters["fpr"] of
+# the clean ones is above.
+# ms_per_image: wall time of the whole system, defence and classifier, in milliseconds for one
+# image.
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(_RATES, (0.0, 1.0)),
     **dict.fromkeys(("mean_l2", "mean_linf", "count", "ms_per_image"), (0.0, math.inf)),
@@ -213,7 +224,11 @@ def split_parameters(values: Mapping[str, Any] | None) -> tuple[tuple[str, ...],
 
 
 def restart_rows(rows: Sequence[Row]) -> list[Row]:
-    """What restarts brought: results of before counted an attack's target classes as restarts, and those are left out."""
+    """The rows that tell what restarts brought.
+
+    Published results count target classes as restarts of some attacks; those rows have one restart
+    and are left out.
+    """
     return [
         row for row in rows if row["metric"] == "restart_share" and row["parameters"].get("restarts", 1) > 1
     ]

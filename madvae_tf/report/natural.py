@@ -1,4 +1,4 @@
-"""What happens to images without an attacker: rotations and translations, and common corruptions, a line a defence."""
+"""Images without an attacker: rotations and translations, and common corruptions."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from madvae_tf.report.table import Cell, Table
 
 
 def section(rows: Sequence[Row]) -> list[Table]:
-    """The table of the worst rotation and translation and of every corruption; nothing without rows."""
+    """The table of the worst rotation and translation and of each corruption, if there are rows."""
     found = mean_rows([row for row in rows if row["table"] == "natural"])
     if not found:
         return []

@@ -1,6 +1,7 @@
-"""The result of a run (`result`) as the page opens with it, as Markdown, and as the last lines of `make run`.
+"""The result of a run (`result`): the page's first section, Markdown, the last lines of `make run`.
 
-All three show one table: a row a system, without an attack, under unaware attackers, under aware ones.
+All three show one table: a row a system; without an attack, under unaware and under aware
+attackers.
 """
 
 import textwrap
@@ -18,7 +19,8 @@ from madvae_tf.report.table import Cell, Figure, Table
 _NOT_MEASURED = Cell("not measured", kind="missing")
 _COLUMNS = ("Clean", "Attacker unaware (worst attack)", "Attacker aware (worst attack)")
 _WIDTH = 100
-# What measures aware attackers in a run whose configuration does not ask for it; quick.py's numbers.
+# What measures aware attackers in a run whose configuration does not ask for it; quick.py's
+# numbers.
 AWARE = (
     *("robustness.defenses=none,variants", "robustness.threat_models=end_to_end"),
     *("robustness.suites=gradient", "robustness.images=100", "robustness.restarts=1"),
@@ -27,7 +29,7 @@ AWARE = (
 
 
 def section(rows: Sequence[Row], warnings: Sequence[Any]) -> list[Part | Table]:
-    """Which purifier to use, the table, and the run's warnings; without rows of any system the warnings only."""
+    """Which purifier to use, the table, the run's warnings; without systems the warnings only."""
     found = result.systems(rows)
     answer = recommendation.sentences(found)
     parts: list[Part | Table] = []
@@ -128,7 +130,7 @@ def last_lines(results: Mapping[str, Any], workdir: Path | str, exported: bool) 
 
 
 def _terminal_table(found: Sequence[System], budget: Budget | None) -> list[str]:
-    """Two lines a system: figures, and below them attacks and n; the aware attackers' within `budget`."""
+    """Two lines a system: figures, and below them attacks and n; aware ones within `budget`."""
     if not found:
         return []
     flat = [["Result", *(column.lower() for column in _COLUMNS)]]

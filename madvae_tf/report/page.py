@@ -1,4 +1,4 @@
-"""The report's sections in reading order. A section's code is in the module that is named after what it shows."""
+"""The report's sections in reading order; a section's module is named after what it shows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -75,7 +75,7 @@ def _pipeline(images: Mapping[str, np.ndarray]) -> Part:
 
 
 def _thumbnails(images: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """One digit on its way through the pipeline, under the first attack and purifier that have all three pictures."""
+    """One digit on its way: of the first attack and purifier that have all three pictures."""
     for attack in ATTACKS:
         for defense in ("combined", "pd", "cls", "vanilla"):
             keys = ("clean", f"adversarial/{attack}", f"purified/{defense}/{attack}")

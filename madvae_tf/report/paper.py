@@ -1,18 +1,19 @@
 """The figures that the paper prints, as data: Tables 1 to 4, 8, 9 and 10 (MNIST).
 
-Table 1 is headed "classification accuracy", but the released code counts how often the defended prediction
-agrees with the classifier's own prediction on the clean image. That is why Single Pixel without a defence
-shows 0.9977, above the clean accuracy of 0.9931. So Table 1's figures are agreement, and stand only beside
-our agreement; 0.9931, the column "No Attack", is an accuracy.
+Table 1 is headed "classification accuracy", but the released code counts how often the defended
+prediction agrees with the classifier's own prediction on the clean image. That is why Single Pixel
+without a defence shows 0.9977, above the clean accuracy of 0.9931. So Table 1's figures are
+agreement, and stand only beside our agreement; 0.9931, the column "No Attack", is an accuracy.
 
 The confusion matrices have predicted labels in rows and true labels in columns and count the FGSM,
-Rand-FGSM and CW test sets together: each column sums to three times the class's share of the test set.
+Rand-FGSM and CW test sets together: each column sums to three times the class's share of the test
+set.
 
-Table 3 is headed "black-box", but the released code attacks each of the models A to E and evaluates the same
-model on the result; only the purifier is foreign to it, trained against another classifier. No image is carried
-from one model to another. So Table 3's figures stand beside protocol (a), "table3a", which does the same, and
-beside no transfer (b) or extraction (c). Its metric is Table 1's, and so is Table 4's, whose columns "No Attack"
-and "No Defense" repeat Table 1.
+Table 3 is headed "black-box", but the released code attacks each of the models A to E and evaluates
+the same model on the result; only the purifier is foreign to it, trained against another
+classifier. No image is carried from one model to another. So Table 3's figures stand beside
+protocol (a), "table3a", which does the same, and beside no transfer (b) or extraction (c). Its
+metric is Table 1's, and so is Table 4's, whose columns "No Attack" and "No Defense" repeat Table 1.
 """
 
 from collections.abc import Mapping
@@ -50,7 +51,8 @@ BLACK_BOX: dict[str, dict[str, float]] = {
     }.items()
 }
 
-# Table 4: attack -> agreement of Defense-VAE's model and loss, trained by the paper on its own pairs.
+# Table 4: attack -> agreement of Defense-VAE's model and loss, trained by the paper on its own
+# pairs.
 DEFENSE_VAE = {
     "fgsm": 0.4358,
     "rand_fgsm": 0.5337,
@@ -133,13 +135,14 @@ def paper_value(
 
     Args:
         table, attack, defense, metric: as in the row.
-        parameters: the row's parameters; a confusion cell needs its "true" and "predicted" labels, a row of
-            Table 3 its "substitute" (and, under attack, an "epsilon" of 0.3 where it names one).
+        parameters: the row's parameters; a confusion cell needs its "true" and "predicted" labels,
+            a row of Table 3 its "substitute" (and, under attack, an "epsilon" of 0.3 where it names
+            one).
         dataset: the row's dataset; the paper has figures on MNIST only.
 
     Returns:
-        An agreement (Tables 1, 3 and 4), a clean accuracy (their attack "none", defence "none"), or a count of
-        images among the paper's 30,000 (Tables 2, 8, 9 and 10).
+        An agreement (Tables 1, 3 and 4), a clean accuracy (their attack "none", defence "none"), or
+        a count of images among the paper's 30,000 (Tables 2, 8, 9 and 10).
     """
     if dataset != DATASET:
         return None

@@ -1,4 +1,4 @@
-"""What a section of the page is made of: tables, and parts that a macro of templates/parts.html.j2 draws."""
+"""What a section is made of: tables, and parts that a macro of templates/parts.html.j2 draws."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """A section: its identifier, its title, and its parts in reading order; without parts it is left out."""
+    """A section: identifier, title, and parts in reading order; without parts it is left out."""
 
     name: str
     title: str

@@ -18,7 +18,7 @@ from madvae_tf.report.table import number
 
 
 def sentences(found: Sequence[System]) -> list[str]:
-    """Which system to use and what it is not for, in plain text; the first sentence is the answer."""
+    """Which system to use and what it is not for; the first sentence is the answer."""
     purifiers = [system for system in found if system.name != ALONE]
     if not purifiers:
         return []

@@ -1,4 +1,4 @@
-"""Why the paper's figures are lower: our vanilla purifier with settings of the released code, trained anew."""
+"""Why the paper's figures are lower: our vanilla purifier with settings of the released code."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

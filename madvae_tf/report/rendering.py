@@ -1,6 +1,7 @@
-"""The page's HTML, from the templates beside this module: autoescape is on, so every text of a row or a run is text.
+"""The page's HTML, from the templates beside this module.
 
-The page stands alone: its policy lets it run its own scripts, show embedded pictures, and ask for nothing else.
+Autoescape is on, so every text of a row or a run is text. The page stands alone: its policy lets it
+run its own scripts, show embedded pictures, and ask for nothing else.
 """
 
 import base64
@@ -48,7 +49,8 @@ def pipeline(pictures: Mapping[str, str]) -> str:
     """The drawing of the training pipeline as one `<svg>` element.
 
     Args:
-        pictures: data URIs of small images "clean", "adversarial" and "purified"; those absent are left out.
+        pictures: data URIs of small images "clean", "adversarial" and "purified"; absent ones are
+            left out.
     """
     return _environment().get_template("pipeline.svg.j2").render(pictures=pictures).strip()
 

@@ -1,6 +1,7 @@
-"""The result of a run: what each system keeps without an attack, under attackers who do not know of it, and under those who do.
+"""The result of a run: what each system keeps without an attack, under unaware and aware attackers.
 
-All of it comes from the rows of results.json. The page, the Markdown tables and the last lines of `make run` show it (`opening`).
+All of it comes from the rows of results.json. The page, the Markdown tables and the last lines of
+`make run` show it (`opening`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,8 @@ class Aware:
 
     Attributes:
         worst: the row of the worst case over all their attacks.
-        attack: the row of the attack that leaves least by itself; None where no single attack has a row.
+        attack: the row of the attack that leaves least by itself; None where no single attack has a
+            row.
     """
 
     worst: Row
@@ -71,7 +73,7 @@ class Choice:
 
 
 def systems(rows: Sequence[Row]) -> list[System]:
-    """The classifier alone, the variants that were measured, and every other defence that an aware attacker met; in the order of `DEFENSES`."""
+    """The classifier alone, the measured variants, and other defences that an aware attacker met."""
     tables = ("table1", "baselines", "robustness")
     accuracy = mean_rows([row for row in rows if row["table"] in tables and row["metric"] == "accuracy"])
     attacked = {row["defense"] for row in accuracy if _is_aware(row)}
@@ -90,9 +92,10 @@ def budgets(found: Sequence[System]) -> list[Budget]:
 
 
 def choice(found: Sequence[System]) -> Choice | None:
-    """The system that holds best against attackers who know of it; None if none holds or none was measured.
+    """The system that holds best against attackers who know of it; None if none holds.
 
-    A system holds if the 95% interval of its worst case lies above one half, and above that of the classifier alone.
+    A system holds if the 95% interval of its worst case lies above one half, and above that of the
+    classifier alone.
     """
     for budget in budgets(found):
         holding = [system for system in found if holds(system, budget, found)]
@@ -105,8 +108,9 @@ def choice(found: Sequence[System]) -> Choice | None:
 
 
 def shortlist(found: Sequence[System]) -> list[System]:
-    """At most three: the classifier alone, the paper's variant that keeps most of unaware attackers, and the one to use.
+    """At most three: the classifier alone, the paper's best variant, and the one to use.
 
+    The best is the one that keeps most under unaware attackers.
     Where there is none to use, `robust`, if it was measured.
     """
     paper = [s for s in found if s.name in VARIANTS and s.unaware is not None]
@@ -165,7 +169,8 @@ def _ordered(found: set[Budget]) -> list[Budget]:
 
 
 def _system(name: str, rows: Sequence[Row], main: Budget | None) -> System:
-    # The pipeline draws the images of a table and of robustness stages apart: the larger sample is the clean figure.
+    # The pipeline draws the images of a table and of robustness stages apart: the larger sample is
+    # the clean figure.
     clean = [row for row in rows if row["attack"] == "none"]
     unaware = [row for row in rows if _is_unaware(row, main)]
     worst = _least(unaware)
@@ -180,7 +185,7 @@ def _system(name: str, rows: Sequence[Row], main: Budget | None) -> System:
 
 
 def _is_unaware(row: Row, main: Budget | None) -> bool:
-    """Whether the attack was made on the classifier alone: all of Table 1's and the baselines', and robustness stages' within the main budget."""
+    """Whether the attack was made on the classifier alone; of robustness stages in `main` only."""
     if row["attack"] == "none":
         return False
     if row["table"] != "robustness":
@@ -190,7 +195,8 @@ def _is_unaware(row: Row, main: Budget | None) -> bool:
 
 def _aware(rows: Sequence[Row], budget: Budget) -> Aware:
     worst = [row for row in rows if _is_aware(row) and budget_of(row) == budget]
-    # The worst case over all threat models is among them where it was taken: who knows most can do what the others do.
+    # The worst case over all threat models is among them where it was taken: who knows most can do
+    # what the others do.
     least = min(worst, key=lambda row: row["value"])
     single = [
         row
@@ -217,7 +223,7 @@ def _least(rows: Sequence[Row]) -> Row | None:
 
 
 def holds(system: System, budget: Budget, found: Sequence[System]) -> bool:
-    """Whether a system keeps more than half of the images, and more than the classifier alone, beyond both intervals."""
+    """Whether a system keeps more than half, and more than the classifier, beyond the intervals."""
     if system.name == ALONE or budget not in system.aware:
         return False
     alone = [

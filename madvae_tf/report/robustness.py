@@ -1,4 +1,4 @@
-"""Attackers who know of the defence: a table for each budget, curves, gradients and restarts, and what comes without an attacker."""
+"""Attackers who know of the defence: verdicts, tables by budget, curves, gradients, checklist."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +21,8 @@ from madvae_tf.report.parts import Part
 from madvae_tf.report.seeds import mean_rows
 from madvae_tf.report.table import Cell, Figure, Table
 
-# Names that only sequences and the worst case carry; a single attack's parameters are in results.json.
+# Names that only sequences and the worst case carry; a single attack's parameters are in
+# results.json.
 _WORST = "worst_case"
 _GRADIENTS = {
     "zero_gradient_share": "gradient exactly 0",
@@ -52,7 +53,7 @@ def section(rows: Sequence[Row], warnings: Sequence[Any], run: Mapping[str, Any]
 
 
 def _budgets(rows: Sequence[Row]) -> list[Table]:
-    """For each budget defences and threat models in lines, attacks and the worst case in columns."""
+    """For each budget: defences and threat models in lines, attacks in columns."""
     groups: dict[tuple[str, float], list[Row]] = {}
     for row in rows:
         if row["metric"] == "accuracy" and row["attack"] != curves.CURVE:

@@ -14,7 +14,7 @@ from madvae_tf.report.table1 import Line, defenses_of, sample
 
 
 def section(run: Mapping[str, Any], lines: Sequence[Line]) -> list[Part]:
-    """What was built and measured, in plain language; then config, data, sample, classifier, machine, version."""
+    """What was built and measured; then config, data, sample, classifier, machine, version."""
     attacks = list(dict.fromkeys(line.attack for line in lines if line.attack != "none"))
     purifiers = [name for name in defenses_of(lines) if name != "none"]
     introduction = (

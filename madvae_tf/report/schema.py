@@ -153,7 +153,8 @@ def _check_numbers(index: int, row: Mapping[str, Any]) -> None:
             raise _error(index, row, field, number, expected)
     if (row["ci_low"] is None) != (row["ci_high"] is None):
         raise _error(index, row, "ci_high", row["ci_high"], "both ends of the interval, or null for both")
-    # A Wilson interval's end may fall short of 0 or 1 by a rounding error where the value is exactly that.
+    # A Wilson interval's end may fall short of 0 or 1 by a rounding error where the value is
+    # exactly that.
     slack = 1e-9
     if row["ci_low"] is not None and not row["ci_low"] - slack <= row["value"] <= row["ci_high"] + slack:
         interval = f"[{row['ci_low']}, {row['ci_high']}]"

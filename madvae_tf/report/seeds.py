@@ -1,8 +1,9 @@
 """Several seeds -> one figure: their mean, its standard deviation and its 95% t-interval.
 
-With k values of mean m and standard deviation s (ddof 1) the interval is m ± t(0.975, k - 1) s / sqrt(k), Student's
-(1908), cut to the values that the metric can have. It covers what differs from seed to seed, the training above all;
-not the draw of the test images, which the seeds share: the Wilson interval of each seed covers that one.
+With k values of mean m and standard deviation s (ddof 1) the interval is m ± t(0.975, k - 1) s /
+sqrt(k), Student's (1908), cut to the values that the metric can have. It covers what differs from
+seed to seed, the training above all; not the draw of the test images, which the seeds share: the
+Wilson interval of each seed covers that one.
 """
 
 import json
@@ -33,9 +34,9 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 def mean_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows with those that differ only in their seed made one, in the order of their first.
 
-    A row of several seeds holds the mean as its value and its t-interval as its interval; it has two fields more:
-    "seeds", seed -> value in the order of the seeds, and "deviation", their standard deviation. A row of one seed is
-    handed back as it is. Rows of different n stay apart.
+    A row of several seeds holds the mean as its value and its t-interval as its interval; it has
+    two fields more: "seeds", seed -> value in the order of the seeds, and "deviation", their
+    standard deviation. A row of one seed is handed back as it is. Rows of different n stay apart.
     """
     groups: dict[str, list[Row]] = {}
     for row in rows:

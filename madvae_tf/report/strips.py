@@ -65,10 +65,11 @@ def _wrong(label: np.ndarray | None, predictions: np.ndarray | None) -> str:
 def image_grid(
     strips: Sequence[tuple[str, np.ndarray, np.ndarray | None]], label: np.ndarray | None, columns: int
 ) -> Figure:
-    """Strips of images, a title above each; the predicted label in each tile's corner, wrong ones framed.
+    """Strips of images with their titles; the predicted label in each corner, wrong ones framed.
 
     Args:
-        strips: (title, images (k, height, width, channels) in [0, 1], predicted labels (k,) or None).
+        strips: (title, images (k, height, width, channels) in [0, 1], predicted labels (k,) or
+            None).
         label: (k,) true labels; without them no tile is marked.
         columns: tiles in a strip (k).
     """

@@ -15,7 +15,7 @@ def warning_list(warnings: Sequence[Any], banner: bool = False) -> Part:
 
 
 def evidence(rows: Sequence[Row]) -> str:
-    """Like "n = 200 to 1000, seed 0; threat model: oblivious (the attacker ...)", for rows of any table."""
+    """Like "n = 200 to 1000, seed 0; threat model: oblivious (the attacker ...)"."""
     models = [name for name in THREAT_MODELS if any(row["threat_model"] == name for row in rows)]
     meant = "; ".join(f"{name} ({THREAT_MODELS[name]})" for name in models)
     return f"n = {span(row['n'] for row in rows)}, {seed_list(seeds_of(rows))}; threat model: {meant}"

@@ -1,6 +1,7 @@
-"""A table of the report as one value: HTML (`rendering`), CSV, LaTeX and Markdown (`formats`) all come from it.
+"""A table of the report as one value.
 
-All texts are plain; each format escapes what it must.
+HTML (`rendering`), CSV, LaTeX and Markdown (`formats`) all come from it. All texts are plain; each
+format escapes what it must.
 """
 
 import math
@@ -18,9 +19,10 @@ _NEARLY_ZERO = 1e-9
 
 
 def number(value: Any, n: int | None = None) -> str:
-    """A number as text: three decimals where it is of at most 1,000 images, else four; an integer as it is.
+    """A number as text: three decimals if of at most 1,000 images, else four; an integer as it is.
 
-    A value that would show as zero and is not shows its first digit. None and what is not finite is a dash.
+    A value that would show as zero and is not shows its first digit. None and what is not finite is
+    a dash.
 
     Args:
         value: int, float or None.
@@ -163,8 +165,8 @@ class Table:
         title, text: the caption.
         columns: the heads.
         rows, foot: cells; rows shorter than the head are filled with dashes.
-        kind: "grid" for small figures in many columns, "cards" for rows that a phone shows as cards, "confusion" for a
-            matrix, whose order says something.
+        kind: "grid" for small figures in many columns, "cards" for rows that a phone shows as
+            cards, "confusion" for a matrix, whose order says something.
     """
 
     name: str

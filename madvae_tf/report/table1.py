@@ -1,4 +1,4 @@
-"""Table 1: what each defence keeps under each attack, an attack a line; Table 4 has the same form."""
+"""Table 1: what each defence keeps under each attack; Table 4 has the same form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
     chart = drawing.picture(
         "table1",
         charts.table1_chart([(line.attack, line.cells) for line in lines]),
-        "Chart of Table 1's accuracies: one row per attack, one marker per defence with its 95% interval.",
+        "Chart of Table 1's accuracies: a row per attack, a marker per defence with its 95% interval.",
         "Chart of Table 1.",
         "Left, every column on the full scale; right, the purifiers alone on a scale that does "
         f"not begin at 0. Bars: {bars}. {sample(lines)}; {model_of(lines)}.",
@@ -95,9 +95,10 @@ def table(lines: Sequence[Line], name: str, title: str, text: str, bold: bool = 
 
 
 def table1_lines(rows: Sequence[Row], table: str = "table1") -> list[Line]:
-    """The lines of Table 1 in the order of `ATTACKS`; settings of one attack keep the order of the rows.
+    """The lines of Table 1 in the order of `ATTACKS`.
 
-    Rows that differ only in their seed are one figure, their mean.
+    Settings of one attack keep the order of the rows. Rows that differ only in their seed are one
+    figure, their mean.
 
     Args:
         rows: of all tables.
@@ -114,7 +115,13 @@ def table1_lines(rows: Sequence[Row], table: str = "table1") -> list[Line]:
 
 
 def setting_of(row: Row, drop: tuple[str, ...] = (), among: tuple[str, ...] = ()) -> str:
-    """What rows of one line or matrix share: all but defence, metric, what was measured, `among`; of the parameters all but `drop`."""
+    """What rows of one line share: all but defence, metric, measurement, `among`, and `drop`.
+
+    Args:
+        row: of results.json.
+        drop: parameters that differ within a line.
+        among: fields that differ within a line.
+    """
     measured = ("defense", "metric", "value", "ci_low", "ci_high", "paper", "parameters", *among)
     shared: list[Any] = [row[name] for name in FIELDS if name not in measured]
     return key([*shared, {name: value for name, value in row["parameters"].items() if name not in drop}])
@@ -133,8 +140,8 @@ def rows_of(lines: Sequence[Line]) -> list[Row]:
 def best_defense(line: Line) -> str | None:
     """The defence whose accuracy is best beyond the intervals, or None.
 
-    The best is named only where its 95% interval lies wholly above that of every other defence: Wilson's interval of
-    a value of one seed, the t-interval of the mean over several.
+    The best is named only where its 95% interval lies wholly above that of every other defence:
+    Wilson's interval of a value of one seed, the t-interval of the mean over several.
     """
     measured = {name: metrics["accuracy"] for name, metrics in line.cells.items() if "accuracy" in metrics}
     if len(measured) < 2 or any(row["ci_low"] is None for row in measured.values()):

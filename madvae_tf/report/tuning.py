@@ -9,7 +9,7 @@ from madvae_tf.report.table import DASH, Cell, Figure, Table, number
 
 
 def section(run: Mapping[str, Any]) -> list[Part | Table]:
-    """The trials of `run["tuning"]`, best first, the hand-picked weights among them; nothing without it."""
+    """The trials of `run["tuning"]`, best first, with the hand-picked weights; nothing without."""
     tuning = run.get("tuning") or {}
     if not tuning:
         return []

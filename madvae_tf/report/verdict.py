@@ -1,4 +1,4 @@
-"""Each defence's verdict in one line: what it keeps without an attack, against who does not know of it, who has another one like it, and who has it."""
+"""Each defence's verdict in a line: clean, oblivious, transfer and end-to-end attackers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from madvae_tf.report.table import Cell, Table
 
 @dataclass(frozen=True)
 class Column:
-    """A column: rows of one attack under one threat model, or under the first of `THREAT_MODELS` that has any."""
+    """A column: rows of one attack under one threat model, or under the first that has any."""
 
     title: str
     attack: str
@@ -41,10 +41,11 @@ COLUMNS = (
 
 
 def verdicts(rows: Sequence[Row]) -> dict[Budget, dict[str, dict[Column, Row]]]:
-    """Budget -> defence -> column -> its row, of the accuracies of table "robustness"; L-infinity budgets, then L2's.
+    """Budget -> defence -> column -> row, of table "robustness"; L-infinity budgets, then L2's.
 
-    The overpowered attack has budgets in L2 only: beside an L-infinity budget its column holds the largest, which each row names. The worst case is that over all
-    threat models, where it was taken.
+    The overpowered attack has budgets in L2 only: beside an L-infinity budget its column holds the
+    largest, which each row names. The worst case is that over all threat models, where it was
+    taken.
     """
     accuracy = [row for row in rows if (row["table"], row["metric"]) == ("robustness", "accuracy")]
     found: dict[Budget, dict[str, dict[Column, Row]]] = {}
@@ -65,7 +66,7 @@ def section(rows: Sequence[Row]) -> list[Table]:
 
 
 def _partial(rows: Sequence[Row]) -> str:
-    """What to add where the worst case counts images as right under attacks that they did not meet."""
+    """A sentence on images that count as right under attacks that they did not meet."""
     found = sorted({row["parameters"]["partial"] for row in rows if "partial" in row["parameters"]})
     titled = {
         f"{attack_title(title)} {n}"
