@@ -47,6 +47,8 @@ _LATEX = {
     "…": r"\ldots{}",
     "\u00a0": "~",
 }
+# What a LaTeX table leaves out of the page's.
+_COMPACT = "In this form, each cell has its first figure and half the width of its 95% interval."
 # Columns of Markdown's prose.
 _WIDTH = 100
 # What a figure adds to the columns of a CSV: the name behind the column's own, and the figure's
@@ -96,7 +98,7 @@ def to_latex(table: Table) -> str:
     """
     heads = [latex(_name(head)) for head in table.columns]
     body = "".join(f"{' & '.join(line)} \\\\\n" for line in _lines(table, _latex_cell, latex))
-    caption = latex(f"{table.title} {table.text}".strip())
+    caption = latex(f"{table.title} {table.text} {_COMPACT}".strip())
     return (
         "% \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\small\n"
         f"\\caption{{{caption}}}\n\\label{{tab:{table.name}}}\n"
@@ -154,15 +156,17 @@ def _heads(table: Table, notes: bool) -> list[str]:
 
 def _latex_cell(cell: Cell) -> str:
     parts = [latex(cell.text)] if cell.text else []
-    kept = [figure for place, figure in enumerate(cell.figures) if not place or not figure.label]
-    for figure in kept:
-        value = latex(figure.shown)
-        if figure.interval:
-            half = (figure.interval[1] - figure.interval[0]) / 2
-            value += f" {{\\scriptsize \\ensuremath{{\\pm}} {latex(figure.text(half))}}}"
-        small = ", ".join(filter(None, (figure.label, figure.note)))
-        parts.append(f"\\textbf{{{value}}}" if figure.best else value)
-        parts += [f"{{\\scriptsize ({latex(small)})}}"] if small else []
+    for place, figure in enumerate(cell.figures):
+        small = [figure.note]
+        if not place or not figure.label:
+            value = latex(figure.shown)
+            if figure.interval:
+                half = (figure.interval[1] - figure.interval[0]) / 2
+                value += f" {{\\scriptsize \\ensuremath{{\\pm}} {latex(figure.text(half))}}}"
+            parts.append(f"\\textbf{{{value}}}" if figure.best else value)
+            small.insert(0, figure.label)
+        beside = ", ".join(filter(None, small))
+        parts += [f"{{\\scriptsize ({latex(beside)})}}"] if beside else []
     return " ".join(parts) or latex(DASH)
 
 

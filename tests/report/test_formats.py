@@ -16,7 +16,9 @@ from madvae_tf.report.table import Cell, Figure, Table, number
 def table():
     """One of everything that a cell may hold."""
     accuracy = Figure(0.9, (0.8, 1.0), n=10, best=True, note="epsilon 0.2")
-    agreement = Figure(0.7, (0.6, 0.82), n=10, label="agreement", paper=0.7097, change="+1.0 points")
+    agreement = Figure(
+        0.7, (0.6, 0.82), n=10, label="agreement", paper=0.7097, change="+1.0 points", note="seed 0 alone"
+    )
     seeds = Figure(0.5, n=20, seeds={0: 0.4, 1: 0.6}, deviation=0.1414)
     rows = [
         (Cell("FGSM", ("n = 10",), "steps 3"), Cell(figures=(accuracy, agreement)), Cell.of(7)),
@@ -33,7 +35,8 @@ def test_csv_has_a_column_for_every_part_of_a_figure(table):
         **{"L∞ (0.3) seeds": "", "L∞ (0.3) sd": "", "L∞ (0.3) notes": "epsilon 0.2"},
         **{"L∞ (0.3) agreement": "0.7", "L∞ (0.3) agreement low": "0.6", "L∞ (0.3) agreement high": "0.82"},
         **{"L∞ (0.3) agreement n": "10", "L∞ (0.3) agreement paper": "0.7097"},
-        **{"L∞ (0.3) agreement change": "+1.0 points", "n": "7"},
+        **{"L∞ (0.3) agreement change": "+1.0 points", "L∞ (0.3) agreement notes": "seed 0 alone"},
+        "n": "7",
     }
     assert second["L∞ (0.3) seeds"] == "0: 0.4 1: 0.6" and second["L∞ (0.3) sd"] == "0.1414"
     assert second["L∞ (0.3) agreement"] == second["n"] == ""
@@ -51,13 +54,15 @@ def test_latex_is_compact_a_value_and_half_its_interval(table):
         r"\begin{table}",
         r"\centering",
         r"\small",
-        r"\caption{A \& b. Said \textless{}i\textgreater{}so\textless{}/i\textgreater{}.}",
+        r"\caption{A \& b. Said \textless{}i\textgreater{}so\textless{}/i\textgreater{}. In this form, each "
+        r"cell has its first figure and half the width of its 95\% interval.}",
         r"\label{tab:t}",
         r"\begin{tabular}{lll}",
         r"\toprule",
         r"Attack & L\ensuremath{\infty} (0.3) & n \\",
         r"\midrule",
-        r"FGSM & \textbf{0.900 {\scriptsize \ensuremath{\pm} 0.100}} {\scriptsize (epsilon 0.2)} & 7 \\",
+        r"FGSM & \textbf{0.900 {\scriptsize \ensuremath{\pm} 0.100}} {\scriptsize (epsilon 0.2)} "
+        r"{\scriptsize (seed 0 alone)} & 7 \\",
         r"PGD \textbar{} x & 0.500 & -- \\",
         r"\bottomrule",
         r"\end{tabular}",
@@ -78,7 +83,7 @@ def test_markdown_has_all_that_a_cell_says(table):
         "| Attack | L∞ (0.3) | n |",
         "| --- | --- | --- |",
         "| FGSM (n = 10) | **0.900** [0.800, 1.000] (epsilon 0.2), "
-        "agreement 0.700 [0.600, 0.820] (+1.0 points; paper 0.7097) | 7 |",
+        "agreement 0.700 [0.600, 0.820] (+1.0 points; paper 0.7097; seed 0 alone) | 7 |",
         "| PGD \\| x | 0.500 (sd 0.141, 0: 0.400, 1: 0.600) | – |",
     ]
 
