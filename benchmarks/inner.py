@@ -29,13 +29,13 @@ def main(arguments: argparse.Namespace) -> None:
     config, classifier, purifier, splits = load_system(arguments)
     own, n = config.robust, arguments.images
     x, label = draw_images(splits["validation"], n, config.seed)
-    kept = ("epsilon", "norm", "l2_epsilon", "crossing", "turns")
+    kept = ("epsilon", "norm", "l2_epsilon", "threshold_l2", "norm_mix")
     attack = InnerAttack(**{name: getattr(own, name) for name in kept})
     print(f"{own.norm} {own.epsilon:g}, end to end, n = {n} validation images, seed {config.seed}")
     for steps in STEPS:
-        for falling in (False, True):
-            ratio = 2.0 if falling and own.norm == "l2" else 1.25
-            kind = dataclasses.replace(attack, step_ratio=ratio, falling=falling)
+        for decaying_steps in (False, True):
+            ratio = 2.0 if decaying_steps and own.norm == "l2" else 1.25
+            kind = dataclasses.replace(attack, step_ratio=ratio, decaying_steps=decaying_steps)
             trainer = RobustTrainer(purifier, classifier, {}, config.seed, kind)
             attacked = tf.function(trainer.attacked)
             right = 0
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
                 answers = np.argmax(classifier(purifier.purify(x_adv), training=False), axis=1)
                 right += int(np.sum(answers == label[part]))
             low, high = wilson_interval(right, n)
-            lengths = "ever shorter" if falling else "of one length"
+            lengths = "ever shorter" if decaying_steps else "of one length"
             print(
                 f"{steps:3d} steps {lengths:13s} (ratio {ratio:g})  {right / n:.3f} ({low:.3f}–{high:.3f})",
                 flush=True,

@@ -31,7 +31,7 @@ def get_config() -> Config:
             attack_steps=4,
             late_attack_steps=4,
             step_ratio=0.6,
-            falling=True,
+            decaying_steps=True,
             classification=1.0,
             max_shift=1,
             average=0.999,

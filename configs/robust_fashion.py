@@ -29,7 +29,7 @@ def get_config() -> Config:
             attack_steps=5,
             late_attack_steps=8,
             late_from=0.6,
-            falling=True,
+            decaying_steps=True,
         ),
         robustness=dataclasses.replace(ours.robustness, linf=(0.1,)),
     )

@@ -31,7 +31,7 @@ def get_config() -> Config:
             late_attack_steps=8,
             late_from=0.6,
             step_ratio=2.0,
-            falling=True,
+            decaying_steps=True,
         ),
         robustness=dataclasses.replace(base.robustness, linf=(), l2=(1.5, 2.0, 4.0)),
     )

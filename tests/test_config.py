@@ -68,8 +68,8 @@ def test_override_changes_nothing_else():
         ("seed=-1", "Invalid config.seed"),
         ("attack.test_epsilon=1.5", "expected at most 1, the range of a pixel"),
         (
-            "robust.crossing=true",
-            "Invalid robust.norm: received 'linf', expected l2 or both, with robust.crossing",
+            "robust.threshold_l2=true",
+            "Invalid robust.norm: received 'linf', expected l2 or both, with threshold_l2",
         ),
         ("attack.alpha=0.28", "Invalid attack.alpha: received 0.28, expected at most every epsilon (0.25)"),
     ],
@@ -109,25 +109,28 @@ def test_one_purifier_of_any_configuration_can_be_trained(path, loss):
     assert loss in trained and trained <= {loss, "warmup"} and not stages["robustness"]
 
 
-def test_crossing_needs_a_squash():
-    given = ["robust.norm=both", "robust.scale=0", "robust.crossing=true"]
+def test_threshold_l2_needs_a_squash():
+    given = ["robust.norm=both", "robust.scale=0", "robust.threshold_l2=true"]
     with pytest.raises(UserError, match=r"Invalid robust\.scale: received 0(\.0)?, expected above 0"):
         override(Config(), given)
-    assert override(Config(), [given[0], given[2]]).robust.crossing
+    assert override(Config(), [given[0], given[2]]).robust.threshold_l2
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (["robust.turns=linf,l2"], "none, or robust.norm=both"),
-        (["robust.norm=both", "robust.turns=linf,square"], "names of linf, l2, crossing, joined by commas"),
-        (["robust.norm=both", "robust.turns=linf,crossing", "robust.scale=0"], "a squash to cross"),
+        (["robust.norm_mix=linf,l2"], "none, or norm=both"),
+        (
+            ["robust.norm=both", "robust.norm_mix=linf,square"],
+            "names of linf, l2, threshold_l2, joined by commas",
+        ),
+        (["robust.norm=both", "robust.norm_mix=linf,threshold_l2", "robust.scale=0"], "or a squash"),
     ],
 )
-def test_turns_are_known_kinds_for_both_norms(given, expected):
-    with pytest.raises(UserError, match=f"Invalid robust.turns: received 'linf,.*{expected}"):
+def test_a_norm_mix_is_of_known_kinds_for_both_norms(given, expected):
+    with pytest.raises(UserError, match=f"Invalid robust.norm_mix: received 'linf,.*{expected}"):
         override(Config(), given)
-    assert override(Config(), ["robust.norm=both", "robust.turns=linf,l2,crossing,l2"]).robust.turns
+    assert override(Config(), ["robust.norm=both", "robust.norm_mix=linf,l2,threshold_l2,l2"]).robust.norm_mix
 
 
 def test_what_is_not_trained_goes_on_from_nothing():
@@ -177,3 +180,17 @@ def test_a_bad_config_file_is_one_clear_line(tmp_path, content, message):
         load_config(path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_former_keys_and_values_work_with_a_notice(caplog):
+    given = ["robust.norm=both", "robust.turns=linf,crossing", "robust.falling=true"]
+    with caplog.at_level("WARNING", "absl"):
+        own = override(Config(), given).robust
+    assert (own.norm_mix, own.decaying_steps) == ("linf,threshold_l2", True)
+    notices = [record.getMessage() for record in caplog.records]
+    assert notices == [
+        "--set=robust.turns=linf,crossing is --set=robust.norm_mix=linf,threshold_l2 in this release; "
+        "the former name goes with the next one.",
+        "--set=robust.falling=true is --set=robust.decaying_steps=true in this release; "
+        "the former name goes with the next one.",
+    ]

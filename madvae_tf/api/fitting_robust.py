@@ -31,7 +31,7 @@ from madvae_tf.defenses.robust import Robust
 from madvae_tf.evaluation import Threat
 from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.seeding import process_as_found
-from madvae_tf.utils.errors import UserError, unknown_name
+from madvae_tf.utils.errors import unknown_name
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import as_float
 from madvae_tf.utils.precision import resolve_precision
@@ -46,7 +46,7 @@ _RECOMMENDED = {
     "attack_steps": 4,
     "late_attack_steps": 4,
     "step_ratio": 0.6,
-    "falling": True,
+    "decaying_steps": True,
     "classification": 1.0,
     "max_shift": 1,
 }
@@ -110,7 +110,8 @@ def fit_robust(
     # Checked before the number of steps is made of them.
     with with_defaults({**defaults_of(fit_robust), **_RECOMMENDED, **dict.fromkeys(_FOLLOWING)}):
         passes = {"epochs": epochs, "encoder_epochs": encoder_epochs}
-        own = Robust(**{"epsilon": epsilon, **passes, **_RECOMMENDED, **settings})
+        # The radius at the start follows below from epsilon.
+        own = Robust(**{"epsilon": epsilon, "start_epsilon": 0.0, **passes, **_RECOMMENDED, **settings})
     steps = own.epoch_steps or max(1, len(x) // own.batch_size)
     first = steps * (own.encoder_epochs or own.epochs)
     shorter = steps * min(own.encoder_epochs or own.epochs, own.epochs)
@@ -121,10 +122,6 @@ def fit_robust(
         average=settings.get("average", max(0.0, min(_AVERAGE, 1 - 10 / shorter))),
         seed=seed,
     )
-    if own.start_epsilon > own.epsilon:
-        raise UserError(
-            f"Invalid start_epsilon: received {own.start_epsilon:g}, expected at most epsilon ({own.epsilon:g})."
-        )
     adapted: Any = adapt(classifier, as_float(x[:PROBES]), outputs)
     nothing: Any = None  # It learns from clean images.
     with (

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from madvae_tf.utils.errors import UserError
@@ -34,17 +35,29 @@ def require(condition: bool, name: str, received: object, expected: str) -> None
 
 
 def check(section: object, prefix: str, positive: str = "", not_negative: str = "") -> None:
-    """Field types against the annotations, then the sign of the fields named in the two lists."""
+    """Field types against the annotations, then the ranges of `parameter` fields, and the sign of the fields named in the two lists."""
     for item in dataclasses.fields(section):  # type: ignore[arg-type]
         name, value = f"{prefix}.{item.name}", getattr(section, item.name)
         require(matches(value, item.type), name, value, f"a value of type {type_name(item.type)}")
         values = value if isinstance(value, tuple) else (value,)
         if any(isinstance(v, float) for v in values):
             require(all(math.isfinite(v) for v in values), name, value, "finite numbers")
+        if "minimum" in item.metadata and not isinstance(value, bool | str):
+            within, expected = in_range(value, item.metadata)
+            require(within, name, value, f"a value {expected}")
         if item.name in positive.split():
             require(all(v > 0 for v in values), name, value, "a value above 0")
         if item.name in not_negative.split():
             require(all(v >= 0 for v in values), name, value, "a value of at least 0")
+
+
+def in_range(value: Any, limits: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether a number lies within the limits of its `parameter`, and these in words."""
+    minimum, maximum, open_minimum = limits["minimum"], limits["maximum"], limits["open_minimum"]
+    words = f"{'above' if open_minimum else 'of at least'} {minimum:g}"
+    words += f" and at most {maximum:g}" if math.isfinite(maximum) else ""
+    within = (minimum < value if open_minimum else minimum <= value) and value <= maximum
+    return within and value < math.inf, words
 
 
 def matches(value: object, annotation: Any) -> bool:

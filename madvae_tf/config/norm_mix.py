@@ -1,20 +1,22 @@
-"""What the images of a batch are attacked by in turn while `robust` trains: kinds joined by commas, one for each image of a group."""
+"""`robust.norm_mix`: which norms the images of a batch are attacked in, one for each image of a group."""
 
-# In L-infinity; in L2 along the gradient; in L2 by the pixels that cross the squash.
-KINDS = ("linf", "l2", "crossing")
+# In L-infinity; in L2 along the gradient; in L2 by the pixels that cross the squash's threshold.
+KINDS = ("linf", "l2", "threshold_l2")
 
 
-def turns_problem(turns: str, norm: str, squashed: bool) -> str:
-    """What should have been given in the place of `turns`; "" if it is right.
+def norm_mix_problem(norm_mix: str, norm: str, squashed: bool) -> str:
+    """What should have been given in the place of `norm_mix`; "" if it is right.
 
     Args:
-        turns: kinds joined by commas, or "".
-        norm: of the training's attack; turns are for "both" only.
+        norm_mix: kinds joined by commas, or "".
+        norm: of the training's attack; a mix is for "both" only.
         squashed: whether the purifier has a squash.
     """
-    kinds = turns.split(",") if turns else []
+    kinds = norm_mix.split(",") if norm_mix else []
     if kinds and norm != "both":
-        return "none, or robust.norm=both"
+        return "none, or norm=both"
     if any(kind not in KINDS for kind in kinds):
         return f"names of {', '.join(KINDS)}, joined by commas"
-    return "turns without crossing, or a squash to cross" if "crossing" in kinds and not squashed else ""
+    if "threshold_l2" in kinds and not squashed:
+        return "a mix without threshold_l2, or a squash, whose threshold it crosses"
+    return ""

@@ -3,13 +3,23 @@
 import ast
 import dataclasses
 import importlib.util
+import re
 import typing
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from madvae_tf.config import Config, matches, type_name, unknown_key
 from madvae_tf.utils.errors import UserError, cause_of
+
+_FORMER_KEYS = {
+    "robust.crossing": "robust.threshold_l2",
+    "robust.falling": "robust.decaying_steps",
+    "robust.turns": "robust.norm_mix",
+}
+_FORMER_VALUES = {"robust.norm_mix": {"crossing": "threshold_l2"}}
 
 
 def override(config: Config, assignments: Iterable[str]) -> Config:
@@ -25,7 +35,8 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
             raise UserError(
                 f"Invalid --set={assignment}: expected section.field=value, like --set=vae.epochs=2."
             )
-        path = key.strip().split(".")
+        key, text = current_names(key.strip(), text)
+        path = key.split(".")
         section: Any = config
         for step in path[:-1]:
             section = getattr(section, step, None)
@@ -33,13 +44,29 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
             [item.name for item in dataclasses.fields(section)] if dataclasses.is_dataclass(section) else []
         )
         if path[-1] not in names or dataclasses.is_dataclass(getattr(section, path[-1])):
-            raise unknown_key(key.strip())
+            raise unknown_key(key)
         annotation = next(item.type for item in dataclasses.fields(section) if item.name == path[-1])
         node = changes
         for step in path[:-1]:
             node = node.setdefault(step, {})
-        node[path[-1]] = _parse(text.strip(), annotation, key.strip())
+        node[path[-1]] = _parse(text.strip(), annotation, key)
     return _replace(config, changes)
+
+
+def current_names(key: str, text: str) -> tuple[str, str]:
+    """A key and its value with the names of today for former ones, which work for one release, with a notice."""
+    given = (key, text)
+    key = _FORMER_KEYS.get(key, key)
+    for former, name in _FORMER_VALUES.get(key, {}).items():
+        text = re.sub(rf"\b{former}\b", name, text)
+    if (key, text) != given:
+        logging.warning(
+            "--set=%s=%s is --set=%s=%s in this release; the former name goes with the next one.",
+            *given,
+            key,
+            text,
+        )
+    return key, text
 
 
 def _replace(section: Any, changes: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import numbers
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from madvae_tf.config.fields import in_range
 from madvae_tf.utils.errors import UserError
 
 
@@ -116,8 +117,7 @@ def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
         minimum, maximum, open_minimum = limits["minimum"], limits["maximum"], limits["open_minimum"]
         expected += f" {'>' if open_minimum else '>='} {minimum:g}"
         expected += f" and <= {maximum:g}" if math.isfinite(maximum) else ""
-        valid = valid and (minimum < value if open_minimum else minimum <= value)
-        valid = valid and value <= maximum and value < math.inf
+        valid = valid and in_range(value, limits)[0]
     if not valid:
         raise invalid(attack, field.name, value, expected, field.default)
     return kind(value)

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.config.norm_mix import turns_problem
-from madvae_tf.config.parameters import parameter
+from madvae_tf.config.parameters import invalid, parameter
+from madvae_tf.config.robust import RobustParameters
 from madvae_tf.config.variants import weights_of
 from madvae_tf.data.batches import CleanImages, evenly_spaced, in_order
 from madvae_tf.defenses.base import Defense, TrainingInputs
@@ -23,79 +23,37 @@ from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.defended_model import DefendedModel
-from madvae_tf.models.encoders import ENCODERS
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.callbacks import AverageWeights, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
-from madvae_tf.training.inner_attack import NORMS, InnerAttack, late_start
+from madvae_tf.training.inner_attack import InnerAttack, late_start
 from madvae_tf.training.loop import evaluate_steps
 from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import RobustTrainer
 from madvae_tf.training.robust_encoder import EncoderClassifier, EncoderTrainer
 from madvae_tf.training.scaffold import train_on_rows
-from madvae_tf.utils.errors import UserError, lookup, unknown_name
 from madvae_tf.utils.files import write_json
 from madvae_tf.utils.images import Shape
 
 
 @dataclasses.dataclass(frozen=True)
-class Robust(Defense):
-    """One robust purifier; the fields are those of `RobustConfig`, where they are explained.
+class Robust(RobustParameters, Defense):
+    """One robust purifier.
 
     `inputs.trained["start"]`, where it is there, holds the purifier that the training goes on from.
     """
 
     name: ClassVar[str] = "robust"
     latent_size: int = parameter(128, minimum=1)
-    norm: str = parameter("linf")
-    epsilon: float = parameter(0.3, open_minimum=True)
-    l2_epsilon: float = parameter(2.0, open_minimum=True)
-    crossing: bool = parameter(False)
-    falling: bool = parameter(False)
-    start_epsilon: float = parameter(0.05)
-    ramp_steps: int = parameter(700)
-    attack_steps: int = parameter(1, minimum=1)
-    late_attack_steps: int = parameter(1, minimum=1)
-    late_from: float = parameter(0.7, maximum=1.0)
-    step_ratio: float = parameter(1.25, open_minimum=True)
-    scale: float = parameter(10.0)
-    center: float = parameter(0.5, minimum=-1.0, maximum=2.0)
-    epochs: int = parameter(2, minimum=1)
-    epoch_steps: int = parameter(0)
-    batch_size: int = parameter(64, minimum=1)
-    learning_rate: float = parameter(2e-3, open_minimum=True)
-    final_learning_rate: float = parameter(1e-5, open_minimum=True)
-    clip_norm: float = parameter(1.0)
-    max_shift: int = parameter(0)
-    beta: float = parameter(0.1)
-    classification: float = parameter(0.3)
-    consistency: float = parameter(0.0)
-    average: float = parameter(0.0, maximum=1.0)
-    validation_images: int = parameter(500, minimum=1)
-    validation_steps: int = parameter(20, minimum=1)
     image_steps: int = parameter(500, minimum=1)
-    turns: str = parameter("", added=True)
-    radius_ratio: float = parameter(1.0, open_minimum=True, added=True)
-    encoder: str = parameter("table5", added=True)
-    encoder_epochs: int = parameter(0, added=True)
     seed: int = parameter(-1, minimum=-1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.norm not in NORMS:
-            raise unknown_name("norm", self.norm, NORMS)
-        lookup(ENCODERS, self.encoder, "encoder")
-        if self.crossing and (self.norm == "linf" or not self.scale):
-            raise UserError(
-                f"Invalid crossing: received True with norm {self.norm!r} and scale {self.scale:g}, expected l2 or both and a squash."
-            )
-        if expected := turns_problem(self.turns, self.norm, self.scale > 0):
-            raise UserError(f"Invalid turns: received {self.turns!r}, expected {expected}.")
-        if self.norm != "l2" and self.epsilon > 1:
-            raise UserError(
-                f"Invalid epsilon: received {self.epsilon:g}, expected at most 1, the range of a pixel."
-            )
+        for field, expected in self.inconsistencies():
+            default = type(self).__dataclass_fields__[field].default
+            raise invalid(self.name, field, getattr(self, field), expected, default)
 
     def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Writes `purifier.keras` (float32), `metrics.json`, `log.csv` and `tensorboard/`; the encoder's stage has the last two in `encoder/`.

@@ -13,7 +13,7 @@ import numpy as np
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.files import written
 
-_FIELDS = ("robust", "visited", "n_robust", "key", "logits")
+_FIELDS = ("right", "visited", "left", "key", "logits")
 # How far logits of one model may lie apart on two machines, as a share of the largest.
 _ROUNDING = 1e-4
 # The least cosine between gradients of one model at one image on two machines, a ReLU's kink between them included.
@@ -128,9 +128,9 @@ class TrialFile:
         with written(self._path) as partial:
             np.savez(
                 partial,
-                robust=progress.robust,
+                right=progress.robust,
                 visited=progress.visited,
-                n_robust=progress.n_robust,
+                left=progress.n_robust,
                 key=np.array(self._key),
                 logits=self._logits,
                 slopes=self._slopes,
@@ -149,11 +149,11 @@ def read_progress(path: Path) -> Progress:
 
 
 def _progress(file: dict[str, np.ndarray], path: Path) -> Progress:
-    robust = file["robust"]
+    robust = file["right"]
     found = Progress(
         robust,
         file["visited"],
-        file["n_robust"],
+        file["left"],
         file.get("x_adv"),
         file.get("unchanged", np.zeros(robust.shape, bool)),
     )

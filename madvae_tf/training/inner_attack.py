@@ -87,20 +87,20 @@ class InnerAttack:
         attack_steps, late_attack_steps: sign steps before training step `late_start`, and from it
             on.
         step_ratio: length of a step in epsilons, for one or two of them; for n > 2, 2 / n of it.
-            With `falling` that of the first step.
+            With `decaying_steps` that of the first step.
         norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the
             rest in L2.
         l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
-        crossing: whether its steps in L2 are those of the attack `crossing`, by the gradient
+        threshold_l2: whether its steps in L2 are those of the attack `threshold_l2`, by the gradient
             without the squash's slope (that of L-infinity has the same signs either way); needs a
             purifier with a squash. A step along the gradient misses what a squash lets through: a
             few pixels, taken across its threshold.
-        falling: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it
+        decaying_steps: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it
             looks far, then near. As many steps of one length find far less.
-        turns: what the images of a batch are attacked by in turn, of `config.norm_mix.KINDS`,
-            joined by commas: in L-infinity, in L2 along the gradient, in L2 by crossing. Empty:
-            what `norm` and `crossing` say. A purifier withstands only what it is trained against:
-            behind a squash the gradient finds what `crossing` does not, and the other way round.
+        norm_mix: what the images of a batch are attacked by in turn, of `config.norm_mix.KINDS`,
+            joined by commas: in L-infinity, in L2 along the gradient, in L2 by `threshold_l2`. Empty:
+            what `norm` and `threshold_l2` say. A purifier withstands only what it is trained against:
+            behind a squash the gradient finds what `threshold_l2` does not, and the other way round.
     """
 
     epsilon: float = 0.3
@@ -112,26 +112,26 @@ class InnerAttack:
     step_ratio: float = 1.25
     norm: str = "linf"
     l2_epsilon: float = 2.0
-    crossing: bool = False
-    falling: bool = False
-    turns: str = ""
+    threshold_l2: bool = False
+    decaying_steps: bool = False
+    norm_mix: str = ""
     radius_ratio: float = 1.0
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """What images are attacked by in turn, of `config.norm_mix.KINDS`."""
-        if self.turns:
-            return tuple(self.turns.split(","))
-        in_l2 = "crossing" if self.crossing else "l2"
+        if self.norm_mix:
+            return tuple(self.norm_mix.split(","))
+        in_l2 = "threshold_l2" if self.threshold_l2 else "l2"
         return {"linf": ("linf",), "l2": (in_l2,), "both": ("linf", in_l2)}[self.norm]
 
     @property
     def straight_through(self) -> bool:
         """Whether gradients leave out the squash's slope.
 
-        What is not `crossing` has the same signs either way, or puts the slope back.
+        What is not `threshold_l2` has the same signs either way, or puts the slope back.
         """
-        return "crossing" in self.kinds
+        return "threshold_l2" in self.kinds
 
     def perturbation_set(
         self,
@@ -144,13 +144,13 @@ class InnerAttack:
         Args:
             images: float32 (batch, 28, 28, 1) in [0, 1].
             radius: that of L-infinity for "both".
-            squash: what the system begins with, for crossing.
+            squash: what the system begins with, for `threshold_l2`.
         """
         begins: Any = squash
         makers: dict[str, Any] = {
             "linf": LinfBall,
             "l2": functools.partial(SlopedL2Ball, squash=begins) if self.straight_through else L2Ball,
-            "crossing": functools.partial(ThresholdL2Ball, squash=begins),
+            "threshold_l2": functools.partial(ThresholdL2Ball, squash=begins),
         }
         in_l2 = self.l2_epsilon / self.epsilon if self.norm == "both" else 1.0
         kinds = [(makers[kind], 1.0 if kind == "linf" else in_l2) for kind in self.kinds]
@@ -169,8 +169,8 @@ class InnerAttack:
         return tf.where(step < self.late_start, self.attack_steps, self.late_attack_steps)
 
     def step_size(self, epsilon: tf.Tensor | float, steps: tf.Tensor | int) -> tf.Tensor:
-        """Length of one of `steps` sign steps, of the first with `falling`; float32 ()."""
-        if self.falling:
+        """Length of one of `steps` sign steps, of the first with `decaying_steps`; float32 ()."""
+        if self.decaying_steps:
             return epsilon * tf.constant(self.step_ratio)
         return epsilon * self.step_ratio * tf.minimum(1.0, 2.0 / tf.cast(steps, tf.float32))
 
@@ -197,7 +197,7 @@ class InnerAttack:
             steps,
             seed,
             functools.partial(self.perturbation_set, squash=squash),
-            self.falling,
+            self.decaying_steps,
         )
 
 

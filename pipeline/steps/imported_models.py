@@ -93,12 +93,15 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
             f"{context.config['dataset']}."
         )
     parameters = context.config["parameters"]
-    crosses = {"crossing": parameters.get("crossing"), "turns": "crossing" in parameters.get("turns", "")}
+    crosses = {
+        "threshold_l2": parameters.get("threshold_l2"),
+        "norm_mix": "threshold_l2" in parameters.get("norm_mix", ""),
+    }
     for option in crosses:
         if crosses[option] and purifier.squash is None:
             raise UserError(
                 f"Invalid robust.{option}: received {parameters[option]!r} with {path}, which has no squash to cross; "
-                "expected one without crossing."
+                "expected one without threshold_l2."
             )
     found = Robust(**parameters).measure(purifier, inputs)
     logging.info(

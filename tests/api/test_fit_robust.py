@@ -123,11 +123,11 @@ def test_it_comes_back_from_its_folder(fitted, toy, tmp_path):
 BAD = {
     "option": ({"epsilom": 0.1}, "Unknown option 'epsilom'. Did you mean 'epsilon'"),
     "image_steps": ({"image_steps": 3}, "Unknown option 'image_steps'"),
-    "epsilon": ({"epsilon": 1.5}, "Invalid epsilon: received 1.5, expected at most 1"),
+    "epsilon": ({"epsilon": 1.5}, "Invalid robust epsilon: received 1.5, expected at most 1"),
     "type": ({"epsilon": "0.1"}, "epsilon: received '0.1'"),
     "start": (
         {"epsilon": 0.1, "start_epsilon": 0.2},
-        "Invalid start_epsilon: received 0.2, expected at most epsilon",
+        "Invalid robust start_epsilon: received 0.2, expected at most epsilon",
     ),
     "epochs": ({"epochs": 0}, "epochs: received 0"),
     "seed": ({"seed": -1}, "Invalid seed: received -1"),

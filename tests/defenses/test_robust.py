@@ -66,7 +66,7 @@ def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_
 @pytest.mark.usefixtures("small")
 def test_two_stages_killed_in_each_end_as_unbroken_ones(clean, trained):
     """Killed in the encoder's stage of six steps, then in the decoder's of eight, each after its first checkpoint."""
-    options = {"average": 0.9, "max_shift": 1, "falling": True, "step_ratio": 0.6}
+    options = {"average": 0.9, "max_shift": 1, "decaying_steps": True, "step_ratio": 0.6}
     stages = {"encoder": "vgg", "encoder_epochs": 3, "epochs": 4, "epoch_steps": 2}
     defense = Robust(**TINY, **stages, **options, radius_ratio=4 / 3, ramp_steps=3)
     whole = trained(defense, clean, "unbroken")

@@ -131,7 +131,7 @@ def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path
     ):
         with pytest.raises(UserError, match=message):
             adopted_robust(tmp_path / f"{name}.keras")
-    for field, given in (("crossing", "true"), ("turns", "linf,crossing")):
+    for field, given in (("threshold_l2", "true"), ("norm_mix", "linf,threshold_l2")):
         path = tmp_path / f"{field}.keras"
         DefenseVAE(2).save(path)
         with pytest.raises(UserError, match=f"Invalid robust.{field}: received .* which has no squash"):

@@ -66,8 +66,10 @@ def test_steps_and_their_length_by_hand():
     assert [int(attack.steps_at(tf.constant(step))) for step in (0, 6, 7, 9)] == [1, 1, 4, 4]
     lengths = [float(attack.step_size(0.3, steps)) for steps in (1, 2, 4, 10)]
     np.testing.assert_allclose(lengths, [0.375, 0.375, 0.1875, 0.075], rtol=1e-6)
-    falling = InnerAttack(step_ratio=2.0, falling=True)
-    np.testing.assert_allclose([float(falling.step_size(0.3, steps)) for steps in (1, 8)], 0.6, rtol=1e-6)
+    decaying_steps = InnerAttack(step_ratio=2.0, decaying_steps=True)
+    np.testing.assert_allclose(
+        [float(decaying_steps.step_size(0.3, steps)) for steps in (1, 8)], 0.6, rtol=1e-6
+    )
     assert [late_start(100, part) for part in (0.0, 0.55, 1.0)] == [0, 55, 100]
 
 
@@ -107,9 +109,9 @@ def test_the_attack_is_that_of_the_deployed_system_in_ball_and_box(batch, robust
     assert all(np.array_equal(a, b) for a, b in zip(before, trainer.purifier.weights, strict=True))
 
 
-def test_crossing_spends_the_budget_where_the_gradient_without_the_squashs_slope_says(batch, robust):
+def test_threshold_l2_spends_the_budget_where_the_gradient_without_the_squashs_slope_says(batch, robust):
     x, label = batch["x"], batch["label"]
-    trainer = robust(attack=InnerAttack(epsilon=2.0, norm="l2", crossing=True))
+    trainer = robust(attack=InnerAttack(epsilon=2.0, norm="l2", threshold_l2=True))
     kernel = trainer._classify.func.dense.kernel
     kernel.assign(30.0 * kernel)
     got = trainer.attacked(trainer.purifier, x, label, 2.0, tf.constant(2), SEED).numpy()
@@ -133,24 +135,24 @@ def test_crossing_spends_the_budget_where_the_gradient_without_the_squashs_slope
     assert (norm(got - x) <= 2.0 + 1e-5).all() and got.min() >= 0 and got.max() <= 1
 
 
-def test_turns_attack_each_image_in_its_own_way(batch, robust):
-    """Of turns l2, crossing: the even images as the exact gradient's attack in L2 has them, the odd ones as `crossing`'s alone has them."""
+def test_a_mix_attacks_each_image_in_its_own_way(batch, robust):
+    """Of the mix l2, threshold_l2: the even images as the exact gradient's attack in L2 has them, the odd ones as `threshold_l2`'s alone has them."""
     x, label = batch["x"], batch["label"]
-    own = {"epsilon": 0.3, "norm": "both", "step_ratio": 2.0, "falling": True}
-    alone = {"epsilon": 2.0, "norm": "l2", "step_ratio": 2.0, "falling": True}
+    own = {"epsilon": 0.3, "norm": "both", "step_ratio": 2.0, "decaying_steps": True}
+    alone = {"epsilon": 2.0, "norm": "l2", "step_ratio": 2.0, "decaying_steps": True}
     attacks = {
-        "turns": (InnerAttack(**own, turns="l2,crossing"), 0.3),
+        "mix": (InnerAttack(**own, norm_mix="l2,threshold_l2"), 0.3),
         "l2": (InnerAttack(**alone), 2.0),
-        "crossing": (InnerAttack(**alone, crossing=True), 2.0),
+        "threshold": (InnerAttack(**alone, threshold_l2=True), 2.0),
     }
     # One step: the batches differ, and with them the last bits, which more steps carry across kinks of the network.
     got = {}
     for name, (attack, radius) in attacks.items():
         trainer = robust(attack=attack)
         got[name] = trainer.attacked(trainer.purifier, x, label, radius, tf.constant(1), SEED).numpy()
-    np.testing.assert_allclose(got["turns"][::2], got["l2"][::2], atol=1e-3)
-    np.testing.assert_allclose(got["turns"][1::2], got["crossing"][1::2], atol=1e-3)
-    assert np.abs(got["l2"] - got["crossing"]).max() > 0.1
+    np.testing.assert_allclose(got["mix"][::2], got["l2"][::2], atol=1e-3)
+    np.testing.assert_allclose(got["mix"][1::2], got["threshold"][1::2], atol=1e-3)
+    assert np.abs(got["l2"] - got["threshold"]).max() > 0.1
 
 
 def test_a_step_learns_from_the_attack_what_an_ordinary_step_learns_from_pairs(batch, robust):

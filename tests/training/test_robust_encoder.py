@@ -19,7 +19,7 @@ ATTACK = InnerAttack(
     attack_steps=2,
     late_attack_steps=2,
     step_ratio=0.6,
-    falling=True,
+    decaying_steps=True,
 )
 
 
@@ -163,8 +163,8 @@ def test_validation_of_the_decoder_is_end_to_end(batch, tiny):
 
 
 def test_other_norms_go_through_the_head_too(batch):
-    """Every other image within 0.36 in L-infinity, the rest by crossing within the L2 radius that is wider alike."""
-    attack = InnerAttack(epsilon=0.3, l2_epsilon=2.0, norm="both", crossing=True, radius_ratio=1.2)
+    """Every other image within 0.36 in L-infinity, the rest by `threshold_l2` within the L2 radius that is wider alike."""
+    attack = InnerAttack(epsilon=0.3, l2_epsilon=2.0, norm="both", threshold_l2=True, radius_ratio=1.2)
     _, trainer = encoder_trainer(attack=attack)
     x, label = batch["x"], batch["label"]
     moved = trainer.attacked(trainer.classifier, x, label, 0.36, 2, SEED).numpy() - x
