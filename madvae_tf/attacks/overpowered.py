@@ -58,13 +58,13 @@ def _search(
     y: tf.Tensor,
     state: _State,
     seeds: tf.Tensor,
+    first_step: tf.Tensor,
+    end: tf.Tensor,
+    in_range: tf.Tensor,
     epsilon: tf.Tensor,
     confidence: tf.Tensor,
     learning_rate: tf.Tensor,
     multiplier_rate: tf.Tensor,
-    first_step: tf.Tensor,
-    end: tf.Tensor,
-    in_range: tf.Tensor,
 ) -> _State:
     """Steps `first_step` to `end` (int32, exclusive), or fewer where every image has fallen; `in_range`: only a G(z) within the ball itself counts."""
 
@@ -165,18 +165,16 @@ class Overpowered(RepeatedAttack):
             x,
             tf.fill([n], False),
         )
-        epsilon = tf.constant(self.epsilon)
-        rates = [
-            tf.constant(number) for number in (self.confidence, self.learning_rate, self.multiplier_rate)
-        ]
+        numbers = self.epsilon, self.confidence, self.learning_rate, self.multiplier_rate
+        scalars = [tf.constant(number) for number in numbers]
         result, rows = np.array(x), np.arange(n)
         logits, in_range = target.range_logits or target.logits, tf.constant(target.range_logits is not None)
         for first_step in range(0, self.iterations, _STRETCH):
             end = min(first_step + _STRETCH, self.iterations)
-            ends = tf.constant(first_step), tf.constant(end)
-            state = _search(logits, target.decode, x, y, state, seeds, epsilon, *rates, *ends, in_range)
+            steps = tf.constant(first_step), tf.constant(end)
+            state = _search(logits, target.decode, x, y, state, seeds, *steps, in_range, *scalars)
             if target.range_logits is not None:
-                state = _asked(target, x, y, state, epsilon)
+                state = _asked(target, x, y, state, scalars[0])
             done = np.array(state.done)
             result[rows[done]] = np.array(state.result)[done]
             if done.all():

@@ -65,7 +65,7 @@ def test_no_sum_in_a_step_has_more_than_two_terms():
             code, Moments.zeros_like(code), tf.ones(4), tf.constant(IMAGES), tf.constant([False] * 4)
         ),
         tf.zeros((4, 2), tf.int32),
-        *map(tf.constant, (4.0, 1.0, 0.05, 1.0, 0, 1, False)),
+        *map(tf.constant, (0, 1, False, 4.0, 1.0, 0.05, 1.0)),
     )
     nodes = [node for function in traced.graph.as_graph_def().library.function for node in function.node_def]
     sums = [node for node in nodes if node.op == "AddN"]
