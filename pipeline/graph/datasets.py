@@ -16,7 +16,7 @@ from madvae_tf.utils.errors import UserError
 from pipeline import steps
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Stage
-from pipeline.graph.core import own_fields
+from pipeline.graph.main_stages import own_fields
 
 
 def data_stage(config: Config) -> Stage:

@@ -14,7 +14,7 @@ from pipeline import steps
 from pipeline.engine.plan import Stage
 from pipeline.graph import costs
 from pipeline.graph.baselines import evaluation_seconds, train_baselines
-from pipeline.graph.core import Core, own_fields, train_stage
+from pipeline.graph.main_stages import MainStages, own_fields, train_stage
 from pipeline.graph.reference_settings import REFERENCE_SETTINGS, reference_parameters
 
 # The fully connected substitutes of Table 7.
@@ -22,74 +22,74 @@ _FULLY_CONNECTED = ("D", "E")
 
 
 @dataclasses.dataclass
-class Further:
+class ExperimentStages:
     """Stages by kind, and what of them the report reads, by the name it reads it under."""
 
     stages: dict[str, list[Stage]]
     reported: dict[str, Stage]
 
 
-def build(config: Config, core: Core) -> Further:
+def build(config: Config, main: MainStages) -> ExperimentStages:
     """The stages that `config` asks for beside the main job.
 
     Raises:
         UserError: the name of a baseline or of a reference setting is unknown, or a baseline lacks another one.
     """
     kinds = ("tune", "baseline", "reference", "substitute", "black_box", "evaluate", "clusters", "time")
-    further = Further({kind: [] for kind in kinds}, {})
-    _tuning(config, core, further)
-    _baselines(config, core, further)
-    _reference(config, core, further)
-    _black_box(config, core, further)
-    _clusters(config, core, further)
-    _time(config, core, further)
-    return further
+    extra_stages = ExperimentStages({kind: [] for kind in kinds}, {})
+    _tuning(config, main, extra_stages)
+    _baselines(config, main, extra_stages)
+    _reference(config, main, extra_stages)
+    _black_box(config, main, extra_stages)
+    _clusters(config, main, extra_stages)
+    _time(config, main, extra_stages)
+    return extra_stages
 
 
-def _baselines(config: Config, core: Core, further: Further) -> None:
-    for name, stage in train_baselines(core, config.baselines.names, config.seed).items():
-        evaluation = core.evaluation(
+def _baselines(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
+    for name, stage in train_baselines(main, config.baselines.names, config.seed).items():
+        evaluation = main.evaluation(
             f"baseline-{name}",
             name,
             stage,
             table="baselines",
             images=BASELINES[name].images(config),
-            cost=evaluation_seconds(core, name),
+            cost=evaluation_seconds(main, name),
         )
-        further.stages["baseline"].append(stage)
-        further.stages["evaluate"].append(evaluation)
-        further.reported[f"evaluate:baseline-{name}"] = evaluation
+        extra_stages.stages["baseline"].append(stage)
+        extra_stages.stages["evaluate"].append(evaluation)
+        extra_stages.reported[f"evaluate:baseline-{name}"] = evaluation
 
 
-def _reference(config: Config, core: Core, further: Further) -> None:
+def _reference(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
     for setting in config.reference.settings:
         difference = lookup(REFERENCE_SETTINGS, setting, "reference setting")
         stage = train_stage(
-            core,
+            main,
             "reference",
             setting,
             "vanilla",
             reference_parameters(config, setting),
-            core.both | core.learned,
-            costs.purifier_seconds(core.pairs, config.reference.epochs),
+            main.base | main.learned,
+            costs.purifier_seconds(main.pairs, config.reference.epochs),
         )
-        evaluation = core.evaluation(
+        evaluation = main.evaluation(
             f"reference-{setting}",
             "vanilla",
             stage,
             table="reference",
             note={"setting": setting, "difference": difference, "epochs": config.reference.epochs},
         )
-        further.stages["reference"].append(stage)
-        further.stages["evaluate"].append(evaluation)
-        further.reported[f"evaluate:reference-{setting}"] = evaluation
+        extra_stages.stages["reference"].append(stage)
+        extra_stages.stages["evaluate"].append(evaluation)
+        extra_stages.reported[f"evaluate:reference-{setting}"] = evaluation
 
 
-def _black_box(config: Config, core: Core, further: Further) -> None:
+def _black_box(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
     own, attack = config.black_box, config.attack
-    defenses = {name: core.vaes[name][2] for name in config.vae.variants}
+    defenses = {name: main.vaes[name][2] for name in config.vae.variants}
     measured = {
-        **core.common,
+        **main.common,
         **own_fields(config.evaluate),
         "images": attack.test_images,
         "epsilon": own.epsilon,
@@ -110,21 +110,21 @@ def _black_box(config: Config, core: Core, further: Further) -> None:
             "substitute",
             letter,
             1,
-            core.common | settings,
-            {"data": core.data},
+            main.common | settings,
+            {"data": main.data},
             steps.train_classifier,
             cost=costs.substitute_seconds(
-                letter, config.classifier.train_images or core.train_images, epochs
+                letter, config.classifier.train_images or main.train_images, epochs
             ),
         )
-        further.stages["substitute"].append(substitute)
+        extra_stages.stages["substitute"].append(substitute)
         transfer = Stage(
             "black_box",
             f"transfer-{letter}",
             2,
             {**measured, "substitute": letter, "clean_images": attack.test_clean_images},
             {
-                **core.both,
+                **main.base,
                 "substitute": substitute,
                 **{f"defense:{name}": stage for name, stage in defenses.items()},
             },
@@ -132,15 +132,17 @@ def _black_box(config: Config, core: Core, further: Further) -> None:
             cost=10,
         )
         extractions = [
-            _extraction(core, letter, name, defenses.get(name), measured) for name in ("none", *defenses)
+            _extraction(main, letter, name, defenses.get(name), measured) for name in ("none", *defenses)
         ]
         for stage in (transfer, *(extractions if own.extract else ())):
-            further.stages["black_box"].append(stage)
-            further.reported[f"black_box:{stage.instance}"] = stage
+            extra_stages.stages["black_box"].append(stage)
+            extra_stages.reported[f"black_box:{stage.instance}"] = stage
 
 
-def _extraction(core: Core, letter: str, name: str, defense: Stage | None, measured: dict[str, Any]) -> Stage:
-    own = core.config.black_box
+def _extraction(
+    main: MainStages, letter: str, name: str, defense: Stage | None, measured: dict[str, Any]
+) -> Stage:
+    own = main.config.black_box
     settings = {
         **measured,
         **own_fields(own, "seed_images", "rounds", "augmentation"),
@@ -148,9 +150,9 @@ def _extraction(core: Core, letter: str, name: str, defense: Stage | None, measu
         "defense": name,
         "epochs": own.extraction_epochs,
         "learning_rate": own.extraction_learning_rate,
-        "precision": resolve_precision(core.config.classifier.precision),
+        "precision": resolve_precision(main.config.classifier.precision),
     }
-    inputs = core.both | ({} if defense is None else {"defense": defense})
+    inputs = main.base | ({} if defense is None else {"defense": defense})
     # A round trains on all images so far: 1 + 2 + ... + 2**rounds times the first.
     images = own.seed_images * (2 ** (own.rounds + 1) - 1)
     cost = costs.substitute_seconds(letter, images, own.extraction_epochs)
@@ -159,21 +161,21 @@ def _extraction(core: Core, letter: str, name: str, defense: Stage | None, measu
     )
 
 
-def _clusters(config: Config, core: Core, further: Further) -> None:
+def _clusters(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
     own = config.clusters
     if not own.images:
         return
     pictures: list[tuple[str, str]] = [("test", "none"), ("adversarial", "none")]
     pictures += [(of, name) for of in ("output", "latent") for name in config.vae.variants]
     sets = {
-        key: core.tests[key]
+        key: main.tests[key]
         for key in ("set:none", "set:fgsm", "set:rand_fgsm", "set:cw")
-        if key in core.tests
+        if key in main.tests
     }
     for of, name in pictures:
-        inputs = core.both | sets | ({"vae": core.vaes[name][2]} if name != "none" else {})
+        inputs = main.base | sets | ({"vae": main.vaes[name][2]} if name != "none" else {})
         settings = {
-            **core.common,
+            **main.common,
             **own_fields(config.evaluate),
             "of": of,
             "defense": name,
@@ -183,33 +185,33 @@ def _clusters(config: Config, core: Core, further: Further) -> None:
         stage = Stage(
             "clusters", f"{of}-{name}", 1, settings, inputs, steps.measure_clusters, cost=own.images / 120
         )
-        further.stages["clusters"].append(stage)
-        further.reported[f"clusters:{of}-{name}"] = stage
+        extra_stages.stages["clusters"].append(stage)
+        extra_stages.reported[f"clusters:{of}-{name}"] = stage
 
 
-def _time(config: Config, core: Core, further: Further) -> None:
+def _time(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
     if not config.baselines.time:
         return
-    trained = {name: core.vaes[name][2] for name in config.vae.variants}
-    trained |= {stage.instance: stage for stage in further.stages["baseline"]}
+    trained = {name: main.vaes[name][2] for name in config.vae.variants}
+    trained |= {stage.instance: stage for stage in extra_stages.stages["baseline"]}
     settings = {
-        **core.common,
+        **main.common,
         "batches": [1, 256],
         "defenses": {name: stage.config["parameters"] for name, stage in trained.items()},
     }
-    inputs = core.both | {f"defense:{name}": stage for name, stage in trained.items()}
+    inputs = main.base | {f"defense:{name}": stage for name, stage in trained.items()}
     stage = Stage("time", "", 1, settings, inputs, steps.time_defenses, cost=140)
-    further.stages["time"].append(stage)
-    further.reported["time"] = stage
+    extra_stages.stages["time"].append(stage)
+    extra_stages.reported["time"] = stage
 
 
-def _tuning(config: Config, core: Core, further: Further) -> None:
+def _tuning(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
     own, vae = config.tune, config.vae
     if not own.trials:
         return
     settings = {
-        **core.common,
-        "classifier": core.classifier_name,
+        **main.common,
+        "classifier": main.classifier_name,
         **own_fields(own),
         **own_fields(vae, "batch_size", "learning_rate", "final_learning_rate", "latent_size", "clip_norm"),
         "weights": own_fields(vae, "beta", "gamma", "proximity", "sigma"),
@@ -217,10 +219,10 @@ def _tuning(config: Config, core: Core, further: Further) -> None:
         # What the trials depend on: a change of another experiment must not search again.
         "config": {name: to_dict(config)[name] for name in ("seed", "data", "classifier", "attack", "vae")},
     }
-    inputs = core.both | core.learned
-    if config.seed in core.warmups:
-        inputs["warmup"] = core.warmups[config.seed]
-    cost = costs.purifier_seconds(min(own.images, core.pairs), own.trials) * 1.1
+    inputs = main.base | main.learned
+    if config.seed in main.warmups:
+        inputs["warmup"] = main.warmups[config.seed]
+    cost = costs.purifier_seconds(min(own.images, main.pairs), own.trials) * 1.1
     stage = Stage("tune", "", 1, settings, inputs, steps.tune_weights, publish_to="tuned", cost=cost)
-    further.stages["tune"].append(stage)
-    further.reported["tune"] = stage
+    extra_stages.stages["tune"].append(stage)
+    extra_stages.reported["tune"] = stage

@@ -13,7 +13,7 @@ from madvae_tf.utils.errors import UserError
 from pipeline import steps
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Stage
-from pipeline.graph.core import Core
+from pipeline.graph.main_stages import MainStages
 
 # These train the classifier itself, or a new one of its architecture, which is Table 6's only.
 _NEED_TABLE6 = ("adversarial_fgsm", "adversarial_pgd", "defense_vae_e2e")
@@ -49,7 +49,7 @@ def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
     return Stage("classifier", "own", 1, own, {"data": data}, run, cost=10)
 
 
-def adopted_purifier(core: Core, instance: str, field: str, parameters: dict[str, Any]) -> Stage:
+def adopted_purifier(main: MainStages, instance: str, field: str, parameters: dict[str, Any]) -> Stage:
     """The stage "vae" that checks and copies a purifier's file, and measures it as a trained one is measured.
 
     Args:
@@ -59,7 +59,7 @@ def adopted_purifier(core: Core, instance: str, field: str, parameters: dict[str
     Raises:
         UserError: there is no such file.
     """
-    path = Path(getattr(core.config.robust, field)).expanduser()
+    path = Path(getattr(main.config.robust, field)).expanduser()
     try:
         found = artifacts.hash_file(path) if path.is_file() and path.suffix == ".keras" else ""
     except OSError as error:
@@ -71,7 +71,7 @@ def adopted_purifier(core: Core, instance: str, field: str, parameters: dict[str
         )
     measured = {name: value for name, value in parameters.items() if name in _MEASURED}
     own = {
-        **core.common,
+        **main.common,
         "defense": "robust",
         "parameters": measured,
         "content": found,
@@ -79,7 +79,7 @@ def adopted_purifier(core: Core, instance: str, field: str, parameters: dict[str
         **{"pairs": False, "classifier": "", "precision": "float32"},
     }
     run = functools.partial(steps.adopt_purifier, path, field)
-    return Stage("vae", instance, 1, own, core.both, run, cost=20)
+    return Stage("vae", instance, 1, own, main.base, run, cost=20)
 
 
 def content_of(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from madvae_tf.utils.errors import UserError, lookup
 from pipeline import steps
 from pipeline.engine.plan import Stage
 from pipeline.graph import costs
-from pipeline.graph.core import Core
+from pipeline.graph.main_stages import MainStages
 
 # Suites that ask for nothing but logits: the classifier alone has no more.
 _LOGITS_ONLY = ("gradient", "autoattack", "score", "decision", "one_pixel")
@@ -65,7 +65,9 @@ def surrogates(config: Config) -> list[str]:
     return found
 
 
-def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[str, Stage]) -> list[Stage]:
+def build(
+    config: Config, main: MainStages, baselines: list[Stage], surrogates: dict[str, Stage]
+) -> list[Stage]:
     """The stages of section `robustness`; none without defences.
 
     Raises:
@@ -73,16 +75,16 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
     """
     own = config.robustness
     trained: dict[str, Stage | None] = {_NONE: None}
-    trained |= {name: core.vaes[name][2] for name in config.vae.variants}
+    trained |= {name: main.vaes[name][2] for name in config.vae.variants}
     trained |= {stage.instance: stage for stage in baselines}
     stages = []
     for name in own.brief:
         lookup({_NONE: None, **VARIANTS, **BASELINES}, name, "defence in robustness.brief")
     for name in attacked(config):
         defense = lookup(trained, name, "defence of section robustness")
-        system = core.both | ({} if defense is None else {"defense": defense})
+        system = main.base | ({} if defense is None else {"defense": defense})
         settings = {
-            **core.common,
+            **main.common,
             "defense": name,
             "parameters": {} if defense is None else defense.config["parameters"],
             "images": own.images,
@@ -129,7 +131,7 @@ def build(config: Config, core: Core, baselines: list[Stage], surrogates: dict[s
             )
         doubted = "purify" in parts_of(name) and name not in own.brief
         if own.detection_images and doubted and (own.linf or own.l2):
-            stages.append(_detection(config, core, name, settings, system))
+            stages.append(_detection(config, main, name, settings, system))
         if own.sanity_images:
             given = {**settings, "images": own.sanity_images, **_sanity(config, name)}
             looks = _SANITY_STEPS + (_SQUASH_STEPS if "squash" in given else 0)
@@ -161,7 +163,7 @@ def _squashed(config: Config, name: str) -> bool:
 
 
 def _detection(
-    config: Config, core: Core, name: str, settings: dict[str, Any], system: dict[str, Stage]
+    config: Config, main: MainStages, name: str, settings: dict[str, Any], system: dict[str, Stage]
 ) -> Stage:
     own = config.robustness
     given = {
@@ -176,7 +178,7 @@ def _detection(
     fallen = 1 - _LEFT.get(name, _LEFT_ELSEWHERE)
     gradients = own.iterations * (1 + fallen * 2 * 3 * len(given["weights"]))
     cost = costs.robustness_seconds(True, own.detection_images, gradients, 0)
-    inputs = {**system, **core.tests}
+    inputs = {**system, **main.tests}
     return Stage("robustness", f"{name}-detection", 2, given, inputs, steps.measure_detection, cost=cost)
 
 

@@ -29,9 +29,9 @@ from pipeline.graph.attack_sets import (
     validation_settings,
 )
 from pipeline.graph.baselines import baseline_surrogates
-from pipeline.graph.core import Core, named, own_fields, train_stage, version_in, warmup_stage
 from pipeline.graph.datasets import available, data_stage
 from pipeline.graph.imported_models import adopted_purifier, adopted_stage
+from pipeline.graph.main_stages import MainStages, named, own_fields, train_stage, version_in, warmup_stage
 
 STAGES = (
     *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),
@@ -49,36 +49,36 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     Raises:
         UserError: the name of a data set, classifier, attack, variant, baseline or reference setting is unknown.
     """
-    core = _core(config)
-    further = experiments.build(config, core)
+    main = _main_stages(config)
+    extra_stages = experiments.build(config, main)
     again, seed = robustness.surrogates(config), config.robustness.surrogate_seed
     variant_surrogates = {
-        name: core.vaes[f"{name}-seed{seed}"][2] if seed in config.seeds else _variant(core, name, seed)
+        name: main.vaes[f"{name}-seed{seed}"][2] if seed in config.seeds else _variant(main, name, seed)
         for name in again
         if name in config.vae.variants
     }
     extra = [] if seed in config.seeds else list(variant_surrogates.values())
-    others = baseline_surrogates(core, [name for name in again if name not in variant_surrogates], seed)
-    tested = robustness.build(config, core, further.stages["baseline"], variant_surrogates | others)
-    further.stages["baseline"] += others.values()
+    others = baseline_surrogates(main, [name for name in again if name not in variant_surrogates], seed)
+    tested = robustness.build(config, main, extra_stages.stages["baseline"], variant_surrogates | others)
+    extra_stages.stages["baseline"] += others.values()
     evaluations = {
-        "none": core.evaluation("none", "none"),
+        "none": main.evaluation("none", "none"),
         **{
-            instance: core.evaluation(instance, name, stage, details=instance == name, seed=seed)
-            for instance, (name, seed, stage) in core.vaes.items()
+            instance: main.evaluation(instance, name, stage, details=instance == name, seed=seed)
+            for instance, (name, seed, stage) in main.vaes.items()
         },
     }
-    variants = {name: core.vaes[name][2] for name in config.vae.variants}
+    variants = {name: main.vaes[name][2] for name in config.vae.variants}
     report = Stage(
         "report",
         "",
         4,
         {"config": to_dict(config), "command": command, "precision": resolve_precision(config.vae.precision)},
         {
-            **core.both,
+            **main.base,
             **{f"vae:{name}": stage for name, stage in variants.items()},
             **{f"evaluate:{name}": stage for name, stage in evaluations.items()},
-            **further.reported,
+            **extra_stages.reported,
             **{f"robustness:{stage.instance}": stage for stage in tested},
         },
         steps.write_report,
@@ -87,25 +87,25 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
     exports = [
         Stage("export", name, 3, {}, inputs, steps.export_defense, publish_to=f"export/{name}")
         for name, inputs in {
-            "classifier": {"classifier": core.classifier},
-            **{name: {"classifier": core.classifier, "vae": stage} for name, stage in variants.items()},
+            "classifier": {"classifier": main.classifier},
+            **{name: {"classifier": main.classifier, "vae": stage} for name, stage in variants.items()},
         }.items()
     ]
     stages = {
-        "data": [core.data],
-        "classifier": [core.classifier],
-        "attack": [*core.learned.values(), *core.tests.values()],
-        "vae": _purifiers(core, extra),
-        **further.stages,
+        "data": [main.data],
+        "classifier": [main.classifier],
+        "attack": [*main.learned.values(), *main.tests.values()],
+        "vae": _purifiers(main, extra),
+        **extra_stages.stages,
         "robustness": tested,
         "report": [report],
         "export": exports,
     }
-    stages["evaluate"] = [*evaluations.values(), *further.stages["evaluate"]]
+    stages["evaluate"] = [*evaluations.values(), *extra_stages.stages["evaluate"]]
     return {kind: stages[kind] for kind in STAGES}
 
 
-def _core(config: Config) -> Core:
+def _main_stages(config: Config) -> MainStages:
     data = data_stage(config)
     lookup({"table6": None}, config.classifier.name, "classifier")
     for name in config.vae.variants:
@@ -121,7 +121,7 @@ def _core(config: Config) -> Core:
         if config.classifier.path
         else _trained_classifier(config, common, data, there["train"])
     )
-    both = {"data": data, "classifier": classifier}
+    base = {"data": data, "classifier": classifier}
 
     def adversarial(setting: SetSetting) -> Stage:
         # Training settings draw their own images; all test attacks share theirs.
@@ -144,28 +144,28 @@ def _core(config: Config) -> Core:
         newer = 2 * (setting.attack in DRAWING) + (setting.attack in CLIMBING)
         version = version_in(precision) + newer
         run = steps.generate_adversarial_set
-        return Stage("attack", setting.instance, version, common | own, both, run, cost=cost)
+        return Stage("attack", setting.instance, version, common | own, base, run, cost=cost)
 
     train = {f"train:{s.instance}": adversarial(s) for s in train_settings(config.attack)}
     validation = {f"validation:{s.instance}": adversarial(s) for s in validation_settings(config.attack)}
     pairs = sum(min(s.images or there["train"], there["train"]) for s in train_settings(config.attack))
-    core = Core(
+    main = MainStages(
         config=config,
         common=common,
-        both=both,
+        base=base,
         learned=train | validation,
         tests={f"set:{s.attack}": adversarial(s) for s in test_settings(config.attack)},
         pairs=pairs,
         train_images=there["train"],
     )
     for seed in config.seeds or (config.seed,):
-        _add_variants(core, seed)
-    return core
+        _add_variants(main, seed)
+    return main
 
 
-def _purifiers(core: Core, surrogates: list[Stage]) -> list[Stage]:
+def _purifiers(main: MainStages, surrogates: list[Stage]) -> list[Stage]:
     """The variants and surrogates, and before them what they go on from: warm-ups, and the start of `robust`."""
-    variants = [*(stage for _, _, stage in core.vaes.values()), *surrogates]
+    variants = [*(stage for _, _, stage in main.vaes.values()), *surrogates]
     before = {
         id(each): each
         for stage in variants
@@ -190,33 +190,33 @@ def _trained_classifier(config: Config, common: dict[str, Any], data: Stage, tra
     )
 
 
-def _add_variants(core: Core, seed: int) -> None:
+def _add_variants(main: MainStages, seed: int) -> None:
     """The variants trained with `seed`, and the warm-up that they share, where there is one."""
-    for name in core.config.vae.variants:
-        core.vaes[named(core, name, seed)] = (name, seed, _variant(core, name, seed))
+    for name in main.config.vae.variants:
+        main.vaes[named(main, name, seed)] = (name, seed, _variant(main, name, seed))
 
 
-def _robust(core: Core, seed: int) -> Stage:
+def _robust(main: MainStages, seed: int) -> Stage:
     """The variant `robust`: it makes its attacks itself, so that it needs neither adversarial sets nor the warm-up."""
-    own, inputs = core.config.robust, core.both
-    parameters = robust_parameters(core.config, seed)
+    own, inputs = main.config.robust, main.base
+    parameters = robust_parameters(main.config, seed)
     # Another seed's is trained, from nothing: it stands for what an attacker has, or for the spread.
-    if seed == core.config.seed and own.path:
-        return adopted_purifier(core, "robust", "path", parameters)
-    if seed == core.config.seed and own.start:
-        inputs = inputs | {"trained:start": adopted_purifier(core, "robust-start", "start", parameters)}
-    cost = robust_seconds(parameters, core.train_images)
-    return train_stage(core, "vae", named(core, "robust", seed), "robust", parameters, inputs, cost)
+    if seed == main.config.seed and own.path:
+        return adopted_purifier(main, "robust", "path", parameters)
+    if seed == main.config.seed and own.start:
+        inputs = inputs | {"trained:start": adopted_purifier(main, "robust-start", "start", parameters)}
+    cost = robust_seconds(parameters, main.train_images)
+    return train_stage(main, "vae", named(main, "robust", seed), "robust", parameters, inputs, cost)
 
 
-def _variant(core: Core, name: str, seed: int) -> Stage:
+def _variant(main: MainStages, name: str, seed: int) -> Stage:
     """One variant trained with `seed`."""
     if name == "robust":
-        return _robust(core, seed)
-    vae, inputs = core.config.vae, core.both | core.learned
+        return _robust(main, seed)
+    vae, inputs = main.config.vae, main.base | main.learned
     if vae.warmup_epochs:
-        inputs = inputs | {"trained:warmup": warmup_stage(core, seed)}
+        inputs = inputs | {"trained:warmup": warmup_stage(main, seed)}
     parameters = variant_parameters(vae, name, seed=seed)
-    images = vae.epoch_steps * vae.batch_size or core.pairs
+    images = vae.epoch_steps * vae.batch_size or main.pairs
     cost = costs.purifier_seconds(images, vae.epochs)
-    return train_stage(core, "vae", named(core, name, seed), name, parameters, inputs, cost)
+    return train_stage(main, "vae", named(main, name, seed), name, parameters, inputs, cost)

@@ -79,7 +79,7 @@ def adopted_robust(tmp_path, monkeypatch):
     labels = ((images.reshape(12, 784) / 255) @ WEIGHTS).argmax(axis=1)
     labels[:3] = (labels[:3] + 1) % 10
     split = Split(images, labels)
-    for module in ("adopt", "training"):
+    for module in ("imported_models", "training"):
         monkeypatch.setattr(
             f"pipeline.steps.{module}.splits_of",
             lambda context: dict.fromkeys(["train", "validation", "test"], split),

@@ -86,7 +86,7 @@ def test_what_the_command_was_changes_only_the_report():
 def test_a_precision_that_auto_stands_for_is_the_same_setting(monkeypatch):
     for machine in ("float32", "mixed_bfloat16"):
         monkeypatch.setattr(
-            "pipeline.graph.core.resolve_precision", lambda p, m=machine: m if p == "auto" else p
+            "pipeline.graph.main_stages.resolve_precision", lambda p, m=machine: m if p == "auto" else p
         )
         assert stages(f"vae.precision={machine}")["vae cls"].key == stages()["vae cls"].key
 

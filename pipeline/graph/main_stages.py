@@ -18,13 +18,13 @@ def own_fields(section: Any, *names: str) -> dict[str, Any]:
 
 
 @dataclasses.dataclass
-class Core:
+class MainStages:
     """The main job's stages.
 
     Attributes:
         config: the configuration.
         common: what every stage on this data set is told: dataset, validation_images, seed.
-        both: {"data", "classifier"}.
+        base: {"data", "classifier"}.
         learned: "train:..." and "validation:..." -> adversarial set.
         tests: "set:<attack>" -> adversarial set.
         pairs: training pairs in all.
@@ -35,7 +35,7 @@ class Core:
 
     config: Config
     common: dict[str, Any]
-    both: dict[str, Stage]
+    base: dict[str, Stage]
     learned: dict[str, Stage]
     tests: dict[str, Stage]
     pairs: int
@@ -46,12 +46,12 @@ class Core:
     @property
     def data(self) -> Stage:
         """The data set."""
-        return self.both["data"]
+        return self.base["data"]
 
     @property
     def classifier(self) -> Stage:
         """The classifier under attack."""
-        return self.both["classifier"]
+        return self.base["classifier"]
 
     @property
     def classifier_name(self) -> str:
@@ -93,7 +93,7 @@ class Core:
             "row_seed": self.config.seed if seed is None else seed,
             "note": note or {},
         }
-        inputs = {**self.both, **self.tests, **({} if trained is None else {"defense": trained})}
+        inputs = {**self.base, **self.tests, **({} if trained is None else {"defense": trained})}
         # 0 is all of them: about as many as MNIST has.
         wanted = [(images or 10_000, stage.config["images"] or 10_000) for stage in self.tests.values()]
         seen = sum(map(min, wanted))
@@ -104,7 +104,7 @@ class Core:
 
 
 def train_stage(
-    core: Core,
+    main: MainStages,
     kind: str,
     instance: str,
     defense: str,
@@ -117,13 +117,13 @@ def train_stage(
 
     `seed`: another than the configuration's, of rows whose `parameters` have none.
     """
-    config = core.config
+    config = main.config
     own = {
-        **core.common,
+        **main.common,
         **({} if seed is None else {"seed": seed}),
         "defense": defense,
         "parameters": parameters,
-        "classifier": core.classifier_name,
+        "classifier": main.classifier_name,
         "precision": resolve_precision(config.vae.precision),
         "pairs": any(name.startswith("train:") for name in inputs),
     }
@@ -131,15 +131,15 @@ def train_stage(
     return Stage(kind, instance, version, own, inputs, steps.train_defense, cost=cost)
 
 
-def named(core: Core, name: str, seed: int) -> str:
+def named(main: MainStages, name: str, seed: int) -> str:
     """The instance of what is trained with `seed`: the name alone for the configuration's own."""
-    return name if seed == core.config.seed else f"{name}-seed{seed}"
+    return name if seed == main.config.seed else f"{name}-seed{seed}"
 
 
-def warmup_stage(core: Core, seed: int) -> Stage:
-    """The vanilla purifier, at one learning rate throughout, that every variant of the seed goes on from; it joins `core.warmups`."""
-    if seed not in core.warmups:
-        vae = core.config.vae
+def warmup_stage(main: MainStages, seed: int) -> Stage:
+    """The vanilla purifier, at one learning rate throughout, that every variant of the seed goes on from; it joins `main.warmups`."""
+    if seed not in main.warmups:
+        vae = main.config.vae
         changes: dict[str, Any] = {
             "epochs": vae.warmup_epochs,
             "learning_rate": vae.warmup_learning_rate,
@@ -147,12 +147,12 @@ def warmup_stage(core: Core, seed: int) -> Stage:
             "seed": seed,
         }
         parameters = purifier_parameters(vae, "vanilla", **changes)
-        cost = costs.purifier_seconds(core.pairs, vae.warmup_epochs)
-        inputs = core.both | core.learned
-        core.warmups[seed] = train_stage(
-            core, "vae", named(core, "warmup", seed), "vanilla", parameters, inputs, cost
+        cost = costs.purifier_seconds(main.pairs, vae.warmup_epochs)
+        inputs = main.base | main.learned
+        main.warmups[seed] = train_stage(
+            main, "vae", named(main, "warmup", seed), "vanilla", parameters, inputs, cost
         )
-    return core.warmups[seed]
+    return main.warmups[seed]
 
 
 def version_in(precision: str) -> int:
