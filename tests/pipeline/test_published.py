@@ -20,7 +20,7 @@ QUOTED = re.compile(r"^    (\w+, (?:oblivious|transfer|end_to_end), .* n = \d+.*
 
 def test_every_folder_is_a_stage_of_the_configuration(monkeypatch):
     """On every machine: the keys of the variants have the precision in them that "auto" stood for where they were trained."""
-    for module in ("core", "experiments", "stages"):
+    for module in ("main_stages", "experiments", "stages"):
         monkeypatch.setattr(
             f"pipeline.graph.{module}.resolve_precision", lambda p: "mixed_bfloat16" if p == "auto" else p
         )
