@@ -192,7 +192,7 @@ def classifier_title(run: Mapping[str, Any]) -> str:
 
 
 # The parameters of an attack that say how far it may go.
-_BUDGET = ("norm", "epsilon", "confidence", "pixels")
+_BUDGET = ("norm", "epsilon", "confidence", "pixels", "max_pixels")
 
 
 def attack_title(name: Any) -> str:
