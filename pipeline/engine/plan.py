@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from madvae_tf.utils.progress import duration
 from pipeline.engine import artifacts
+from pipeline.engine.channels import members
 from pipeline.engine.disk import check_workdir
 from pipeline.engine.titles import title_of
 
@@ -39,6 +40,10 @@ class Context:
     scratch: Path
     inputs: dict[str, Path]
     config: dict[str, Any]
+
+    def channel(self, kind: str) -> dict[str, Path]:
+        """Name -> folder, of the inputs of the channel `kind`."""
+        return members(self.inputs, kind)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

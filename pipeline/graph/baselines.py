@@ -5,6 +5,7 @@ from typing import Any
 
 from madvae_tf.config.defenses import BASELINES
 from madvae_tf.utils.errors import UserError, lookup
+from pipeline.engine.channels import channel
 from pipeline.engine.plan import Stage
 from pipeline.graph import costs
 from pipeline.graph.main_stages import MainStages, named, train_stage, warmup_stage
@@ -24,12 +25,12 @@ def train_baselines(main: MainStages, names: Iterable[str], seed: int) -> dict[s
                 f"Invalid baselines.names: received {name} without {', '.join(missing)}, which it starts from; "
                 "expected both, or neither."
             )
-        inputs = main.base | {f"trained:{other}": trained[other] for other in recipe.requires}
+        inputs = main.base | channel("trained", {other: trained[other] for other in recipe.requires})
         if recipe.pairs:
             inputs |= main.learned
         # That of the configuration's own seed is there where a variant starts from it; another seed's follows it.
         if recipe.warmup and main.config.seed in main.warmups:
-            inputs["trained:warmup"] = warmup_stage(main, seed)
+            inputs |= channel("trained", {"warmup": warmup_stage(main, seed)})
         parameters = recipe.parameters(main.config)
         cost = _training_seconds(main, name, parameters)
         trained[name] = train_stage(

@@ -11,6 +11,7 @@ from madvae_tf.config.defenses import BASELINES
 from madvae_tf.utils.errors import lookup
 from madvae_tf.utils.precision import resolve_precision
 from pipeline import steps
+from pipeline.engine.channels import channel, members
 from pipeline.engine.plan import Stage
 from pipeline.graph import costs
 from pipeline.graph.baselines import evaluation_seconds, train_baselines
@@ -58,7 +59,7 @@ def _baselines(config: Config, main: MainStages, extra_stages: ExperimentStages)
         )
         extra_stages.stages["baseline"].append(stage)
         extra_stages.stages["evaluate"].append(evaluation)
-        extra_stages.reported[f"evaluate:baseline-{name}"] = evaluation
+        extra_stages.reported |= channel("evaluate", {f"baseline-{name}": evaluation})
 
 
 def _reference(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
@@ -82,7 +83,7 @@ def _reference(config: Config, main: MainStages, extra_stages: ExperimentStages)
         )
         extra_stages.stages["reference"].append(stage)
         extra_stages.stages["evaluate"].append(evaluation)
-        extra_stages.reported[f"evaluate:reference-{setting}"] = evaluation
+        extra_stages.reported |= channel("evaluate", {f"reference-{setting}": evaluation})
 
 
 def _black_box(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
@@ -126,7 +127,7 @@ def _black_box(config: Config, main: MainStages, extra_stages: ExperimentStages)
             {
                 **main.base,
                 "substitute": substitute,
-                **{f"defense:{name}": stage for name, stage in defenses.items()},
+                **channel("defense", defenses),
             },
             steps.attack_substitute,
             cost=10,
@@ -136,7 +137,7 @@ def _black_box(config: Config, main: MainStages, extra_stages: ExperimentStages)
         ]
         for stage in (transfer, *(extractions if own.extract else ())):
             extra_stages.stages["black_box"].append(stage)
-            extra_stages.reported[f"black_box:{stage.instance}"] = stage
+            extra_stages.reported |= channel("black_box", {stage.instance: stage})
 
 
 def _extraction(
@@ -167,11 +168,9 @@ def _clusters(config: Config, main: MainStages, extra_stages: ExperimentStages) 
         return
     pictures: list[tuple[str, str]] = [("test", "none"), ("adversarial", "none")]
     pictures += [(of, name) for of in ("output", "latent") for name in config.vae.variants]
-    sets = {
-        key: main.tests[key]
-        for key in ("set:none", "set:fgsm", "set:rand_fgsm", "set:cw")
-        if key in main.tests
-    }
+    tests = members(main.tests, "set")
+    pooled = ("none", "fgsm", "rand_fgsm", "cw")
+    sets = channel("set", {attack: tests[attack] for attack in pooled if attack in tests})
     for of, name in pictures:
         inputs = main.base | sets | ({"vae": main.vaes[name][2]} if name != "none" else {})
         settings = {
@@ -186,7 +185,7 @@ def _clusters(config: Config, main: MainStages, extra_stages: ExperimentStages) 
             "clusters", f"{of}-{name}", 1, settings, inputs, steps.measure_clusters, cost=own.images / 120
         )
         extra_stages.stages["clusters"].append(stage)
-        extra_stages.reported[f"clusters:{of}-{name}"] = stage
+        extra_stages.reported |= channel("clusters", {f"{of}-{name}": stage})
 
 
 def _time(config: Config, main: MainStages, extra_stages: ExperimentStages) -> None:
@@ -199,7 +198,7 @@ def _time(config: Config, main: MainStages, extra_stages: ExperimentStages) -> N
         "batches": [1, 256],
         "defenses": {name: stage.config["parameters"] for name, stage in trained.items()},
     }
-    inputs = main.base | {f"defense:{name}": stage for name, stage in trained.items()}
+    inputs = main.base | channel("defense", trained)
     stage = Stage("time", "", 1, settings, inputs, steps.time_defenses, cost=140)
     extra_stages.stages["time"].append(stage)
     extra_stages.reported["time"] = stage

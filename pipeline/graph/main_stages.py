@@ -7,6 +7,7 @@ from madvae_tf.config import Config, plain
 from madvae_tf.config.defenses import parts_of, purifier_parameters
 from madvae_tf.utils.precision import resolve_precision
 from pipeline import steps
+from pipeline.engine.channels import members
 from pipeline.engine.plan import Stage
 from pipeline.graph import costs
 
@@ -25,8 +26,8 @@ class MainStages:
         config: the configuration.
         common: what every stage on this data set is told: dataset, validation_images, seed.
         base: {"data", "classifier"}.
-        learned: "train:..." and "validation:..." -> adversarial set.
-        tests: "set:<attack>" -> adversarial set.
+        learned: the adversarial sets of the channels "train" and "validation".
+        tests: those of the channel "set", by attack.
         pairs: training pairs in all.
         train_images: clean training images in all.
         warmups: seed -> the warm-up that the variants of that seed share.
@@ -125,7 +126,7 @@ def train_stage(
         "parameters": parameters,
         "classifier": main.classifier_name,
         "precision": resolve_precision(config.vae.precision),
-        "pairs": any(name.startswith("train:") for name in inputs),
+        "pairs": bool(members(inputs, "train")),
     }
     version = version_in(own["precision"])
     return Stage(kind, instance, version, own, inputs, steps.train_defense, cost=cost)

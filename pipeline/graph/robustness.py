@@ -14,6 +14,7 @@ from madvae_tf.config.defenses import BASELINES, parts_of
 from madvae_tf.config.variants import VARIANTS
 from madvae_tf.utils.errors import UserError, lookup
 from pipeline import steps
+from pipeline.engine.channels import channel
 from pipeline.engine.plan import Stage
 from pipeline.graph import costs
 from pipeline.graph.main_stages import MainStages
@@ -115,7 +116,7 @@ def build(
                 )
                 parts[f"{threat_model}:{suite}"] = part
             if parts:
-                inputs = {f"part:{label}": part for label, part in parts.items()}
+                inputs = channel("part", parts)
                 given = {
                     **{key: settings[key] for key in ("dataset", "seed", "defense")},
                     **ball,

@@ -18,6 +18,7 @@ from madvae_tf.data.catalogue import dataset_name
 from madvae_tf.utils.errors import lookup
 from madvae_tf.utils.precision import resolve_precision
 from pipeline import steps
+from pipeline.engine.channels import channel, members
 from pipeline.engine.plan import Stage
 from pipeline.graph import costs, experiments, robustness
 from pipeline.graph.attack_sets import (
@@ -76,10 +77,10 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         {"config": to_dict(config), "command": command, "precision": resolve_precision(config.vae.precision)},
         {
             **main.base,
-            **{f"vae:{name}": stage for name, stage in variants.items()},
-            **{f"evaluate:{name}": stage for name, stage in evaluations.items()},
+            **channel("vae", variants),
+            **channel("evaluate", evaluations),
             **extra_stages.reported,
-            **{f"robustness:{stage.instance}": stage for stage in tested},
+            **channel("robustness", {stage.instance: stage for stage in tested}),
         },
         steps.write_report,
         publish_to="report",
@@ -146,15 +147,17 @@ def _main_stages(config: Config) -> MainStages:
         run = steps.generate_adversarial_set
         return Stage("attack", setting.instance, version, common | own, base, run, cost=cost)
 
-    train = {f"train:{s.instance}": adversarial(s) for s in train_settings(config.attack)}
-    validation = {f"validation:{s.instance}": adversarial(s) for s in validation_settings(config.attack)}
+    train = channel("train", {s.instance: adversarial(s) for s in train_settings(config.attack)})
+    validation = channel(
+        "validation", {s.instance: adversarial(s) for s in validation_settings(config.attack)}
+    )
     pairs = sum(min(s.images or there["train"], there["train"]) for s in train_settings(config.attack))
     main = MainStages(
         config=config,
         common=common,
         base=base,
         learned=train | validation,
-        tests={f"set:{s.attack}": adversarial(s) for s in test_settings(config.attack)},
+        tests=channel("set", {s.attack: adversarial(s) for s in test_settings(config.attack)}),
         pairs=pairs,
         train_images=there["train"],
     )
@@ -166,12 +169,7 @@ def _main_stages(config: Config) -> MainStages:
 def _purifiers(main: MainStages, surrogates: list[Stage]) -> list[Stage]:
     """The variants and surrogates, and before them what they go on from: warm-ups, and the start of `robust`."""
     variants = [*(stage for _, _, stage in main.vaes.values()), *surrogates]
-    before = {
-        id(each): each
-        for stage in variants
-        for name, each in stage.inputs.items()
-        if name.startswith("trained:")
-    }
+    before = {id(each): each for stage in variants for each in members(stage.inputs, "trained").values()}
     return [*before.values(), *variants]
 
 
@@ -204,7 +202,9 @@ def _robust(main: MainStages, seed: int) -> Stage:
     if seed == main.config.seed and own.path:
         return adopted_purifier(main, "robust", "path", parameters)
     if seed == main.config.seed and own.start:
-        inputs = inputs | {"trained:start": adopted_purifier(main, "robust-start", "start", parameters)}
+        inputs = inputs | channel(
+            "trained", {"start": adopted_purifier(main, "robust-start", "start", parameters)}
+        )
     cost = robust_seconds(parameters, main.train_images)
     return train_stage(main, "vae", named(main, "robust", seed), "robust", parameters, inputs, cost)
 
@@ -215,7 +215,7 @@ def _variant(main: MainStages, name: str, seed: int) -> Stage:
         return _robust(main, seed)
     vae, inputs = main.config.vae, main.base | main.learned
     if vae.warmup_epochs:
-        inputs = inputs | {"trained:warmup": warmup_stage(main, seed)}
+        inputs = inputs | channel("trained", {"warmup": warmup_stage(main, seed)})
     parameters = variant_parameters(vae, name, seed=seed)
     images = vae.epoch_steps * vae.batch_size or main.pairs
     cost = costs.purifier_seconds(images, vae.epochs)

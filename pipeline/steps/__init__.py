@@ -7,8 +7,10 @@ from pipeline.steps.black_box import attack_substitute, extract_and_attack
 from pipeline.steps.clusters import measure_clusters
 from pipeline.steps.data import adopt_data, fetch_data, generate_adversarial_set, prepare_data
 from pipeline.steps.detection import measure_detection
+from pipeline.steps.evaluate import evaluate_defense
+from pipeline.steps.export import export_defense
 from pipeline.steps.imported_models import adopt_classifier, adopt_purifier
-from pipeline.steps.outcome import evaluate_defense, export_defense, write_report
+from pipeline.steps.report import write_report
 from pipeline.steps.robustness import attack_naturally, attack_system, check_sanity, take_worst
 from pipeline.steps.timing import time_defenses
 from pipeline.steps.training import train_classifier, train_defense

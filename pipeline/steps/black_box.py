@@ -42,14 +42,14 @@ def attack_substitute(context: Context) -> None:
     rows = [rate_row("table3a", "accuracy", hits, named)]
     # What they say of the clean images without a defence: the first of the loop.
     reference = None
-    defenses = [name for name in context.inputs if name.startswith("defense:")]
+    defenses = context.channel("defense")
     with progress_bar(1 + len(defenses), f"black box {settings['substitute']}", "defence") as bar:
         for name in (None, *defenses):
-            purifier = None if name is None else load_model(context.inputs[name] / "purifier.keras")
+            purifier = None if name is None else load_model(defenses[name] / "purifier.keras")
             predict = _predictor((substitute, classifier), purifier, settings["batch_size"])
             of_clean, of_attacked = predict(clean), predict(x_adv)
             reference = of_clean if reference is None else reference
-            defense = {"defense": "none" if name is None else name.removeprefix("defense:")}
+            defense = {"defense": "none" if name is None else name}
             oblivious, transfer = (
                 {**defense, "threat_model": threat_model} for threat_model in ("oblivious", "transfer")
             )

@@ -72,7 +72,7 @@ def _points(context: Context, names: Sequence[str], wanted: int) -> tuple[Any, A
 
     images, labels = [], []
     for name in names:
-        test = AdversarialSet.open(context.inputs[f"set:{name}"])
+        test = AdversarialSet.open(context.channel("set")[name])
         count = min(max(wanted // len(names), 1), len(test))
         rows = np.linspace(0, len(test) - 1, count).astype(int)
         images.append(test.gather(rows)[0])

@@ -33,11 +33,11 @@ def _load_splits(dataset: str, folder: Path, validation_images: int) -> dict[str
 
 
 def paired_sets(context: Context, split: Any, name: str) -> Any:
-    """The `PairedSets` of the inputs named `name:...`, which were made from `split`."""
+    """The `PairedSets` of the input channel `name`, which were made from `split`."""
     from madvae_tf.data.adversarial_sets import AdversarialSet, PairedSets
 
-    folders = [folder for key, folder in context.inputs.items() if key.startswith(f"{name}:")]
-    return PairedSets([AdversarialSet.open(folder) for folder in folders], split.images, split.labels)
+    sets = [AdversarialSet.open(folder) for folder in context.channel(name).values()]
+    return PairedSets(sets, split.images, split.labels)
 
 
 def load_model(path: Path) -> Any:

@@ -57,9 +57,8 @@ def _oblivious(context: Context, names: tuple[str, ...]) -> list[tuple[Any, ...]
 
     split = splits_of(context)["test"]
     found = []
-    for name, folder in context.inputs.items():
-        attack = name.removeprefix("set:")
-        if attack in (name, "none"):
+    for attack, folder in context.channel("set").items():
+        if attack == "none":
             continue
         test = AdversarialSet.open(folder)
         picked = evenly_spaced(len(test), context.config["images"])

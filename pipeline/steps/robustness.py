@@ -110,7 +110,7 @@ def take_worst(context: Context) -> None:
     clean: Any = None
     for label, part in settings["parts"].items():
         suite = _suite(part)
-        with np.load(context.inputs[f"part:{label}"] / "right.npz", allow_pickle=False) as file:
+        with np.load(context.channel("part")[label] / "right.npz", allow_pickle=False) as file:
             clean = file["clean"]
             attacked = file.get("attacked")
             found.setdefault(part["threat_model"], []).extend(

@@ -27,7 +27,7 @@ def time_defenses(context: Context) -> None:
     classifier = load_classifier(context.inputs["classifier"])
     systems: dict[str, Any] = {"none": tf.function(classifier)}
     for name, parameters in settings["defenses"].items():
-        folder = context.inputs[f"defense:{name}"]
+        folder = context.channel("defense")[name]
         systems[name] = tf.function(DEFENSES[name](**parameters).load(folder, classifier).logits)
     rows = []
     with progress_bar(len(settings["batches"]) * (ROUNDS + 1), "time per image", "round") as bar:

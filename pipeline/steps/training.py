@@ -100,9 +100,5 @@ def training_inputs(context: Context) -> Any:
         seed=settings["seed"],
         precision=settings["precision"],
         scratch=context.scratch,
-        trained={
-            name.removeprefix("trained:"): folder
-            for name, folder in context.inputs.items()
-            if name.startswith("trained:")
-        },
+        trained=context.channel("trained"),
     )

@@ -1,13 +1,10 @@
-"""The stages after training: evaluation, report and export."""
+"""The stage that measures one defence, or none, on every test set."""
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
 from madvae_tf.utils.files import write_json
-from pipeline.engine import artifacts
 from pipeline.engine.plan import Context
-from pipeline.steps.common import defended, load_classifier, load_model, read_json, splits_of, start_anew
+from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
 
 # Images of each test set whose latent codes TensorBoard's projector shows.
 _POINTS = 100
@@ -46,11 +43,7 @@ def evaluate_defense(context: Context) -> None:
         "defense": settings["defense"],
         "seed": settings["row_seed"],
     }
-    tests = {
-        name.removeprefix("set:"): AdversarialSet.open(folder)
-        for name, folder in context.inputs.items()
-        if name.startswith("set:")
-    }
+    tests = {name: AdversarialSet.open(folder) for name, folder in context.channel("set").items()}
     shown = _first_of_each_digit(list(tests.values())[-1]) if settings["details"] else ()
     rows: list[dict[str, Any]] = []
     predictions: dict[str, Any] = {}
@@ -122,121 +115,3 @@ def _first_of_each_digit(test: Any) -> Any:
     import numpy as np
 
     return test.indices[np.unique(test.labels, return_index=True)[1]]
-
-
-def write_report(context: Context) -> None:
-    """The page, its figures and `results.json`, from the rows of every evaluated defence."""
-    import numpy as np
-
-    from madvae_tf.config import from_dict
-    from madvae_tf.config.defenses import baseline_notes
-    from madvae_tf.data.catalogue import dataset_name
-    from madvae_tf.evaluation.oblivious import sanity_warnings
-    from madvae_tf.report import write_report as write
-
-    start_anew(context)
-    rows: list[dict[str, Any]] = []
-    images: dict[str, Any] = {}
-    clusters: dict[str, Any] = {}
-    doubts: list[str] = []
-    for name, folder in context.inputs.items():
-        if name.startswith(("evaluate:", "black_box:", "clusters:", "robustness:")) or name == "time":
-            rows += read_json(folder / "rows.json")
-        if name.startswith("evaluate:"):
-            with np.load(folder / "images.npz", allow_pickle=False) as pictures:
-                images |= dict(pictures)
-        if name.startswith("robustness:"):
-            doubts += read_json(folder / "warnings.json")
-        if name.startswith("clusters:"):
-            with np.load(folder / "clusters.npz", allow_pickle=False) as points:
-                clusters |= dict(points)
-    metrics = read_json(context.inputs["classifier"] / "metrics.json")
-    manifests = artifacts.lineage(context.inputs.values())
-    run = {
-        "name": context.config["config"]["name"],
-        "project_version": artifacts.library_versions()["madvae_tf"],
-        "commit": _commit(),
-        "dataset": dataset_name(from_dict(context.config["config"]).data),
-        "seed": context.config["config"]["seed"],
-        "command": context.config["command"],
-        "config": context.config["config"],
-        "precision": context.config["precision"],
-        "source": read_json(context.inputs["data"] / "source.json"),
-        "versions": artifacts.library_versions(),
-        "machine": _machine(),
-        "stages": [
-            {key: manifest[key] for key in ("stage", "instance", "seconds", "peak_memory_bytes")}
-            for manifest in manifests
-        ],
-        "classifier": {
-            "test_accuracy": metrics["test"]["accuracy"],
-            "ci": metrics["test"]["ci"],
-            "n": metrics["test"]["n"],
-            "validation_accuracy": metrics["validation"]["accuracy"],
-        },
-        "training": {
-            name.removeprefix("vae:"): _training_log(folder / "log.csv")
-            for name, folder in context.inputs.items()
-            # A purifier that was trained elsewhere has no log.
-            if name.startswith("vae:") and (folder / "log.csv").exists()
-        },
-        "notes": baseline_notes(from_dict(context.config["config"]).baselines),
-        "warnings": [*sanity_warnings(rows), *doubts],
-    }
-    if "tune" in context.inputs:
-        used = "tuned" if context.config["config"]["name"].endswith("-tuned") else "hand-picked"
-        run["tuning"] = {**read_json(context.inputs["tune"] / "tuned.json"), "used": used}
-    write(context.folder, run, rows, images, clusters)
-
-
-def export_defense(context: Context) -> None:
-    """The SavedModel and the `.keras` file of one variant, or of the undefended classifier."""
-    from madvae_tf.export.saved_model import export_classifier, export_purifier
-
-    start_anew(context)
-    classifier = load_classifier(context.inputs["classifier"])
-    if "vae" in context.inputs:
-        export_purifier(context.folder, load_model(context.inputs["vae"] / "purifier.keras"), classifier)
-    else:
-        export_classifier(context.folder, classifier)
-
-
-def _training_log(path: Path) -> dict[str, list[float | None]]:
-    import csv
-
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else {})
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the code that runs, with "+" where files differ from it; None outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
-    # An installation may lie inside somebody else's checkout.
-    if not (root / ".git").exists():
-        return None
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return described.stdout.strip() or None
-
-
-def _machine() -> dict[str, Any]:
-    import platform
-
-    from madvae_tf.utils.machine import usable_cores
-
-    return {
-        "cores": usable_cores(),
-        "system": platform.system(),
-        "architecture": platform.machine(),
-    }
