@@ -194,6 +194,35 @@ def roc_curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]
         return figure
 
 
+def accuracy_curves(
+    lines: Mapping[tuple[str, str], Sequence[Row]], xs: Mapping[float, float], axis: str
+) -> Figure:
+    """Accuracy along an axis, a line a defence and its 95% intervals as a band.
+
+    Args:
+        lines: (defence, threat model) -> rows, whose parameters["at"] is the place on the axis.
+        xs: place -> x.
+        axis: what the axis shows.
+    """
+    with settings():
+        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for (defense, model), rows in lines.items():
+            color, _, marker = STYLES[defense]
+            x = [xs[row["parameters"]["at"]] for row in rows]
+            label = f"{DEFENSES[defense]}, {model.replace('_', ' ')}"
+            axes.plot(x, [row["value"] for row in rows], color=color, marker=marker, label=label)
+            low, high = (
+                [row["value" if row[end] is None else end] for row in rows] for end in ("ci_low", "ci_high")
+            )
+            axes.fill_between(x, low, high, color=color, alpha=0.16, linewidth=0)
+        axes.set_xticks(list(xs.values()), [f"{place:g}" for place in xs])
+        axes.set(ylim=(-0.02, 1.02), xlabel=axis, ylabel="accuracy against the label")
+        axes.grid(axis="y", color=RULE, linewidth=0.7)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+        return figure
+
+
 # Ten colours chosen to stay apart for the colour-blind too (Petroff 2021, "Accessible color
 # sequences").
 CLASS_COLORS = (

@@ -1,13 +1,13 @@
 """Accuracy along an axis (budget, steps): a drawing with a line a defence, and a table.
 
 Drawn for 480 x 300 units and scaled; colours, dashes and markers are the page's, so that it follows
-light and dark.
+light and dark. The folder `figures` has it as SVG and PDF.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report import summary
+from madvae_tf.report import charts, drawing, summary
 from madvae_tf.report.grids import by_defense, grid
 from madvae_tf.report.names import DEFENSES, NORMS, Row
 from madvae_tf.report.parts import Part
@@ -92,7 +92,7 @@ def curve(name: str, rows: Sequence[Row], axis: str, title: str, text: str) -> P
             _line(own, xs, axis, _DASHES[index % len(_DASHES)]) for index, own in enumerate(series.values())
         ],
     }
-    return Part("curve", values)
+    return Part("curve", values, drawing.files(name, charts.accuracy_curves(series, xs, axis)))
 
 
 def _positions(places: Sequence[float]) -> Mapping[float, float]:

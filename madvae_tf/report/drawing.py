@@ -84,9 +84,14 @@ def picture(name: str, figure: Figure, alt: str, title: str, text: str) -> Part:
         alt: what it shows, for who cannot see it.
         title, text: the caption.
     """
-    svg, pdf = _saved(figure, "svg"), _saved(figure, "pdf")
-    values = {"drawing": _inline(svg.decode(), name), "alt": alt, "title": title, "text": text}
-    return Part("picture", values, {f"{name}.svg": svg, f"{name}.pdf": pdf})
+    found = files(name, figure)
+    drawing = _inline(found[f"{name}.svg"].decode(), name)
+    return Part("picture", {"drawing": drawing, "alt": alt, "title": title, "text": text}, found)
+
+
+def files(name: str, figure: Figure) -> dict[str, bytes]:
+    """The files of a figure: `<name>.svg` and `<name>.pdf`."""
+    return {f"{name}.{form}": _saved(figure, form) for form in _METADATA}
 
 
 def _saved(figure: Figure, form: str) -> bytes:

@@ -79,9 +79,12 @@ def test_a_table_for_each_budget(written, rows):
 
 
 def test_curves_and_shares(written, rows):
-    parsed = written(rows).parsed
+    page = written(rows)
+    parsed, figures = page.parsed, page.folder / "figures"
     head, pd = parsed.lines("robustness-by-epsilon")
     assert head[1:] == ["ε = 0", "ε = 0.3", "ε = 0.5"]
+    assert "Proximity and distance, end to end" in (figures / "curve-by-epsilon.svg").read_text()
+    assert (figures / "curve-by-epsilon.pdf").read_bytes().startswith(b"%PDF")
     assert [value.split()[0] for value in pd[1:]] == ["0.970", "0.400", "0.080"]
     assert "robustness-by-steps" not in parsed.tables
     vanished, restarts = parsed.lines("robustness-sanity")[1:]
