@@ -120,7 +120,7 @@ def _clean_shards(split: Split, rows: np.ndarray, shard_size: int, wanted: list[
 
     images_all, labels_all, rows_all = (tf.constant(part) for part in (split.images, split.labels, rows))
     # No generator: that operation fixes glibc's threshold for allocations of their own pages at 128 KiB, for the rest of the process; each larger
-    # tensor then costs a page fault for every 4 KiB (`python -m benchmarks.pages`).
+    # tensor then costs a page fault for every 4 KiB.
     dataset = tf.data.Dataset.from_tensor_slices(tf.constant(wanted, tf.int64))
     for shard, *arrays in dataset.map(load).prefetch(1).as_numpy_iterator():
         yield int(shard), *arrays
