@@ -45,6 +45,11 @@ def distance(difference: tf.Tensor, norm: str) -> tf.Tensor:
     return tf.sqrt(tf.reduce_sum(tf.square(pixels), axis=1))
 
 
+def l2_norm(images: tf.Tensor) -> tf.Tensor:
+    """The L2 norm of each image, float32 (batch, 1, 1, 1)."""
+    return tf.sqrt(tf.reduce_sum(tf.square(images), axis=[1, 2, 3], keepdims=True))
+
+
 def direction(gradient: tf.Tensor, norm: str) -> tf.Tensor:
     """The steepest ascent of norm 1: the gradient's sign, or the gradient over its L2 norm; 0 where it is 0."""
     if norm == "linf":

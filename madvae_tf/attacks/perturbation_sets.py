@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from madvae_tf.attacks.budget_allocation import BudgetAllocation, scaled
-from madvae_tf.attacks.geometry import direction, flat, project_l2
+from madvae_tf.attacks.geometry import direction, flat, l2_norm, project_l2
 from madvae_tf.models.defended_model import Function
 
 
@@ -93,10 +93,10 @@ class L2Ball(Ball):
         return self._within(points - self.images)
 
     def normalize(self, gradient: tf.Tensor) -> tf.Tensor:
-        return tf.math.divide_no_nan(gradient, _norm(gradient))
+        return tf.math.divide_no_nan(gradient, l2_norm(gradient))
 
     def _within(self, difference: tf.Tensor) -> tf.Tensor:
-        factor = tf.minimum(1.0, tf.math.divide_no_nan(self.radius, _norm(difference)))
+        factor = tf.minimum(1.0, tf.math.divide_no_nan(self.radius, l2_norm(difference)))
         # divide_no_nan has 0 for a difference of 0, which stays 0.
         return tf.clip_by_value(self.images + factor * difference, 0.0, 1.0)
 
@@ -203,7 +203,3 @@ class MixedNormBall(PerturbationSet):
         shares = [[batch[begin :: len(self.sets)] for begin in self.begins] for batch in batches]
         parts = [function(*each) for each in zip(self.sets, self.multiples, *shares, strict=True)]
         return tf.ensure_shape(tf.gather(tf.concat(parts, axis=0), self.places), self.shape)
-
-
-def _norm(x: tf.Tensor) -> tf.Tensor:
-    return tf.sqrt(tf.reduce_sum(tf.square(x), axis=(1, 2, 3), keepdims=True))

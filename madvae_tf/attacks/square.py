@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
-from madvae_tf.attacks.geometry import draws, image_seeds, spread
+from madvae_tf.attacks.geometry import draws, image_seeds, l2_norm, spread
 from madvae_tf.attacks.objectives import margin
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
@@ -84,20 +84,16 @@ def _placed(patterns: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Ten
     return tf.einsum("bri,bij,bcj->brc", rows, shape, columns)[..., None]
 
 
-def _norm(change: tf.Tensor) -> tf.Tensor:
-    return tf.sqrt(tf.reduce_sum(tf.square(change), axis=[1, 2, 3], keepdims=True))
-
-
 def _moved_mass(
     change: tf.Tensor, epsilon: tf.Tensor, first: tf.Tensor, second: tf.Tensor, shape: tf.Tensor
 ) -> tf.Tensor:
     """Algorithm 3: the change with the mass of window `second` in window `first`; masks and signed bump, (batch, 28, 28, 1)."""
     one, two = tf.cast(first, tf.float32), tf.cast(second, tf.float32)
-    unused = tf.maximum(tf.square(epsilon) - tf.square(_norm(change)), 0.0)
+    unused = tf.maximum(tf.square(epsilon) - tf.square(l2_norm(change)), 0.0)
     inside = change * one
-    direction = shape + inside / tf.maximum(_norm(inside), _TINY)
-    available = tf.sqrt(tf.square(_norm(change * tf.cast(first | second, tf.float32))) + unused)
-    placed = direction / tf.maximum(_norm(direction), _TINY) * available
+    direction = shape + inside / tf.maximum(l2_norm(inside), _TINY)
+    available = tf.sqrt(tf.square(l2_norm(change * tf.cast(first | second, tf.float32))) + unused)
+    placed = direction / tf.maximum(l2_norm(direction), _TINY) * available
     return tf.where(first, placed, change * (1 - two))
 
 
@@ -123,7 +119,7 @@ def _grid(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
         corners = tf.tile(tf.constant([corner]), tf.stack([tf.shape(seeds)[0], 1]))
         bumps = _placed(patterns, corners, chance[:, tile, 1] > 0)
         change += tf.sign(_of_channels(chance[:, tile], 0, 2)) * bumps
-    return epsilon * change / _norm(change)
+    return epsilon * change / l2_norm(change)
 
 
 @per_target
@@ -167,7 +163,7 @@ def _search(
         else:
             bumps = sign * _placed(tf.gather(patterns, size), corners[:, :2], here[:, 5] > 0)
             change = _moved_mass(image - x, epsilon, first, _inside(corners[:, 2:], size, side), bumps)
-            change *= tf.minimum(1.0, epsilon / tf.maximum(_norm(change), _TINY))
+            change *= tf.minimum(1.0, epsilon / tf.maximum(l2_norm(change), _TINY))
         return tf.clip_by_value(x + change, 0.0, 1.0)
 
     def asks(query: tf.Tensor, lowest: tf.Tensor) -> tf.Tensor:
