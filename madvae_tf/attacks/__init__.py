@@ -1,5 +1,7 @@
 """Attacks on a classifier, by name, and the driver that runs them (section 3.1)."""
 
+import pkgutil
+
 import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.attacks.base import Attack, AttackResult, attack_batches, fold_seed, run_attack
@@ -17,11 +19,12 @@ from madvae_tf.attacks.single_pixel import SinglePixel
 from madvae_tf.attacks.spsa import SPSA
 from madvae_tf.attacks.square import Square
 from madvae_tf.attacks.threshold_l2 import ThresholdL2
+from madvae_tf.config.attacks import ATTACK_SPECS
 from madvae_tf.models.defended_model import DefendedModel
 
 # What adversarial sets are made with.
 ATTACKS: dict[str, type[Attack]] = {
-    attack.name: attack for attack in (NoAttack, FGSM, RandFGSM, CarliniWagner, MIFGSM, PGD, SinglePixel)
+    name: pkgutil.resolve_name(f"{__name__}.{spec.implementation}") for name, spec in ATTACK_SPECS.items()
 }
 # What a defence as a whole is tested with (`madvae_tf.evaluation`): several runs, each on what is left.
 STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {

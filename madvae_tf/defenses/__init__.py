@@ -4,7 +4,7 @@ A row gives the defence from its hyper-parameters; the defence knows how it is t
 """
 
 import functools
-import importlib
+import pkgutil
 from collections.abc import Callable
 
 import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras
@@ -14,15 +14,13 @@ from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.purifier import variant
 from madvae_tf.defenses.robust import Robust
 
-
-def _implementation(path: str) -> type[Defense]:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-
-
 DEFENSES: dict[str, Callable[..., Defense]] = {
     **{name: functools.partial(variant, name) for name in VARIANTS},
-    **{name: _implementation(spec.implementation) for name, spec in BASELINES.items() if spec.implementation},
+    **{
+        name: pkgutil.resolve_name(f"{__name__}.{spec.implementation}")
+        for name, spec in BASELINES.items()
+        if spec.implementation
+    },
     # In the place of the row above: this variant is trained in a way of its own.
     "robust": Robust,
 }

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from madvae_tf.config.attacks import ATTACK_SPECS
 from madvae_tf.config.defenses import BASELINES, VARIANT_TITLES
 
 Row = dict[str, Any]
@@ -36,13 +37,7 @@ POOLED_ATTACK = "fgsm+rand_fgsm+cw"
 
 # Name in a row -> what the page calls it; the order is the order on the page.
 ATTACKS = {
-    "none": "No attack (clean)",
-    "fgsm": "FGSM",
-    "rand_fgsm": "Rand-FGSM",
-    "cw": "CW-L2",
-    "mi_fgsm": "MI-FGSM",
-    "pgd": "PGD",
-    "single_pixel": "Single Pixel",
+    **{name: spec.title for name, spec in ATTACK_SPECS.items()},
     "pgd_restarts": "PGD, restarts",
     "apgd_ce_restarts": "APGD, cross-entropy",
     "apgd_margin": "APGD, margin",

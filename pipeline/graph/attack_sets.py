@@ -4,11 +4,11 @@ Training: three settings each of FGSM, Rand-FGSM and CW, and clean images. Valid
 images. Test: the paper's settings of every attack, on the test images (section 3).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from madvae_tf.config import AttackConfig
+from madvae_tf.config.attacks import ATTACK_SPECS
 from madvae_tf.utils.errors import lookup
 
 
@@ -37,38 +37,6 @@ def _cw_train(attack: AttackConfig, confidence: float) -> dict[str, Any]:
         "learning_rate": attack.cw_train_learning_rate,
         "initial_const": attack.cw_train_initial_const,
     }
-
-
-def _one_step(attack: AttackConfig) -> dict[str, Any]:
-    return {"epsilon": attack.test_epsilon}
-
-
-def _iterated(attack: AttackConfig) -> dict[str, Any]:
-    return {**_one_step(attack), "step_size": attack.step_size, "iterations": attack.steps}
-
-
-# The names are those of madvae_tf.attacks.ATTACKS; here without TensorFlow, so that a plan needs none.
-TEST_PARAMETERS: dict[str, Callable[[AttackConfig], dict[str, Any]]] = {
-    "none": lambda attack: {},
-    "fgsm": _one_step,
-    "rand_fgsm": lambda attack: {**_one_step(attack), "alpha": attack.alpha},
-    "cw": lambda attack: {
-        "confidence": attack.test_confidence,
-        "max_iterations": attack.cw_test_iterations,
-        "binary_search_steps": attack.cw_test_search_steps,
-        "learning_rate": attack.cw_learning_rate,
-        "initial_const": attack.cw_initial_const,
-    },
-    "mi_fgsm": lambda attack: {**_iterated(attack), "decay": attack.decay},
-    "pgd": _iterated,
-    "single_pixel": lambda attack: {"max_pixels": attack.max_pixels, "exhaustive": attack.exhaustive},
-}
-
-
-# Those of them that draw random numbers.
-DRAWING = ("rand_fgsm", "pgd", "single_pixel")
-# Those that follow the cross-entropy's gradient.
-CLIMBING = ("fgsm", "rand_fgsm", "mi_fgsm", "pgd")
 
 
 def train_settings(attack: AttackConfig) -> list[SetSetting]:
@@ -108,7 +76,7 @@ def test_settings(attack: AttackConfig) -> list[SetSetting]:
     """
     settings = [SetSetting("test", "none", {}, attack.test_clean_images)]
     for name in attack.test_attacks:
-        parameters = lookup(TEST_PARAMETERS, name, "attack")(attack)
+        spec = lookup(ATTACK_SPECS, name, "attack")
         if name != "none":
-            settings.append(SetSetting("test", name, parameters, attack.test_images))
+            settings.append(SetSetting("test", name, spec.parameters(attack), attack.test_images))
     return settings

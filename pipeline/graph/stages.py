@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any
 
 from madvae_tf.config import Config, to_dict
+from madvae_tf.config.attacks import ATTACK_SPECS
 from madvae_tf.config.costs import robust_seconds
 from madvae_tf.config.defenses import robust_parameters, variant_parameters
 from madvae_tf.config.variants import VARIANTS
@@ -22,8 +23,6 @@ from pipeline.engine.channels import channel, members
 from pipeline.engine.plan import Stage
 from pipeline.graph import costs, experiments, robustness
 from pipeline.graph.attack_sets import (
-    CLIMBING,
-    DRAWING,
     SetSetting,
     test_settings,
     train_settings,
@@ -142,7 +141,8 @@ def _main_stages(config: Config) -> MainStages:
         images = min(setting.images or there[setting.split], there[setting.split])
         cost = costs.attack_seconds(setting.attack, setting.parameters, images, precision)
         # Two more where images are drawn for: seeds are folded from canonical values. One more where a loss is climbed: it does not vanish.
-        newer = 2 * (setting.attack in DRAWING) + (setting.attack in CLIMBING)
+        spec = ATTACK_SPECS[setting.attack]
+        newer = 2 * spec.draws + spec.follows_gradient
         version = version_in(precision) + newer
         run = steps.generate_adversarial_set
         return Stage("attack", setting.instance, version, common | own, base, run, cost=cost)
