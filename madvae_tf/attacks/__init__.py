@@ -26,7 +26,8 @@ from madvae_tf.models.defended_model import DefendedModel
 ATTACKS: dict[str, type[Attack]] = {
     name: pkgutil.resolve_name(f"{__name__}.{spec.implementation}") for name, spec in ATTACK_SPECS.items()
 }
-# What a defence as a whole is tested with (`madvae_tf.evaluation`): several runs, each on what is left.
+# What a defence as a whole is tested with (`madvae_tf.evaluation`): several runs, each on what is
+# left.
 STRONG_ATTACKS: dict[str, type[RepeatedAttack]] = {
     attack.name: attack
     for attack in (

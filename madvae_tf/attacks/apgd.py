@@ -3,9 +3,10 @@
     z       = P(x_k + eta d(grad L(x_k)))
     x_{k+1} = P(x_k + 0.75 (z - x_k) + 0.25 (x_k - x_{k-1}))        the first step without momentum
 
-eta starts at 2 epsilon. At the checkpoints w_j = ceil(p_j N), p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06),
-it is halved, and the search goes on from the best point so far, for an image whose objective (1) rose in fewer than 0.75 of the
-steps since the last checkpoint, or (2) has the best value and the step size that it had there.
+eta starts at 2 epsilon. At the checkpoints w_j = ceil(p_j N), p_0 = 0, p_1 = 0.22, p_{j+1} = p_j +
+max(p_j - p_{j-1} - 0.03, 0.06), it is halved, and the search goes on from the best point so far,
+for an image whose objective (1) rose in fewer than 0.75 of the steps since the last checkpoint, or
+(2) has the best value and the step size that it had there.
 """
 
 import dataclasses
@@ -149,10 +150,11 @@ class APGD(RepeatedAttack):
 
     Attributes:
         norm: linf or l2.
-        loss: a row of `OBJECTIVES`; a targeted one is run for the `targets` most likely wrong classes of each image.
+        loss: a row of `OBJECTIVES`; a targeted one is run for the `targets` most likely wrong
+            classes of each image.
         restarts: random starts (of each target).
-        early: whether an image stops at its first success; if not, it goes on to the largest objective, for images that are to
-            be carried over to another model.
+        early: whether an image stops at its first success; if not, it goes on to the largest
+            objective, for images that are to be carried over to another model.
     """
 
     name: ClassVar[str] = "apgd"

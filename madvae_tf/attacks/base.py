@@ -1,11 +1,13 @@
 """What an attack is, what it sees of its target, and the one driver that runs every attack.
 
-An attack is a frozen dataclass of its parameters with `__call__(target, x, y, seed) -> x_adv`. It sees a `DefendedModel`, a
-few callables, never a model class: undefended, transferred and end-to-end attacks differ only in the target.
+An attack is a frozen dataclass of its parameters with `__call__(target, x, y, seed) -> x_adv`. It
+sees a `DefendedModel`, a few callables, never a model class: undefended, transferred and end-to-end
+attacks differ only in the target.
 
-The driver cuts the images into batches of one fixed size (the last is padded), so that nothing retraces and no image's
-result depends on how many images came with it. A batch's seed is folded from (seed, batch number): a shard that starts
-at batch `start_batch` comes out the same alone, in any order of work, as in one long run.
+The driver cuts the images into batches of one fixed size (the last is padded), so that nothing
+retraces and no image's result depends on how many images came with it. A batch's seed is folded
+from (seed, batch number): a shard that starts at batch `start_batch` comes out the same alone, in
+any order of work, as in one long run.
 """
 
 import abc
@@ -127,17 +129,20 @@ def attack_batches(
         x: floating point (n, 28, 28, 1), finite, in [0, 1].
         y: integers (n,) in [0, 10), the true labels.
         seed: two ints; batch b draws from `fold_seed(seed, b)`.
-        batch_size: images per call of the attack; attacks that draw depend on it, the others do not.
-        start_batch: the number of the first batch of `x`. The k-th shard of m batches each, given alone as `x` with
-            start_batch = k * m, comes out as it does in a run over all shards.
+        batch_size: images per call of the attack; attacks that draw depend on it, the others do
+            not.
+        start_batch: the number of the first batch of `x`. The k-th shard of m batches each, given
+            alone as `x` with start_batch = k * m, comes out as it does in a run over all shards.
         progress: called after each batch with the number of images in it.
 
     Returns:
-        an iterator of one `AttackResult` per batch, padding removed. Arguments are checked at once, not on first use.
+        an iterator of one `AttackResult` per batch, padding removed. Arguments are checked at once,
+        not on first use.
 
     Raises:
         UserError: invalid images, labels, seed, batch size or first batch.
-        RuntimeError: on iteration, the attack left [0, 1] or its budget or made NaN: a bug, in it or in the target.
+        RuntimeError: on iteration, the attack left [0, 1] or its budget or made NaN: a bug, in it
+        or in the target.
     """
     check_process()
     x = check_images(x, "images to attack")
@@ -152,7 +157,8 @@ def attack_batches(
     def batches() -> Iterator[AttackResult]:
         for number, start in enumerate(range(0, len(x), batch_size), start_batch):
             clean, labels = x[start : start + batch_size], y[start : start + batch_size]
-            # Padded with the batch's own images: strangers could keep a loop that ends early from ending.
+            # Padded with the batch's own images: strangers could keep a loop that ends early from
+            # ending.
             rows = np.arange(batch_size) % len(clean)
             x_adv = attack(
                 target, tf.constant(clean[rows]), tf.constant(labels[rows]), fold_seed(seed, number)

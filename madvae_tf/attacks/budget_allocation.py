@@ -4,9 +4,11 @@ Changing pixel i of x to the value v is taken to
 
     bring   g_i (q(v) - q(x_i))    and to cost    (v - x_i)^2
 
-For each pixel the v of a grid that brings the most less lambda times its cost is chosen, with the lambda at which the budget epsilon^2 is
-just not kept, and pixels are taken in the order of what they bring for their cost while it lasts: the Lagrangian of that choice, and then
-greedily. Where q is steep this takes pixels across its threshold; where q is the identity it is the step along the gradient, rounded to the grid.
+For each pixel the v of a grid that brings the most less lambda times its cost is chosen, with the
+lambda at which the budget epsilon^2 is just not kept, and pixels are taken in the order of what
+they bring for their cost while it lasts: the Lagrangian of that choice, and then greedily. Where q
+is steep this takes pixels across its threshold; where q is the identity it is the step along the
+gradient, rounded to the grid.
 """
 
 import numpy as np
@@ -18,7 +20,8 @@ from madvae_tf.models.defended_model import Function
 # Values that a pixel may be changed to.
 _GRID = np.linspace(0.0, 1.0, 41, dtype=np.float32)
 _TINY = 1e-12
-# log10 of lambda: the largest is above every ratio worth taking, at the smallest cost is no matter. Each halving says one bit of it.
+# log10 of lambda: the largest is above every ratio worth taking, at the smallest cost is no matter.
+# Each halving says one bit of it.
 _LARGEST, _SMALLEST, _HALVINGS = 5.0, -4.0, 12
 
 

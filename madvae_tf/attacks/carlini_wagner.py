@@ -1,15 +1,17 @@
 """The L2 attack of Carlini & Wagner (2017, section VI), untargeted, with cleverhans' parameter names.
 
-It looks for the smallest change that leads the classifier astray by a margin of at least `confidence`. In tanh space,
-x' = (tanh(w) + 1) / 2, Adam minimises over w, for each image by itself,
+It looks for the smallest change that leads the classifier astray by a margin of at least
+`confidence`. In tanh space, x' = (tanh(w) + 1) / 2, Adam minimises over w, for each image by
+itself,
 
     ||x' - x||^2 + const * max(Z_y(x') - max_{j != y} Z_j(x') + confidence, 0)
 
-and a binary search looks for the smallest `const` that succeeds: times ten until one does, then by halves.
+and a binary search looks for the smallest `const` that succeeds: times ten until one does, then by
+halves.
 
-Ours rather than cleverhans', whose version does not run on Keras 3, gives `confidence` no effect on success, and becomes
-targeted when labels are passed. Every quantity here is per image (const, Adam's moments, the early abort), so an image's
-result does not depend on its batch.
+Ours rather than cleverhans', whose version does not run on Keras 3, gives `confidence` no effect on
+success, and becomes targeted when labels are passed. Every quantity here is per image (const,
+Adam's moments, the early abort), so an image's result does not depend on its batch.
 """
 
 import dataclasses
@@ -140,8 +142,9 @@ class CarliniWagner(Attack):
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         """The nearest successful image found, or the original, bit for bit, where there is none; `seed` is unused.
 
-        An image that already meets the definition is its own nearest success: it comes back unchanged. Success is the
-        target's word in its own precision: at confidence 0 a float32 twin of a bfloat16 target may see less of it.
+        An image that already meets the definition is its own nearest success: it comes back
+        unchanged. Success is the target's word in its own precision: at confidence 0 a float32 twin
+        of a bfloat16 target may see less of it.
         """
         confidence = tf.constant(self.confidence)
         interval = max(self.max_iterations // _CHECKS, 1) if self.abort_early else self.max_iterations + 1

@@ -14,10 +14,12 @@ _KEPT = "_madvae_tf_compiled"
 def per_target(function: Callable[Parameters, Result], **options: bool) -> Callable[Parameters, Result]:
     """`tf.function`, made anew for each first argument, the target's logits, and kept in its `__dict__`.
 
-    One function for all keeps what it compiled for each model it ever saw: an evaluation of many models would grow without end.
+    One function for all keeps what it compiled for each model it ever saw: an evaluation of many
+    models would grow without end.
 
     Args:
-        function: its first argument is a callable; of what comes after it, tensors are traced by shape, the rest by value.
+        function: its first argument is a callable; of what comes after it, tensors are traced by
+            shape, the rest by value.
         options: of `tf.function`.
     """
     shared = tf.function(function, **options)

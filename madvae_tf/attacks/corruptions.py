@@ -1,7 +1,8 @@
 """Common corruptions: what happens to images without an attacker, in five severities, the same whenever it is asked for.
 
-After the kinds of ImageNet-C (Hendrycks & Dietterich 2019) and MNIST-C (Mu & Gilmer 2019); the numbers are this project's, so that figures of theirs
-and of ours do not compare. Random parts come from the image's own pixels and a seed.
+After the kinds of ImageNet-C (Hendrycks & Dietterich 2019) and MNIST-C (Mu & Gilmer 2019); the
+numbers are this project's, so that figures of theirs and of ours do not compare. Random parts come
+from the image's own pixels and a seed.
 """
 
 import dataclasses

@@ -2,8 +2,8 @@
 
     x <- P(x + step_size d(grad L(x, y)))     d: the sign (L-infinity) or the direction (L2), P: ball and box
 
-Madry et al. 2017. `PGD` in `gradient` is the paper's attack on cleverhans' steps; with one run, no random start and the
-cross-entropy this one takes the same steps, which a test holds it to.
+Madry et al. 2017. `PGD` in `gradient` is the paper's attack on cleverhans' steps; with one run, no
+random start and the cross-entropy this one takes the same steps, which a test holds it to.
 """
 
 import dataclasses
@@ -58,8 +58,8 @@ class RestartedPGD(RepeatedAttack):
     Attributes:
         norm: linf or l2.
         loss: a row of `OBJECTIVES` without a goal class.
-        early: whether an image stops at its first success; if not, it goes on to the largest objective, for images that are to
-            be carried over to another model.
+        early: whether an image stops at its first success; if not, it goes on to the largest
+            objective, for images that are to be carried over to another model.
     """
 
     name: ClassVar[str] = "pgd_restarts"

@@ -2,9 +2,10 @@
 
     maximise  min(margin(x'), 0.1) - weight score(x')     in the ball around x
 
-Of the iterates that fool it keeps the one with the largest objective, which is the one with the lowest score once the margin is at its cap.
-A weight that is too small ends at a high score, one that is too large does not fool: one runs several (Carlini & Wagner 2017,
-"Adversarial Examples Are Not Easily Detected", section 2.4; Tramer et al. 2020).
+Of the iterates that fool it keeps the one with the largest objective, which is the one with the
+lowest score once the margin is at its cap. A weight that is too small ends at a high score, one
+that is too large does not fool: one runs several (Carlini & Wagner 2017, "Adversarial Examples Are
+Not Easily Detected", section 2.4; Tramer et al. 2020).
 """
 
 import dataclasses

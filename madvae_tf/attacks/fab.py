@@ -1,13 +1,14 @@
 """FAB-T: the fast adaptive boundary attack, targeted form, which looks for the nearest misclassified image (Croce & Hein 2020).
 
-For a goal class t, m(x) = z_t(x) - z_y(x) is linearised at x_i; d_i and d_o are the shortest steps within the box from x_i and
-from the original x_o to the plane where the linear m is 0. Then
+For a goal class t, m(x) = z_t(x) - z_y(x) is linearised at x_i; d_i and d_o are the shortest steps
+within the box from x_i and from the original x_o to the plane where the linear m is 0. Then
 
     a       = min(||d_i|| / (||d_i|| + ||d_o||), 0.1)
     x_{i+1} = clip((1 - a) (x_i + 1.05 d_i) + a (x_o + 1.05 d_o))
 
-and where x_{i+1} is misclassified, as whatever class, and nearer than all before it, it is kept, and the search goes on from
-0.1 x_o + 0.9 x_{i+1}. At the end three steps of false position on the line from x_o bring the kept image nearer to the boundary.
+and where x_{i+1} is misclassified, as whatever class, and nearer than all before it, it is kept,
+and the search goes on from 0.1 x_o + 0.9 x_{i+1}. At the end three steps of false position on the
+line from x_o bring the kept image nearer to the boundary.
 """
 
 import dataclasses
@@ -77,7 +78,8 @@ def _approach(
     inner, outer = x, nearest
     below, above = margin(logits(x), y, goal), margin(logits(nearest), y, goal)
     for _ in range(_FINAL):
-        # `below` is negative where the original is right, and `above` positive where something was found.
+        # `below` is negative where the original is right, and `above` positive where something was
+        # found.
         share = spread(tf.clip_by_value(-below / tf.maximum(above - below, 1e-12), 0.0, 1.0))
         between = inner + share * (outer - inner)
         value = margin(logits(between), y, goal)

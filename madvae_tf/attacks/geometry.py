@@ -1,7 +1,8 @@
 """Balls, boxes and hyperplanes, exactly, for the L-infinity and the L2 norm; everything is per image.
 
-All projections here have one core. With amounts a_i, limits b_i and a level t, the sum over i of min(t a_i, b_i) rises with t and
-is linear between the b_i / a_i; sorting these finds the level at which it reaches a given amount.
+All projections here have one core. With amounts a_i, limits b_i and a level t, the sum over i of
+min(t a_i, b_i) rises with t and is linear between the b_i / a_i; sorting these finds the level at
+which it reaches a given amount.
 """
 
 import functools
@@ -107,7 +108,8 @@ def step_to_plane(x: tf.Tensor, normal: tf.Tensor, offset: tf.Tensor, norm: str)
 
     Args:
         x, normal: float32 (batch, 28, 28, 1).
-        offset: float32 (batch,), the value at x of the linear function that the plane is the zero of.
+        offset: float32 (batch,), the value at x of the linear function that the plane is the zero
+            of.
     """
     scale = tf.maximum(tf.reduce_max(tf.abs(flat(normal)), axis=1), 1e-37)
     weights, wanted = flat(normal) / scale[:, None], offset / scale

@@ -1,6 +1,7 @@
 """HopSkipJump: looks for the nearest misclassified image and sees nothing but predicted labels (Chen et al. 2019, Algorithm 2).
 
-With phi = 1 where an image is misclassified and 0 elsewhere, iteration t, from a misclassified image far away,
+With phi = 1 where an image is misclassified and 0 elsewhere, iteration t, from a misclassified
+image far away,
 
     1. bisects the way to the original for the boundary: along the line (L2), or by shrinking the L-infinity ball around it;
     2. estimates the boundary's normal at that point p from B_t = B_0 sqrt(t) labels around it,
@@ -8,8 +9,9 @@ With phi = 1 where an image is misclassified and 0 elsewhere, iteration t, from 
        (the mean of u_b or its negative where all labels agree), and turns it into v / ||v||_2 (L2) or sign(v) (L-infinity);
     3. goes ||p - x|| / sqrt(t) that way, halved until the image is misclassified.
 
-The bisection's precision is d^(-3/2) of the way in L2, d^(-2) in L-infinity. An image stops once it is within epsilon. Libraries have this attack
-for one image at a time and draw from a generator without a seed of its own; here a batch goes together, and draws are an image's own.
+The bisection's precision is d^(-3/2) of the way in L2, d^(-2) in L-infinity. An image stops once it
+is within epsilon. Libraries have this attack for one image at a time and draw from a generator
+without a seed of its own; here a batch goes together, and draws are an image's own.
 """
 
 import dataclasses
@@ -37,7 +39,8 @@ from madvae_tf.utils.images import shape_of
 # Labels around a point in the first iteration; they come in chunks, each of one draw.
 FIRST, CHUNK = 100, 25
 _STARTS, _HALVINGS = 96, 20
-# A bisection ends within d^-1.5 of the distance (L2) or d^-2, d the numbers of an image; halvings in powers of two.
+# A bisection ends within d^-1.5 of the distance (L2) or d^-2, d the numbers of an image; halvings
+# in powers of two.
 _EXPONENTS = {"l2": 1.5, "linf": 2.0}
 # The starting noise: the edge of its blocks, and whether these are black and white alone.
 _NOISES = [(block, binary) for block in (1, 4, 7) for binary in (False, True)]
@@ -214,7 +217,8 @@ class HopSkipJump(RepeatedAttack):
 
     Attributes:
         norm: linf or l2.
-        queries: the most labels that a run asks for; it makes as many iterations as cannot exceed them.
+        queries: the most labels that a run asks for; it makes as many iterations as cannot exceed
+            them.
         restarts: each of `queries`, from another start.
     """
 

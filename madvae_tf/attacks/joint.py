@@ -2,8 +2,8 @@
 
     maximise  L(x', y) + weight ||purify(x') - x'||_2     in the ball around x
 
-Meng & Chen 2017 guard a classifier with that distance; Carlini & Wagner 2017 ("MagNet and Efficient Defenses ...") attack both parts at once.
-See `objectives`.
+Meng & Chen 2017 guard a classifier with that distance; Carlini & Wagner 2017 ("MagNet and Efficient
+Defenses ...") attack both parts at once. See `objectives`.
 """
 
 import dataclasses

@@ -7,12 +7,14 @@
     dlr_targeted    (z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2)                             eq. 7
     margin_targeted z_t - z_y
 
-and any of them plus weight times a score of the image. Of a system with a purifier that is the joint loss, with ||purify(x) - x||_2: a positive
-weight drives the purifier away from what it is given. A negative weight evades a detector that watches the score; where the margin is
-capped, an image that fools has nothing to gain but a lower one.
+and any of them plus weight times a score of the image. Of a system with a purifier that is the
+joint loss, with ||purify(x) - x||_2: a positive weight drives the purifier away from what it is
+given. A negative weight evades a detector that watches the score; where the margin is capped, an
+image that fools has nothing to gain but a lower one.
 
-z_(k) is the k-th largest logit. The difference-of-logits ratio does not change when the logits are shifted or scaled, so that no
-defence can hide its gradient by making the logits large. An attack on the cross-entropy alone ascends `log_odds`, for the same reason.
+z_(k) is the k-th largest logit. The difference-of-logits ratio does not change when the logits are
+shifted or scaled, so that no defence can hide its gradient by making the logits large. An attack on
+the cross-entropy alone ascends `log_odds`, for the same reason.
 """
 
 import functools
@@ -27,7 +29,8 @@ _CAP = 0.1
 Objective = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 # Images -> logits, and a score (batch,).
 Scored = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-# What gives logits and a score, and the score's weight in the objective; None: the target's logits are all.
+# What gives logits and a score, and the score's weight in the objective; None: the target's logits
+# are all.
 Joint = tuple[Scored | None, float]
 
 
@@ -51,9 +54,11 @@ def cross_entropy(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
 def log_odds(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor | None = None) -> tf.Tensor:
     """log((1 - p_y) / p_y) with p = softmax(z): log sum_{j != y} exp(z_j) - z_y, (batch,), of z's dtype.
 
-    The cross-entropy is log(1 + exp(log_odds)), which rises with it. Both have the same order of images and the same direction of the gradient, so an
-    attack that follows signs or directions takes the same steps along either. But the cross-entropy's gradient has the factor 1 - p_y, which is a
-    rounding error where the classifier is very sure, and then 0; this one has no such factor, and its largest part is always 1.
+    The cross-entropy is log(1 + exp(log_odds)), which rises with it. Both have the same order of
+    images and the same direction of the gradient, so an attack that follows signs or directions
+    takes the same steps along either. But the cross-entropy's gradient has the factor 1 - p_y,
+    which is a rounding error where the classifier is very sure, and then 0; this one has no such
+    factor, and its largest part is always 1.
     """
     return tf.reduce_logsumexp(_others(z, y), axis=1) - _at(z, y)
 
@@ -108,8 +113,9 @@ def distance(purified: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_sum(tf.square(purified - x), axis=[1, 2, 3]) + _TINY)
 
 
-# No sum of gradients below has more than two terms, hence the identities: TensorFlow gives a longer one a temporary variable, whose name two
-# calls at once have in common (AlreadyExistsError). Compiled attacks are cached by what these functions return, hence the caches.
+# No sum of gradients below has more than two terms, hence the identities: TensorFlow gives a longer
+# one a temporary variable, whose name two calls at once have in common (AlreadyExistsError).
+# Compiled attacks are cached by what these functions return, hence the caches.
 
 
 @functools.lru_cache(maxsize=32)
@@ -148,10 +154,12 @@ def ascent(
 
     Args:
         loss: a row of `OBJECTIVES`, or a function like those.
-        scored, weight: asked in the place of `logits`, and weight times the score is added to the loss; None: the objective is `loss` alone.
+        scored, weight: asked in the place of `logits`, and weight times the score is added to the
+            loss; None: the objective is `loss` alone.
 
     Returns:
-        the objective (batch,), of the cross-entropy alone its `log_odds`; its gradient at x (zeros where the target passes none on), and whether x is misclassified (batch,).
+        the objective (batch,), of the cross-entropy alone its `log_odds`; its gradient at x (zeros
+        where the target passes none on), and whether x is misclassified (batch,).
     """
     objective = OBJECTIVES[loss] if isinstance(loss, str) else loss
     with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -1,20 +1,26 @@
 """The overpowered attack (Jalal et al. 2017): a search on the defence's own manifold, which its purifier leaves as it is.
 
-For the decoder G and the whole system's margin m(x') = z_y - max_{j != y} z_j, it seeks the saddle point
+For the decoder G and the whole system's margin m(x') = z_y - max_{j != y} z_j, it seeks the saddle
+point
 
     min over z, max over lambda >= 0 of   mean_k max(m(G(z) + r_k u_k), -confidence) + lambda (mean (G(z) - x)^2 - epsilon^2 / 784)
 
-with Adam on z and plain ascent on lambda; u_k are random directions of norm 1, drawn anew at each step, one for each radius r_k, so
-that what is found is no accident of one point. The first G(z) within epsilon of x that is misclassified wins. Everything is per
-image: lambda, Adam's moments, margins and the end. One image of the pair is x itself. Where G(z) is farther than epsilon from x, which for small
-budgets it always is, the point of the ball nearest to it is tried, so that the attack is one on every image.
+with Adam on z and plain ascent on lambda; u_k are random directions of norm 1, drawn anew at each
+step, one for each radius r_k, so that what is found is no accident of one point. The first G(z)
+within epsilon of x that is misclassified wins. Everything is per image: lambda, Adam's moments,
+margins and the end. One image of the pair is x itself. Where G(z) is farther than epsilon from x,
+which for small budgets it always is, the point of the ball nearest to it is tried, so that the
+attack is one on every image.
 
-A purifier that searches G's range (Defense-GAN) finds G(z) again, so the search looks at the classifier's answer to it, `range_logits`, as the
-authors' attack on Defense-GAN does, where a look through the purifier would be hundreds of looks at G. What counts is the whole system's answer all the
-same: every `_STRETCH` steps it is asked whether what was found, or else the point of the ball nearest to G(z), fools it.
+A purifier that searches G's range (Defense-GAN) finds G(z) again, so the search looks at the
+classifier's answer to it, `range_logits`, as the authors' attack on Defense-GAN does, where a look
+through the purifier would be hundreds of looks at G. What counts is the whole system's answer all
+the same: every `_STRETCH` steps it is asked whether what was found, or else the point of the ball
+nearest to G(z), fools it.
 
-From the ported code are the 20 restarts, Adam's 0.05, lambda's start at 1000, the radii and the confidence; it averages 100 directions at
-each step. lambda's rate, the number of steps and the first restart, from the encoder's own code of x, are ours.
+From the ported code are the 20 restarts, Adam's 0.05, lambda's start at 1000, the radii and the
+confidence; it averages 100 directions at each step. lambda's rate, the number of steps and the
+first restart, from the encoder's own code of x, are ours.
 """
 
 import dataclasses
@@ -37,7 +43,8 @@ from madvae_tf.utils.errors import UserError
 RADII = (1.0, 2.5, 3.0, 3.5)
 
 
-# Images that have fallen leave the batch after so many steps; the attack takes six looks at each image at each step.
+# Images that have fallen leave the batch after so many steps; the attack takes six looks at each
+# image at each step.
 _STRETCH = 20
 
 
@@ -77,7 +84,8 @@ def _search(
             tape.watch(old.z)
             image = decode(old.z)
             excess = tf.reduce_mean(tf.square(image - x), [1, 2, 3]) - tf.square(epsilon) / values_of(x)
-            # One look at all points, so that no sum of gradients here has more than two terms: see `attacks.objectives.beside`.
+            # One look at all points, so that no sum of gradients here has more than two terms: see
+            # `attacks.objectives.beside`.
             near = tf.clip_by_value(image[:, None] + moves, 0.0, 1.0)
             seen = logits(tf.reshape(near, tf.concat([[-1], tf.shape(x)[1:]], 0)))
             labels = tf.repeat(y, len(RADII))
@@ -93,7 +101,8 @@ def _search(
             z=old.z - moments.step(learning_rate, index),
             moments=moments,
             multiplier=tf.maximum(old.multiplier + multiplier_rate * excess, 0.0),
-            # What is to be asked of the whole system yet is the latest, whose margin is the largest.
+            # What is to be asked of the whole system yet is the latest, whose margin is the
+            # largest.
             result=tf.where(spread(found & (in_range | tf.logical_not(old.done))), near, old.result),
             done=old.done | found,
         )

@@ -3,8 +3,9 @@
     for q in a random order of the pixels, each once:   for s in (+step, -step):
         if p(y | x + d + s e_q) < p(y | x + d):   d <- d + s e_q, and on to the next pixel
 
-Log-odds are compared, which have the order of the probabilities and do not round to 1. Every pixel is changed at most once, so no pixel moves by
-more than `step`; in L2 a change that would leave the budget is not made. Images are clipped to [0, 1].
+Log-odds are compared, which have the order of the probabilities and do not round to 1. Every pixel
+is changed at most once, so no pixel moves by more than `step`; in L2 a change that would leave the
+budget is not made. Images are clipped to [0, 1].
 """
 
 import dataclasses
@@ -82,7 +83,8 @@ class SimBA(RepeatedAttack):
     Attributes:
         norm: linf or l2.
         step: of a pixel; at most epsilon.
-        queries: the most that a run asks for; it never needs more than two for each pixel and one, 1,569 of 28 x 28 pixels.
+        queries: the most that a run asks for; it never needs more than two for each pixel and one,
+            1,569 of 28 x 28 pixels.
         restarts: each of `queries`, with another order of the pixels.
     """
 

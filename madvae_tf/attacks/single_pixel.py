@@ -1,9 +1,10 @@
 """The single-pixel attack of Narodytska & Kasiviswanathan (2017), Algorithm 1, with AdverTorch's parameters.
 
-Up to `max_pixels` pixels of an image are drawn at random; each, in the order drawn, is set to 0 and then to 1, the others
-staying as they are. The first image that is misclassified wins; where none is, the original comes back. The exhaustive
-mode tries all 784 pixels in scan order, row by row: the attack's strongest form. A pixel of a colour image is its three channels,
-which become 0 or 1 together: black or white.
+Up to `max_pixels` pixels of an image are drawn at random; each, in the order drawn, is set to 0 and
+then to 1, the others staying as they are. The first image that is misclassified wins; where none
+is, the original comes back. The exhaustive mode tries all 784 pixels in scan order, row by row: the
+attack's strongest form. A pixel of a colour image is its three channels, which become 0 or 1
+together: black or white.
 """
 
 import dataclasses
@@ -27,8 +28,8 @@ def _first_misclassified(
 ) -> tf.Tensor:
     """Tries each image's pixels (batch, count) in order, one candidate of every image at a time.
 
-    A candidate equal to the original cannot win, so each image's list is closed up over these: on MNIST that leaves
-    three fifths of the candidates.
+    A candidate equal to the original cannot win, so each image's list is closed up over these: on
+    MNIST that leaves three fifths of the candidates.
     """
     height, width, channels = shape_of(x)
     count = height * width
@@ -64,7 +65,8 @@ class SinglePixel(Attack):
     """Changes at most one pixel, to 0 or 1; see the module's docstring.
 
     Attributes:
-        max_pixels: how many distinct pixels of each image are tried, unless `exhaustive`; all, where it has no more.
+        max_pixels: how many distinct pixels of each image are tried, unless `exhaustive`; all,
+            where it has no more.
         exhaustive: try them all, in scan order; nothing is then drawn.
     """
 

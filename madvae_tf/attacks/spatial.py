@@ -1,7 +1,7 @@
 """Rotations and translations: the worst of a grid for each image (Engstrom et al. 2019, "Exploring the Landscape of Spatial Robustness").
 
-Theirs for MNIST: 31 angles within 30 degrees, times 5 shifts each way within 3 pixels. A rotation is about the image's middle, pixels are
-interpolated linearly, and what comes in from outside is 0.
+Theirs for MNIST: 31 angles within 30 degrees, times 5 shifts each way within 3 pixels. A rotation
+is about the image's middle, pixels are interpolated linearly, and what comes in from outside is 0.
 """
 
 import dataclasses

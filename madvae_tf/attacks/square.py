@@ -1,14 +1,15 @@
 """The Square attack: random search with square patches that asks for logits only (Andriushchenko et al. 2020).
 
-L-infinity starts from vertical stripes of +-epsilon; a query adds +-2 epsilon in one random h x h window and projects. L2 starts from a
-5 x 5 grid of bumps of norm epsilon in all; a query moves the change within a random window W2 to another, W1, with a random
-bump e(h) (Algorithm 3):
+L-infinity starts from vertical stripes of +-epsilon; a query adds +-2 epsilon in one random h x h
+window and projects. L2 starts from a 5 x 5 grid of bumps of norm epsilon in all; a query moves the
+change within a random window W2 to another, W1, with a random bump e(h) (Algorithm 3):
 
     c_W1 <- u / ||u|| sqrt(||c_{W1 u W2}||^2 + epsilon^2 - ||c||^2),   u = +-e + c_W1 / ||c_W1||,   c_W2 <- 0
 
-A query's image is kept where it lowers the margin z_y - max z_j. h^2 is the share p of the pixels, which starts at 0.8 and is halved at
-10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 of 10,000 queries, scaled to the number there are. The windows of a colour image's
-channels are the same; each channel draws its own sign.
+A query's image is kept where it lowers the margin z_y - max z_j. h^2 is the share p of the pixels,
+which starts at 0.8 and is halved at 10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 of 10,000
+queries, scaled to the number there are. The windows of a colour image's channels are the same; each
+channel draws its own sign.
 """
 
 import dataclasses
@@ -135,8 +136,9 @@ def _search(
 ) -> tf.Tensor:
     """The image of the lowest margin found; an image that is fooled asks no more.
 
-    A query whose candidate is the image that there is counts, but nothing is computed for it: in L-infinity a late window often
-    is at the bound of its sign already. Each image goes on to its own next query, so that the batch stays full.
+    A query whose candidate is the image that there is counts, but nothing is computed for it: in
+    L-infinity a late window often is at the bound of its sign already. Each image goes on to its
+    own next query, so that the batch stays full.
     """
     queries = int(sizes.shape[0])  # pyright: ignore[reportArgumentType]
     seeds = image_seeds(x, seed)

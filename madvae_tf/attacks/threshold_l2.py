@@ -1,12 +1,15 @@
 """An L2 attack on a system that begins with a pointwise squash q, as `robust` does: it spends the budget on pixels that cross a threshold.
 
-A steep q ignores small changes: below its threshold they do nothing, above it they all do the same. A step along the gradient, even along
-that without q's slope, spreads an L2 budget thinly over many pixels and crosses nothing. Here the gradient is with respect to q(x), and each
-step spends the whole budget anew from x, as `BudgetAllocation` chooses. The gradient changes with what was taken, so it is an average of the
-steps' gradients, each scaled to a mean of 1. The first misclassified image wins.
+A steep q ignores small changes: below its threshold they do nothing, above it they all do the same.
+A step along the gradient, even along that without q's slope, spreads an L2 budget thinly over many
+pixels and crosses nothing. Here the gradient is with respect to q(x), and each step spends the
+whole budget anew from x, as `BudgetAllocation` chooses. The gradient changes with what was taken,
+so it is an average of the steps' gradients, each scaled to a mean of 1. The first misclassified
+image wins.
 
-Ours. The idea of a gradient that leaves out what shatters it is BPDA's (Athalye et al. 2018, section 4.1), that an attack must be made for
-the defence is Tramer et al.'s (2020, "On adaptive attacks").
+Ours. The idea of a gradient that leaves out what shatters it is BPDA's (Athalye et al. 2018,
+section 4.1), that an attack must be made for the defence is Tramer et al.'s (2020, "On adaptive
+attacks").
 """
 
 import dataclasses

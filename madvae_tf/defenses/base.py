@@ -1,7 +1,8 @@
 """What a defence is: how it is trained, and how it is applied once it is.
 
-A defence is a frozen dataclass of its hyper-parameters. `train` writes what it learnt into a folder; `load` gives the
-callables that evaluation, benchmarks and adaptive attacks use. Defences differ only in these two.
+A defence is a frozen dataclass of its hyper-parameters. `train` writes what it learnt into a
+folder; `load` gives the callables that evaluation, benchmarks and adaptive attacks use. Defences
+differ only in these two.
 """
 
 import abc
@@ -30,7 +31,8 @@ class TrainingInputs:
         classifier_name: its name in `CLASSIFIERS`.
         seed: folded into every random draw.
         precision: a Keras dtype policy for training, "float32" or "mixed_bfloat16".
-        scratch: a folder for checkpoints; kept when the process is killed, so that training resumes exactly.
+        scratch: a folder for checkpoints; kept when the process is killed, so that training resumes
+            exactly.
         trained: name -> folder of the defences that `Defense.requires` names.
     """
 
@@ -50,7 +52,8 @@ class TrainingInputs:
 class Defense(Parameters, abc.ABC):
     """Base of the defences: hyper-parameters are `parameter(...)` fields, checked on construction.
 
-    `requires` names the defences that must be trained before this one; `train` finds their folders in `inputs.trained`.
+    `requires` names the defences that must be trained before this one; `train` finds their folders
+    in `inputs.trained`.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
@@ -59,8 +62,8 @@ class Defense(Parameters, abc.ABC):
     def train(self, inputs: TrainingInputs, folder: Path) -> None:
         """Learns from `inputs` and writes its files to `folder`, each whole or not at all.
 
-        Files are `.keras`, `.npy` and JSON, so that nothing unpickles; loss curves go to `log.csv` (`MeanLog`).
-        Called again after a kill, it ends with the same weights as an unbroken run.
+        Files are `.keras`, `.npy` and JSON, so that nothing unpickles; loss curves go to `log.csv`
+        (`MeanLog`). Called again after a kill, it ends with the same weights as an unbroken run.
         """
 
     @abc.abstractmethod

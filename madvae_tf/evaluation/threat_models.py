@@ -4,7 +4,8 @@
     transfer      a surrogate of the whole system, such as one trained with another seed
     end_to_end    the whole system
 
-A system is a `DefendedModel` itself: `logits` of the whole, and `purify`, `encode`, `decode` and `sample` where it has them.
+A system is a `DefendedModel` itself: `logits` of the whole, and `purify`, `encode`, `decode` and
+`sample` where it has them.
 """
 
 import tensorflow as tf
@@ -68,8 +69,9 @@ def straight_through(system: DefendedModel, classifier: Function) -> DefendedMod
 def latent_matching(system: DefendedModel, prototypes: tf.Tensor) -> DefendedModel:
     """The system with the latent code's own classes: logits -||encode(x) - prototype_j||^2.
 
-    An attack on these moves the code from its class's prototype to another one's, and needs nothing of what comes after the code. `evaluate` lets it go on
-    after its first success: success is the system's word.
+    An attack on these moves the code from its class's prototype to another one's, and needs nothing
+    of what comes after the code. `evaluate` lets it go on after its first success: success is the
+    system's word.
 
     Args:
         prototypes: float32 (10, latent), such as the mean codes of each class.
@@ -94,7 +96,8 @@ def expectation(
 ) -> DefendedModel:
     """The system's mean logits over `draws` latents of its `sample` (EOT; Athalye et al. 2018, section 4.2).
 
-    The draws are fixed by an image's pixels and the seed: another iterate draws anew, the same image does not.
+    The draws are fixed by an image's pixels and the seed: another iterate draws anew, the same
+    image does not.
 
     Raises:
         UserError: the system has no `sample` or no `decode`, or `draws` is less than 1.
@@ -108,7 +111,8 @@ def expectation(
         raise UserError(f"Invalid draws of EOT: received {draws}, expected at least 1.")
 
     def logits(images: tf.Tensor) -> tf.Tensor:
-        # All draws in one batch: a sum of eight gradients would be one too long, see `attacks.objectives.beside`.
+        # All draws in one batch: a sum of eight gradients would be one too long, see
+        # `attacks.objectives.beside`.
         seeds = tf.concat([image_seeds(images, fold_seed(seed, draw)) for draw in range(draws)], axis=0)
         every = classifier(decode(sample(tf.tile(images, (draws, 1, 1, 1)), seeds)))
         return tf.reduce_mean(tf.reshape(every, (draws, tf.shape(images)[0], every.shape[-1])), axis=0)

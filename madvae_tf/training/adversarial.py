@@ -2,15 +2,16 @@
 
     min over weights of E max over |x' - x|_inf <= epsilon, x' in [0, 1] of L(x', y)              Madry et al. 2017
 
-The inner maximum is sought anew in every step, by sign steps along the gradient from a random point of the ball:
-one step is the fast gradient sign method with a random start (Goodfellow et al. 2014; Wong et al. 2020, "Fast is better
-than free"), several are projected gradient descent.
+The inner maximum is sought anew in every step, by sign steps along the gradient from a random point
+of the ball: one step is the fast gradient sign method with a random start (Goodfellow et al. 2014;
+Wong et al. 2020, "Fast is better than free"), several are projected gradient descent.
 
-Two things keep it from failing. Epsilon grows linearly over the first steps: at the full 0.3 an untrained network loses
-every image, and the best it can do is to answer the same for all, a plateau at chance (loss ln 10) that it may not leave for
-thousands of steps. And a single step starts at a random point and may overshoot the ball (1.25 epsilon, then projected):
-from x itself every image moves by exactly epsilon in every pixel, and the classifier learns to recognise that pattern
-(label leaking, catastrophic overfitting), which holds against FGSM and against nothing else.
+Two things keep it from failing. Epsilon grows linearly over the first steps: at the full 0.3 an
+untrained network loses every image, and the best it can do is to answer the same for all, a plateau
+at chance (loss ln 10) that it may not leave for thousands of steps. And a single step starts at a
+random point and may overshoot the ball (1.25 epsilon, then projected): from x itself every image
+moves by exactly epsilon in every pixel, and the classifier learns to recognise that pattern (label
+leaking, catastrophic overfitting), which holds against FGSM and against nothing else.
 """
 
 from typing import Any
@@ -29,15 +30,17 @@ _START_STREAM = 15_485_863
 class AdversarialTrainer(keras.Model):
     """Trains `classifier` with cross-entropy on images attacked against itself, as it is at that step.
 
-    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All randomness comes
-    from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All
+    randomness comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
 
     Args:
         classifier: a model with `logits(images, dropout_seed)`, without batch normalisation.
         epsilon: L-infinity radius of the ball once the warm-up is over.
         steps: steps of the inner attack.
-        step_size: of the inner attack, at the full epsilon; during the warm-up it is scaled with epsilon.
-        warmup_steps: training steps before epsilon is full: (step + 1) / (warmup_steps + 1) of it; 0 for none.
+        step_size: of the inner attack, at the full epsilon; during the warm-up it is scaled with
+            epsilon.
+        warmup_steps: training steps before epsilon is full: (step + 1) / (warmup_steps + 1) of it;
+            0 for none.
         half_clean: every other image of a batch, over all replicas, is left as it is.
         seed: folded into starts and dropout.
     """
@@ -91,10 +94,12 @@ class AdversarialTrainer(keras.Model):
         replica = tf.cast(context.replica_id_in_sync_group, tf.int32)
         strength = self.strength(step)
         start_seed = tf.stack([self.seed + _START_STREAM, step])
-        # Dropout is drawn per replica: its mask has the shape of an activation, not of the global batch.
+        # Dropout is drawn per replica: its mask has the shape of an activation, not of the global
+        # batch.
         dropout_seed = tf.stack([self.seed + 7919 * replica, step])
         if self.half_clean:
-            # Of the global batch the odd rows, of which this replica may have one more or fewer than another.
+            # Of the global batch the odd rows, of which this replica may have one more or fewer
+            # than another.
             local = tf.shape(label)[0]
             first = first_row(local)
             odd = (first + 1) % 2
