@@ -1,4 +1,4 @@
-"""Auto-PGD: projected ascent with momentum whose step size finds itself (Croce & Hein 2020, section 3, Algorithm 1).
+"""Auto-PGD: projected ascent with momentum whose step size adapts (Croce & Hein 2020, Algorithm 1).
 
     z       = P(x_k + eta d(grad L(x_k)))
     x_{k+1} = P(x_k + 0.75 (z - x_k) + 0.25 (x_k - x_{k-1}))        the first step without momentum
@@ -29,7 +29,7 @@ _MOMENTUM, _RISES = 0.75, 0.75
 
 
 def checkpoints(iterations: int) -> list[int]:
-    """w_1, w_2, ... up to `iterations`; the shares p_j are counted in hundredths, so that nothing rounds."""
+    """w_1, w_2, ... up to `iterations`; the shares p_j are in hundredths: nothing rounds."""
     previous, share, found = 0, 22, []
     while share < 100:
         # The ceiling of share * iterations / 100.
@@ -77,7 +77,11 @@ def _ascend(
     early: tf.Tensor,
     weight: tf.Tensor,
 ) -> tf.Tensor:
-    """One run. `windows` int32 (iterations + 1,): at a checkpoint the steps since the last one, else 0."""
+    """One run.
+
+    Args:
+        windows: int32 (iterations + 1,), at a checkpoint the steps since the last one, else 0.
+    """
     ball = BALLS[norm](x, epsilon)
 
     def step(old: _State) -> tuple[_State]:

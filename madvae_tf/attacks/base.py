@@ -32,7 +32,7 @@ Seed = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Attack(Parameters, abc.ABC):
-    """Base of the attacks: parameters are `parameter(...)` fields, checked on construction (`Parameters`)."""
+    """Base of the attacks: parameters are `parameter(...)` fields, checked on construction."""
 
     @abc.abstractmethod
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
@@ -50,7 +50,7 @@ class Attack(Parameters, abc.ABC):
 
     @property
     def norm_budget(self) -> float | None:
-        """The distance, in its `norm` (L-infinity where it has none), that the attack promises not to exceed, or None."""
+        """The distance, in its `norm`, that the attack promises not to exceed, or None."""
         return getattr(self, "epsilon", None)
 
 
@@ -80,7 +80,7 @@ class AttackResult:
 
 
 def fold_seed(seed: Seed, *data: int) -> Seed:
-    """A new seed from a seed and any ints (attack, shard, batch, ...): SHA-256, the same on every platform.
+    """A new seed from a seed and any ints, by SHA-256: the same on every platform.
 
     Returns:
         two ints in [0, 2**31), as `tf.random.stateless_*` takes them.

@@ -1,4 +1,4 @@
-"""What an L2 budget does most with in front of a pointwise squash q, where the gradient g with respect to q(x) is given.
+"""What an L2 budget does most with in front of a pointwise squash q, by the gradient g at q(x).
 
 Changing pixel i of x to the value v is taken to
 
@@ -43,7 +43,11 @@ class BudgetAllocation:
         self.effects = tf.reshape(squash(self.grid[:, None, None, None]), (-1, 1, 1)) - self.squashed
 
     def allocate(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The images of the greedy choice, in the ball, for gradients float32 (batch, pixels) of a mean size of about 1."""
+        """The images of the greedy choice, in the ball.
+
+        Args:
+            gradient: float32 (batch, pixels), of a mean size of about 1.
+        """
         brings = gradient * self.effects
 
         def chosen(exponent: tf.Tensor) -> tf.Tensor:
@@ -76,6 +80,6 @@ class BudgetAllocation:
 
 
 def scaled(gradient: tf.Tensor) -> tf.Tensor:
-    """Gradients (of images), each scaled to a mean size of 1, so that those of several steps weigh the same; 0 stays 0."""
+    """Gradients of images, each scaled to a mean size of 1, to weigh the same; 0 stays 0."""
     mean = tf.reduce_mean(tf.abs(gradient), axis=[1, 2, 3], keepdims=True)
     return tf.math.divide_no_nan(gradient, mean)

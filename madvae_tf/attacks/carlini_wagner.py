@@ -1,4 +1,4 @@
-"""The L2 attack of Carlini & Wagner (2017, section VI), untargeted, with cleverhans' parameter names.
+"""The L2 attack of Carlini & Wagner (2017, section VI), untargeted, with cleverhans' names.
 
 It looks for the smallest change that leads the classifier astray by a margin of at least
 `confidence`. In tanh space, x' = (tanh(w) + 1) / 2, Adam minimises over w, for each image by
@@ -140,7 +140,7 @@ class CarliniWagner(Attack):
     abort_early: bool = parameter(True)
 
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """The nearest successful image found, or the original, bit for bit, where there is none; `seed` is unused.
+        """The nearest successful image found, or else the original; `seed` is unused.
 
         An image that already meets the definition is its own nearest success: it comes back
         unchanged. Success is the target's word in its own precision: at confidence 0 a float32 twin

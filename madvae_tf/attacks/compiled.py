@@ -1,4 +1,4 @@
-"""Compiled functions of a target, kept with it: what was compiled for a model goes when the model goes."""
+"""Compiled functions of a target, kept with it: they go when the model goes."""
 
 import functools
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _KEPT = "_madvae_tf_compiled"
 
 
 def per_target(function: Callable[Parameters, Result], **options: bool) -> Callable[Parameters, Result]:
-    """`tf.function`, made anew for each first argument, the target's logits, and kept in its `__dict__`.
+    """`tf.function`, made for each first argument, the target's logits, and kept in its `__dict__`.
 
     One function for all keeps what it compiled for each model it ever saw: an evaluation of many
     models would grow without end.

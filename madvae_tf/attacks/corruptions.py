@@ -1,4 +1,4 @@
-"""Common corruptions: what happens to images without an attacker, in five severities, the same whenever it is asked for.
+"""Common corruptions: what happens to images without an attacker, in five severities.
 
 After the kinds of ImageNet-C (Hendrycks & Dietterich 2019) and MNIST-C (Mu & Gilmer 2019); the
 numbers are this project's, so that figures of theirs and of ours do not compare. Random parts come

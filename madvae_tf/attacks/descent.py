@@ -38,7 +38,7 @@ def _descend(
     early: tf.Tensor,
     weight: tf.Tensor,
 ) -> tf.Tensor:
-    """The first fooling iterate, or of all iterates the one of the largest objective, fooling ones before others."""
+    """The first fooling iterate, or the one of the largest objective, fooling ones first."""
 
     return gradient_ascent(
         lambda image: ascent(logits, loss, image, y, y, scored, weight),

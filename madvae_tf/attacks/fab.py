@@ -1,4 +1,6 @@
-"""FAB-T: the fast adaptive boundary attack, targeted form, which looks for the nearest misclassified image (Croce & Hein 2020).
+"""FAB-T: the fast adaptive boundary attack in its targeted form (Croce & Hein 2020).
+
+It looks for the nearest misclassified image.
 
 For a goal class t, m(x) = z_t(x) - z_y(x) is linearised at x_i; d_i and d_o are the shortest steps
 within the box from x_i and from the original x_o to the plane where the linear m is 0. Then
@@ -91,7 +93,9 @@ def _approach(
 
 @dataclasses.dataclass(frozen=True)
 class FAB(RepeatedAttack):
-    """FAB-T; see the module's docstring. It seeks the nearest image whatever `epsilon`, and returns it if it is within.
+    """FAB-T; see the module's docstring.
+
+    It seeks the nearest image whatever `epsilon`, and returns it if it is within.
 
     Attributes:
         norm: linf or l2.

@@ -1,4 +1,4 @@
-"""Balls, boxes and hyperplanes, exactly, for the L-infinity and the L2 norm; everything is per image.
+"""Balls, boxes and hyperplanes, exactly, for the L-infinity and the L2 norm; all is per image.
 
 All projections here have one core. With amounts a_i, limits b_i and a level t, the sum over i of
 min(t a_i, b_i) rises with t and is linear between the b_i / a_i; sorting these finds the level at
@@ -52,7 +52,7 @@ def l2_norm(images: tf.Tensor) -> tf.Tensor:
 
 
 def direction(gradient: tf.Tensor, norm: str) -> tf.Tensor:
-    """The steepest ascent of norm 1: the gradient's sign, or the gradient over its L2 norm; 0 where it is 0."""
+    """The steepest ascent of norm 1: the gradient's sign, or it over its L2 norm; 0 stays 0."""
     if norm == "linf":
         return tf.sign(gradient)
     # Scaled first: the square of a small gradient would vanish.
@@ -61,7 +61,7 @@ def direction(gradient: tf.Tensor, norm: str) -> tf.Tensor:
 
 
 def level(amounts: tf.Tensor, limits: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-    """The t >= 0 with sum_i min(t a_i, b_i) = total, (batch, 1); a huge one where the sum never gets there.
+    """The t >= 0 with sum_i min(t a_i, b_i) = total, (batch, 1); huge where the sum stays below.
 
     Args:
         amounts, limits: a and b, float32 (batch, n), not negative.
@@ -102,7 +102,7 @@ def project_l2(images: tf.Tensor, center: tf.Tensor, epsilon: tf.Tensor | float)
 
 
 def step_to_plane(x: tf.Tensor, normal: tf.Tensor, offset: tf.Tensor, norm: str) -> tf.Tensor:
-    """The shortest step d, in the norm, with <normal, d> + offset = 0 and x + d in [0, 1] (Croce & Hein 2020, FAB, eq. 4).
+    """The shortest step d with <normal, d> + offset = 0 and x + d in [0, 1] (FAB, eq. 4).
 
     Where the plane misses the box, the step to the box's corner that is nearest to the plane.
 
@@ -124,7 +124,9 @@ def step_to_plane(x: tf.Tensor, normal: tf.Tensor, offset: tf.Tensor, norm: str)
 
 
 def random_start(x: tf.Tensor, epsilon: Any, norm: str, seeds: tf.Tensor) -> tf.Tensor:
-    """A random image of the ball in the box: uniform in the L-infinity ball, on the sphere of the L2 ball, then clipped.
+    """A random image of the ball and the box.
+
+    It is uniform in the L-infinity ball, or on the sphere of the L2 ball, then clipped.
 
     Args:
         epsilon: float32 () or, a radius for each image, (batch,).
@@ -146,7 +148,7 @@ def _multipliers(count: int) -> list[list[int]]:
 
 
 def image_seeds(x: tf.Tensor, seed: Any) -> tf.Tensor:
-    """A seed for each image, from its own pixels and `seed`, int32 (batch, 2): its draws do not depend on its batch.
+    """Seeds, int32 (batch, 2), from each image's own pixels and `seed`, whatever its batch.
 
     Args:
         x: float32 (batch, 28, 28, 1).

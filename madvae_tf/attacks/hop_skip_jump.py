@@ -1,4 +1,4 @@
-"""HopSkipJump: looks for the nearest misclassified image and sees nothing but predicted labels (Chen et al. 2019, Algorithm 2).
+"""HopSkipJump, which sees nothing but predicted labels (Chen et al. 2019, Algorithm 2).
 
 With phi = 1 where an image is misclassified and 0 elsewhere, iteration t, from a misclassified
 image far away,
@@ -59,7 +59,7 @@ def bisections(norm: str, values: int) -> int:
 
 
 def iterations_within(queries: int, norm: str, values: int = 784) -> int:
-    """The most iterations that cannot ask for more than `queries` labels of an image of `values` numbers, whatever happens."""
+    """The most iterations that ask for at most `queries` labels of an image of `values` numbers."""
     halvings = bisections(norm, values)
     # What is asked before and after: the image itself, the starts, and the last bisection.
     remaining, done = queries - 1 - _STARTS - halvings, 0
@@ -110,7 +110,10 @@ def _search(
     epsilon: tf.Tensor,
     iterations: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The nearest misclassified image found (the first within epsilon ends the search), and its distance: a huge one where none was."""
+    """The nearest misclassified image found and its distance, a huge one where there is none.
+
+    The first within epsilon ends the search.
+    """
 
     def fools(images: tf.Tensor) -> tf.Tensor:
         return misclassified(logits(images), y)
@@ -213,7 +216,9 @@ def _search(
 
 @dataclasses.dataclass(frozen=True)
 class HopSkipJump(RepeatedAttack):
-    """HopSkipJump; see the module's docstring. It seeks the nearest image whatever `epsilon`, and returns it if it is within.
+    """HopSkipJump; see the module's docstring.
+
+    It seeks the nearest image whatever `epsilon`, and returns it if it is within.
 
     Attributes:
         norm: linf or l2.

@@ -1,4 +1,4 @@
-"""PGD and Auto-PGD on the joint loss: classification and the distance of what the purifier makes of an image from it.
+"""PGD and Auto-PGD on the joint loss: classification and the purifier's distance from its input.
 
     maximise  L(x', y) + weight ||purify(x') - x'||_2     in the ball around x
 

@@ -1,4 +1,4 @@
-"""What an attack maximises, from the logits z, the true label y and, for the targeted ones, a goal class t; all (batch,).
+"""What an attack maximises, from the logits z, the true label y and, if targeted, a goal class t.
 
     cross_entropy   -log softmax(z)_y
     margin          max_{j != y} z_j - z_y                                                  Carlini & Wagner 2017
@@ -52,7 +52,7 @@ def cross_entropy(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
 
 
 def log_odds(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor | None = None) -> tf.Tensor:
-    """log((1 - p_y) / p_y) with p = softmax(z): log sum_{j != y} exp(z_j) - z_y, (batch,), of z's dtype.
+    """log((1 - p_y) / p_y) with p = softmax(z): log sum_{j != y} exp(z_j) - z_y, (batch,).
 
     The cross-entropy is log(1 + exp(log_odds)), which rises with it. Both have the same order of
     images and the same direction of the gradient, so an attack that follows signs or directions
@@ -64,7 +64,7 @@ def log_odds(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor | None = None) -> tf.Te
 
 
 def log_odds_in_float64(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor | None = None) -> tf.Tensor:
-    """`log_odds` of float32 logits, float64 (batch,): differences that float32 rounds away count."""
+    """`log_odds` of float32 logits in float64, (batch,): nothing rounds to the same."""
     return log_odds(tf.cast(z, tf.float64), y)
 
 

@@ -1,4 +1,4 @@
-"""The overpowered attack (Jalal et al. 2017): a search on the defence's own manifold, which its purifier leaves as it is.
+"""The overpowered attack (Jalal et al. 2017): a search on the defence's own manifold.
 
 For the decoder G and the whole system's margin m(x') = z_y - max_{j != y} z_j, it seeks the saddle
 point
@@ -73,7 +73,11 @@ def _search(
     learning_rate: tf.Tensor,
     multiplier_rate: tf.Tensor,
 ) -> _State:
-    """Steps `first_step` to `end` (int32, exclusive), or fewer where every image has fallen; `in_range`: only a G(z) within the ball itself counts."""
+    """Steps `first_step` to `end` (int32, exclusive), or fewer where every image has fallen.
+
+    Args:
+        in_range: whether only a G(z) within the ball itself counts.
+    """
 
     def step(index: tf.Tensor, old: _State) -> tuple[tf.Tensor, _State]:
         # Another stream at each step, the same for an image whatever its batch.
@@ -116,7 +120,7 @@ def _search(
 
 
 def _asked(target: DefendedModel, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: tf.Tensor) -> _State:
-    """The state with the whole system's answers in the place of those within the range of the decoder."""
+    """The state with the whole system's answers for those within the decoder's range."""
     decode: Any = target.decode
     near = project_l2(decode(state.z), x, epsilon)
     result = tf.where(spread(state.done), state.result, near)

@@ -1,4 +1,7 @@
-"""Attacks that are several runs: restarts, target classes, or both; each run only for images that no run before it fooled."""
+"""Attacks of several runs: restarts, target classes, or both.
+
+Each run is only for the images that no run before it fooled.
+"""
 
 import abc
 import dataclasses
@@ -13,7 +16,10 @@ from madvae_tf.models.defended_model import DefendedModel
 
 @dataclasses.dataclass(frozen=True)
 class RepeatedAttack(Attack):
-    """Base of these attacks. Draws come from an image's own pixels and the seed, so its result depends on no other image."""
+    """Base of these attacks.
+
+    Draws come from an image's own pixels and the seed, so its result depends on no other image.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -29,7 +35,7 @@ class RepeatedAttack(Attack):
         """The `number`-th run (from 0) for all of x; arguments and result as in `__call__`."""
 
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """The first run's image that fools the target, or the last run's; an image that is misclassified as it is stays."""
+        """The first run's image that fools, or the last run's; what is wrong as it is stays."""
         result, done = x, tf.not_equal(predict(target.logits, x), y)
         for number in range(self.runs):
             if tf.reduce_all(done):
@@ -42,7 +48,7 @@ class RepeatedAttack(Attack):
 
 @dataclasses.dataclass(frozen=True)
 class OneRun(Attack):
-    """One run of a repeated attack, for a driver that gathers what is left of many batches between the runs."""
+    """One run of a repeated attack, for a driver that gathers many batches between runs."""
 
     name: ClassVar[str] = "one_run"
     whole: RepeatedAttack

@@ -1,4 +1,6 @@
-"""SimBA on the pixel basis: one pixel after another, up or else down, kept where the true class loses (Guo et al. 2019, Algorithm 1).
+"""SimBA on the pixel basis: one pixel after another, up or down (Guo et al. 2019, Algorithm 1).
+
+A change is kept where the true class loses.
 
     for q in a random order of the pixels, each once:   for s in (+step, -step):
         if p(y | x + d + s e_q) < p(y | x + d):   d <- d + s e_q, and on to the next pixel

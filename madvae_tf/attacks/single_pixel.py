@@ -1,4 +1,4 @@
-"""The single-pixel attack of Narodytska & Kasiviswanathan (2017), Algorithm 1, with AdverTorch's parameters.
+"""The single-pixel attack of Narodytska & Kasiviswanathan (2017), Algorithm 1.
 
 Up to `max_pixels` pixels of an image are drawn at random; each, in the order drawn, is set to 0 and
 then to 1, the others staying as they are. The first image that is misclassified wins; where none
@@ -75,7 +75,7 @@ class SinglePixel(Attack):
     exhaustive: bool = parameter(False)
 
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """The first misclassified candidate, or the original; one that is misclassified as it is stays as it is."""
+        """The first misclassified candidate, or the original; what is wrong as it is stays."""
         height, width, _ = shape_of(x)
         batch, count = len(x), height * width
         if self.exhaustive:

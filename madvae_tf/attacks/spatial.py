@@ -1,4 +1,4 @@
-"""Rotations and translations: the worst of a grid for each image (Engstrom et al. 2019, "Exploring the Landscape of Spatial Robustness").
+"""Rotations and translations: the worst of a grid for each image (Engstrom et al. 2019).
 
 Theirs for MNIST: 31 angles within 30 degrees, times 5 shifts each way within 3 pixels. A rotation
 is about the image's middle, pixels are interpolated linearly, and what comes in from outside is 0.
@@ -21,7 +21,7 @@ from madvae_tf.models.defended_model import DefendedModel, Function
 
 
 def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
-    """The images moved: the pixel at p of the result is the original's at middle + matrix (p - middle - shift).
+    """The images moved: pixel p is the original's at middle + matrix (p - middle - shift).
 
     Args:
         images: float32 (batch, 28, 28, 1).
@@ -62,7 +62,7 @@ def turn(degrees: Any) -> tf.Tensor:
 def _first_misclassified(
     logits: Function, x: tf.Tensor, y: tf.Tensor, grid: tf.Tensor, done: tf.Tensor
 ) -> tf.Tensor:
-    """The first of the grid, float32 (count, 3): degrees, down, right, that is misclassified, or the image."""
+    """The first place of the grid, float32 (count, 3), that is misclassified, or the image."""
 
     def step(index: tf.Tensor, best: tf.Tensor, done: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         place = grid[index]
@@ -80,7 +80,7 @@ def _first_misclassified(
 
 @dataclasses.dataclass(frozen=True)
 class RotationTranslation(Attack):
-    """Every rotation and translation of a grid; see the module's docstring. It needs labels only, and draws nothing.
+    """Every rotation and translation of a grid; it needs labels only, and draws nothing.
 
     Attributes:
         max_angle: in degrees, either way.
@@ -97,7 +97,7 @@ class RotationTranslation(Attack):
 
     @property
     def grid(self) -> np.ndarray:
-        """Degrees, pixels down and pixels to the right, float32 (count, 3); the farthest first, where images fall soonest."""
+        """Degrees, pixels down, pixels to the right, float32 (count, 3); the farthest first."""
         angles = np.linspace(-self.max_angle, self.max_angle, self.angles) if self.angles > 1 else [0.0]
         shifts = np.linspace(-self.max_shift, self.max_shift, self.shifts) if self.shifts > 1 else [0.0]
         every = np.array(list(itertools.product(angles, shifts, shifts)), np.float32)
@@ -105,6 +105,6 @@ class RotationTranslation(Attack):
         return every[np.argsort(-size, kind="stable")]
 
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """The first misclassified candidate, or the original; one that is misclassified as it is stays as it is."""
+        """The first misclassified candidate, or the original; what is wrong as it is stays."""
         done = tf.not_equal(predict(target.logits, x), y)
         return _first_misclassified(target.logits, x, y, tf.constant(self.grid), done)

@@ -1,4 +1,4 @@
-"""SPSA: descent along a gradient that is estimated from values alone (Uesato et al. 2018, Algorithm 1; Spall 1992).
+"""SPSA: descent along a gradient estimated from values (Uesato et al. 2018, Algorithm 1).
 
     g    = mean_i (m(x_t + delta v_i) - m(x_t - delta v_i)) / (2 delta) v_i,   v_i of +-1 each, drawn anew at every step
     x_{t+1} = P(x_t - Adam(g))
@@ -40,7 +40,7 @@ def estimate(
     delta: tf.Tensor,
     pairs: int,
 ) -> tf.Tensor:
-    """The gradient of the margin from 2 `pairs` values, float32 (batch, 28, 28, 1); `seeds` int32 (batch, 2)."""
+    """The gradient of the margin, as `image`, from 2 `pairs` values; `seeds` int32 (batch, 2)."""
     total = tf.zeros_like(image)
     for first in range(0, pairs, _CHUNK):
         count = min(_CHUNK, pairs - first)

@@ -1,4 +1,4 @@
-"""The Square attack: random search with square patches that asks for logits only (Andriushchenko et al. 2020).
+"""The Square attack: random search that asks for logits only (Andriushchenko et al. 2020).
 
 L-infinity starts from vertical stripes of +-epsilon; a query adds +-2 epsilon in one random h x h
 window and projects. L2 starts from a 5 x 5 grid of bumps of norm epsilon in all; a query moves the
@@ -36,7 +36,7 @@ _SAME = 1e-6
 
 
 def sides(queries: int, share: float, norm: str, whole: int = 28) -> np.ndarray:
-    """The window's side at every query, int32 (queries,): the nearest integer, for L2 odd and at least 3; `whole` is the image's."""
+    """The window's side at every query, int32 (queries,), for L2 odd; `whole` is the image's."""
     found = []
     for query in range(queries):
         p = share / 2 ** sum(10_000 * query // queries > halving for halving in _HALVINGS)
@@ -46,7 +46,7 @@ def sides(queries: int, share: float, norm: str, whole: int = 28) -> np.ndarray:
 
 
 def bump(height: int, width: int) -> np.ndarray:
-    """A pyramid of nested rectangles, float64 (height, width): ring M from outside weighs sum_{k<=M} 1 / (n + 1 - k)^2."""
+    """Nested rectangles, float64 (height, width): ring M weighs sum_{k<=M} 1 / (n + 1 - k)^2."""
     n = max(height, width) // 2
     row, column = (np.abs(np.arange(length) - length // 2)[:, None] for length in (height, width))
     ring = n - np.maximum(row, column.T)
@@ -54,14 +54,14 @@ def bump(height: int, width: int) -> np.ndarray:
 
 
 def double_bump(side: int) -> np.ndarray:
-    """e(side), of norm 1: a bump in the upper half, its negative in the lower, float64 (side, side)."""
+    """e(side), of norm 1: a bump in the upper half, its negative below, float64 (side, side)."""
     upper = side // 2
     both = np.concatenate([bump(upper, side), -bump(side - upper, side)]) if upper else np.ones((1, 1))
     return both / np.linalg.norm(both)
 
 
 def _patterns(wanted: np.ndarray, whole: int) -> np.ndarray:
-    """double_bump of each side at the upper left of an empty image, float32 (whole, whole, whole); only those `wanted`."""
+    """double_bump of each side `wanted` at the upper left of an empty image, (whole, whole, whole)."""
     table = np.zeros((whole, whole, whole), np.float32)
     for side in np.unique(wanted):
         table[side, :side, :side] = double_bump(side)
@@ -69,7 +69,7 @@ def _patterns(wanted: np.ndarray, whole: int) -> np.ndarray:
 
 
 def _inside(corner: tf.Tensor, side: tf.Tensor, whole: int = 28) -> tf.Tensor:
-    """The windows from their corners, int32 (batch, 2), and sides, int32 (batch,) -> bool (batch, whole, whole, 1)."""
+    """Windows from int32 corners (batch, 2) and sides (batch,): bool (batch, whole, whole, 1)."""
     place = tf.range(whole)[None, :] - corner[:, :, None][:, 0]
     across = tf.range(whole)[None, :] - corner[:, :, None][:, 1]
     row, column = ((part >= 0) & (part < side[:, None]) for part in (place, across))
@@ -77,7 +77,10 @@ def _inside(corner: tf.Tensor, side: tf.Tensor, whole: int = 28) -> tf.Tensor:
 
 
 def _placed(patterns: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
-    """Each image's pattern of (batch, 28, 28) moved to its corner, transposed where `turned`: float32 (batch, 28, 28, 1)."""
+    """Each image's pattern of (batch, 28, 28) moved to its corner, transposed where `turned`.
+
+    It is float32 (batch, 28, 28, 1).
+    """
     whole = patterns.shape[-1]
     shape = tf.where(turned[:, None, None], tf.transpose(patterns, [0, 2, 1]), patterns)
     # A negative index gives a row of zeros.
@@ -88,7 +91,10 @@ def _placed(patterns: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Ten
 def _moved_mass(
     change: tf.Tensor, epsilon: tf.Tensor, first: tf.Tensor, second: tf.Tensor, shape: tf.Tensor
 ) -> tf.Tensor:
-    """Algorithm 3: the change with the mass of window `second` in window `first`; masks and signed bump, (batch, 28, 28, 1)."""
+    """Algorithm 3: the change with the mass of window `second` in window `first`.
+
+    Masks and signed bump are (batch, 28, 28, 1).
+    """
     one, two = tf.cast(first, tf.float32), tf.cast(second, tf.float32)
     unused = tf.maximum(tf.square(epsilon) - tf.square(l2_norm(change)), 0.0)
     inside = change * one
@@ -99,7 +105,7 @@ def _moved_mass(
 
 
 def _of_channels(chance: tf.Tensor, first: int, others: int) -> tf.Tensor:
-    """Draws (batch, k) -> one of each channel, (batch, 1, 1, channels): the first is column `first`, the rest begin at `others`."""
+    """Draws (batch, k) -> one of each channel, (batch, 1, 1, channels): `first`, then `others` on."""
     return tf.concat([chance[:, first : first + 1], chance[:, others:]], axis=1)[:, None, None, :]
 
 

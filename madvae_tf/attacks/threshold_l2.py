@@ -1,4 +1,6 @@
-"""An L2 attack on a system that begins with a pointwise squash q, as `robust` does: it spends the budget on pixels that cross a threshold.
+"""An L2 attack on a system that begins with a pointwise squash q, as `robust` does.
+
+It spends the budget on pixels that cross the squash's threshold.
 
 A steep q ignores small changes: below its threshold they do nothing, above it they all do the same.
 A step along the gradient, even along that without q's slope, spreads an L2 budget thinly over many
@@ -54,7 +56,9 @@ def _search(
 
 @dataclasses.dataclass(frozen=True)
 class ThresholdL2(RepeatedAttack):
-    """The attack; see the module's docstring. Its target needs `squash`, and logits whose gradient leaves out the squash's slope.
+    """The attack; see the module's docstring.
+
+    Its target needs `squash`, and logits whose gradient leaves out the squash's slope.
 
     Attributes:
         epsilon: the L2 budget.

@@ -1,4 +1,4 @@
-"""What the attacker knows, as the `DefendedModel` that the attack sees; and two ways around gradients that mislead.
+"""What the attacker knows, as the `DefendedModel` that the attack sees; ways around bad gradients.
 
     oblivious     the classifier alone: the attacker does not know of the defence
     transfer      a surrogate of the whole system, such as one trained with another seed
@@ -25,7 +25,9 @@ def target_of(
     classifier: Function | None = None,
     surrogate: DefendedModel | None = None,
 ) -> DefendedModel:
-    """What an attacker of this threat model attacks. Keep the result: compiled gradients are cached by its callables.
+    """What an attacker of this threat model attacks.
+
+    Keep the result: compiled gradients are cached by its callables.
 
     Args:
         threat_model: a name of `THREAT_MODELS`.
@@ -53,7 +55,7 @@ def target_of(
 
 
 def straight_through(system: DefendedModel, classifier: Function) -> DefendedModel:
-    """The system with the identity's gradient in the purifier's place (BPDA; Athalye et al. 2018, section 4.1).
+    """The system with the identity's gradient for the purifier's (BPDA; Athalye et al. 2018, 4.1).
 
     The logits are the system's own, exactly; only their gradient is another.
 
@@ -94,7 +96,7 @@ def latent_matching(system: DefendedModel, prototypes: tf.Tensor) -> DefendedMod
 def expectation(
     system: DefendedModel, classifier: Function, draws: int, seed: Seed = (0, 0)
 ) -> DefendedModel:
-    """The system's mean logits over `draws` latents of its `sample` (EOT; Athalye et al. 2018, section 4.2).
+    """The mean logits over `draws` latents of `sample` (EOT; Athalye et al. 2018, section 4.2).
 
     The draws are fixed by an image's pixels and the seed: another iterate draws anew, the same
     image does not.

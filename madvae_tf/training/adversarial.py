@@ -28,7 +28,7 @@ _START_STREAM = 15_485_863
 
 
 class AdversarialTrainer(keras.Model):
-    """Trains `classifier` with cross-entropy on images attacked against itself, as it is at that step.
+    """Trains `classifier` with cross-entropy on images attacked against it, as it is at that step.
 
     Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All
     randomness comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
@@ -81,7 +81,7 @@ class AdversarialTrainer(keras.Model):
         seed: tf.Tensor,
         place: tuple[Any, Any] | None = None,
     ) -> tf.Tensor:
-        """`attack_within` against the classifier without its dropout, at `strength` of epsilon and of the step."""
+        """`attack_within` against the classifier without dropout, at a part of epsilon and step."""
         epsilon, step_size = strength * self.epsilon, strength * self.step_size
         return attack_within(
             self.classifier.logits, images, label, epsilon, step_size, self.steps, seed, place=place
@@ -119,7 +119,7 @@ class AdversarialTrainer(keras.Model):
         return {"loss": loss, "accuracy": correct(logits, label) / global_size(label), "epsilon": epsilon}
 
     def test_step(self, data):
-        """On clean images, and on images attacked at the full epsilon from one fixed draw of starts."""
+        """On clean images, and on images attacked at the full epsilon from fixed starts."""
         images, label = data["x"], data["label"]
         seed = tf.stack([self.seed + _START_STREAM, -1])
         attacked = self.attacked(images, label, tf.constant(1.0), seed)
