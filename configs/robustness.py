@@ -1,4 +1,6 @@
-"""robust.py's variants and classifier, and two baselines, against attackers who know of the defence, at the standard numbers; hours, in parts:
+"""robust.py's variants and classifier, and two baselines, against attackers who know of the defence, at the standard numbers.
+
+It takes hours, in parts:
 
     python -m pipeline.run --config=configs/robustness.py --workdir=runs/quick --stage=robustness
     python -m pipeline.run --config=configs/robustness.py --workdir=runs/quick --stage=report

@@ -63,7 +63,7 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
         argv: the program's name; anything more is refused.
         overrides: assignments like those of --set, applied after them.
     """
-    FLAGS.workdir = os.path.expanduser(FLAGS.workdir)
+    FLAGS.workdir = str(Path(FLAGS.workdir).expanduser())
     if len(argv) > 1:
         raise UserError(f"Unknown argument {argv[1]!r}. Expected flags only, like --stage=all; see --help.")
     own = [f"classifier.path={_CLASSIFIER.value}"] if _CLASSIFIER.value else []

@@ -1,4 +1,4 @@
-"""The Python interface in three lines, which `madvae_tf` itself offers under the same names:
+"""The Python interface in three lines, which `madvae_tf` itself offers under the same names.
 
     defense = madvae_tf.fit(classifier, images, labels, variant="combined")
     purified = defense.purify(images)

@@ -30,6 +30,7 @@ def _sign(seeds: tf.Tensor) -> tf.Tensor:
 
 
 def gaussian_noise(x: tf.Tensor, seeds: tf.Tensor, deviation: float) -> tf.Tensor:
+    """Adds normal noise of this standard deviation, drawn from the image's seed."""
     return x + deviation * draws(seeds, list(shape_of(x)), normal=True)
 
 
@@ -50,6 +51,7 @@ def impulse_noise(x: tf.Tensor, seeds: tf.Tensor, share: float) -> tf.Tensor:
 
 
 def gaussian_blur(x: tf.Tensor, seeds: tf.Tensor, sigma: float) -> tf.Tensor:
+    """The image under a Gaussian of this standard deviation, in pixels."""
     radius = int(3 * sigma + 0.5)
     weights = tf.exp(-0.5 * tf.square(tf.range(-radius, radius + 1, dtype=tf.float32) / sigma))
     weights /= tf.reduce_sum(weights)
@@ -61,10 +63,12 @@ def gaussian_blur(x: tf.Tensor, seeds: tf.Tensor, sigma: float) -> tf.Tensor:
 
 
 def brightness(x: tf.Tensor, seeds: tf.Tensor, more: float) -> tf.Tensor:
+    """Adds `more` to every pixel."""
     return x + more
 
 
 def contrast(x: tf.Tensor, seeds: tf.Tensor, factor: float) -> tf.Tensor:
+    """Every pixel's distance from the image's mean, times `factor`."""
     mean = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
     return mean + factor * (x - mean)
 

@@ -48,6 +48,7 @@ def _others(z: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 def cross_entropy(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    """The cross-entropy of softmax(z), (batch,)."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(y, z)
 
 
@@ -69,24 +70,29 @@ def log_odds_in_float64(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor | None = Non
 
 
 def margin(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    """The largest other logit less the true class's, (batch,): above 0 where the image fools."""
     return tf.reduce_max(_others(z, y), axis=1) - _at(z, y)
 
 
 def margin_capped(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    """`margin`, no more than a little above 0: what fools already is not climbed further."""
     return tf.minimum(margin(z, y, goal), _CAP)
 
 
 def dlr(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    """Difference of logits ratio (Croce & Hein 2020, section 4), (batch,)."""
     top = tf.math.top_k(z, 3).values
     return margin(z, y, goal) / (top[:, 0] - top[:, 2] + _TINY)
 
 
 def dlr_targeted(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    """`dlr` towards the class `goal` (Croce & Hein 2020, appendix), (batch,)."""
     top = tf.math.top_k(z, 4).values
     return margin_targeted(z, y, goal) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + _TINY)
 
 
 def margin_targeted(z: tf.Tensor, y: tf.Tensor, goal: tf.Tensor) -> tf.Tensor:
+    """The logit of the class `goal` less the true class's, (batch,)."""
     return _at(z, goal) - _at(z, y)
 
 

@@ -30,6 +30,7 @@ def plain(section: Any) -> dict[str, Any]:
 
 
 def require(condition: bool, name: str, received: object, expected: str) -> None:
+    """Raises `UserError` unless `condition` holds."""
     if not condition:
         raise UserError(f"Invalid {name}: received {received!r}, expected {expected}.")
 
@@ -79,4 +80,5 @@ def type_name(annotation: Any) -> str:
 
 
 def check_precision(prefix: str, precision: str) -> None:
+    """Raises `UserError` unless `precision` is one of `PRECISIONS`."""
     require(precision in PRECISIONS, f"{prefix}.precision", precision, f"one of {', '.join(PRECISIONS)}")

@@ -216,7 +216,7 @@ def _fetch(dataset: Dataset, target: Path) -> Source:
             (publish / _RECORD).write_text(
                 json.dumps({"kind": kind, "detail": detail}) + "\n", encoding="utf-8"
             )
-            os.rename(publish, target)
+            publish.rename(target)
         logging.info("%s: fetched from %s, verified, kept in %s", dataset.name, detail, target)
         return Source(kind, detail, target, dict(dataset.sha256))
     raise UserError(

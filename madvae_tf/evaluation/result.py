@@ -137,7 +137,7 @@ class Evaluation:
         return tables.to_csv(self.rows())
 
     def to_latex(self) -> str:
-        """The table in LaTeX, with `\\usepackage{booktabs}`."""
+        r"""The table in LaTeX, with `\usepackage{booktabs}`."""
         return tables.to_latex(self)
 
     def save(self, path: str | os.PathLike[str], arrays: bool = False) -> None:

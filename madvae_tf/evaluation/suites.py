@@ -1,4 +1,6 @@
-"""Suites of attacks, by name. The AutoAttack standard set is Croce & Hein's (2020, v. "standard"):
+"""Suites of attacks, by name.
+
+The AutoAttack standard set is Croce & Hein's (2020, v. "standard"):
 
     APGD-CE 100 iterations -> APGD-T, DLR, 9 targets -> FAB-T, 9 targets -> Square, 5,000 queries
 

@@ -131,6 +131,7 @@ def _picture(
 
 
 def measures(rows: Sequence[Row]) -> list[Table]:
+    """Silhouette and neighbour purity of every picture, one table, or none."""
     found = mean_rows([row for row in rows if row["table"] == "clusters"])
     if not found:
         return []

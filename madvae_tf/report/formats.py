@@ -91,7 +91,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """The table as a LaTeX `table`; compiles with `\\usepackage{booktabs}` and UTF-8.
+    r"""The table as a LaTeX `table`; compiles with `\usepackage{booktabs}` and UTF-8.
 
     A cell holds its first figure, and those that have no label, each with half its interval; the
     CSV holds all.

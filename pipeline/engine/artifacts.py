@@ -61,7 +61,7 @@ def content_files(folder: Path) -> list[str]:
     files = []
     for parent, folders, names in os.walk(folder):
         here = Path(parent).relative_to(folder)
-        if here == Path("."):
+        if here == Path():
             folders[:] = [name for name in folders if name != SCRATCH]
             names = [name for name in names if name != MANIFEST]
         files += [(here / name).as_posix() for name in names]

@@ -105,7 +105,7 @@ def show_board(workdir: Path, stage: Stage, folder: Path) -> None:
             if link.is_symlink() and not link.exists():  # The attempt left no event files.
                 link.unlink()
             return
-        if link.is_symlink() and os.readlink(link) == target:
+        if link.is_symlink() and str(link.readlink()) == target:
             return
         link.parent.mkdir(parents=True, exist_ok=True)
         # Elsewhere first: a reader sees the old link or the new one.

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -47,7 +46,7 @@ class Store:
             for name in files:
                 content = (folder / name).read_bytes()
                 place = self._place(name)
-                tf.io.gfile.makedirs(os.path.dirname(place))
+                tf.io.gfile.makedirs(place.rpartition("/")[0])
                 _write(place, content)
                 listed[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
             text = json.dumps({"files": listed}, indent=2, sort_keys=True) + "\n"

@@ -65,7 +65,7 @@ def settings(floatx, policy):
         keras.config.set_dtype_policy(before[1])
 
 
-@pytest.mark.parametrize("floatx, policy", [("float32", "mixed_float16"), ("float64", "float64")])
+@pytest.mark.parametrize(("floatx", "policy"), [("float32", "mixed_float16"), ("float64", "float64")])
 def test_what_is_asked_for_is_made_and_nothing_global_changes(toy, tmp_path, monkeypatch, floatx, policy):
     # The figures of an evaluation take longer than all else.
     monkeypatch.setattr(fitting, "concluded", lambda defense, *rest: defense)

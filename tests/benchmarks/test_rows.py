@@ -76,7 +76,7 @@ def test_a_broken_row_is_refused(broken, word):
 
 
 def test_unequal_rounds_are_refused():
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="shorter than argument"):
         row_of("q", "c", [1.0, 2.0], "p", [1.0], "s")
 
 
