@@ -77,7 +77,9 @@ def _measured(
     options: dict[str, Any] = {"seed": seed, "batch_size": len(rows), "progress": False}
     alone = DefendedModel(classifier)
     plain = [_suite(threat, crossable=False) for threat in threats]
-    through = [_suite(threat, threat.norm == "l2" and "straight" in system.targets) for threat in threats]
+    through = [
+        _suite(threat, threat.norm == "l2" and "straight_through" in system.targets) for threat in threats
+    ]
     with progress_bar(3, "held-out images", "evaluation") as bar:
         undefended = evaluate(alone, x, y, plain, **options)
         bar.update()
@@ -151,8 +153,8 @@ def to_html(figures: Mapping[str, Any]) -> str:
         f"<tr><th>{title}</th>{''.join(f'<td>{_text(figures[row][cell])}</td>' for cell in _CELLS)}</tr>"
         for row, title in _ROWS.items()
     )
-    said = f"Accuracy on {figures['n']} held-out images, {' and '.join(figures['threats'])}, {figures['attack']}, 95% Wilson intervals"
-    return f"<table><caption>{said}</caption><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+    caption = f"Accuracy on {figures['n']} held-out images, {' and '.join(figures['threats'])}, {figures['attack']}, 95% Wilson intervals"
+    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def _text(cell: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from madvae_tf.config.parameters import check_integers
 from madvae_tf.defenses.purifier import defended
 from madvae_tf.evaluation import Evaluation, System, evaluate, straight_through
 from madvae_tf.export.saved_model import export_purifier
-from madvae_tf.models.external_classifier import ForeignClassifier, adapt
+from madvae_tf.models.external_classifier import ExternalClassifier, adapt
 from madvae_tf.models.finite import check_finite
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
@@ -48,7 +48,7 @@ class FittedDefense:
 
     Attributes:
         purifier: the `DefenseVAE`, frozen.
-        classifier: the `ForeignClassifier` behind it, or None.
+        classifier: the `ExternalClassifier` behind it, or None.
         image_shape: (height, width, channels) of the images that it takes.
         info: how it was made, values that JSON can hold; `info["figures"]`: what it keeps on held-out images, see `madvae_tf.api.figures`.
 
@@ -57,7 +57,7 @@ class FittedDefense:
     """
 
     def __init__(
-        self, purifier: DefenseVAE, classifier: ForeignClassifier | None, info: Mapping[str, Any]
+        self, purifier: DefenseVAE, classifier: ExternalClassifier | None, info: Mapping[str, Any]
     ) -> None:
         check_finite(purifier, "purifier")
         purifier.trainable = False
@@ -132,7 +132,7 @@ class FittedDefense:
         target = defended(self.purifier, self._classifier())
         targets = {"identity": straight_through(target, self._classifier())}
         if target.straight_through is not None:
-            targets["straight"] = target.with_logits(target.straight_through)
+            targets["straight_through"] = target.with_logits(target.straight_through)
         return target, targets
 
     @property
@@ -147,8 +147,8 @@ class FittedDefense:
 
     def _repr_html_(self) -> str:
         known = self.info.get("figures", {})
-        said = html.escape(f"{self!r}") + html.escape(figures.advice(known, self.variant))
-        return f"<p>{said}</p>{figures.to_html(known)}"
+        text = html.escape(f"{self!r}") + html.escape(figures.advice(known, self.variant))
+        return f"<p>{text}</p>{figures.to_html(known)}"
 
     @process_as_found()
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -209,7 +209,7 @@ class FittedDefense:
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"
         (folder / _RECORD).write_text(text, encoding="utf-8")
 
-    def _classifier(self) -> ForeignClassifier:
+    def _classifier(self) -> ExternalClassifier:
         if self.classifier is None:
             raise UserError(
                 "This defence has no classifier: it was saved with one that is no Keras model; "

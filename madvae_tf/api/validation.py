@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from madvae_tf.models.external_classifier import ForeignClassifier
+from madvae_tf.models.external_classifier import ExternalClassifier
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.images import Shape, as_float, check_any_images, check_labels, shape_of
 
@@ -68,7 +68,7 @@ def scratch_folder(scratch: str | Path | None) -> Path | None:
     return folder
 
 
-def clean_accuracy(classifier: ForeignClassifier, x: np.ndarray, y: np.ndarray, batch_size: int) -> float:
+def clean_accuracy(classifier: ExternalClassifier, x: np.ndarray, y: np.ndarray, batch_size: int) -> float:
     """The classifier's accuracy without an attack; a warning where it is low."""
     right = 0
     for start in range(0, len(x), batch_size):

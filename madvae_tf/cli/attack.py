@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> None:
             "linf": round(float(np.abs(difference[place]).max()), 6),
             "l2": round(float(np.linalg.norm(difference[place])), 6),
         }
-        line = f"{picture.path}: {common.words(first)} -> {common.words(then)}, "
+        line = f"{picture.path}: {common.summary(first)} -> {common.summary(then)}, "
         line += f"{'wrong' if record['success'] else 'not fooled'}, L-inf {record['linf']:.3f}, L2 {record['l2']:.2f}"
         line += common.written(written[place], None if targets is None else targets[place], record)
         records.append(record)

@@ -63,7 +63,7 @@ def verdict(probabilities: Any) -> dict[str, Any]:
     return {"label": int(probabilities.argmax()), "confidence": round(float(probabilities.max()), 6)}
 
 
-def words(found: dict[str, Any] | None) -> str:
+def summary(found: dict[str, Any] | None) -> str:
     """ "7 (0.98)"; "?" for None."""
     return "?" if found is None else f"{found['label']} ({found['confidence']:.4f})"
 

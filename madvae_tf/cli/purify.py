@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         first = None if before is None else common.verdict(before[place])
         then = common.verdict(after[place])
         record = {"file": str(picture.path), "notes": list(picture.notes), "before": first, "after": then}
-        line = f"{picture.path}: {common.words(first)} -> {common.words(then)}"
+        line = f"{picture.path}: {common.summary(first)} -> {common.summary(then)}"
         line += common.written(
             image_io.to_bytes(purified[place]), None if targets is None else targets[place], record
         )

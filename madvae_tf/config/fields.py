@@ -55,10 +55,10 @@ def check(section: object, prefix: str, positive: str = "", not_negative: str = 
 def in_range(value: Any, limits: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether a number lies within the limits of its `parameter`, and these in words."""
     minimum, maximum, open_minimum = limits["minimum"], limits["maximum"], limits["open_minimum"]
-    words = f"{'above' if open_minimum else 'of at least'} {minimum:g}"
-    words += f" and at most {maximum:g}" if math.isfinite(maximum) else ""
+    expected = f"{'above' if open_minimum else 'of at least'} {minimum:g}"
+    expected += f" and at most {maximum:g}" if math.isfinite(maximum) else ""
     within = (minimum < value if open_minimum else minimum <= value) and value <= maximum
-    return within and value < math.inf, words
+    return within and value < math.inf, expected
 
 
 def matches(value: object, annotation: Any) -> bool:

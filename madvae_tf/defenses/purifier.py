@@ -19,7 +19,7 @@ from madvae_tf.data.adversarial_sets import PairedSets
 from madvae_tf.data.batches import IdentityPairs, Rows
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras
-from madvae_tf.models.bn_folding import folded
+from madvae_tf.models.bn_folding import fold_batch_norm
 from madvae_tf.models.defended_model import DefendedModel, purified
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.purifier import PurifierSettings, fit_purifier
@@ -115,8 +115,8 @@ def load_purifier(folder: Path, classifier: keras.Model) -> DefendedModel:
 
 
 def defended(vae: DefenseVAE, classifier: Callable[[tf.Tensor], tf.Tensor]) -> DefendedModel:
-    """A `DefenseVAE` before `classifier`, with its latent distribution; a copy of it, folded, see `models.folded`."""
-    purifier: Any = folded(vae)
+    """A `DefenseVAE` before `classifier`, with its latent distribution; a copy of it, folded, see `models.bn_folding`."""
+    purifier: Any = fold_batch_norm(vae)
 
     def sample(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         mean, log_variance = purifier.encode(images)

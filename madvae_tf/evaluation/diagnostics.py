@@ -172,7 +172,7 @@ def around_warnings(end: "Evaluation") -> list[str]:
     """
     warnings = []
     exact = [o for o in end.outcomes if o.trial.gradient == "exact" and o.trial.attack.name not in _NO_STEPS]
-    around = [o for o in end.outcomes if o.trial.gradient in ("identity", "straight")]
+    around = [o for o in end.outcomes if o.trial.gradient in ("identity", "straight_through")]
     # Where nothing follows the exact gradient: against whatever follows one.
     for query, alone in _beyond(end, exact) or beyond_gradients(end):
         lost = float(alone.mean())

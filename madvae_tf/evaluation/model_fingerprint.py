@@ -13,7 +13,7 @@ from madvae_tf.utils.errors import UserError
 _FEW = 4
 
 
-def said(attacked: DefendedModel, images: np.ndarray, batch_size: int) -> np.ndarray:
+def reference_logits(attacked: DefendedModel, images: np.ndarray, batch_size: int) -> np.ndarray:
     """What the attacker's model says of the first images, float32 (at most batch_size, 10).
 
     Args:
@@ -34,7 +34,7 @@ def said(attacked: DefendedModel, images: np.ndarray, batch_size: int) -> np.nda
     return found
 
 
-def slopes(attacked: DefendedModel, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def reference_gradients(attacked: DefendedModel, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Gradients of the attacker's margin at the first images, float32 (at most 4, pixels): two ways to the gradient of the same logits differ in them.
 
     Args:

@@ -26,7 +26,10 @@ def fast(threat: Threat, crossable: bool) -> list[Suite]:
     ]
     if crossable:
         trials.insert(
-            0, Trial("crossing", ThresholdL2(epsilon=threat.epsilon, iterations=50, restarts=1), "straight")
+            0,
+            Trial(
+                "crossing", ThresholdL2(epsilon=threat.epsilon, iterations=50, restarts=1), "straight_through"
+            ),
         )
     return [Suite("fast", tuple(trials), sequential=True)]
 
@@ -50,5 +53,9 @@ def preset_suites(preset: str, threat: Threat, targets: Mapping[str, DefendedMod
     Raises:
         UserError: an unknown preset.
     """
-    crossable = threat.norm == "l2" and "straight" in targets and targets["straight"].squash is not None
+    crossable = (
+        threat.norm == "l2"
+        and "straight_through" in targets
+        and targets["straight_through"].squash is not None
+    )
     return lookup(PRESETS, str(preset).strip().lower(), "preset")(threat, crossable)

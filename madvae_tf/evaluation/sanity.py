@@ -94,8 +94,16 @@ def around(
         straight: its parts with the identity's gradient in the place of the squash's (`DefendedModel.straight_through`).
         options: see `curves`.
     """
-    suite = Suite("around", (Trial("bpda_squash_pgd_restarts", _pgd(norm, epsilon, STEPS[-1]), "straight"),))
+    suite = Suite(
+        "around", (Trial("bpda_squash_pgd_restarts", _pgd(norm, epsilon, STEPS[-1]), "straight_through"),)
+    )
     found = evaluate(
-        target.logits, images, labels, [suite], target=target, targets={"straight": straight}, **options
+        target.logits,
+        images,
+        labels,
+        [suite],
+        target=target,
+        targets={"straight_through": straight},
+        **options,
     )
     return found.outcomes[0]

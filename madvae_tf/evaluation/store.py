@@ -18,7 +18,7 @@ _FIELDS = ("right", "visited", "left", "key", "logits")
 _ROUNDING = 1e-4
 # The least cosine between gradients of one model at one image on two machines, a ReLU's kink between them included.
 _SAME_WAY = 0.999
-_NO_SLOPES = np.zeros((0, 0), np.float32)
+_NO_GRADIENTS = np.zeros((0, 0), np.float32)
 
 
 @dataclasses.dataclass
@@ -59,7 +59,7 @@ def _same_way(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two sets of gradients, (some, pixels), point the same way at every image; a gradient of zeros has no way but its own."""
     if one.shape != other.shape:
         return False
-    sizes = [np.linalg.norm(slopes, axis=1) for slopes in (one, other)]
+    sizes = [np.linalg.norm(reference_gradients, axis=1) for reference_gradients in (one, other)]
     cosines = (one * other).sum(axis=1) >= _SAME_WAY * sizes[0] * sizes[1]
     return bool((cosines & ((sizes[0] > 0) == (sizes[1] > 0))).all())
 
@@ -74,7 +74,7 @@ class TrialFile:
         folder: made if it is not there.
         label, key: the trial's name, and `trial_key`.
         logits: float32, of the models that the trial is about, for a few images.
-        slopes: float32 (some, pixels), gradients of what is attacked, for some of these images: BPDA has the system's own logits, and
+        reference_gradients: float32 (some, pixels), gradients of what is attacked, for some of these images: BPDA has the system's own logits, and
             two ways to its gradient are two trials. None, of a query attack: gradients do not tell trials apart.
 
     Raises:
@@ -82,12 +82,17 @@ class TrialFile:
     """
 
     def __init__(
-        self, folder: Path | None, label: str, key: str, logits: np.ndarray, slopes: np.ndarray | None = None
+        self,
+        folder: Path | None,
+        label: str,
+        key: str,
+        logits: np.ndarray,
+        reference_gradients: np.ndarray | None = None,
     ) -> None:
         self._key = key
         self._logits = logits
-        self._climbs = slopes is not None
-        self._slopes = _NO_SLOPES if slopes is None else slopes
+        self._climbs = reference_gradients is not None
+        self._reference_gradients = _NO_GRADIENTS if reference_gradients is None else reference_gradients
         self._path = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +100,11 @@ class TrialFile:
             same = [
                 path for path in sorted(folder.glob(f"{glob.escape(name)}-*.npz")) if self._is_of_models(path)
             ]
-            self._path = same[0] if same else folder / f"{name}-{fingerprint(logits, self._slopes)[:8]}.npz"
+            self._path = (
+                same[0]
+                if same
+                else folder / f"{name}-{fingerprint(logits, self._reference_gradients)[:8]}.npz"
+            )
 
     def load(self, n: int) -> Progress | None:
         """What was found before, or None.
@@ -118,7 +127,7 @@ class TrialFile:
             return False
         room = _ROUNDING * max(1.0, float(np.abs(self._logits).max(initial=0.0)))
         close = bool(np.allclose(theirs, self._logits, rtol=0.0, atol=room, equal_nan=True))
-        return close and (not self._climbs or _same_way(file["slopes"], self._slopes))
+        return close and (not self._climbs or _same_way(file["slopes"], self._reference_gradients))
 
     def save(self, progress: Progress) -> None:
         """Replaces the file."""
@@ -133,7 +142,7 @@ class TrialFile:
                 left=progress.n_robust,
                 key=np.array(self._key),
                 logits=self._logits,
-                slopes=self._slopes,
+                slopes=self._reference_gradients,
                 unchanged=progress.unchanged,
                 **images,
             )
@@ -168,7 +177,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             found = {name: file[name] for name in _FIELDS}
             # Files of before there were any have none.
-            found |= {"slopes": file.get("slopes", _NO_SLOPES)}
+            found |= {"slopes": file.get("slopes", _NO_GRADIENTS)}
             return found | {name: file[name] for name in ("x_adv", "unchanged") if name in file}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path, str(error)) from None

@@ -29,7 +29,7 @@ from madvae_tf.utils.errors import UserError
 STANDARD = "autoattack_standard"
 SMALLER = "autoattack_smaller"
 _STANDARD_NUMBERS = {"iterations": 100, "restarts": 1, "targets": 9, "queries": 5000}
-GRADIENTS = ("exact", "identity", "straight", "expectation", "latent")
+GRADIENTS = ("exact", "identity", "straight_through", "expectation", "latent")
 # What asks for labels or values only.
 QUERY_ATTACKS = ("square", "hop_skip_jump", "spsa", "simba", "single_pixel")
 _SIMBA_STEP = 0.2
@@ -140,7 +140,7 @@ def gradient_suite(
     _check_ball(norm, epsilon)
     own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts, "early": early}
     step_size = _step_size(epsilon, iterations)
-    names = {"exact": "gradient", "identity": "bpda", "straight": "bpda_squash", "expectation": "eot"}
+    names = {"exact": "gradient", "identity": "bpda", "straight_through": "bpda_squash", "expectation": "eot"}
     name = names.get(gradient, gradient)
     prefix = "" if gradient == "exact" else f"{name}_"
     return Suite(
@@ -166,7 +166,7 @@ def overpowered(epsilon: float = 4.0, iterations: int = 200, restarts: int = 20)
 def crossing(epsilon: float = 2.0, iterations: int = 100, restarts: int = 2) -> Suite:
     """For a system that begins with a squash, in L2: pixels across its threshold, chosen by the gradient around it."""
     attack = ThresholdL2(epsilon=epsilon, iterations=iterations, restarts=restarts)
-    return Suite("crossing", (Trial("crossing", attack, "straight"),))
+    return Suite("crossing", (Trial("crossing", attack, "straight_through"),))
 
 
 def decision(norm: str = "linf", epsilon: float = 0.3, queries: int = 20_000) -> Suite:

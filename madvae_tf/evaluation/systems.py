@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel
-from madvae_tf.models.external_classifier import ForeignClassifier, adapt, load_classifier_file
+from madvae_tf.models.external_classifier import ExternalClassifier, adapt, load_classifier_file
 from madvae_tf.utils.errors import UserError, cause_of
 from madvae_tf.utils.output_kind import one_output, read_outputs
 
@@ -62,7 +62,7 @@ def system_of(model: Any, images: np.ndarray) -> System:
         return _adapted(loaded, Path(model).name)
     if isinstance(model, keras.layers.Layer):
         return _adapted(adapt(model, probe, needs_gradient=False), model.name)
-    if isinstance(model, ForeignClassifier):
+    if isinstance(model, ExternalClassifier):
         return _adapted(model, getattr(model.source, "name", "classifier"))
     if isinstance(model, type) or not callable(model):
         raise UserError(
@@ -72,7 +72,7 @@ def system_of(model: Any, images: np.ndarray) -> System:
     return _of_function(model, probe)
 
 
-def _adapted(classifier: ForeignClassifier, name: str) -> System:
+def _adapted(classifier: ExternalClassifier, name: str) -> System:
     note = "The model gives probabilities; attacked is their logarithm, which float32 cuts off where the model is very sure."
     logarithm = classifier.outputs == "probabilities" and classifier.logits is None
     notes = (note,) if logarithm else ()

@@ -80,8 +80,8 @@ def to_html(found: "Evaluation") -> str:
 
 def _table(found: "Evaluation") -> Table:
     meaning = THREAT_MODELS.get(found.threat_model, "")
-    said = f"{found.threat_model} ({meaning})" if meaning else found.threat_model
-    text = f"accuracy with its 95% Wilson interval, n = {len(found.clean)}, seed {found.seed}; threat model {said}."
+    caption = f"{found.threat_model} ({meaning})" if meaning else found.threat_model
+    text = f"accuracy with its 95% Wilson interval, n = {len(found.clean)}, seed {found.seed}; threat model {caption}."
     body = []
     for row in found.rows():
         where = "" if row["norm"] is None else f"{names.NORMS[row['norm']]} {row['epsilon']:g}"

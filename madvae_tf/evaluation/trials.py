@@ -46,7 +46,7 @@ def to_the_end(trial: Trial, own: bool) -> Trial:
     Args:
         own: whether the attacker has the system itself; what is attacked around a gradient of it says what it says.
     """
-    if own and trial.gradient in ("exact", "identity", "straight"):
+    if own and trial.gradient in ("exact", "identity", "straight_through"):
         return trial
     if not getattr(trial.attack, "early", False):
         return trial

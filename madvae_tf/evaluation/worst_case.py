@@ -15,7 +15,7 @@ from madvae_tf.evaluation import presets, threats
 from madvae_tf.evaluation.cost import UNKNOWN, Course, measured
 from madvae_tf.evaluation.diagnostics import FOLLOWING, LOOKED_AT, evaluation_warnings, steadiness_warnings
 from madvae_tf.evaluation.gradients import gradients
-from madvae_tf.evaluation.model_fingerprint import said, slopes
+from madvae_tf.evaluation.model_fingerprint import reference_gradients, reference_logits
 from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.evaluation.result import Evaluation, Outcome
 from madvae_tf.evaluation.steadiness import RANDOM, made_of, mean_of_draws, robust_in_all, steadiness
@@ -69,7 +69,7 @@ def evaluate(
             "linf:0.3".
         preset: "fast" (about a minute for 100 MNIST images on two cores) or "standard" (AutoAttack standard), the default.
         target: what the attacker attacks, if that is not the system (`target_of`); its images are then shown to the system.
-        targets: further targets by the gradient that a trial names: "identity" (`straight_through`), "straight"
+        targets: further targets by the gradient that a trial names: "identity" (`straight_through`), "straight_through"
             (`DefendedModel.straight_through`), "expectation" (`expectation`), "latent" (`latent_matching`).
         threat_model: what the figures say that the attacker knew: end_to_end by default, transfer where there is a `target`.
         seed: of every random draw.
@@ -117,14 +117,16 @@ def evaluate(
         **({} if draws == repeats == 1 else {"draws": draws, "repeats": repeats}),
     }
     answers = {
-        name: said(known[name], images, batch_size)
+        name: reference_logits(known[name], images, batch_size)
         for name in dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
     }
     # What asks for values and labels alone may ask a system that has no gradient.
     followed = {t.gradient for suite in suites for t in suite.trials if t.attack.name not in QUERY_ATTACKS}
     drawn = steady == RANDOM
     climbs = (
-        {} if folder is None or drawn else {name: slopes(known[name], images, labels) for name in followed}
+        {}
+        if folder is None or drawn
+        else {name: reference_gradients(known[name], images, labels) for name in followed}
     )
     identities = {
         name: np.concatenate([clean_logits[:batch_size], answer]) for name, answer in answers.items()

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from madvae_tf.models.external_classifier import ForeignClassifier
+from madvae_tf.models.external_classifier import ExternalClassifier
 from madvae_tf.models.finite import check_finite
 from madvae_tf.models.pixels import as_pixels
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape
@@ -19,7 +19,7 @@ _Function = Callable[[Any], Any]
 _OUTPUTS = {"purify": "purified", "classify": "probabilities", "logits": "logits"}
 
 
-def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | ForeignClassifier) -> None:
+def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | ExternalClassifier) -> None:
     """Writes a purifier with its classifier to `folder` as one SavedModel, and `purifier.keras` beside it.
 
     Signatures, batch size free, for images of the purifier's shape, the paper's here:
@@ -41,7 +41,7 @@ def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | Forei
     purifier.save(folder / "purifier.keras")
 
 
-def export_classifier(folder: Path, classifier: keras.Model | ForeignClassifier) -> None:
+def export_classifier(folder: Path, classifier: keras.Model | ExternalClassifier) -> None:
     """Writes the undefended classifier: signatures classify (also serving_default), classify_uint8 and logits.
 
     A Keras model is written as `classifier.keras`, too; of a SavedModel a copy stands in `original`.
@@ -56,17 +56,17 @@ def export_classifier(folder: Path, classifier: keras.Model | ForeignClassifier)
         [classifier],
         getattr(classifier, "image_shape", IMAGE_SHAPE),
     )
-    source = classifier.source if isinstance(classifier, ForeignClassifier) else classifier
+    source = classifier.source if isinstance(classifier, ExternalClassifier) else classifier
     if isinstance(source, keras.Model):
         source.save(folder / "classifier.keras")
-    elif isinstance(classifier, ForeignClassifier) and classifier.saved_model is not None:
+    elif isinstance(classifier, ExternalClassifier) and classifier.saved_model is not None:
         shutil.copytree(classifier.saved_model, folder / "original")
 
 
 def _write(folder: Path, endpoints: dict[str, _Function], models: list[Any], shape: Shape) -> None:
     archive = keras.export.ExportArchive()
     for model in models:
-        resource = model.resource if isinstance(model, ForeignClassifier) else model
+        resource = model.resource if isinstance(model, ExternalClassifier) else model
         if resource is not None:
             archive.track(resource)
     floats = [tf.TensorSpec((None, *shape), tf.float32, name="images")]

@@ -17,7 +17,7 @@ from madvae_tf.models.layers import BatchNormalization
 from madvae_tf.models.vae import DefenseVAE
 
 
-def folded(purifier: DefenseVAE) -> DefenseVAE:
+def fold_batch_norm(purifier: DefenseVAE) -> DefenseVAE:
     """A frozen float32 copy that gives what `purifier` gives at inference; it cannot be trained or saved."""
     copy: Any = in_precision(purifier, "float32")
     for name in ("encoder", "decoder"):

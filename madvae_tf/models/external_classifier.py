@@ -31,7 +31,7 @@ _SMALLEST = 1e-37
 _SAME = 1e-4
 
 
-class ForeignClassifier:
+class ExternalClassifier:
     """Calls like this project's classifiers: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch, 10).
 
     Attributes:
@@ -79,15 +79,15 @@ def adapt(
     outputs: str = "auto",
     needs_gradient: bool = True,
     **more: Any,
-) -> ForeignClassifier:
-    """The classifier behind a `ForeignClassifier`, after a look at what it gives for `probe`.
+) -> ExternalClassifier:
+    """The classifier behind a `ExternalClassifier`, after a look at what it gives for `probe`.
 
     Args:
         classifier: a Keras model or layer, or a callable; images float32 (batch, 28, 28, 1) in [0, 1] -> (batch, 10).
         probe: a few such images.
         outputs: "logits" or "probabilities"; "auto": see the module's docstring.
         needs_gradient: whether one through which no gradient flows is refused.
-        more: `resource` and `saved_model` of `ForeignClassifier`.
+        more: `resource` and `saved_model` of `ExternalClassifier`.
 
     Raises:
         UserError: it cannot be called, gives another shape or values that are not finite, gives no probabilities where
@@ -95,7 +95,7 @@ def adapt(
     """
     if outputs not in OUTPUTS:
         raise UserError(f"Invalid outputs: received {outputs!r}, expected one of {', '.join(OUTPUTS)}.")
-    if isinstance(classifier, ForeignClassifier):
+    if isinstance(classifier, ExternalClassifier):
         return classifier
     if not callable(classifier):
         raise UserError(
@@ -136,7 +136,7 @@ def adapt(
             logging.warning("The classifier: %s", reading.doubt)
     if kind == "probabilities" and isinstance(classifier, keras.layers.Layer):
         more["logits"] = _before_softmax(classifier, x, values)
-    adapted = ForeignClassifier(classifier, kind, **more)
+    adapted = ExternalClassifier(classifier, kind, **more)
     if needs_gradient:
         _check_gradient(adapted, x)
     return adapted
@@ -178,7 +178,7 @@ def shape_of_signature(function: Any, folder: Path) -> Shape:
 
 def load_saved_model(
     folder: Path, probe: np.ndarray, outputs: str = "auto", signature: str = ""
-) -> ForeignClassifier:
+) -> ExternalClassifier:
     """A classifier from a SavedModel.
 
     Args:
@@ -217,7 +217,7 @@ def load_saved_model(
     )
 
 
-def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -> ForeignClassifier:
+def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -> ExternalClassifier:
     """A classifier from a `.keras` file (read in safe mode) or from the folder of a SavedModel.
 
     Raises:
@@ -250,7 +250,7 @@ def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -
     return adapt(model, probe, outputs)
 
 
-def _check_gradient(classifier: ForeignClassifier, images: tf.Tensor) -> None:
+def _check_gradient(classifier: ExternalClassifier, images: tf.Tensor) -> None:
     with tf.GradientTape() as tape:
         tape.watch(images)
         value = tf.reduce_sum(classifier(images)[:, 0])

@@ -84,7 +84,7 @@ def classifier_in(precision: str, classifier: Any, name: str) -> Any:
     """What a purifier is trained against: a copy of `classifier` that computes in `precision`, a Keras dtype policy.
 
     Args:
-        name: its name in `CLASSIFIERS`; "" for a `ForeignClassifier`, which is returned as it is unless it is a Table 6 from a file.
+        name: its name in `CLASSIFIERS`; "" for a `ExternalClassifier`, which is returned as it is unless it is a Table 6 from a file.
     """
     source = classifier if name else classifier.source
     ours = name or (isinstance(source, Table6Classifier) and classifier.outputs == "logits")

@@ -27,7 +27,7 @@ class DefenseTrainer(keras.Model):
 
     Args:
         purifier: trained in place.
-        classifier: frozen; float32 or mixed precision; gives logits; a Keras model or a `ForeignClassifier`.
+        classifier: frozen; float32 or mixed precision; gives logits; a Keras model or a `ExternalClassifier`.
         weights: term -> weight, from `losses.weights_of`.
         seed: folded into the noise.
         clip_norm: bound of the global gradient norm; 0 for none.

@@ -72,7 +72,7 @@ def fit_purifier(
     Args:
         pairs, validation: rows with the fields x_adv, x, label.
         classifier: frozen, float32; a copy computes in the training's precision.
-        classifier_name: its name in `CLASSIFIERS`; "" for a `ForeignClassifier`.
+        classifier_name: its name in `CLASSIFIERS`; "" for a `ExternalClassifier`.
         start_from: the weights to begin with, or None for new ones.
         folder: where the files go.
         scratch: where the checkpoints are; a killed run goes on from there and ends with the same weights.

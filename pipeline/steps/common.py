@@ -74,10 +74,10 @@ def attack_target(folder: Path, precision: str) -> Any:
     """
     from madvae_tf.attacks import DefendedModel
     from madvae_tf.models.copies import in_precision
-    from madvae_tf.models.external_classifier import ForeignClassifier
+    from madvae_tf.models.external_classifier import ExternalClassifier
 
     classifier = load_classifier(folder)
-    if precision != "float32" and not isinstance(classifier, ForeignClassifier):
+    if precision != "float32" and not isinstance(classifier, ExternalClassifier):
         classifier = in_precision(classifier, precision)
     return DefendedModel(logits=functools.partial(classifier, training=False))
 

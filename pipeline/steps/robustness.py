@@ -13,7 +13,7 @@ _DRAW = zlib.crc32(b"robustness")
 _GRADIENTS = {
     "gradient": "exact",
     "bpda": "identity",
-    "bpda_squash": "straight",
+    "bpda_squash": "straight_through",
     "eot": "expectation",
     "latent": "latent",
 }
@@ -46,7 +46,7 @@ def attack_system(context: Context) -> None:
         others["identity"] = straight_through(held, behind)
         _check_composition(held, others["identity"], images[: settings["batch_size"]])
     if settings["suite"] in ("bpda_squash", "crossing"):
-        others["straight"] = held.with_logits(held.straight_through)
+        others["straight_through"] = held.with_logits(held.straight_through)
     if settings["suite"] == "latent":
         others["latent"] = latent_matching(held, prototypes(context, held))
     if settings["suite"] == "eot":

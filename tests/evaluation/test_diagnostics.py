@@ -30,7 +30,7 @@ def evaluation_of(**robust):
         "overpowered": Overpowered(),
         "eot": APGD(),
     }
-    gradients = {"bpda": "identity", "crossing": "straight", "eot": "expectation"}
+    gradients = {"bpda": "identity", "crossing": "straight_through", "eot": "expectation"}
     outcomes = [
         Outcome(
             Suite("s", ()),

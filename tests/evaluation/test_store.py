@@ -32,29 +32,32 @@ def test_another_machine_finds_it_and_another_model_does_not(tmp_path):
 
 
 def test_another_gradient_of_the_same_logits_is_another_trial(tmp_path):
-    slopes = np.random.default_rng(1).normal(size=(3, 784)).astype(np.float32)
-    TrialFile(tmp_path, "pgd", KEY, LOGITS, slopes).save(progress(True, False))
+    reference_gradients = np.random.default_rng(1).normal(size=(3, 784)).astype(np.float32)
+    TrialFile(tmp_path, "pgd", KEY, LOGITS, reference_gradients).save(progress(True, False))
     # A machine's rounding, the size and one ReLU's kink leave the way as it is.
-    kink = slopes.copy()
-    kink[0] += np.float32(0.01) * slopes[1]
-    for same in (slopes, slopes * np.float32(1.5), kink):
+    kink = reference_gradients.copy()
+    kink[0] += np.float32(0.01) * reference_gradients[1]
+    for same in (reference_gradients, reference_gradients * np.float32(1.5), kink):
         assert TrialFile(tmp_path, "pgd", KEY, LOGITS, same).load(2) is not None
-    turned, blind = slopes.copy(), slopes.copy()
-    turned[2], blind[2] = slopes[2] + 0.1 * slopes[0], 0
-    for other in (turned, blind, -slopes, slopes[:2]):
+    turned, blind = reference_gradients.copy(), reference_gradients.copy()
+    turned[2], blind[2] = reference_gradients[2] + 0.1 * reference_gradients[0], 0
+    for other in (turned, blind, -reference_gradients, reference_gradients[:2]):
         assert TrialFile(tmp_path, "pgd", KEY, LOGITS, other).load(2) is None
-    zero = np.zeros_like(slopes)
+    zero = np.zeros_like(reference_gradients)
     TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).save(progress(False, False))
     assert TrialFile(tmp_path, "pgd", KEY, LOGITS, zero).load(2).robust.tolist() == [False, False]
-    assert TrialFile(tmp_path, "pgd", KEY, LOGITS, slopes).load(2).robust.tolist() == [True, False]
+    assert TrialFile(tmp_path, "pgd", KEY, LOGITS, reference_gradients).load(2).robust.tolist() == [
+        True,
+        False,
+    ]
 
 
 def test_a_trial_without_gradients_is_found_whatever_gradient_its_file_holds(tmp_path):
-    slopes = np.ones((3, 784), np.float32)
-    TrialFile(tmp_path, "square", KEY, LOGITS, slopes).save(progress(True, False))
+    reference_gradients = np.ones((3, 784), np.float32)
+    TrialFile(tmp_path, "square", KEY, LOGITS, reference_gradients).save(progress(True, False))
     assert TrialFile(tmp_path, "square", KEY, LOGITS).load(2).robust.tolist() == [True, False]
     TrialFile(tmp_path, "simba", KEY, LOGITS).save(progress(False, False))
-    assert TrialFile(tmp_path, "simba", KEY, LOGITS, slopes).load(2) is None
+    assert TrialFile(tmp_path, "simba", KEY, LOGITS, reference_gradients).load(2) is None
 
 
 def test_two_models_have_a_file_each_and_what_goes_on_is_saved_where_it_began(tmp_path):

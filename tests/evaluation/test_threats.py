@@ -68,11 +68,11 @@ def test_presets_attack_within_the_budget():
 
 def test_a_system_with_a_squash_meets_the_attack_that_crosses_it():
     """In L2 the gradient through a squash finds too little (docs/robustness.md); in L-infinity its signs are those around it."""
-    begins = {"straight": DefendedModel(lambda x: x, squash=lambda x: x)}
+    begins = {"straight_through": DefendedModel(lambda x: x, squash=lambda x: x)}
     assert attacks("fast", L2, begins) == [("fast", ["crossing", "apgd_ce", "apgd_t", "square"])]
     assert attacks("standard", L2, begins)[1] == ("crossing", ["crossing"])
     assert attacks("fast", LINF, begins) == attacks("fast", LINF)
-    assert attacks("fast", L2, {"straight": DefendedModel(lambda x: x)}) == attacks("fast", L2)
+    assert attacks("fast", L2, {"straight_through": DefendedModel(lambda x: x)}) == attacks("fast", L2)
 
 
 def test_another_preset_is_named():

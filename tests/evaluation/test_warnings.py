@@ -104,12 +104,12 @@ class Augmented(keras.Model):
 def test_keras_models_are_called_for_inference_wherever_they_stand(line):
     """As the system, in a DefendedModel, as what is attacked instead, and as one of `targets`: the figures of the model without its augmentation."""
     model = Augmented(line)
-    straight = Suite("own", (Trial("fgsm", FGSM(epsilon=0.08), "straight"),))
+    straight = Suite("own", (Trial("fgsm", FGSM(epsilon=0.08), "straight_through"),))
     for given, suite, options in (
         (model, ONE_STEP, {}),
         (DefendedModel(model), ONE_STEP, {}),
         (line.logits, ONE_STEP, {"target": DefendedModel(model)}),
-        (line.logits, straight, {"targets": {"straight": DefendedModel(model)}}),
+        (line.logits, straight, {"targets": {"straight_through": DefendedModel(model)}}),
     ):
         found = run(line, given, suite, **options)
         np.testing.assert_array_equal(found.clean, [1, 1, 1, 1, 1, 0])

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from madvae_tf.api.fitted import FittedDefense
 from madvae_tf.export.saved_model import export_purifier
 from madvae_tf.models.classifiers import Table6Classifier
-from madvae_tf.models.external_classifier import ForeignClassifier
+from madvae_tf.models.external_classifier import ExternalClassifier
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError
 
@@ -34,7 +34,7 @@ def models():
 @pytest.fixture(scope="module")
 def defense(models):
     purifier, classifier = models
-    return FittedDefense(purifier, ForeignClassifier(classifier, "logits"), {})
+    return FittedDefense(purifier, ExternalClassifier(classifier, "logits"), {})
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.models.bn_folding import folded
+from madvae_tf.models.bn_folding import fold_batch_norm
 from madvae_tf.models.layers import BatchNormalization
 from madvae_tf.models.vae import DefenseVAE
 from tests.gradient_check import off_by_image
@@ -50,7 +50,7 @@ def test_same_images_codes_and_gradients(shape, squash_scale):
     purifier = trained_looking(shape, squash_scale)
     x = tf.constant(np.random.default_rng(0).uniform(size=(8, *shape)).astype(np.float32))
     (images, gradients, *codes), _ = forward_and_back(purifier, x)
-    (our_images, our_gradients, *our_codes), operations = forward_and_back(folded(purifier), x)
+    (our_images, our_gradients, *our_codes), operations = forward_and_back(fold_batch_norm(purifier), x)
     for theirs, ours in zip([images, *codes], [our_images, *our_codes], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5 * np.abs(theirs).max())
     # About one image in sixty is at a kink, and then off by up to some percent.
@@ -63,7 +63,7 @@ def test_same_images_codes_and_gradients(shape, squash_scale):
 def test_a_copy_of_the_weights_as_they_were():
     purifier = trained_looking((28, 28, 1), 10.0)
     x = tf.fill((2, 28, 28, 1), 0.4)
-    made = folded(purifier)
+    made = fold_batch_norm(purifier)
     before = made.purify(x).numpy()
     for variable in purifier.weights:
         variable.assign(0.5 * variable)

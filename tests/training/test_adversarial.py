@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.models.external_classifier import ForeignClassifier
+from madvae_tf.models.external_classifier import ExternalClassifier
 from madvae_tf.training.adversarial import AdversarialTrainer
 from madvae_tf.training.classifier import build_classifier, classifier_in
 from madvae_tf.training.inner_attack import attack_within
@@ -176,7 +176,7 @@ def test_validation_is_on_clean_and_on_attacked_images(batch):
 
 @pytest.mark.parametrize("outputs", ["logits", "probabilities"])
 def test_a_table_6_from_a_file_computes_in_the_purifiers_precision(batch, classifier, outputs):
-    foreign = ForeignClassifier(classifier, outputs)
+    foreign = ExternalClassifier(classifier, outputs)
     copy = classifier_in("mixed_bfloat16", foreign, "")
     if outputs == "probabilities":
         assert copy is foreign
