@@ -17,12 +17,12 @@ def read_version() -> str:
     return found.group(1)
 
 
-# Plain `tensorflow` runs without a GPU and pulls no CUDA packages. `tensorflow-cpu` holds the same modules:
-# installed beside it, the two overwrite each other's files and neither works.
+# Plain `tensorflow` runs without a GPU and pulls no CUDA packages. `tensorflow-cpu` holds the same
+# modules: installed beside it, the two overwrite each other's files and neither works.
 TENSORFLOW = "tensorflow>=2.21,<2.22"
 
-# `pipeline` and `configs` are names that others may have in site-packages: an installation holds them inside `madvae_tf`,
-# where `madvae_tf.utils.shipped` finds them. {package: folder}.
+# `pipeline` and `configs` are names that others may have in site-packages: an installation holds
+# them inside `madvae_tf`, where `madvae_tf.utils.shipped` finds them. {package: folder}.
 SHIPPED = {
     f"madvae_tf._shipped.{name}": name.replace(".", "/")
     for name in find_packages(include=["pipeline*", "configs*"])
@@ -31,12 +31,15 @@ SHIPPED = {
 setup(
     name="madvae_tf",
     version=read_version(),
-    description="MAD-VAE: purify adversarial images with a variational autoencoder, on TensorFlow and Keras",
+    description="MAD-VAE: purify adversarial images with a variational autoencoder, on TensorFlow and Keras",  # noqa: E501
     license="Apache-2.0",
     packages=[*find_packages(include=["madvae_tf*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"madvae_tf": ["py.typed"], "madvae_tf.report": ["scripts/*.js", "templates/*.j2"]},
-    python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.
+    package_data={
+        "madvae_tf": ["py.typed"],
+        "madvae_tf.report": ["scripts/*.js", "templates/*.j2"],
+    },
+    python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.  # noqa: E501
     install_requires=[
         TENSORFLOW,
         "keras>=3.15,<4",
@@ -69,12 +72,14 @@ setup(
         # The API page; the tutorial and what executes it.
         "docs": ["pdoc>=15", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"],
         "cpu": [TENSORFLOW],
-        # gradio 6 asks for Pillow below 13, so `make playground` leaves that pin of constraints.txt out.
+        # gradio 6 asks for Pillow below 13, so `make playground` leaves that pin of constraints.txt
+        # out.
         "playground": ["gradio>=6.31,<7"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # It caps protobuf below 7, so it replaces the one that constraints.txt names.
         "beam": ["apache-beam>=2.77,<2.78", "grpcio>=1.67"],
-        # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs no other download.
+        # The nodejs extra brings pyright's JavaScript engine as a package, so that checking needs
+        # no other download.
         "test": [
             "hypothesis>=6.100",
             "mypy>=1.18",

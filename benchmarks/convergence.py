@@ -1,9 +1,11 @@
-"""How far CW-L2 has converged, and what that leaves of purifiers: on validation images of a finished run.
+"""How far CW-L2 has converged, and what that leaves of purifiers: on validation images of a
+finished run.
 
     python -m benchmarks.convergence --workdir=runs/quick --images=750 --searches=4x100,5x120
 
-CW looks for the nearest image that fools the classifier; cut short it finds one farther away, which is harder to purify. For each
-"searches x iterations" the rows are its seconds, success rate, mean and median L2 distance, and the accuracy behind each variant (oblivious).
+CW looks for the nearest image that fools the classifier; cut short it finds one farther away, which
+is harder to purify. For each "searches x iterations" the rows are its seconds, success rate, mean
+and median L2 distance, and the accuracy behind each variant (oblivious).
 """
 
 import argparse
@@ -18,8 +20,12 @@ from madvae_tf.config.overrides import load_config
 from madvae_tf.utils import console
 
 
-def material(config: Any, workdir: Path, images: int) -> tuple[Any, dict[str, Any], np.ndarray, np.ndarray]:
-    """The classifier, the purifiers by variant, and validation images evenly spaced with their labels."""
+def material(
+    config: Any, workdir: Path, images: int
+) -> tuple[Any, dict[str, Any], np.ndarray, np.ndarray]:
+    """The classifier, the purifiers by variant, and validation images evenly spaced with their
+    labels.
+    """
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import load_splits, to_float
     from pipeline.engine.plan import plan, with_inputs
@@ -31,9 +37,12 @@ def material(config: Any, workdir: Path, images: int) -> tuple[Any, dict[str, An
     folders = {(step.stage.stage, step.stage.instance): step.folder for step in steps}
     data, classifier = (folders[key] for key in folders if key[0] in ("data", "classifier"))
     purifiers = {
-        variant: load_model(folders["vae", variant] / "purifier.keras") for variant in config.vae.variants
+        variant: load_model(folders["vae", variant] / "purifier.keras")
+        for variant in config.vae.variants
     }
-    split = load_splits(config.data.name, data / "tfds", config.data.validation_images)["validation"]
+    split = load_splits(config.data.name, data / "tfds", config.data.validation_images)[
+        "validation"
+    ]
     rows = evenly_spaced(len(split), images)
     return load_classifier(classifier), purifiers, to_float(split.images[rows]), split.labels[rows]
 
@@ -53,9 +62,14 @@ def main(arguments: argparse.Namespace) -> None:
         initial_const=attack.cw_initial_const,
     )
     print(
-        f"n = {len(x)} validation images, confidence {attack.test_confidence:g}, seed {config.seed}, oblivious\n"
+        f"n = {len(x)} validation images, confidence {attack.test_confidence:g}, seed"
+        f" {config.seed}, oblivious\n"
     )
-    print("| searches x iterations | s | success | mean L2 | median L2 | " + " | ".join(purifiers) + " |")
+    print(
+        "| searches x iterations | s | success | mean L2 | median L2 | "
+        + " | ".join(purifiers)
+        + " |"
+    )
     print("|---" * (5 + len(purifiers)) + "|")
     for word in arguments.searches.split(","):
         searches, iterations = map(int, word.split("x"))
@@ -67,7 +81,9 @@ def main(arguments: argparse.Namespace) -> None:
         success = (batched(classifier, attacked, 250).argmax(1) != y).mean()
         right = [
             (
-                batched(lambda images, purify=purify: classifier(purify(images)), attacked, 250).argmax(1)
+                batched(
+                    lambda images, purify=purify: classifier(purify(images)), attacked, 250
+                ).argmax(1)
                 == y
             ).mean()
             for purify in purifiers.values()

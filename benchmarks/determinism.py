@@ -2,8 +2,9 @@
 
     python -m benchmarks.determinism --config=configs/smoke.py --folder=runs/determinism
 
-TensorFlow promises nothing of the kind without op determinism; on one CPU model with one number of threads its kernels add in a
-fixed order, and this measures it. The stage "time" holds times, and is not compared. Ends with status 1 if anything differs.
+TensorFlow promises nothing of the kind without op determinism; on one CPU model with one number of
+threads its kernels add in a fixed order, and this measures it. The stage "time" holds times, and is
+not compared. Ends with status 1 if anything differs.
 """
 
 import argparse

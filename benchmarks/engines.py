@@ -1,11 +1,14 @@
-"""Images a second of adversarial-set generation: the local engine, and Beam's DirectRunner with 1, 2, ... processes.
+"""Images a second of adversarial-set generation: the local engine, and Beam's DirectRunner with 1,
+2, ... processes.
 
     python -m benchmarks.engines --set-folder=runs/quick/artifacts/attack/train-cw-10-<key> --images=2000 --workers=1,2,4
 
-Takes the settings and inputs of a finished adversarial set, makes its first images again into a folder of its own, compares the
-shards' bytes between the engines, and prints a row for each. Starting workers (TensorFlow, data, model) is in the seconds. The ratio is
-that of the rate to the local engine's; load is the machine's load average at the row's end: above the number of cores, something else ran.
-"""
+Takes the settings and inputs of a finished adversarial set, makes its first images again into a
+folder of its own, compares the shards' bytes between the engines, and prints a row for each.
+Starting workers (TensorFlow, data, model) is in the seconds. The ratio is that of the rate to the
+local engine's; load is the machine's load average at the row's end: above the number of cores,
+something else ran.
+"""  # noqa: E501
 
 import argparse
 import os
@@ -43,13 +46,17 @@ def main(arguments: argparse.Namespace) -> int:
         with engines.using(engine):
             generate_adversarial_set(Context(folder, folder / ".scratch", inputs, config))
         seconds = time.monotonic() - start
-        found = {path.name: artifacts.hash_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        found = {
+            path.name: artifacts.hash_file(path)
+            for path in sorted(folder.iterdir())
+            if path.is_file()
+        }
         expected = expected or found
         same = found == expected
         status |= not same
         local = local or seconds
         print(
-            f"{name:18}{seconds:9.1f}{arguments.images / seconds:10.1f}{local / seconds:7.2f}{os.getloadavg()[0]:6.1f}"
+            f"{name:18}{seconds:9.1f}{arguments.images / seconds:10.1f}{local / seconds:7.2f}{os.getloadavg()[0]:6.1f}"  # noqa: E501
             f"  {'equal' if same else 'DIFFER'}",
             flush=True,
         )

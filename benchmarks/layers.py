@@ -1,6 +1,8 @@
-"""What the layers of `madvae_tf.models.layers` and `.convolutions` gain over the stock ones: python -m benchmarks.layers [batch]
+"""What the layers of `madvae_tf.models.layers` and `.convolutions` gain over the stock ones: python
+-m benchmarks.layers [batch]
 
-Times forward and backward of each pair at the sizes where the purifier uses it, interleaved, and prints the ratio.
+Times forward and backward of each pair at the sizes where the purifier uses it, interleaved, and
+prints the ratio.
 """
 
 import statistics
@@ -20,7 +22,9 @@ RUNS = 15
 def _convolution(kind: str, channels: int, size: int, stride: int) -> list[Callable]:
     """Ours and the stock one."""
     return [
-        lambda at=at, **k: getattr(at, kind)(channels, size, stride, padding="same", use_bias=False, **k)
+        lambda at=at, **k: getattr(at, kind)(
+            channels, size, stride, padding="same", use_bias=False, **k
+        )
         for at in (convolutions, keras.layers)
     ]
 
@@ -49,7 +53,7 @@ PAIRS: dict[str, tuple[list[Callable], int, int]] = {
 
 
 def step_of(layer: keras.layers.Layer, shape: tuple[int, ...], dtype: str):
-    """A compiled forward and backward pass of `layer` on a random batch, to its inputs and weights."""
+    """A compiled forward and backward pass of `layer` on a random batch, to its inputs and weights."""  # noqa: E501
     images = tf.Variable(tf.random.stateless_normal(shape, (0, 1)))
     layer.build(shape)
 
@@ -69,7 +73,9 @@ def main(batch: int) -> None:
     """Prints milliseconds (medians) and ratios, one line a pair and a precision."""
     for name, (kinds, side, channels) in PAIRS.items():
         for policy, dtype in (("float32", "float32"), ("mixed_bfloat16", "bfloat16")):
-            steps = [step_of(kind(dtype=policy), (batch, side, side, channels), dtype) for kind in kinds]
+            steps = [
+                step_of(kind(dtype=policy), (batch, side, side, channels), dtype) for kind in kinds
+            ]
             times: list[list[float]] = [[], []]
             for _ in range(RUNS):
                 for step, seconds in zip(steps, times, strict=True):
@@ -79,7 +85,8 @@ def main(batch: int) -> None:
             ratio = statistics.median(b / a for a, b in zip(*times, strict=True))
             mine, theirs = (1000 * statistics.median(t) for t in times)
             print(
-                f"{name:17s} {policy:15s} ours {mine:7.1f} ms  stock {theirs:7.1f} ms  stock/ours {ratio:5.2f}"
+                f"{name:17s} {policy:15s} ours {mine:7.1f} ms  stock {theirs:7.1f} ms  stock/ours"
+                f" {ratio:5.2f}"
             )
 
 

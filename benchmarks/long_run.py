@@ -1,15 +1,17 @@
-"""Watches a long run of the pipeline: memory, log, progress and how right its ETA was; a table and a picture.
+"""Watches a long run of the pipeline: memory, log, progress and how right its ETA was; a table and
+a picture.
 
     python -m benchmarks.long_run --minutes=60 --out=docs/results/long-run -- --stage=attack --config=configs/paper.py --workdir=runs/long
 
-Ends the run with SIGTERM after so many minutes (it goes on from there another time). Written: `<out>.csv`, a row every ten
-seconds, as they come; `<out>.json`, the summary, and `<out>.svg`, resident memory over time. `--read=<out>.csv` makes these two
-again from a table that is there.
+Ends the run with SIGTERM after so many minutes (it goes on from there another time). Written:
+`<out>.csv`, a row every ten seconds, as they come; `<out>.json`, the summary, and `<out>.svg`,
+resident memory over time. `--read=<out>.csv` makes these two again from a table that is there.
 
-An ETA is held against what happened, at the moment it was said: the seconds until its bar ended; of a bar that the hour did not
-see end, the seconds to the last place seen, against the same part of the ETA. It is judged once a twentieth of its bar is done
-or the bar has run for a minute: before that nothing can be known.
-"""
+An ETA is held against what happened, at the moment it was said: the seconds until its bar ended; of
+a bar that the hour did not see end, the seconds to the last place seen, against the same part of
+the ETA. It is judged once a twentieth of its bar is done or the bar has run for a minute: before
+that nothing can be known.
+"""  # noqa: E501
 
 import argparse
 import contextlib
@@ -30,7 +32,8 @@ from typing import Any, BinaryIO
 
 # A line of tqdm's: "train cw:  67%|###| 40/60 [00:20<00:10, 1.97image/s]".
 _BAR = re.compile(
-    r"(?P<title>[^\r\n]*?):\s+\d+%\|[^|]*\| (?P<done>[\d.]+)/(?P<total>\d+) \[(?P<spent>[\d:]+)<(?P<left>[\d:?]+)"
+    r"(?P<title>[^\r\n]*?):\s+\d+%\|[^|]*\| (?P<done>[\d.]+)/(?P<total>\d+)"
+    r" \[(?P<spent>[\d:]+)<(?P<left>[\d:?]+)"
 )
 _PAGE = resource.getpagesize()
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -52,7 +55,8 @@ def seconds(text: str) -> float | None:
 def sample(pid: int, log: Path, began: float) -> dict[str, Any]:
     """What can be seen of the run now."""
     resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    # After the name, which may hold spaces: user and system time are the 14th and 15th field of the line.
+    # After the name, which may hold spaces: user and system time are the 14th and 15th field of the
+    # line.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     size = log.stat().st_size
     with log.open("rb") as file:
@@ -81,7 +85,8 @@ def eta_errors(rows: list[dict[str, Any]]) -> list[float]:
     began = 0.0
     for number, row in enumerate(rows):
         before = rows[number - 1] if number else {}
-        # Sets of one attack share a title, so a bar ends where the title or the count of what is done begins anew.
+        # Sets of one attack share a title, so a bar ends where the title or the count of what is
+        # done begins anew.
         if before.get("title") != row.get("title") or before.get("done", 0) > row.get("done", 0):
             began = row["second"]
         if row.get("eta") is None or not (
@@ -96,10 +101,13 @@ def eta_errors(rows: list[dict[str, Any]]) -> list[float]:
             if other.get("title") != row["title"] or other["done"] < later[-1]["done"]:
                 break
             later.append(other)
-        # The first sample that shows the place where the bar was last seen: from then on it has only stood there.
+        # The first sample that shows the place where the bar was last seen: from then on it has
+        # only stood there.
         last = next(other for other in later if other["done"] == later[-1]["done"])
         part = (
-            (last["done"] - row["done"]) / (row["total"] - row["done"]) if row["total"] > row["done"] else 0
+            (last["done"] - row["done"]) / (row["total"] - row["done"])
+            if row["total"] > row["done"]
+            else 0
         )
         after = [other for other in rows if other["second"] > later[-1]["second"]]
         # A bar that was not seen full ended at the latest at the next one's first sample.
@@ -125,7 +133,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "log_bytes": rows[-1]["log_bytes"],
         "eta_samples": len(off),
         "eta_median_error": round(off[len(off) // 2], 3) if off else None,
-        "eta_within_20_percent": round(sum(each <= 0.2 for each in off) / len(off), 3) if off else None,
+        "eta_within_20_percent": (
+            round(sum(each <= 0.2 for each in off) / len(off), 3) if off else None
+        ),
     }
 
 
@@ -163,7 +173,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def _terminal(log: BinaryIO) -> int:
-    """A terminal for a run, which draws its bars on nothing else; what it is sent goes to `log`. Returns its descriptor."""
+    """A terminal for a run, which draws its bars on nothing else; what it is sent goes to `log`.
+    Returns its descriptor.
+    """
     ours, its = pty.openpty()
     termios.tcsetwinsize(its, (24, 120))
 
@@ -179,7 +191,9 @@ def _terminal(log: BinaryIO) -> int:
 
 
 def watch(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], int]:
-    """Runs the pipeline, writes a row for every sample; returns the rows and the exit status, 0 where the time was over."""
+    """Runs the pipeline, writes a row for every sample; returns the rows and the exit status, 0
+    where the time was over.
+    """
     rows: list[dict[str, Any]] = []
     log = arguments.out.with_suffix(".log")
     with (

@@ -1,8 +1,10 @@
-"""What the attacks' rows share: the weights of the Table 6 classifier that `configs/quick.py` trains, and test images.
+"""What the attacks' rows share: the weights of the Table 6 classifier that `configs/quick.py`
+trains, and test images.
 
-One .npz file, so that the peers' environment needs neither TensorFlow nor this project's models: `w0`, `w1`, ... are kernel and bias of each
-layer in their order, `images` uint8 (n, 28, 28, 1) and `labels` int64 (n,) the test images that the attacks get; `train_images` and
-`train_labels` are what is trained on where images matter.
+One .npz file, so that the peers' environment needs neither TensorFlow nor this project's models:
+`w0`, `w1`, ... are kernel and bias of each layer in their order, `images` uint8 (n, 28, 28, 1) and
+`labels` int64 (n,) the test images that the attacks get; `train_images` and `train_labels` are what
+is trained on where images matter.
 """
 
 import subprocess
@@ -29,7 +31,8 @@ def weights_in(material: Any) -> list[np.ndarray]:
 
 
 def make_material(path: Path, workdir: Path) -> None:
-    """Writes `path`, from the classifier and the data of `workdir`; the pipeline makes them there if they are missing.
+    """Writes `path`, from the classifier and the data of `workdir`; the pipeline makes them there
+    if they are missing.
 
     Raises:
         subprocess.CalledProcessError: the pipeline failed; its messages are on standard error.
@@ -41,7 +44,9 @@ def make_material(path: Path, workdir: Path) -> None:
 
 
 def write(path: str, workdir: str) -> None:
-    """Reads the finished artifacts of `workdir` and writes the .npz file (in a process that may load TensorFlow)."""
+    """Reads the finished artifacts of `workdir` and writes the .npz file (in a process that may
+    load TensorFlow).
+    """
     from madvae_tf.config import Config
     from madvae_tf.config.overrides import load_config
     from madvae_tf.data.batches import evenly_spaced
@@ -52,7 +57,9 @@ def write(path: str, workdir: str) -> None:
 
     config: Config = load_config("configs/quick.py")
     graph = build_stages(config, "")
-    data, classifier = (step.folder for step in plan([*graph["data"], *graph["classifier"]], workdir))
+    data, classifier = (
+        step.folder for step in plan([*graph["data"], *graph["classifier"]], workdir)
+    )
     splits = load_splits(config.data.name, data / "tfds", config.data.validation_images)
     weights = load_classifier(classifier).get_weights()
     test, train = splits["test"], splits["train"]

@@ -1,9 +1,10 @@
 """Rows of `results.json`: what was measured, of ours and of a peer, and how the two compare.
 
-A row is {"question", "case", "ours", "peer_name", "peer", "ratio", "unit"} and, where there are such, "target" (the ratio to reach),
-"of_limit" (the share of the machine's limit that ours reaches, `benchmarks.flops`), "rounds" and "note". `ratio` > 1 means that ours is
-better, whatever the unit. Rounds are interleaved (ours, peer, ours, peer, ...), and the ratio is the median of the rounds' ratios, not the
-ratio of medians: what disturbs a round disturbs both sides of it.
+A row is {"question", "case", "ours", "peer_name", "peer", "ratio", "unit"} and, where there are
+such, "target" (the ratio to reach), "of_limit" (the share of the machine's limit that ours reaches,
+`benchmarks.flops`), "rounds" and "note". `ratio` > 1 means that ours is better, whatever the unit.
+Rounds are interleaved (ours, peer, ours, peer, ...), and the ratio is the median of the rounds'
+ratios, not the ratio of medians: what disturbs a round disturbs both sides of it.
 """
 
 import math
@@ -29,8 +30,12 @@ REQUIRED = ("question", "case", "ours", "peer_name", "peer", "ratio", "unit")
 OPTIONAL = ("target", "of_limit", "rounds", "note")
 
 
-def interleave(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Name -> one measurement a round; each round asks every contestant once, in an order that rotates."""
+def interleave(
+    contestants: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, list[float]]:
+    """Name -> one measurement a round; each round asks every contestant once, in an order that
+    rotates.
+    """
     names = list(contestants)
     measured: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
@@ -54,13 +59,15 @@ def row_of(
     unit: str,
     **optional: Any,
 ) -> Row:
-    """A row from the measurements of interleaved rounds, the k-th of `ours` beside the k-th of `peer`.
+    """A row from the measurements of interleaved rounds, the k-th of `ours` beside the k-th of
+    `peer`.
 
     Args:
         optional: any of OPTIONAL; those that are None are left out.
 
     Raises:
-        ValueError: an unknown unit or key, no rounds, unequal numbers of rounds, or a measurement that is not a positive number.
+        ValueError: an unknown unit or key, no rounds, unequal numbers of rounds, or a measurement
+            that is not a positive number.
     """
     ratio = statistics.median(ratio_of(a, b, unit) for a, b in zip(ours, peer, strict=True))
     row: Row = {

@@ -4,8 +4,9 @@
     python -m benchmarks.run --only=training      one (or several, with commas)
     python -m benchmarks.run --quick              the smallest sizes, to see that everything runs; figures mean nothing
 
-What is measured goes to --folder part by part; `--anew` begins again. Nothing else should run on the machine meanwhile.
-"""
+What is measured goes to --folder part by part; `--anew` begins again. Nothing else should run on
+the machine meanwhile.
+"""  # noqa: E501
 
 import json
 import platform
@@ -29,8 +30,12 @@ from madvae_tf.utils.machine import usable_cores
 _ONLY = flags.DEFINE_list("only", [], f"Questions, of: {', '.join(QUESTIONS)}.")
 _QUICK = flags.DEFINE_bool("quick", False, "The smallest sizes.")
 _ANEW = flags.DEFINE_bool("anew", False, "Forget what was measured before.")
-_FOLDER = flags.DEFINE_string("folder", "", "Where parts are kept; empty: runs/bench, or runs/bench-quick.")
-_PEERS = flags.DEFINE_string("peers", ".venv-peers/bin/python", "The Python of the peers' environment.")
+_FOLDER = flags.DEFINE_string(
+    "folder", "", "Where parts are kept; empty: runs/bench, or runs/bench-quick."
+)
+_PEERS = flags.DEFINE_string(
+    "peers", ".venv-peers/bin/python", "The Python of the peers' environment."
+)
 _WORKDIR = flags.DEFINE_string(
     "run", "runs/quick", "The pipeline's folder with the classifier; made there if missing."
 )
@@ -51,7 +56,8 @@ def main(argv: Sequence[str]) -> None:
     peers = Path(_PEERS.value).absolute()
     if not peers.exists():
         raise UserError(
-            f"No Python of the peers' environment at {peers}; `make bench` makes it, or name it with --peers."
+            f"No Python of the peers' environment at {peers}; `make bench` makes it, or name it"
+            " with --peers."
         )
     folder = Path(_FOLDER.value or ("runs/bench-quick" if _QUICK.value else "runs/bench"))
     if _ANEW.value:
@@ -81,8 +87,12 @@ def main(argv: Sequence[str]) -> None:
         logging.warning("%s, %s against %s: %.2f, target %.2f", *words)
 
 
-def merge(before: dict[str, Any], measured: dict[str, list[Row]], facts: dict[str, Any]) -> dict[str, Any]:
-    """The document with the rows of the questions that were measured now in the place of their old ones."""
+def merge(
+    before: dict[str, Any], measured: dict[str, list[Row]], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """The document with the rows of the questions that were measured now in the place of their old
+    ones.
+    """
     kept = [row for row in before.get("rows", []) if row["question"] not in measured]
     rows = [row for name in QUESTIONS for row in [*_of(kept, name), *measured.get(name, [])]]
     for row in rows:
@@ -110,7 +120,9 @@ def _facts() -> dict[str, Any]:
             "system": platform.system(),
             "architecture": platform.machine(),
         },
-        "versions": {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "cleverhans")},
+        "versions": {
+            name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "cleverhans")
+        },
         "peers": (ROOT / "benchmarks" / "peers.txt").read_text(encoding="utf-8").split("\n"),
     }
 

@@ -1,11 +1,13 @@
-"""What the paper's scale, and a hundred times that, would take: computed from the rates that `pipeline.graph.costs` holds.
+"""What the paper's scale, and a hundred times that, would take: computed from the rates that
+`pipeline.graph.costs` holds.
 
     python -m benchmarks.scale [--results=runs/quick/report/results.json] [--gpu_tflops=312 --gpu_share=0.05]
 
-Prints a Markdown table for two cores and, with --gpu_tflops, one for a GPU: there was none to measure, so that one divides the counted
-floating-point operations (`benchmarks.flops`) by the GPU's peak times the share of it that one assumes. With --results the rates that the run itself
-had stand below: its stages' images over their seconds, start-up and compiling included.
-"""
+Prints a Markdown table for two cores and, with --gpu_tflops, one for a GPU: there was none to
+measure, so that one divides the counted floating-point operations (`benchmarks.flops`) by the GPU's
+peak times the share of it that one assumes. With --results the rates that the run itself had stand
+below: its stages' images over their seconds, start-up and compiling included.
+"""  # noqa: E501
 
 import argparse
 import json
@@ -36,7 +38,9 @@ class TwoCores:
 
     def searches(self, steps: int, precision: str) -> float:
         """Of so many steps of CW, over all images."""
-        return costs.attack_seconds("cw", {"max_iterations": steps, "binary_search_steps": 1}, 1, precision)
+        return costs.attack_seconds(
+            "cw", {"max_iterations": steps, "binary_search_steps": 1}, 1, precision
+        )
 
 
 class Gpu:
@@ -94,11 +98,15 @@ def observed(results: Path) -> list[str]:
     work = {
         ("attack", f"train-cw-{confidence:g}"): (
             "image-iterations",
-            attack["train_cw_images"] * attack["cw_train_iterations"] * attack["cw_train_search_steps"],
+            attack["train_cw_images"]
+            * attack["cw_train_iterations"]
+            * attack["cw_train_search_steps"],
         )
         for confidence in attack["train_confidences"]
     }
-    pairs = len(attack["train_epsilons"]) * 2 * attack["train_images"] + attack["train_clean_images"]
+    pairs = (
+        len(attack["train_epsilons"]) * 2 * attack["train_images"] + attack["train_clean_images"]
+    )
     pairs += len(attack["train_confidences"]) * attack["train_cw_images"]
     for variant in ("warmup", *vae["variants"]):
         epochs = vae["warmup_epochs"] if variant == "warmup" else vae["epochs"]
@@ -113,9 +121,14 @@ def observed(results: Path) -> list[str]:
 def table(config: Any, machine: TwoCores | Gpu) -> str:
     """The rows for both sizes, in Markdown."""
     columns = [rows(pairs, config, machine) for pairs in PAIRS.values()]
-    lines = ["| | " + " | ".join(f"{name}: {pairs:,} pairs" for name, pairs in PAIRS.items()) + " |"]
+    lines = [
+        "| | " + " | ".join(f"{name}: {pairs:,} pairs" for name, pairs in PAIRS.items()) + " |"
+    ]
     lines += ["|---" * (1 + len(columns)) + "|"]
-    lines += [f"| {name} | {' | '.join(spoken(column[name]) for column in columns)} |" for name in columns[0]]
+    lines += [
+        f"| {name} | {' | '.join(spoken(column[name]) for column in columns)} |"
+        for name in columns[0]
+    ]
     sizes = (f"{pairs * PAIR_BYTES / 1e9:,.1f} GB" for pairs in PAIRS.values())
     return "\n".join([*lines, f"| on disk ({PAIR_BYTES:,} bytes a pair) | {' | '.join(sizes)} |"])
 
@@ -127,7 +140,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.gpu_tflops:
         rate = arguments.gpu_tflops * arguments.gpu_share
         print(
-            f"\nA GPU that reaches {rate:g} TFLOP/s ({arguments.gpu_share:g} of {arguments.gpu_tflops:g}), not measured:\n"
+            f"\nA GPU that reaches {rate:g} TFLOP/s ({arguments.gpu_share:g} of"
+            f" {arguments.gpu_tflops:g}), not measured:\n"
         )
         print(table(config, Gpu(1e12 * rate)))
     if arguments.results:

@@ -1,4 +1,6 @@
-"""What every question gets: sizes, the two Pythons, the shared material, and a memory of what was measured already."""
+"""What every question gets: sizes, the two Pythons, the shared material, and a memory of what was
+measured already.
+"""
 
 import dataclasses
 import json
@@ -16,7 +18,8 @@ class Session:
     """One run of the benchmarks.
 
     Attributes:
-        folder: what was measured and the material go here; a run that is started again goes on from it.
+        folder: what was measured and the material go here; a run that is started again goes on from
+            it.
         peers: the Python of the peers' environment.
         workdir: the pipeline's folder that the classifier is taken from, or made in.
         quick: the smallest sizes that go through every line of code; its figures mean nothing.
@@ -32,7 +35,9 @@ class Session:
         return quick if self.quick else full
 
     def once(self, name: str, measure: Callable[[], Any]) -> Any:
-        """What `measure` returned, in this run or in one before it that had this folder; `name` may hold slashes."""
+        """What `measure` returned, in this run or in one before it that had this folder; `name` may
+        hold slashes.
+        """
         path = self.folder / "parts" / f"{name}.json"
         if not path.exists():
             value = measure()

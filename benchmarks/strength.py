@@ -1,11 +1,14 @@
-"""Somebody else's AutoAttack on our systems: torchattacks (PyTorch) on the same weights and images, beside ours.
+"""Somebody else's AutoAttack on our systems: torchattacks (PyTorch) on the same weights and images,
+beside ours.
 
     python -m benchmarks.strength --workdir=runs/published --system=robust --images=50
     python -m benchmarks.strength --workdir=runs/published --system=classifier --epsilon=0.1 --images=200
 
-Test images of the pipeline's robustness stages, evenly spaced. APGD-CE, APGD-T, FAB-T and Square with the standard numbers, each on what the former left, L-infinity.
-Before anything is attacked, both frameworks must give the same logits. Needs the peers' environment (`make .venv-peers/.installed`).
-"""
+Test images of the pipeline's robustness stages, evenly spaced. APGD-CE, APGD-T, FAB-T and Square
+with the standard numbers, each on what the former left, L-infinity. Before anything is attacked,
+both frameworks must give the same logits. Needs the peers' environment (`make
+.venv-peers/.installed`).
+"""  # noqa: E501
 
 import argparse
 import tempfile
@@ -27,11 +30,15 @@ _BATCH = 50
 
 
 def purifier_weights(purifier: Any) -> dict[str, np.ndarray]:
-    """What `benchmarks.workers.torch_strength.purifier_with` reads: normalisation as it is, folded into nothing."""
+    """What `benchmarks.workers.torch_strength.purifier_with` reads: normalisation as it is, folded
+    into nothing.
+    """
     found: dict[str, Any] = {
-        "squash": np.zeros(2)
-        if purifier.squash is None
-        else np.array([float(purifier.squash.scale), float(purifier.squash.center)]),
+        "squash": (
+            np.zeros(2)
+            if purifier.squash is None
+            else np.array([float(purifier.squash.scale), float(purifier.squash.center)])
+        ),
         "p.mean.kernel": purifier.mean_head.kernel,
         "p.mean.bias": purifier.mean_head.bias,
     }
@@ -82,7 +89,9 @@ def theirs(
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prints what each leaves after each attack, with 95% Wilson intervals, and how many images they disagree on."""
+    """Prints what each leaves after each attack, with 95% Wilson intervals, and how many images
+    they disagree on.
+    """
     from madvae_tf.evaluation import auto_attack, evaluate
     from madvae_tf.evaluation.intervals import wilson_interval
 
@@ -90,7 +99,8 @@ def main(arguments: argparse.Namespace) -> None:
     images, labels, picked = attacked_test_images(config, splits, arguments.images)
     if arguments.system == "robust" and purifier.encoder_name != "table5":
         raise UserError(
-            f"Invalid purifier: received the encoder {purifier.encoder_name}, expected table5, which PyTorch has here."
+            f"Invalid purifier: received the encoder {purifier.encoder_name}, expected table5,"
+            " which PyTorch has here."
         )
     material = entries_of(getattr(classifier, "source", classifier).get_weights())
     if arguments.system == "robust":
@@ -102,13 +112,16 @@ def main(arguments: argparse.Namespace) -> None:
     logits = np.asarray(system(images))
     attacks = arguments.attacks.split(",")
     print(
-        f"{arguments.system}, end to end, linf {arguments.epsilon:g}, n = {len(images)} test images, seed {config.seed}"
+        f"{arguments.system}, end to end, linf {arguments.epsilon:g}, n = {len(images)} test"
+        f" images, seed {config.seed}"
     )
     if arguments.right:
         with np.load(arguments.right) as file:
             own = {name: file[name][picked] for name in attacks}
     else:
-        found = evaluate(system, images, labels, [auto_attack("linf", arguments.epsilon)], seed=config.seed)
+        found = evaluate(
+            system, images, labels, [auto_attack("linf", arguments.epsilon)], seed=config.seed
+        )
         own = {outcome.trial.label: outcome.right for outcome in found.outcomes}
     everything = {**material, "images": images, "labels": labels}
     for name, peer in theirs(everything, logits, attacks, config.seed, arguments):
@@ -129,7 +142,9 @@ if __name__ == "__main__":
     parser.add_argument("--system", choices=("robust", "classifier"), default="robust")
     parser.add_argument("--epsilon", type=float, default=0.3)
     parser.add_argument("--attacks", default=",".join(ATTACKS), help="the first of them, in order")
-    parser.add_argument("--right", type=Path, help="right.npz of ours that is there already, of all images")
+    parser.add_argument(
+        "--right", type=Path, help="right.npz of ours that is there already, of all images"
+    )
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers/bin/python"))
     parser.add_argument("--threads", type=int, default=1)
     main(parser.parse_args())

@@ -15,18 +15,30 @@ _HEAD = ("what", "case", "ours", "peer", "its figure", "unit", "ratio", "target"
 
 def markdown(document: dict[str, Any]) -> str:
     """The rows in their order, and the curves of CW; a ratio below its target is marked."""
-    lines = ["| " + " | ".join(_HEAD) + " |", "|---" * len(_HEAD) + "|", *map(_line, document["rows"])]
+    lines = [
+        "| " + " | ".join(_HEAD) + " |",
+        "|---" * len(_HEAD) + "|",
+        *map(_line, document["rows"]),
+    ]
     if document.get("curves"):
         lines += ["", "| CW-L2 | place | s | success | median L2 |", "|---|---|---|---|---|"]
         for library, places in document["curves"].items():
             for place in places:
-                values = (library, place["place"], f"{place['seconds']:.1f}", f"{place['success']:.3f}")
+                values = (
+                    library,
+                    place["place"],
+                    f"{place['seconds']:.1f}",
+                    f"{place['success']:.3f}",
+                )
                 near = f"{place['median_l2']:.3f}" if place["success"] > 0.5 else "none"
                 lines.append(f"| {' | '.join((*values, near))} |")
     machine = document["machine"]
     lines += [
         "",
-        f"{machine['cores']} cores, {machine['system']} {machine['architecture']}; ratio > 1: ours is better.",
+        (
+            f"{machine['cores']} cores, {machine['system']} {machine['architecture']}; ratio > 1:"
+            " ours is better."
+        ),
     ]
     return "\n".join(lines)
 

@@ -1,9 +1,11 @@
-"""A child process that does what it is told, so that contestants of different libraries never share a process.
+"""A child process that does what it is told, so that contestants of different libraries never share
+a process.
 
     python -m benchmarks.worker benchmarks.workers.ours_training
 
-The module holds OPERATIONS, name -> function of keyword arguments that JSON can hold, and so is what it returns. Requests and answers
-are lines of JSON on standard input and output. The process stays, so that what it compiled and loaded serves every round.
+The module holds OPERATIONS, name -> function of keyword arguments that JSON can hold, and so is
+what it returns. Requests and answers are lines of JSON on standard input and output. The process
+stays, so that what it compiled and loaded serves every round.
 """
 
 import argparse
@@ -26,7 +28,7 @@ class WorkerError(RuntimeError):
 
 
 class Worker:
-    """The parent's end: `worker.call("step", batch=64)`. A context manager, which ends the process."""
+    """The parent's end: `worker.call("step", batch=64)`. A context manager, which ends the process."""  # noqa: E501
 
     def __init__(self, python: str | Path, module: str):
         self.module = module
@@ -36,10 +38,16 @@ class Worker:
         )
 
     def call(self, operation: str, **arguments: Any) -> Any:
-        """What the operation returns. Raises `WorkerError` if it failed, or if the process has ended."""
+        """What the operation returns. Raises `WorkerError` if it failed, or if the process has
+        ended.
+        """
         try:
-            assert self._process.stdin is not None and self._process.stdout is not None  # both are pipes
-            self._process.stdin.write(json.dumps({"operation": operation, "arguments": arguments}) + "\n")
+            assert (
+                self._process.stdin is not None and self._process.stdout is not None
+            )  # both are pipes
+            self._process.stdin.write(
+                json.dumps({"operation": operation, "arguments": arguments}) + "\n"
+            )
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
@@ -47,7 +55,8 @@ class Worker:
         if not line:  # Its pipe closed: it ends, if it has not yet.
             status = self._process.wait(timeout=60)
             raise WorkerError(
-                f"{self.module} ended in {operation!r} with status {status}; its messages are above."
+                f"{self.module} ended in {operation!r} with status {status}; its messages are"
+                " above."
             )
         answer = json.loads(line)
         if "error" in answer:

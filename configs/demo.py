@@ -1,4 +1,6 @@
-"""The first useful picture in one to three minutes: one purifier, two attacks, a few hundred images. Its figures mean little."""
+"""The first useful picture in one to three minutes: one purifier, two attacks, a few hundred
+images. Its figures mean little.
+"""
 
 import dataclasses
 
@@ -22,7 +24,9 @@ def get_config() -> Config:
         test_images=200,
         test_clean_images=200,
     )
-    vae = dataclasses.replace(base.vae, variants=("combined",), warmup_epochs=0, epochs=3, image_steps=1000)
+    vae = dataclasses.replace(
+        base.vae, variants=("combined",), warmup_epochs=0, epochs=3, image_steps=1000
+    )
     return dataclasses.replace(
         base,
         name="demo",

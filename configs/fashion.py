@@ -1,6 +1,8 @@
-"""full.py on Fashion-MNIST, with a classifier trained for longer and on mirror images, substitutes for less long and one seed.
+"""full.py on Fashion-MNIST, with a classifier trained for longer and on mirror images, substitutes
+for less long and one seed.
 
-Give it a workdir of its own. No accuracies of substitutes are published for this data set, so they get fewer epochs.
+Give it a workdir of its own. No accuracies of substitutes are published for this data set, so they
+get fewer epochs.
 
 python -m pipeline.run --config=configs/fashion.py --workdir=runs/fashion --stage=all
 """

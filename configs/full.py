@@ -1,12 +1,14 @@
-"""Every experiment of the paper and the defences beside it, at the size of quick.py and from the artifacts that it made.
+"""Every experiment of the paper and the defences beside it, at the size of quick.py and from the
+artifacts that it made.
 
 In parts, each resumable and each saying what it may cost before it starts:
 
     python -m pipeline.run --config=configs/full.py --workdir=runs/quick --stage=baseline      (or vae, reference, ...)
     python -m pipeline.run --config=configs/full.py --workdir=runs/quick --stage=all
 
-Hours on two CPU cores. Sizes that are below the authors' own are named here; the report prints them.
-"""
+Hours on two CPU cores. Sizes that are below the authors' own are named here; the report prints
+them.
+"""  # noqa: E501
 
 import dataclasses
 
@@ -58,7 +60,14 @@ def get_config() -> Config:
         clusters=ClustersConfig(images=3000),
         reference=ReferenceConfig(
             settings=(
-                *("ours", "mean_losses", "linear_scale", "batch_512", "no_clean_images", "slow_decay"),
+                *(
+                    "ours",
+                    "mean_losses",
+                    "linear_scale",
+                    "batch_512",
+                    "no_clean_images",
+                    "slow_decay",
+                ),
                 "reference",
             ),
             epochs=2,

@@ -1,11 +1,13 @@
-"""The variants against attackers who know of them, `robust` with the trained weights of docs/weights; hours, in parts.
+"""The variants against attackers who know of them, `robust` with the trained weights of
+docs/weights; hours, in parts.
 
     python -m pipeline.run --config=configs/published.py --workdir=runs/published --stage=robustness
     python -m pipeline.run --config=configs/published.py --workdir=runs/published --stage=report
 
-The paper's variants are trained as quick.py trains them, on the published classifier. A transfer attack has a surrogate with another
-seed: of `robust` one as quick.py trains it, in some minutes. The attacks are those of robustness.py, all of them for `robust`. Needs a checkout: a wheel
-has no docs/. docs/weights/mnist-robust/README.md has the command that trained the weights.
+The paper's variants are trained as quick.py trains them, on the published classifier. A transfer
+attack has a surrogate with another seed: of `robust` one as quick.py trains it, in some minutes.
+The attacks are those of robustness.py, all of them for `robust`. Needs a checkout: a wheel has no
+docs/. docs/weights/mnist-robust/README.md has the command that trained the weights.
 """
 
 import dataclasses
@@ -37,7 +39,9 @@ def _path(folder: str, file: str) -> str:
 
 
 def end_to_end(name: str, base: Config, linf: tuple[float, ...], l2: tuple[float, ...]) -> Config:
-    """`base`, called `name`, with what breaks purifiers, end to end on 200 images: gradient, BPDA through and `crossing` of a squash, AutoAttack standard."""
+    """`base`, called `name`, with what breaks purifiers, end to end on 200 images: gradient, BPDA
+    through and `crossing` of a squash, AutoAttack standard.
+    """
     return dataclasses.replace(
         base,
         name=name,
@@ -58,17 +62,23 @@ def get_config() -> Config:
     base = robustness.get_config()
     surrogate = quick.get_config().robust
     # What the published weights are validated with stays what they were trained with.
-    measured = {name: getattr(base.robust, name) for name in ("validation_images", "validation_steps")}
+    measured = {
+        name: getattr(base.robust, name) for name in ("validation_images", "validation_steps")
+    }
     config = dataclasses.replace(
         base,
         name="published",
         robust=dataclasses.replace(surrogate, **measured),
-        # The weights were trained for L-infinity: there they meet everything, elsewhere what breaks defences, on 200 images. AutoAttack has
-        # the exact gradient; the suites of BPDA go around a faint one (the squash), `crossing` across its threshold. What is not `robust` meets what breaks it: it has an
-        # exact gradient that is not faint. Binarization has none, and would need BPDA: robustness.py has it, with all its suites.
+        # The weights were trained for L-infinity: there they meet everything, elsewhere what breaks
+        # defences, on 200 images. AutoAttack has the exact gradient; the suites of BPDA go around a
+        # faint one (the squash), `crossing` across its threshold. What is not `robust` meets what
+        # breaks it: it has an exact gradient that is not faint. Binarization has none, and would
+        # need BPDA: robustness.py has it, with all its suites.
         robustness=dataclasses.replace(
             base.robustness,
-            defenses=tuple(name for name in base.robustness.defenses if name not in base.baselines.names),
+            defenses=tuple(
+                name for name in base.robustness.defenses if name not in base.baselines.names
+            ),
             l2_suites=("bpda", "bpda_squash", "crossing", "overpowered", "autoattack"),
             l2_threat_models=("end_to_end",),
             l2_images=200,

@@ -1,10 +1,11 @@
-"""robust_both.py with the purifier for L-infinity 0.3 and L2 2.0 of docs/weights, against attackers who know of it.
+"""robust_both.py with the purifier for L-infinity 0.3 and L2 2.0 of docs/weights, against attackers
+who know of it.
 
     python -m pipeline.run --config=configs/published_both.py --workdir=runs/robust-both --stage=robustness
     python -m pipeline.run --config=configs/published_both.py --workdir=runs/robust-both --stage=report
 
 Needs a checkout: a wheel has no docs/.
-"""
+"""  # noqa: E501
 
 from configs import published, robust_both
 from madvae_tf.config import Config

@@ -4,7 +4,7 @@
     python -m pipeline.run --config=configs/published_l2.py --workdir=runs/robust-l2 --stage=report
 
 Needs a checkout: a wheel has no docs/.
-"""
+"""  # noqa: E501
 
 import dataclasses
 

@@ -1,16 +1,28 @@
-"""The default: every cell of the main table at a size that two CPU cores finish in under 20 minutes.
+"""The default: every cell of the main table at a size that two CPU cores finish in under 20
+minutes.
 
-Chosen on validation images. CW images are the costliest to make and the hardest to purify: they are two thirds of the
-pairs, and the pairs are few and seen six and a half times. The variants share the first six of these epochs.
+Chosen on validation images. CW images are the costliest to make and the hardest to purify: they are
+two thirds of the pairs, and the pairs are few and seen six and a half times. The variants share the
+first six of these epochs.
 
-The variant `robust` learns from 57,600 images attacked as it learns, which are some minutes of the whole;
---set=vae.variants=vanilla,cls,pd,combined leaves it out, and robust.py trains it for as long as it needs.
+The variant `robust` learns from 57,600 images attacked as it learns, which are some minutes of the
+whole;
+--set=vae.variants=vanilla,cls,pd,combined leaves it out, and robust.py trains it for as long as it
+  needs.
 
-Attackers who know of the defence attack the classifier and every variant: PGD and APGD on 100 test images. What falls leaves at
-once, so that only `robust` takes minutes; robustness.py has all other attacks.
+Attackers who know of the defence attack the classifier and every variant: PGD and APGD on 100 test
+images. What falls leaves at once, so that only `robust` takes minutes; robustness.py has all other
+attacks.
 """
 
-from madvae_tf.config import AttackConfig, ClassifierConfig, Config, RobustConfig, RobustnessConfig, VaeConfig
+from madvae_tf.config import (
+    AttackConfig,
+    ClassifierConfig,
+    Config,
+    RobustConfig,
+    RobustnessConfig,
+    VaeConfig,
+)
 
 
 def get_config() -> Config:

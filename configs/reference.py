@@ -1,8 +1,10 @@
-"""The released code's settings, as far as this project's parts have them: the paper's scale with its losses and schedule.
+"""The released code's settings, as far as this project's parts have them: the paper's scale with
+its losses and schedule.
 
-Mean losses per pixel and per latent dimension, the encoder's linear output as the latent deviation, batches of 512, no clean
-images, alpha 0.1, a learning rate that falls by 0.998 an epoch. Its metric is the agreement of every table. What each
-of these costs is measured small by the section `reference` of full.py. Days on two CPU cores, like paper.py.
+Mean losses per pixel and per latent dimension, the encoder's linear output as the latent deviation,
+batches of 512, no clean images, alpha 0.1, a learning rate that falls by 0.998 an epoch. Its metric
+is the agreement of every table. What each of these costs is measured small by the section
+`reference` of full.py. Days on two CPU cores, like paper.py.
 """
 
 import dataclasses

@@ -1,8 +1,12 @@
-"""robust_table5.py with a quarter of each batch attacked within L-infinity 0.3 and the rest within L2 2.0: one purifier for both norms.
+"""robust_table5.py with a quarter of each batch attacked within L-infinity 0.3 and the rest within
+L2 2.0: one purifier for both norms.
 
-Its squash starts gentle: of an L-infinity change of 0.3 a steep one leaves little, but it makes more of an L2 budget, which takes pixels across its threshold.
-For that reason a third of what is attacked in L2 is attacked as the attack `threshold_l2` does, the rest along the gradient: either finds what the other does not.
-Four to six steps that grow shorter: fewer, or steps of one length, are soon overfitted. Four passes, more than an hour on two CPU cores.
+Its squash starts gentle: of an L-infinity change of 0.3 a steep one leaves little, but it makes
+more of an L2 budget, which takes pixels across its threshold. For that reason a third of what is
+attacked in L2 is attacked as the attack `threshold_l2` does, the rest along the gradient: either
+finds what the other does not.
+Four to six steps that grow shorter: fewer, or steps of one length, are soon overfitted. Four
+passes, more than an hour on two CPU cores.
 
 python -m madvae_tf.train --loss=robust --config=configs/robust_both.py --workdir=runs/quick
 """

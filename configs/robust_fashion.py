@@ -1,7 +1,10 @@
-"""robust_table5.py on Fashion-MNIST, at L-infinity 0.1; the classifier is fashion.py's, and the workdir may be its own.
+"""robust_table5.py on Fashion-MNIST, at L-infinity 0.1; the classifier is fashion.py's, and the
+workdir may be its own.
 
-No squash: it parts light from dark, which is what MNIST's digits are made of and clothes are not. Five to eight steps of
-the inner attack, ever shorter: fewer, or steps of one length, are soon overfitted. Six passes, about an hour and a half on two CPU cores.
+No squash: it parts light from dark, which is what MNIST's digits are made of and clothes are not.
+Five to eight steps of
+the inner attack, ever shorter: fewer, or steps of one length, are soon overfitted. Six passes,
+about an hour and a half on two CPU cores.
 
 python -m madvae_tf.train --loss=robust --config=configs/robust_fashion.py --workdir=runs/fashion
 """

@@ -1,9 +1,9 @@
 """robust_table5.py with attacks of L2 radius 2.0 in training, in place of L-infinity 0.3.
 
-Five to eight steps, the first twice the radius long and the others ever shorter: against fewer, or against steps of one length, a purifier learns to
-withstand these and little else.
-No squash: an L2 budget takes pixels across its threshold, at 0.25 a pixel where the change itself would cost 1.
-Six passes, about an hour and a half on two CPU cores.
+Five to eight steps, the first twice the radius long and the others ever shorter: against fewer, or
+against steps of one length, a purifier learns to withstand these and little else. No squash: an L2
+budget takes pixels across its threshold, at 0.25 a pixel where the change itself would cost 1. Six
+passes, about an hour and a half on two CPU cores.
 
 python -m madvae_tf.train --loss=robust --config=configs/robust_l2.py --workdir=runs/quick
 """

@@ -1,8 +1,10 @@
-"""quick.py with `robust` as the weights of docs/weights/mnist-robust were trained: Table 5 behind a squash, end to end, in about an hour and a half on two CPU cores.
+"""quick.py with `robust` as the weights of docs/weights/mnist-robust were trained: Table 5 behind a
+squash, end to end, in about an hour and a half on two CPU cores.
 
-Sixteen passes over the training images, shifted by up to a pixel, since what is learnt by heart of the training images holds on no others.
-The last five passes are attacked in three steps: one step alone can be overfitted, which only an
-attack of several steps shows. What is saved is an average of the weights.
+Sixteen passes over the training images, shifted by up to a pixel, since what is learnt by heart of
+the training images holds on no others. The last five passes are attacked in three steps: one step
+alone can be overfitted, which only an attack of several steps shows. What is saved is an average of
+the weights.
 
 python -m madvae_tf.train --loss=robust --config=configs/robust_table5.py --workdir=runs/table5
 """

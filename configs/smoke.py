@@ -1,4 +1,6 @@
-"""The whole pipeline with a part of every experiment on a few hundred images, in minutes: for tests. Its figures mean nothing."""
+"""The whole pipeline with a part of every experiment on a few hundred images, in minutes: for
+tests. Its figures mean nothing.
+"""
 
 from madvae_tf.config import (
     AttackConfig,
@@ -52,7 +54,11 @@ def get_config() -> Config:
             time=True,
         ),
         black_box=BlackBoxConfig(
-            substitutes=("D",), epochs=(1, 1, 1, 2, 2), seed_images=50, rounds=2, extraction_epochs=2
+            substitutes=("D",),
+            epochs=(1, 1, 1, 2, 2),
+            seed_images=50,
+            rounds=2,
+            extraction_epochs=2,
         ),
         clusters=ClustersConfig(images=90),
         reference=ReferenceConfig(settings=("reference",), epochs=1),
@@ -82,5 +88,7 @@ def get_config() -> Config:
             batch_size=8,
         ),
         tune=TuneConfig(trials=2, images=96),
-        vae=VaeConfig(warmup_epochs=1, epochs=1, batch_size=32, checkpoint_steps=20, image_steps=20),
+        vae=VaeConfig(
+            warmup_epochs=1, epochs=1, batch_size=32, checkpoint_steps=20, image_steps=20
+        ),
     )

@@ -1,7 +1,8 @@
-"""The API page from the docstrings: `make docs` writes HTML into the folder that is named, docs/api by default.
+"""The API page from the docstrings: `make docs` writes HTML into the folder that is named, docs/api
+by default.
 
-pdoc reads the modules that users import. Anything that it warns of (a docstring that names what is not there, an annotation that
-does not resolve, a module that does not import) ends with status 1.
+pdoc reads the modules that users import. Anything that it warns of (a docstring that names what is
+not there, an annotation that does not resolve, a module that does not import) ends with status 1.
 """
 
 import sys
@@ -37,7 +38,9 @@ MODULES = (
 
 
 def _resolve() -> None:
-    """Some packages load their names when they are first asked for; pdoc looks for them without asking."""
+    """Some packages load their names when they are first asked for; pdoc looks for them without
+    asking.
+    """
     for package in (madvae_tf, madvae_tf.evaluation):
         for name in package.__all__:
             getattr(package, name)

@@ -1,7 +1,9 @@
-"""Writes docs/tutorial.ipynb from its cells below, and with --run executes it first: `make notebook`.
+"""Writes docs/tutorial.ipynb from its cells below, and with --run executes it first: `make
+notebook`.
 
-The cells are kept here, as text that can be reviewed; the notebook is made from them without outputs, so that it does not change by
-being run. The executed one, with its outputs and pictures, goes to runs/tutorial.ipynb.
+The cells are kept here, as text that can be reviewed; the notebook is made from them without
+outputs, so that it does not change by being run. The executed one, with its outputs and pictures,
+goes to runs/tutorial.ipynb.
 """
 
 import argparse
@@ -16,7 +18,7 @@ CELLS = (
 
 An attack changes an image by a little, and the classifier errs. A purifier, here MAD-VAE (Wang and Morlock), restores the image before
 the classifier sees it. This notebook makes a data set of ten classes of small colour pictures, trains a classifier, fools it, trains a
-purifier, and ends with what the purifier is no protection against. Everything is small: the figures mean nothing, the steps do.""",
+purifier, and ends with what the purifier is no protection against. Everything is small: the figures mean nothing, the steps do.""",  # noqa: E501
     """>import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +31,7 @@ keras.utils.set_random_seed(0)""",
     """## Data
 
 Ten classes: a square, a disc and three bars, in red and in blue. Any array of square images with an even side from 28 to 64 pixels will do, grey or in
-colours; `madvae_tf.read_dataset` reads NPZ and IDX files and folders of pictures.""",
+colours; `madvae_tf.read_dataset` reads NPZ and IDX files and folders of pictures.""",  # noqa: E501
     """>def pictures(n, seed):
     generator = np.random.default_rng(seed)
     row, column = np.mgrid[:28, :28] - 13.5
@@ -42,7 +44,7 @@ colours; `madvae_tf.read_dataset` reads NPZ and IDX files and folders of picture
     return images.astype(np.float32), labels
 
 images, labels = pictures(600, seed=1)
-test_images, test_labels = pictures(100, seed=4)""",
+test_images, test_labels = pictures(100, seed=4)""",  # noqa: E501
     """## A classifier to attack
 
 Any Keras model, or TensorFlow function, that gives logits or probabilities.""",
@@ -56,7 +58,7 @@ Any Keras model, or TensorFlow function, that gives logits or probabilities.""",
 classifier.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 classifier.fit(images, labels, epochs=5, verbose=0)
 clean = classifier.evaluate(test_images, test_labels, verbose=0)[1]
-clean""",
+clean""",  # noqa: E501
     """## An attack
 
 Threat model *oblivious*: the attacker knows the classifier and nothing of a purifier.""",
@@ -70,7 +72,7 @@ attacked_accuracy""",
 `fit` attacks the training images itself (0: all of them), and learns from the pairs of attacked and clean ones; `NoAttack`
 teaches it to leave clean images alone. A tenth of the images is held out for
 validation, under attacks stronger than those of training: by `defense.info["validation_accuracy"]`, never by the test images, epochs and sizes are chosen. Real
-runs use the paper's attacks (the default), many thousand pairs and more epochs.""",
+runs use the paper's attacks (the default), many thousand pairs and more epochs.""",  # noqa: E501
     """>defense = madvae_tf.fit(
     classifier, images, labels, variant="combined",
     attacks=[NoAttack(), FGSM(epsilon=0.15), PGD(epsilon=0.15, iterations=5, step_size=0.05)],
@@ -79,29 +81,29 @@ runs use the paper's attacks (the default), many thousand pairs and more epochs.
 purified = defense.purify(attacked.x_adv)
 behind = float((defense.predict(attacked.x_adv) == test_labels).mean())
 clean_behind = float((defense.predict(test_images) == test_labels).mean())
-behind, clean_behind""",
+behind, clean_behind""",  # noqa: E501
     """>figure, rows = plt.subplots(3, 8, figsize=(8, 3.2))
 for row, (title, batch) in zip(rows, [("clean", test_images), ("attacked", attacked.x_adv), ("purified", purified)]):
     for axes, image in zip(row, batch):
         axes.imshow(image)
         axes.set_axis_off()
-    row[0].set_title(title, loc="left")""",
+    row[0].set_title(title, loc="left")""",  # noqa: E501
     """## What it is no protection against
 
 An attacker who *knows* of the purifier differentiates through both. This is the threat model by which a defence is judged, and the
-paper's four variants fall to it (README, "Is a defence robust?").""",
+paper's four variants fall to it (README, "Is a defence robust?").""",  # noqa: E501
     """>end_to_end = DefendedModel(logits=lambda x: classifier(defense.purifier.purify(x)))
 stronger = run_attack(attack, end_to_end, test_images, test_labels, seed=(0, 0), batch_size=100)
 knowing = 1 - stronger.success.mean()
 print(f"accuracy of the classifier alone: clean {clean:.2f}, attacked {attacked_accuracy:.2f}")
 print(f"behind the purifier: clean {clean_behind:.2f}, attacked without knowing of it {behind:.2f}, knowing of it {knowing:.2f}")
 # What this notebook shows; the project's tests run it.
-assert min(clean, clean_behind, behind) > 0.8 and max(attacked_accuracy, knowing) < 0.4""",
+assert min(clean, clean_behind, behind) > 0.8 and max(attacked_accuracy, knowing) < 0.4""",  # noqa: E501
     """## On from here
 
 `defense.save("my-defense")` and `madvae_tf.load("my-defense")`; `defense.export("folder")` writes a SavedModel ([clients.md](clients.md)). The whole study,
 with reports: `madvae-run --config=demo`. From equations to code: [equations.md](equations.md). New attacks, variants, defences:
-[extending.md](extending.md).""",
+[extending.md](extending.md).""",  # noqa: E501
 )
 
 
@@ -113,7 +115,11 @@ def notebook() -> nbformat.NotebookNode:
         cell = nbformat.v4.new_code_cell(text[1:]) if code else nbformat.v4.new_markdown_cell(text)
         cell.id = f"cell-{number}"
         made.cells.append(cell)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     return made
 
 
@@ -133,5 +139,9 @@ if __name__ == "__main__":
         copy.write_text(nbformat.writes(executed) + "\n", encoding="utf-8")
         said = [output for cell in executed.cells for output in cell.get("outputs", ())]
         sys.stdout.write("".join(output.text for output in said if output.get("name") == "stdout"))
-        sys.stdout.write(f"The tutorial took {time.monotonic() - started:.0f} s; its outputs: {copy}\n")
-    Path(__file__).with_name("tutorial.ipynb").write_text(nbformat.writes(made) + "\n", encoding="utf-8")
+        sys.stdout.write(
+            f"The tutorial took {time.monotonic() - started:.0f} s; its outputs: {copy}\n"
+        )
+    Path(__file__).with_name("tutorial.ipynb").write_text(
+        nbformat.writes(made) + "\n", encoding="utf-8"
+    )

@@ -1,8 +1,12 @@
-"""Writes one page of what several runs found: `python docs/make_page.py FOLDER RESULTS.json... ARTIFACTS...`.
+"""Writes one page of what several runs found: `python docs/make_page.py FOLDER RESULTS.json...
+ARTIFACTS...`.
 
-FOLDER gets `index.html`, `figures/`, `results.json` and `tables.md`. Of each RESULTS.json come the rows that are not of robustness stages, of the first one the facts about the run; of the finished
-robustness stages in the folders ARTIFACTS (.../FOLDER/artifacts/robustness) every row and warning; what FOLDER/notes.json says of a defence stands under the table, and `run.joined` of results.json names FOLDER/README.md, which has
-the commands and commits of its stages. A run of days in parts, with other settings for each, has one page so. Nothing is computed.
+FOLDER gets `index.html`, `figures/`, `results.json` and `tables.md`. Of each RESULTS.json come the
+rows that are not of robustness stages, of the first one the facts about the run; of the finished
+robustness stages in the folders ARTIFACTS (.../FOLDER/artifacts/robustness) every row and warning;
+what FOLDER/notes.json says of a defence stands under the table, and `run.joined` of results.json
+names FOLDER/README.md, which has the commands and commits of its stages. A run of days in parts,
+with other settings for each, has one page so. Nothing is computed.
 """
 
 import json
@@ -18,10 +22,22 @@ from madvae_tf.utils.errors import UserError
 # What the robustness stages write.
 _STAGED = ("robustness", "natural", "detection")
 # A figure of the same thing twice is a mistake of who joins them; these tell two figures apart.
-_KEY = ("table", "dataset", "attack", "parameters", "threat_model", "defense", "metric", "n", "seed")
+_KEY = (
+    "table",
+    "dataset",
+    "attack",
+    "parameters",
+    "threat_model",
+    "defense",
+    "metric",
+    "n",
+    "seed",
+)
 
 
-def join(results: Sequence[Path], artifacts: Sequence[Path]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def join(
+    results: Sequence[Path], artifacts: Sequence[Path]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The facts and the rows of the page.
 
     Raises:
@@ -37,14 +53,20 @@ def join(results: Sequence[Path], artifacts: Sequence[Path]) -> tuple[dict[str, 
     folders = list(origin)
     if not pages or not folders:
         raise UserError(
-            f"Nothing to join: received {len(pages)} results.json and {len(folders)} finished stages, expected one of each at least."
+            f"Nothing to join: received {len(pages)} results.json and {len(folders)} finished"
+            " stages, expected one of each at least."
         )
     staged = [json.loads((folder / "rows.json").read_text(encoding="utf-8")) for folder in folders]
-    warnings = [json.loads((folder / "warnings.json").read_text(encoding="utf-8")) for folder in folders]
+    warnings = [
+        json.loads((folder / "warnings.json").read_text(encoding="utf-8")) for folder in folders
+    ]
     kept = [row for page in pages for row in page["rows"] if row["table"] not in _STAGED]
     run = {**pages[0]["run"], "warnings": sorted({line for lines in warnings for line in lines})}
     run["joined"] = [
-        *({"command": page["run"].get("command"), "commit": page["run"].get("commit")} for page in pages),
+        *(
+            {"command": page["run"].get("command"), "commit": page["run"].get("commit")}
+            for page in pages
+        ),
         *(
             {"stage": folder.name}
             | ({"told_in": str(told)} if (told := source / "README.md").exists() else {})
@@ -65,7 +87,8 @@ def _once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         other = found.setdefault(key, row)
         if other["value"] != row["value"]:
             raise UserError(
-                f"Two figures of {row['attack']}, {row['defense']}, {row['threat_model']}: {other['value']} and {row['value']}; leave out one of their stages."
+                f"Two figures of {row['attack']}, {row['defense']}, {row['threat_model']}:"
+                f" {other['value']} and {row['value']}; leave out one of their stages."
             )
     return list(found.values())
 
@@ -74,7 +97,10 @@ def write_page(folder: Path, results: Sequence[Path], artifacts: Sequence[Path])
     """See the module's docstring."""
     run, rows = join(results, artifacts)
     write_report(folder, run, rows, {})
-    head = f"# {run['dataset'].upper()}, {run['name']}: what its runs found\n\nThe commands and commits of each stage: the README.md that `run.joined` of `results.json` names."
+    head = (
+        f"# {run['dataset'].upper()}, {run['name']}: what its runs found\n\nThe commands and"
+        " commits of each stage: the README.md that `run.joined` of `results.json` names."
+    )
     tables = tables_markdown({"run": run, "rows": rows})
     (folder / "tables.md").write_text(f"{head}\n\n{tables}", encoding="utf-8")
 

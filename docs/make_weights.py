@@ -1,7 +1,8 @@
-"""Writes models small enough to be committed: `python docs/make_weights.py FOLDER FILE.keras...` writes each file's model to FOLDER.
+"""Writes models small enough to be committed: `python docs/make_weights.py FOLDER FILE.keras...`
+writes each file's model to FOLDER.
 
-Weights are rounded to the 11 significant bits of float16, with float32's range, and the zeros that this leaves are deflated. What is published
-of such a model is measured on the rounded one.
+Weights are rounded to the 11 significant bits of float16, with float32's range, and the zeros that
+this leaves are deflated. What is published of such a model is measured on the rounded one.
 """
 
 import sys
@@ -18,7 +19,7 @@ _DROPPED = 13
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
-    """Float32 -> float32 of any shape: the nearest with 11 significant bits, a tie away from zero."""
+    """Float32 -> float32 of any shape: the nearest with 11 significant bits, a tie away from zero."""  # noqa: E501
     bits = np.asarray(values, np.float32).view(np.uint32)
     half = np.uint32(1 << (_DROPPED - 1))
     return ((bits + half) & ~np.uint32((1 << _DROPPED) - 1)).view(np.float32)

@@ -1,11 +1,13 @@
-"""MAD-VAE on TensorFlow: a variational autoencoder that purifies an image before a classifier sees it.
+"""MAD-VAE on TensorFlow: a variational autoencoder that purifies an image before a classifier sees
+it.
 
     defense = madvae_tf.fit(classifier, images, labels, variant="combined")
     purified = defense.purify(images)
     defense.save("my-defense")  # and madvae_tf.load("my-defense")
     madvae_tf.evaluate(defense, images, labels, threat="linf:0.3", preset="fast")
 
-`fit_robust` trains the purifier for attackers who know of it. These names, and the Keras layer `Purifier`, load TensorFlow when they are first used; `import madvae_tf` alone does not.
+`fit_robust` trains the purifier for attackers who know of it. These names, and the Keras layer
+`Purifier`, load TensorFlow when they are first used; `import madvae_tf` alone does not.
 """
 
 import importlib
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
     from madvae_tf.utils.errors import UserError
 
 __version__ = "0.1.0"
-__all__ = ["FittedDefense", "Purifier", "UserError", "evaluate", "fit", "fit_robust", "load", "read_dataset"]
+__all__ = [
+    "FittedDefense",
+    "Purifier",
+    "UserError",
+    "evaluate",
+    "fit",
+    "fit_robust",
+    "load",
+    "read_dataset",
+]
 
 _HOMES = {
     **dict.fromkeys(

@@ -1,13 +1,14 @@
 """The loss terms of MAD-VAE (section 2.2); `variants` says which variant uses which.
 
-A term is a pure function of the forward pass that returns one value per example; the loss of a variant is
-the batch mean of a weighted sum of terms:
+A term is a pure function of the forward pass that returns one value per example; the loss of a
+variant is the batch mean of a weighted sum of terms:
 
     (L_r + beta L_kl) / pixels  [+ alpha L_c]  [+ proximity L_p - sigma L_d]
 
-L_r and L_kl follow the evidence lower bound: sums over pixels and over latent dimensions. Their sum is divided by
-the number of pixels, so that beta weighs what it does in the bound while the other weights keep their meaning
-beside a per-pixel mean. `divisors` has the two other readings: the reference code's, and the plain sum of Defense-VAE.
+L_r and L_kl follow the evidence lower bound: sums over pixels and over latent dimensions. Their sum
+is divided by the number of pixels, so that beta weighs what it does in the bound while the other
+weights keep their meaning beside a per-pixel mean. `divisors` has the two other readings: the
+reference code's, and the plain sum of Defense-VAE.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +31,8 @@ class Forward:
         mean, log_variance, z: (batch, latent), the encoder's Gaussian and the sample from it.
         centers: (classes, latent), the class centres c_i, or None.
         class_logits: (batch, classes), the frozen classifier's on the purified images, or None.
-        clean_class_logits: (batch, classes), the same for the unattacked image of each row, or None.
+        clean_class_logits: (batch, classes), the same for the unattacked image of each row, or
+            None.
     """
 
     clean: tf.Tensor
@@ -45,13 +47,19 @@ class Forward:
 
 
 def reconstruction(forward: Forward) -> tf.Tensor:
-    """L_r: binary cross-entropy between the purified and the clean image, summed over pixels; (batch,), nats."""
-    entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=forward.clean, logits=forward.image_logits)
+    """L_r: binary cross-entropy between the purified and the clean image, summed over pixels;
+    (batch,), nats.
+    """
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(
+        labels=forward.clean, logits=forward.image_logits
+    )
     return tf.reduce_sum(entropy, axis=(1, 2, 3))
 
 
 def kl_divergence(forward: Forward) -> tf.Tensor:
-    """L_kl: KL(N(mean, exp(log_variance)) || N(0, I)), summed over latent dimensions; (batch,), nats (A.3)."""
+    """L_kl: KL(N(mean, exp(log_variance)) || N(0, I)), summed over latent dimensions; (batch,),
+    nats (A.3).
+    """
     terms = tf.square(forward.mean) + tf.exp(forward.log_variance) - forward.log_variance - 1.0
     return 0.5 * tf.reduce_sum(terms, axis=1)
 
@@ -59,8 +67,9 @@ def kl_divergence(forward: Forward) -> tf.Tensor:
 def class_kl(forward: Forward) -> tf.Tensor:
     """KL(N(mean, exp(log_variance)) || N(c_i, I)), summed over latent dimensions; (batch,), nats.
 
-    The prior is a mixture of Gaussians with one component per class, centred at the learnt c_i: a latent of one
-    component cannot cover a manifold of ten without joining them (Jang et al. 2019, the paper's A.6).
+    The prior is a mixture of Gaussians with one component per class, centred at the learnt c_i: a
+    latent of one component cannot cover a manifold of ten without joining them (Jang et al. 2019,
+    the paper's A.6).
     """
     difference = forward.mean - tf.gather(_centers(forward), forward.label)
     terms = tf.square(difference) + tf.exp(forward.log_variance) - forward.log_variance - 1.0
@@ -68,12 +77,17 @@ def class_kl(forward: Forward) -> tf.Tensor:
 
 
 def classification(forward: Forward) -> tf.Tensor:
-    """L_c: the frozen classifier's cross-entropy on the purified image (section 2.2.1); (batch,), nats."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=forward.label, logits=forward.class_logits)
+    """L_c: the frozen classifier's cross-entropy on the purified image (section 2.2.1); (batch,),
+    nats.
+    """
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=forward.label, logits=forward.class_logits
+    )
 
 
 def consistency(forward: Forward) -> tf.Tensor:
-    """KL(p_clean || p) of the system's predictions on the unattacked and on the given image; (batch,), nats.
+    """KL(p_clean || p) of the system's predictions on the unattacked and on the given image;
+    (batch,), nats.
 
     The regulariser of TRADES (Zhang et al. 2019); the gradient passes through both.
     """
@@ -99,7 +113,8 @@ def distance(forward: Forward) -> tf.Tensor:
 def _centers(forward: Forward) -> tf.Tensor:
     if forward.centers is None:
         raise ValueError(
-            "Invalid Forward.centers: received None, expected the centres that L_p and L_d measure to."
+            "Invalid Forward.centers: received None, expected the centres that L_p and L_d"
+            " measure to."
         )
     return forward.centers
 
@@ -132,16 +147,18 @@ def divisors(reduction: str, pixels: int, latent_size: int) -> tuple[int, int]:
     """What (L_r, L_kl) are divided by.
 
     Args:
-        reduction: "elbo": both by the pixels, as above. "mean": each by its own number of terms, the reference code's
-            mean per pixel and mean per latent dimension, in which beta weighs pixels / latent_size times as much.
-            "sum": neither, as Defense-VAE.
+        reduction: "elbo": both by the pixels, as above. "mean": each by its own number of terms,
+            the reference code's mean per pixel and mean per latent dimension, in which beta weighs
+            pixels / latent_size times as much. "sum": neither, as Defense-VAE.
         pixels: height x width x channels.
     """
     return {"elbo": (pixels, pixels), "mean": (pixels, latent_size), "sum": (1, 1)}[reduction]
 
 
-def total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float], divide: tuple[int, int]) -> tf.Tensor:
-    """The loss of each example: (batch,). See the module's formula; `divide` comes from `divisors`."""
+def total(
+    terms: Mapping[str, tf.Tensor], weights: Mapping[str, float], divide: tuple[int, int]
+) -> tf.Tensor:
+    """The loss of each example: (batch,). See the module's formula; `divide` comes from `divisors`."""  # noqa: E501
     loss = terms["reconstruction"] / divide[0]
     for name, weight in weights.items():
         sign = -1.0 if name == "distance" else 1.0

@@ -1,4 +1,6 @@
-"""The former name of `madvae_tf.evaluation`: its names and its command work for one release, with a notice."""
+"""The former name of `madvae_tf.evaluation`: its names and its command work for one release, with a
+notice.
+"""
 
 import sys
 from typing import Any
@@ -6,7 +8,8 @@ from typing import Any
 from madvae_tf import evaluation
 
 sys.stderr.write(
-    "madvae_tf.robustness is called madvae_tf.evaluation; the former name goes with the next release.\n"
+    "madvae_tf.robustness is called madvae_tf.evaluation; the former name goes with the next"
+    " release.\n"
 )
 
 

@@ -1,4 +1,6 @@
-"""`python -m madvae_tf.train --loss=cls`: trains one purifier; what it needs is made first, in the same workdir."""
+"""`python -m madvae_tf.train --loss=cls`: trains one purifier; what it needs is made first, in the
+same workdir.
+"""
 
 from collections.abc import Sequence
 
@@ -8,7 +10,9 @@ from madvae_tf.utils.shipped import bind
 
 
 def overrides_of(loss: str) -> list[str]:
-    """What makes a configuration one of the variant `loss` alone: the defences that it attacks may be others."""
+    """What makes a configuration one of the variant `loss` alone: the defences that it attacks may
+    be others.
+    """
     return [f"vae.variants={loss}", "robustness.defenses="]
 
 
@@ -24,7 +28,9 @@ def run() -> None:
     bind()
     from pipeline import run as pipeline_run
 
-    flags.DEFINE_string("loss", "combined", "The variant to train: vanilla, cls, pd, combined or robust.")
+    flags.DEFINE_string(
+        "loss", "combined", "The variant to train: vanilla, cls, pd, combined or robust."
+    )
     pipeline_run.run(main, document=__doc__ or "")
 
 

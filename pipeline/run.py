@@ -22,18 +22,25 @@ from pipeline.steps import engines
 from pipeline.steps.common import read_json
 
 FLAGS = flags.FLAGS
-_CONFIG = flags.DEFINE_string("config", "configs/quick.py", "Python file with get_config() -> Config.")
+_CONFIG = flags.DEFINE_string(
+    "config", "configs/quick.py", "Python file with get_config() -> Config."
+)
 _WORKDIR = flags.DEFINE_string(
     "workdir", "runs/quick", "Folder of all artifacts, the report and the exports."
 )
-_SET = flags.DEFINE_multi_string("set", [], "Overrides one field: --set=vae.epochs=2; may be repeated.")
+_SET = flags.DEFINE_multi_string(
+    "set", [], "Overrides one field: --set=vae.epochs=2; may be repeated."
+)
 _CLASSIFIER = flags.DEFINE_string(
     "classifier",
     "",
-    "A .keras file or a SavedModel of your own in the place of Table 6; as --set=classifier.path=...",
+    "A .keras file or a SavedModel of your own in the place of Table 6; as"
+    " --set=classifier.path=...",
 )
 _PROFILE = flags.DEFINE_bool(
-    "profile", False, "Profile one step of each training that runs, into <workdir>/profile, for TensorBoard."
+    "profile",
+    False,
+    "Profile one step of each training that runs, into <workdir>/profile, for TensorBoard.",
 )
 # The stages with a training loop.
 _TRAININGS = ("classifier", "vae", "tune", "baseline", "reference", "substitute", "black_box")
@@ -48,10 +55,15 @@ _BEAM = flags.DEFINE_multi_string(
     "beam", [], "A further option of Beam's: --beam=flink_master=host:8081; may be repeated."
 )
 _STORE = flags.DEFINE_string(
-    "store", "", "Where Beam's workers leave shards if they do not see the workdir: gs://bucket/folder, ..."
+    "store",
+    "",
+    "Where Beam's workers leave shards if they do not see the workdir: gs://bucket/folder, ...",
 )
 _JOBS = flags.DEFINE_integer(
-    "jobs", 1, "Stages at a time, each in a process of its own; the artifacts are the same.", lower_bound=1
+    "jobs",
+    1,
+    "Stages at a time, each in a process of its own; the artifacts are the same.",
+    lower_bound=1,
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and run nothing.")
 
@@ -65,19 +77,24 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     """
     FLAGS.workdir = str(Path(FLAGS.workdir).expanduser())
     if len(argv) > 1:
-        raise UserError(f"Unknown argument {argv[1]!r}. Expected flags only, like --stage=all; see --help.")
+        raise UserError(
+            f"Unknown argument {argv[1]!r}. Expected flags only, like --stage=all; see --help."
+        )
     own = [f"classifier.path={_CLASSIFIER.value}"] if _CLASSIFIER.value else []
     config = override(load_config(_CONFIG.value), [*_SET.value, *own, *overrides])
-    if _JOBS.value > 1 and (_ENGINE.value != "local" or _PROFILE.value or "TF_CONFIG" in os.environ):
+    if _JOBS.value > 1 and (
+        _ENGINE.value != "local" or _PROFILE.value or "TF_CONFIG" in os.environ
+    ):
         raise UserError(
-            f"Invalid --jobs={_JOBS.value} with --engine={_ENGINE.value}, --profile or TF_CONFIG, which need all stages in one "
-            "process; use --jobs=1."
+            f"Invalid --jobs={_JOBS.value} with --engine={_ENGINE.value}, --profile or TF_CONFIG,"
+            " which need all stages in one process; use --jobs=1."
         )
     engine = engines.named(_ENGINE.value, _RUNNER.value, _WORKERS.value, _BEAM.value, _STORE.value)
     wanted = wanted_stages(config, target or FLAGS.stage, command_line())
     if not wanted:
         logging.warning(
-            "Nothing to do for --stage=%s: this configuration asks for none of it; BUILD.md says which settings do.",
+            "Nothing to do for --stage=%s: this configuration asks for none of it; BUILD.md says"
+            " which settings do.",
             target or FLAGS.stage,
         )
     if _DRY_RUN.value:
@@ -111,11 +128,14 @@ def print_result(workdir: str) -> None:
 
 
 def profile_trainings(folder: Path, wanted: Sequence[Stage]) -> None:
-    """Asks every training for a profile. A run without one says so: artifacts that are there are not trained again."""
+    """Asks every training for a profile. A run without one says so: artifacts that are there are
+    not trained again.
+    """
     steps = plan(wanted, _WORKDIR.value)
     if not any(step.stage.stage in _TRAININGS and step.state != "done" for step in steps):
         logging.warning(
-            "Nothing is left to train, so --profile has nothing to profile; choose another --workdir."
+            "Nothing is left to train, so --profile has nothing to profile; choose another"
+            " --workdir."
         )
         return
     from madvae_tf.training import profiling
@@ -132,7 +152,9 @@ def wanted_stages(config: Config, target: str, command: str) -> list[Stage]:
 
 
 def command_line() -> str:
-    """What reproduces this configuration; the workdir and the stage, which change no figure, are left out."""
+    """What reproduces this configuration; the workdir and the stage, which change no figure, are
+    left out.
+    """
     return shlex.join(
         [
             "python",
@@ -148,7 +170,9 @@ def command_line() -> str:
 
 def define_stage() -> None:
     """The flag of this command alone; `madvae_tf.train` has --loss in its place."""
-    flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}; what it needs is made first.")
+    flags.DEFINE_string(
+        "stage", "all", f"all, or one of: {', '.join(STAGES)}; what it needs is made first."
+    )
 
 
 def run(main_function=main, document: str = "") -> None:

@@ -16,7 +16,9 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATH = next((path for path in map(shutil.which, NAMES) if path), None)
-needed = pytest.mark.skipif(PATH is None, reason=f"no Chromium is installed (looked for: {', '.join(NAMES)})")
+needed = pytest.mark.skipif(
+    PATH is None, reason=f"no Chromium is installed (looked for: {', '.join(NAMES)})"
+)
 # What the page itself holds is no request to anybody.
 _LOCAL = ("data:", "about:", "blob:")
 # The browser listens on descriptor 3 and speaks on 4.
@@ -29,7 +31,8 @@ _LAUNCH = (
 
 
 class Chromium:
-    """One page. `requests` are the addresses that it asked for, `problems` its console errors and uncaught exceptions.
+    """One page. `requests` are the addresses that it asked for, `problems` its console errors and
+    uncaught exceptions.
 
     Args:
         profile: an empty folder for the browser's own files.
@@ -46,7 +49,11 @@ class Chromium:
             "--remote-debugging-pipe",
             "--no-first-run",
         ]
-        flags += ["--disable-dev-shm-usage", "--disable-background-networking", f"--user-data-dir={profile}"]
+        flags += [
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            f"--user-data-dir={profile}",
+        ]
         ours = [str(to_browser), str(from_browser)]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH, *ours, PATH, *flags, "about:blank"],
@@ -107,7 +114,11 @@ class Chromium:
             self.problems.append(str(found["exceptionDetails"]))
         elif method == "Log.entryAdded" and found["entry"]["level"] in ("error", "warning"):
             self.problems.append(found["entry"]["text"])
-        elif method == "Runtime.consoleAPICalled" and found["type"] in ("error", "warning", "assert"):
+        elif method == "Runtime.consoleAPICalled" and found["type"] in (
+            "error",
+            "warning",
+            "assert",
+        ):
             self.problems.append(str(found["args"]))
 
     def open(self, address: str, ready: str) -> None:
@@ -125,7 +136,11 @@ class Chromium:
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, as JSON has it."""
         answer = self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, userGesture=True
+            "Runtime.evaluate",
+            expression=expression,
+            returnByValue=True,
+            awaitPromise=True,
+            userGesture=True,
         )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
@@ -163,5 +178,13 @@ class Chromium:
         """The left button goes down at the first place, over the others, and up at the last."""
         kinds = ["mousePressed", *["mouseMoved"] * (len(places) - 1), "mouseReleased"]
         for kind, (x, y) in zip(kinds, [*places, places[-1]], strict=True):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+            self.call(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=x,
+                y=y,
+                button="left",
+                buttons=1,
+                clickCount=1,
+            )
             time.sleep(0.05)

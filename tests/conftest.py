@@ -1,4 +1,6 @@
-"""What every test gets: a quiet TensorFlow on the CPU, no window for matplotlib, and draws of its own."""
+"""What every test gets: a quiet TensorFlow on the CPU, no window for matplotlib, and draws of its
+own.
+"""
 
 import os
 import random
@@ -12,7 +14,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 def pytest_runtest_setup(item):
-    """Initial weights that a test or its fixtures draw without a seed are the same whatever ran before."""
+    """Initial weights that a test or its fixtures draw without a seed are the same whatever ran
+    before.
+    """
     random.seed(0)
     np.random.seed(0)
     if "keras" in sys.modules:

@@ -1,7 +1,8 @@
 """Programs in a process of their own without the seconds that TensorFlow's import takes.
 
-A server (Python's forkserver) has imported TensorFlow and done nothing with it; every program is a fork of it. What a
-fresh interpreter must be asked (which modules an import loads, for instance) needs `subprocess`.
+A server (Python's forkserver) has imported TensorFlow and done nothing with it; every program is a
+fork of it. What a fresh interpreter must be asked (which modules an import loads, for instance)
+needs `subprocess`.
 """
 
 import multiprocessing
@@ -26,7 +27,9 @@ def start(
     cwd: Path = ROOT,
     env: Mapping[str, str] | None = None,
 ) -> BaseProcess:
-    """`python` with `arguments` ("-m", module, ... or "-c", code, ...), its output and errors in two files."""
+    """`python` with `arguments` ("-m", module, ... or "-c", code, ...), its output and errors in
+    two files.
+    """
     own = [str(argument) for argument in arguments]
     process = _CONTEXT.Process(
         target=_become,

@@ -1,4 +1,6 @@
-"""Networks for tests of what trains, saves and attacks a model: the interfaces of Table 5's and Table 6's, and next to nothing to trace."""
+"""Networks for tests of what trains, saves and attacks a model: the interfaces of Table 5's and
+Table 6's, and next to nothing to trace.
+"""
 
 import keras
 import tensorflow as tf
@@ -79,7 +81,9 @@ class SmallClassifier(keras.Model):
     def logits(self, images, dropout_seed=None):
         flat = tf.reshape(images, (-1, 784))
         if dropout_seed is not None and self.dropout > 0:
-            flat = tf.nn.experimental.stateless_dropout(flat, self.dropout, dropout_seed, rng_alg="philox")
+            flat = tf.nn.experimental.stateless_dropout(
+                flat, self.dropout, dropout_seed, rng_alg="philox"
+            )
         return tf.cast(self.dense(flat), tf.float32)
 
     def get_config(self):

@@ -1,4 +1,6 @@
-"""An exported SavedModel in the clients that people have: TensorFlow alone, saved_model_cli, Serving's REST format, TensorFlow Lite."""
+"""An exported SavedModel in the clients that people have: TensorFlow alone, saved_model_cli,
+Serving's REST format, TensorFlow Lite.
+"""
 
 import json
 import re
@@ -65,19 +67,27 @@ def test_saved_model_cli(export, expected, tmp_path):
     common = ["--dir", str(export), "--tag_set", "serve", "--signature_def", "classify"]
 
     def cli(*arguments):
-        start = "import sys; from tensorflow.python.tools.saved_model_cli import main; sys.exit(main())"
+        start = (
+            "import sys; from tensorflow.python.tools.saved_model_cli import main; sys.exit(main())"
+        )
         done = processes.run(["-c", start, *arguments])
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
     shown = cli("show", *common)
-    assert "shape: (-1, 32, 32, 3)" in shown and "dtype: DT_FLOAT" in shown and "shape: (-1, 10)" in shown
+    assert (
+        "shape: (-1, 32, 32, 3)" in shown
+        and "dtype: DT_FLOAT" in shown
+        and "shape: (-1, 10)" in shown
+    )
     cli("run", *common, "--inputs", f"images={tmp_path / 'images.npy'}", "--outdir", str(tmp_path))
     np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, atol=1e-6)
 
 
 def serve(folder, request):
-    """What TensorFlow Serving's predict endpoint does with a body: row format ("instances") or column format ("inputs")."""
+    """What TensorFlow Serving's predict endpoint does with a body: row format ("instances") or
+    column format ("inputs").
+    """
     body = json.loads(request)
     signature = tf.saved_model.load(str(folder)).signatures[body["signature_name"]]
     row = "instances" in body
@@ -88,7 +98,8 @@ def serve(folder, request):
     assert not more
     given = values[name] if isinstance(values, dict) else values
     results = {
-        key: value.numpy() for key, value in signature(**{name: tf.constant(given, spec.dtype)}).items()
+        key: value.numpy()
+        for key, value in signature(**{name: tf.constant(given, spec.dtype)}).items()
     }
     # One named output is given without its name.
     (result,) = results.values()
@@ -108,7 +119,10 @@ def test_the_bodies_of_docs_clients(export, expected, signature, values, shape):
     answers = []
     for body in (
         {"signature_name": signature, "instances": values.tolist()},
-        {"signature_name": signature, "instances": [{"images": image} for image in values.tolist()]},
+        {
+            "signature_name": signature,
+            "instances": [{"images": image} for image in values.tolist()],
+        },
         {"signature_name": signature, "inputs": {"images": values.tolist()}},
     ):
         (answer,) = json.loads(serve(export, json.dumps(body))).values()
@@ -117,11 +131,15 @@ def test_the_bodies_of_docs_clients(export, expected, signature, values, shape):
         assert answer.shape == shape
         np.testing.assert_array_equal(answer, answers[0])
     if shape == (12, 10):
-        np.testing.assert_allclose(answers[0], expected, atol=1e-6 if signature == "classify" else 0.02)
+        np.testing.assert_allclose(
+            answers[0], expected, atol=1e-6 if signature == "classify" else 0.02
+        )
 
 
 def test_grpc_with_the_messages_of_tensorflow_serving(export, expected):
-    """The client of docs/clients.md, over a real connection on the loopback address, to a service that is ours."""
+    """The client of docs/clients.md, over a real connection on the loopback address, to a service
+    that is ours.
+    """
     apis = pytest.importorskip("tensorflow_serving.apis.prediction_service_pb2_grpc")
     from concurrent import futures
 
@@ -133,9 +151,13 @@ def test_grpc_with_the_messages_of_tensorflow_serving(export, expected):
 
         def Predict(self, request, context):
             loaded = tf.saved_model.load(str(export.parent / request.model_spec.name))
-            given = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+            given = {
+                name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()
+            }
             response = predict_pb2.PredictResponse(model_spec=request.model_spec)
-            for name, value in loaded.signatures[request.model_spec.signature_name](**given).items():
+            for name, value in loaded.signatures[request.model_spec.signature_name](
+                **given
+            ).items():
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
             return response
 
@@ -143,7 +165,9 @@ def test_grpc_with_the_messages_of_tensorflow_serving(export, expected):
     apis.add_PredictionServiceServicer_to_server(Service(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    listing = next(code for code in re.findall(r"```python\n(.*?)```", CLIENTS, re.DOTALL) if "grpc" in code)
+    listing = next(
+        code for code in re.findall(r"```python\n(.*?)```", CLIENTS, re.DOTALL) if "grpc" in code
+    )
     try:
         found = {"images": IMAGES}
         exec(listing.replace("127.0.0.1:8500", f"127.0.0.1:{port}"), found)
@@ -152,7 +176,9 @@ def test_grpc_with_the_messages_of_tensorflow_serving(export, expected):
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("precision", "difference"), [("float32", 1e-4), ("float16", 5e-3), ("int8", 0.15)])
+@pytest.mark.parametrize(
+    ("precision", "difference"), [("float32", 1e-4), ("float16", 5e-3), ("int8", 0.15)]
+)
 def test_tensorflow_lite(export, expected, precision, difference):
     """The file's answers beside the SavedModel's; int8 is a quarter of float32's size."""
     content = export_tflite.convert(export, precision, representative=IMAGES)
@@ -163,7 +189,8 @@ def test_tensorflow_lite(export, expected, precision, difference):
     assert found.n == 12 and found.saved_model == 1.0
     assert found.converted == found.agreement == float((got.argmax(axis=1) == labels).mean())
     parameters = sum(
-        np.prod(weight.shape) for weight in keras.saving.load_model(export / "purifier.keras").weights
+        np.prod(weight.shape)
+        for weight in keras.saving.load_model(export / "purifier.keras").weights
     )
     assert found.megabytes * 1e6 / parameters == pytest.approx(
         {"float32": 4, "float16": 2, "int8": 1}[precision], rel=0.15

@@ -60,7 +60,10 @@ def test_override_changes_nothing_else():
         # Sets are named by six digits: of these two one would be lost.
         ("attack.train_epsilons=0.3,0.3000001", "each one once, in six digits"),
         ("vae.learning_rate=1e999", "Invalid vae.learning_rate: received inf, expected finite"),
-        ("attack.exhaustive=yes", "Invalid attack.exhaustive: received 'yes', expected a value of type bool"),
+        (
+            "attack.exhaustive=yes",
+            "Invalid attack.exhaustive: received 'yes', expected a value of type bool",
+        ),
         ("attack.shard_size=130", "expected a multiple of attack.batch_size"),
         ("vae.precision=half", "expected one of auto, float32, mixed_bfloat16"),
         ("vae.variants=cls,cls", "each variant once"),
@@ -71,7 +74,10 @@ def test_override_changes_nothing_else():
             "robust.threshold_l2=true",
             "Invalid robust.norm: received 'linf', expected l2 or both, with threshold_l2",
         ),
-        ("attack.alpha=0.28", "Invalid attack.alpha: received 0.28, expected at most every epsilon (0.25)"),
+        (
+            "attack.alpha=0.28",
+            "Invalid attack.alpha: received 0.28, expected at most every epsilon (0.25)",
+        ),
     ],
 )
 def test_a_bad_override_is_one_clear_line(assignment, message):
@@ -103,7 +109,9 @@ def test_values_that_belong_together_come_in_any_order():
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("[a-z]*.py")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("loss", ["cls", "robust"])
 def test_one_purifier_of_any_configuration_can_be_trained(path, loss):
-    """What `python -m madvae_tf.train` asks for; defences that the configuration attacks beside it are no matter."""
+    """What `python -m madvae_tf.train` asks for; defences that the configuration attacks beside it
+    are no matter.
+    """
     stages = build_stages(override(load_config(path), overrides_of(loss)), "run")
     trained = {stage.instance.partition("-seed")[0] for stage in stages["vae"]}
     assert loss in trained and trained <= {loss, "warmup"} and not stages["robustness"]
@@ -111,7 +119,9 @@ def test_one_purifier_of_any_configuration_can_be_trained(path, loss):
 
 def test_threshold_l2_needs_a_squash():
     given = ["robust.norm=both", "robust.scale=0", "robust.threshold_l2=true"]
-    with pytest.raises(UserError, match=r"Invalid robust\.scale: received 0(\.0)?, expected above 0"):
+    with pytest.raises(
+        UserError, match=r"Invalid robust\.scale: received 0(\.0)?, expected above 0"
+    ):
         override(Config(), given)
     assert override(Config(), [given[0], given[2]]).robust.threshold_l2
 
@@ -124,17 +134,24 @@ def test_threshold_l2_needs_a_squash():
             ["robust.norm=both", "robust.norm_mix=linf,square"],
             "names of linf, l2, threshold_l2, joined by commas",
         ),
-        (["robust.norm=both", "robust.norm_mix=linf,threshold_l2", "robust.scale=0"], "or a squash"),
+        (
+            ["robust.norm=both", "robust.norm_mix=linf,threshold_l2", "robust.scale=0"],
+            "or a squash",
+        ),
     ],
 )
 def test_a_norm_mix_is_of_known_kinds_for_both_norms(given, expected):
     with pytest.raises(UserError, match=f"Invalid robust.norm_mix: received 'linf,.*{expected}"):
         override(Config(), given)
-    assert override(Config(), ["robust.norm=both", "robust.norm_mix=linf,l2,threshold_l2,l2"]).robust.norm_mix
+    assert override(
+        Config(), ["robust.norm=both", "robust.norm_mix=linf,l2,threshold_l2,l2"]
+    ).robust.norm_mix
 
 
 def test_what_is_not_trained_goes_on_from_nothing():
-    with pytest.raises(UserError, match="Invalid robust.start: received 'a.keras', expected none beside"):
+    with pytest.raises(
+        UserError, match="Invalid robust.start: received 'a.keras', expected none beside"
+    ):
         override(Config(), ["robust.path=b.keras", "robust.start=a.keras"])
 
 
@@ -189,8 +206,12 @@ def test_former_keys_and_values_work_with_a_notice(caplog):
     assert (own.norm_mix, own.decaying_steps) == ("linf,threshold_l2", True)
     notices = [record.getMessage() for record in caplog.records]
     assert notices == [
-        "--set=robust.turns=linf,crossing is --set=robust.norm_mix=linf,threshold_l2 in this release; "
-        "the former name goes with the next one.",
-        "--set=robust.falling=true is --set=robust.decaying_steps=true in this release; "
-        "the former name goes with the next one.",
+        (
+            "--set=robust.turns=linf,crossing is --set=robust.norm_mix=linf,threshold_l2 in this"
+            " release; the former name goes with the next one."
+        ),
+        (
+            "--set=robust.falling=true is --set=robust.decaying_steps=true in this release; "
+            "the former name goes with the next one."
+        ),
     ]

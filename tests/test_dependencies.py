@@ -1,4 +1,6 @@
-"""What is imported is declared in setup.py: what another package happens to bring may go with its next version."""
+"""What is imported is declared in setup.py: what another package happens to bring may go with its
+next version.
+"""
 
 import ast
 import sys
@@ -17,7 +19,9 @@ OPTIONAL = {"apache_beam": "beam", "grpc": "beam", "gradio": "playground"}
 def setup_arguments(text: str) -> dict[str, ast.expr]:
     """The keyword arguments of the call of setup() in `text`."""
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    (call,) = [each for each in calls if isinstance(each.func, ast.Name) and each.func.id == "setup"]
+    (call,) = [
+        each for each in calls if isinstance(each.func, ast.Name) and each.func.id == "setup"
+    ]
     return {keyword.arg or "": keyword.value for keyword in call.keywords}
 
 
@@ -25,7 +29,8 @@ def declared(node: ast.expr, constants: dict[str, str]) -> set[str]:
     """Normalised names of the requirements in a list of strings and names of strings."""
     assert isinstance(node, ast.List)
     texts = [
-        constants[each.id] if isinstance(each, ast.Name) else ast.literal_eval(each) for each in node.elts
+        constants[each.id] if isinstance(each, ast.Name) else ast.literal_eval(each)
+        for each in node.elts
     ]
     return {Requirement(text).name.lower().replace("_", "-") for text in texts}
 
@@ -41,7 +46,9 @@ def imported(folders: list[Path]) -> dict[str, str]:
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
             found |= {name.partition(".")[0]: str(path) for name in names}
-    return {name: path for name, path in found.items() if name not in sys.stdlib_module_names | OURS}
+    return {
+        name: path for name, path in found.items() if name not in sys.stdlib_module_names | OURS
+    }
 
 
 def undeclared(folders: list[Path], requirements: set[str]) -> list[str]:

@@ -1,4 +1,6 @@
-"""The pages of docs/: every symbol exists, every listing runs, every error is one that the code raises."""
+"""The pages of docs/: every symbol exists, every listing runs, every error is one that the code
+raises.
+"""
 
 import importlib
 import importlib.util
@@ -38,9 +40,9 @@ SYMBOLS = re.findall(r"\| `(madvae_tf[\w.]+)` \|", page("equations.md"))
 
 def test_the_table_of_equations_has_the_losses_and_the_attacks():
     assert len(SYMBOLS) >= 25 and len(set(SYMBOLS)) == len(SYMBOLS)
-    assert {f"madvae_tf.losses.{name}" for name in ("reconstruction", "kl_divergence", "proximity")} <= set(
-        SYMBOLS
-    )
+    assert {
+        f"madvae_tf.losses.{name}" for name in ("reconstruction", "kl_divergence", "proximity")
+    } <= set(SYMBOLS)
 
 
 def _is_module(name):
@@ -107,7 +109,9 @@ def test_the_listings_add_what_they_say(listings, tmp_path):
 
 
 def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
-    """README's, on ten pictures and a SavedModel that gives probabilities; without the attacks, which have tests of their own."""
+    """README's, on ten pictures and a SavedModel that gives probabilities; without the attacks,
+    which have tests of their own.
+    """
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     (code,) = [
         block
@@ -120,7 +124,9 @@ def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
         ("t10k-images-idx3-ubyte", pictures),
         ("t10k-labels-idx1-ubyte", np.arange(10, dtype=np.uint8)),
     ):
-        head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        head = bytes([0, 0, 8, array.ndim]) + b"".join(
+            size.to_bytes(4, "big") for size in array.shape
+        )
         (tmp_path / "my-data").mkdir(exist_ok=True)
         (tmp_path / "my-data" / name).write_bytes(head + array.tobytes())
     model = tf.Module()
@@ -141,7 +147,9 @@ def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
     assert asked == [{"threat": "linf:0.3", "preset": "fast"}]
     right = pictures.reshape(10, 784)[:, :10].argmax(axis=1) == np.arange(10)
     np.testing.assert_array_equal(found["found"].worst, right)
-    assert json.loads((tmp_path / "found.json").read_text())["worst_case"]["accuracy"] == right.mean()
+    assert (
+        json.loads((tmp_path / "found.json").read_text())["worst_case"]["accuracy"] == right.mean()
+    )
 
 
 def nine_folders(folder):
@@ -185,7 +193,9 @@ MISTAKES = [
     lambda folder: read_dataset(nine_folders(folder)),
     lambda folder: check_images(np.zeros((5, 30, 28, 1), np.float32)),
     lambda folder: check_images(np.zeros((5, 28, 28, 1), np.uint8)),
-    lambda folder: check_any_images(np.linspace(0, 255, 784, dtype=np.float32).reshape(1, 28, 28, 1)),
+    lambda folder: check_any_images(
+        np.linspace(0, 255, 784, dtype=np.float32).reshape(1, 28, 28, 1)
+    ),
     lambda folder: adapt(lambda x: tf.stop_gradient(tf.reshape(x, (-1, 784))[:, :10]), IMAGES),
     lambda folder: adapt(lambda x: tf.reshape(x, (-1, 784)), IMAGES),
     lambda folder: adapt(lambda x: tf.reshape(x, (-1, 784))[:, :10], IMAGES, "probabilities"),

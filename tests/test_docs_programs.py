@@ -20,7 +20,9 @@ def test_weights_are_rounded_as_float16_rounds_and_deflated(tmp_path):
     write = script("make_weights")
     values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
     # Float16 keeps 11 bits of these, too; it rounds a tie to even, of which there is none here.
-    np.testing.assert_array_equal(write.rounded(values), values.astype(np.float16).astype(np.float32))
+    np.testing.assert_array_equal(
+        write.rounded(values), values.astype(np.float16).astype(np.float32)
+    )
     tiny = np.float32([1e-20, -3e-30, 0.0])
     np.testing.assert_allclose(write.rounded(tiny), tiny, rtol=2**-11)
     model = DefenseVAE(4)
@@ -69,7 +71,9 @@ def test_one_page_of_several_runs(tmp_path):
     staged("two", [clean, worst], ["pd: a warning"])
     (stages / "three.partial").mkdir()
     (tmp_path / "long" / "README.md").write_text("Commands.")
-    (tmp_path / "long" / "notes.json").write_text(json.dumps({"pd": "Half as long.", "cls": "Not here."}))
+    (tmp_path / "long" / "notes.json").write_text(
+        json.dumps({"pd": "Half as long.", "cls": "Not here."})
+    )
     files = []
     for name, rows in (
         ("a", [row("table1", "fgsm", 0.5), row("robustness", "square", 0.7)]),
@@ -77,13 +81,22 @@ def test_one_page_of_several_runs(tmp_path):
     ):
         files.append(tmp_path / f"{name}.json")
         files[-1].write_text(
-            json.dumps({"run": {"dataset": "mnist", "name": name, "seed": 0, "command": name}, "rows": rows})
+            json.dumps(
+                {
+                    "run": {"dataset": "mnist", "name": name, "seed": 0, "command": name},
+                    "rows": rows,
+                }
+            )
         )
     make_page.write_page(tmp_path / "page", files, [stages])
     results = json.loads((tmp_path / "page" / "results.json").read_text())
     # The robustness rows of a results.json are left out: stages have them.
     assert sorted((r["table"], r["attack"], r["value"]) for r in results["rows"]) == [
-        *(("robustness", "none", 0.9), ("robustness", "square", 0.2), ("robustness", "worst_case", 0.1)),
+        *(
+            ("robustness", "none", 0.9),
+            ("robustness", "square", 0.2),
+            ("robustness", "worst_case", 0.1),
+        ),
         *(("table1", "fgsm", 0.5), ("table1", "pgd", 0.4)),
     ]
     assert results["run"]["warnings"] == ["pd: a warning"] and results["run"]["name"] == "a"

@@ -1,4 +1,6 @@
-"""Imports go down the floors only: a table of what each room may import, held against the parsed code."""
+"""Imports go down the floors only: a table of what each room may import, held against the parsed
+code.
+"""
 
 import ast
 import subprocess
@@ -29,7 +31,9 @@ ALLOWED: dict[str, set[str]] = {
     "madvae_tf.report": {"madvae_tf.config"},
     "madvae_tf.data": {"madvae_tf.attacks", "madvae_tf.config"},
     "madvae_tf.training": {*GROUND_FLOOR, "madvae_tf.data"} - {"madvae_tf.report"},
-    "madvae_tf.defenses": {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"} - {"madvae_tf.report"},
+    "madvae_tf.defenses": (
+        {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"} - {"madvae_tf.report"}
+    ),
     "madvae_tf.evaluation": {*GROUND_FLOOR, "madvae_tf.data", "madvae_tf.training"},
     "madvae_tf.robustness": {"madvae_tf.evaluation"},
     "madvae_tf.export": {"madvae_tf.models"},
@@ -93,7 +97,9 @@ def room_of(module: str) -> str:
 
 
 def imported_modules(node: ast.AST, module: str, is_package: bool) -> list[str]:
-    """The absolute names that one import statement loads; `from madvae_tf import utils` loads madvae_tf.utils."""
+    """The absolute names that one import statement loads; `from madvae_tf import utils` loads
+    madvae_tf.utils.
+    """
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if not isinstance(node, ast.ImportFrom):
@@ -105,12 +111,16 @@ def imported_modules(node: ast.AST, module: str, is_package: bool) -> list[str]:
         base = ".".join([*package, *filter(None, [node.module])])
     if base in ("madvae_tf", "pipeline"):
         # Dunder names such as __version__ are not modules.
-        return [base if alias.name.startswith("__") else f"{base}.{alias.name}" for alias in node.names]
+        return [
+            base if alias.name.startswith("__") else f"{base}.{alias.name}" for alias in node.names
+        ]
     return [base]
 
 
 def violations(root: Path) -> list[str]:
-    """One line for each import that the table does not allow and each room that the table does not know."""
+    """One line for each import that the table does not allow and each room that the table does not
+    know.
+    """
     found = []
     paths = sorted(
         path for top in ("madvae_tf", "pipeline", "configs") for path in (root / top).rglob("*.py")
@@ -166,7 +176,11 @@ for name in sys.argv[1:]:
         sys.exit(f"{name} loads TensorFlow")
 """
     process = subprocess.run(
-        [sys.executable, "-c", code, *modules], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *modules],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert process.returncode == 0, process.stderr
 
@@ -210,11 +224,20 @@ PLANTED = {
     "by attribute of the package": ("madvae_tf/models/vae.py", "from madvae_tf import attacks"),
     "relative": ("madvae_tf/models/vae.py", "from ..attacks import base"),
     "relative from a package": ("madvae_tf/models/__init__.py", "from .. import losses"),
-    "inside a function": ("madvae_tf/attacks/base.py", "def run():\n    from madvae_tf.data import batches"),
-    "library to pipeline": ("madvae_tf/evaluation/oblivious.py", "from pipeline.engine.plan import Stage"),
+    "inside a function": (
+        "madvae_tf/attacks/base.py",
+        "def run():\n    from madvae_tf.data import batches",
+    ),
+    "library to pipeline": (
+        "madvae_tf/evaluation/oblivious.py",
+        "from pipeline.engine.plan import Stage",
+    ),
     "foundation to a room": ("madvae_tf/utils/errors.py", "from madvae_tf.config import Config"),
     "config to the library": ("configs/quick.py", "from madvae_tf.models import vae"),
-    "report to TensorFlow": ("madvae_tf/report/tables.py", "def draw():\n    import tensorflow as tf"),
+    "report to TensorFlow": (
+        "madvae_tf/report/tables.py",
+        "def draw():\n    import tensorflow as tf",
+    ),
     "pipeline to TensorFlow at once": ("pipeline/graph/stages.py", "import keras"),
     "library to tests": ("madvae_tf/config.py", "from tests import conftest"),
     "a room without a row": ("madvae_tf/kitchen/sink.py", "import os"),
@@ -234,7 +257,10 @@ FINE = {
         "madvae_tf/models/vae.py",
         "from .layers import Pad\nfrom madvae_tf.models import layers",
     ),
-    "version": ("madvae_tf/export/saved_model.py", "from madvae_tf import __version__\nimport madvae_tf"),
+    "version": (
+        "madvae_tf/export/saved_model.py",
+        "from madvae_tf import __version__\nimport madvae_tf",
+    ),
     "the entry point": ("madvae_tf/train.py", "from pipeline.run import main"),
     "pipeline, lazily": (
         "pipeline/steps/tune.py",
@@ -244,7 +270,10 @@ FINE = {
         "pipeline/graph/stages.py",
         "from madvae_tf.config import Config\nfrom pipeline.engine import runner",
     ),
-    "others' packages": ("madvae_tf/report/figures.py", "import numpy as np\nfrom matplotlib import figure"),
+    "others' packages": (
+        "madvae_tf/report/figures.py",
+        "import numpy as np\nfrom matplotlib import figure",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""The loss terms against hand values and against loops that follow the equations letter by letter."""
+"""The loss terms against hand values and against loops that follow the equations letter by letter."""  # noqa: E501
 
 import math
 
@@ -68,7 +68,8 @@ def test_proximity_and_distance_follow_the_equations():
         near.append(math.dist(row, centers[label]))
         others = [j for j in range(4) if j != label]
         far.append(
-            sum(math.dist(row, centers[j]) + math.dist(centers[label], centers[j]) for j in others) / 3
+            sum(math.dist(row, centers[j]) + math.dist(centers[label], centers[j]) for j in others)
+            / 3
         )
     np.testing.assert_allclose(losses.proximity(passed), near, rtol=1e-5)
     np.testing.assert_allclose(losses.distance(passed), far, rtol=1e-5)
@@ -97,8 +98,12 @@ def test_total_weighs_the_terms_as_the_formula():
     weights = weights_of(
         "combined", {"alpha": 9.0, "beta": 0.1, "gamma": 0.1, "proximity": 0.01, "sigma": 1e-5}
     )
-    loss = losses.total({name: tf.constant(value) for name, value in terms.items()}, weights, (784, 784))
-    np.testing.assert_allclose(loss, [(784 + 0.1 * 39.2) / 784 + 0.1 * 2 + 0.01 * 3 - 1e-5 * 5], rtol=1e-6)
+    loss = losses.total(
+        {name: tf.constant(value) for name, value in terms.items()}, weights, (784, 784)
+    )
+    np.testing.assert_allclose(
+        loss, [(784 + 0.1 * 39.2) / 784 + 0.1 * 2 + 0.01 * 3 - 1e-5 * 5], rtol=1e-6
+    )
 
 
 def test_class_kl_is_the_kl_to_the_gaussian_of_the_class():
@@ -112,9 +117,13 @@ def test_class_kl_is_the_kl_to_the_gaussian_of_the_class():
 
 
 def test_consistency_is_the_kl_between_predictions():
-    p, q = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]), np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
+    p, q = (
+        np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]),
+        np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]]),
+    )
     passed = forward(
-        class_logits=np.log(q).astype(np.float32) + 3, clean_class_logits=np.log(p).astype(np.float32)
+        class_logits=np.log(q).astype(np.float32) + 3,
+        clean_class_logits=np.log(p).astype(np.float32),
     )
     expected = 0.7 * math.log(3.5) + 0.2 * math.log(0.4) + 0.1 * math.log(1 / 3)
     np.testing.assert_allclose(losses.consistency(passed), [expected, 0], atol=1e-6)
@@ -124,7 +133,10 @@ def test_consistency_is_the_kl_between_predictions():
     ("reduction", "expected"),
     [
         ("elbo", (784 + 0.1 * 39.2) / 784),
-        ("mean", 784 / 784 + 0.1 * 39.2 / 128),  # the released code: beta is worth 784 / 128 times as much
+        (
+            "mean",
+            784 / 784 + 0.1 * 39.2 / 128,
+        ),  # the released code: beta is worth 784 / 128 times as much
         ("sum", 784 + 0.1 * 39.2),
     ],
 )
@@ -154,5 +166,7 @@ def test_every_term_of_every_variant_exists():
 
 
 def test_an_unknown_variant_names_the_known_ones():
-    with pytest.raises(UserError, match="Unknown variant 'combine'.*'combined'.*vanilla, cls, pd, combined"):
+    with pytest.raises(
+        UserError, match="Unknown variant 'combine'.*'combined'.*vanilla, cls, pd, combined"
+    ):
         weights_of("combine", {})

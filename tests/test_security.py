@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(path for top in ("madvae_tf", "pipeline", "configs") for path in (ROOT / top).rglob("*.py"))
+SOURCES = sorted(
+    path for top in ("madvae_tf", "pipeline", "configs") for path in (ROOT / top).rglob("*.py")
+)
 
 # Modules that run code out of data, open doors to the network, or build command lines.
 FORBIDDEN_MODULES = {
@@ -61,7 +63,12 @@ def dotted(node: ast.AST) -> str:
 def keyword(call: ast.Call, name: str):
     """The value of a keyword argument that is a constant; None where it is not given."""
     return next(
-        (k.value.value for k in call.keywords if k.arg == name and isinstance(k.value, ast.Constant)), None
+        (
+            k.value.value
+            for k in call.keywords
+            if k.arg == name and isinstance(k.value, ast.Constant)
+        ),
+        None,
     )
 
 
@@ -72,7 +79,9 @@ def faults(source: str, name: str = "code") -> list[str]:
         line = f"{name}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = (
-                [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
             )
             found += [
                 f"{line}: imports {each}"
@@ -155,7 +164,10 @@ def test_a_planted_fault_is_found(code):
 
 
 def test_what_is_allowed_passes():
-    code = "import json\nnp.load(p, allow_pickle=False)\nkeras.saving.load_model(p, safe_mode=True)\nsubprocess.run(['git', name])"
+    code = (
+        "import json\nnp.load(p, allow_pickle=False)\nkeras.saving.load_model(p,"
+        " safe_mode=True)\nsubprocess.run(['git', name])"
+    )
     assert faults(code) == []
 
 
@@ -187,7 +199,9 @@ def test_object_arrays_are_refused_by_every_reader(tmp_path):
 
 
 def test_a_package_with_hostile_paths_writes_nothing_outside(tmp_path, monkeypatch):
-    """Only the four names are read from a package, and nothing is extracted: links and ../ lead nowhere."""
+    """Only the four names are read from a package, and nothing is extracted: links and ../ lead
+    nowhere.
+    """
     import io
     import tarfile
 
@@ -248,7 +262,9 @@ def test_text_is_escaped_and_the_page_loads_nothing_from_outside():
     from madvae_tf.report.rendering import page
     from madvae_tf.report.table import Cell, Figure, Table
 
-    cell = Cell(HOSTILE, (HOSTILE,), HOSTILE, (Figure(0.5, label=HOSTILE, note=HOSTILE, detail=HOSTILE),))
+    cell = Cell(
+        HOSTILE, (HOSTILE,), HOSTILE, (Figure(0.5, label=HOSTILE, note=HOSTILE, detail=HOSTILE),)
+    )
     table = Table("t", HOSTILE, HOSTILE, (cell, cell), [(cell, cell)])
     written = page(HOSTILE, [Section("s", HOSTILE, [table, paragraph(HOSTILE)])])
     assert "evil.example" in written and "<img" not in written and "alert(1)</" not in written
@@ -265,13 +281,19 @@ def test_text_is_escaped_and_the_page_loads_nothing_from_outside():
 def test_every_dependency_of_the_lock_has_a_hash():
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     entries = [
-        entry for entry in re.split(r"\n(?=[A-Za-z])", text) if re.match(r"[A-Za-z0-9][\w.-]*==", entry)
+        entry
+        for entry in re.split(r"\n(?=[A-Za-z])", text)
+        if re.match(r"[A-Za-z0-9][\w.-]*==", entry)
     ]
     assert len(entries) > 60
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
     pins = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, re.MULTILINE))
     allowed = dict(
-        re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+        re.findall(
+            r"^([\w.-]+)==(\S+)",
+            (ROOT / "constraints.txt").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
     )
     normal = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in allowed.items()}
     names = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}

@@ -1,4 +1,6 @@
-"""Type checkers, strict, on what README and the docstrings call: pyright and mypy know every type of the public interface."""
+"""Type checkers, strict, on what README and the docstrings call: pyright and mypy know every type
+of the public interface.
+"""
 
 import importlib
 import json
@@ -58,7 +60,7 @@ def main(images: Images, labels: NDArray[np.int64]) -> None:
     kept = evaluate(model, images, labels, suites, folder="trials", draws=20, repeats=10)
     result = run_attack(FGSM(epsilon=0.1), DefendedModel(adapt(classifier, images)), images, labels, (0, 0))
     print(labelled.names, purified, layer, mine.rows(), text, kept.worst, result.x_adv, madvae_tf.UserError)
-"""
+"""  # noqa: E501
 
 # Keras has neither annotations nor stubs: what README's programs use of it.
 KERAS = """
@@ -95,11 +97,15 @@ def test_every_public_name_that_readme_uses_is_offered():
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    """A folder of `PROGRAM` and of README's programs that use this project, one after the other in a function."""
+    """A folder of `PROGRAM` and of README's programs that use this project, one after the other in
+    a function.
+    """
     folder = tmp_path_factory.mktemp("programs")
     (folder / "program.py").write_text(PROGRAM)
     (folder / "keras.pyi").write_text(KERAS)
-    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    readme = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S
+    )
     ours = [code for code in readme if "madvae_tf." in code]
     assert len(ours) >= 3
     # What README supposes: a classifier of the reader's own.
@@ -122,7 +128,9 @@ def test_pyright_strict_finds_nothing(programs):
     }
     (programs / "pyrightconfig.json").write_text(json.dumps(settings))
     done = subprocess.run(
-        [sys.executable, "-m", "pyright", "--outputjson", "-p", str(programs)], capture_output=True, text=True
+        [sys.executable, "-m", "pyright", "--outputjson", "-p", str(programs)],
+        capture_output=True,
+        text=True,
     )
     found = json.loads(done.stdout)
     assert found["summary"]["filesAnalyzed"] == len(list(programs.glob("*.py")))
@@ -134,7 +142,14 @@ def test_pyright_strict_finds_nothing(programs):
 
 
 def test_mypy_strict_finds_nothing(programs):
-    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary"]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--follow-imports=silent",
+        "--no-error-summary",
+    ]
     done = subprocess.run(
         [*command, f"--cache-dir={programs / 'cache'}", *sorted(map(str, programs.glob("*.py")))],
         capture_output=True,

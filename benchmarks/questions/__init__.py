@@ -1,4 +1,6 @@
-"""The questions, one a module: `measure(session) -> rows`. QUESTIONS names them in the order of a run, the short ones first."""
+"""The questions, one a module: `measure(session) -> rows`. QUESTIONS names them in the order of a
+run, the short ones first.
+"""
 
 from collections.abc import Callable
 

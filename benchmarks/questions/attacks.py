@@ -1,6 +1,8 @@
-"""Attacks on the Table 6 classifier with equal parameters, images/s, all in float32 and on the same weights.
+"""Attacks on the Table 6 classifier with equal parameters, images/s, all in float32 and on the same
+weights.
 
-cleverhans is called as its tutorial calls it (TensorFlow); ART, foolbox and torchattacks attack the same classifier in PyTorch.
+cleverhans is called as its tutorial calls it (TensorFlow); ART, foolbox and torchattacks attack the
+same classifier in PyTorch.
 """
 
 from typing import Any
@@ -28,7 +30,9 @@ def check_logits(ours: list[list[float]], peer: list[list[float]]) -> None:
     """Raises `ValueError` unless both classifiers are the same function."""
     difference = float(np.abs(np.subtract(ours, peer)).max())
     if not difference < _TOLERANCE * (1 + float(np.abs(ours).max())):
-        raise ValueError(f"The carried weights give other logits: they differ by up to {difference}.")
+        raise ValueError(
+            f"The carried weights give other logits: they differ by up to {difference}."
+        )
 
 
 def measure(session: Session) -> list[Row]:
@@ -44,12 +48,15 @@ def measure(session: Session) -> list[Row]:
         loaded = 0
         for name, parameters in ATTACKS.items():
             steps = int(parameters.get("iterations", 1))
-            # Forty steps on one batch take as long as one step on forty: more images would only take longer.
+            # Forty steps on one batch take as long as one step on forty: more images would only
+            # take longer.
             count = session.size(1000, 4) if steps == 1 else batch
             if count != loaded:
                 for worker in (ours, cleverhans, torch):
                     worker.call("load", material=material, images=count)
-                check_logits(*(worker.call("logits", count=min(count, 64)) for worker in (ours, torch)))
+                check_logits(
+                    *(worker.call("logits", count=min(count, 64)) for worker in (ours, torch))
+                )
                 loaded = count
             flops = session.once("attacks/flops", lambda: ours.call("flops_per_gradient"))
             settings = {"attack": name, "parameters": parameters, "batch": batch}
@@ -62,7 +69,9 @@ def measure(session: Session) -> list[Row]:
                     ),
                     "cleverhans": lambda: cleverhans.call("images_per_second", **settings),
                     **{
-                        peer: lambda peer=peer: torch.call("images_per_second", library=peer, **settings)
+                        peer: lambda peer=peer: torch.call(
+                            "images_per_second", library=peer, **settings
+                        )
                         for peer in TORCH_PEERS
                     },
                 }
@@ -84,7 +93,9 @@ def measure(session: Session) -> list[Row]:
             peers[best]["target"] = BEST_TARGET
             peers["cleverhans"]["target"] = CLEVERHANS_TARGET
             rows.extend(peers.values())
-            rows.extend(_in_bfloat16(session, ours, settings, measured, rates["bfloat16"] / (flops * steps)))
+            rows.extend(
+                _in_bfloat16(session, ours, settings, measured, rates["bfloat16"] / (flops * steps))
+            )
     return rows
 
 
@@ -95,7 +106,8 @@ def _in_bfloat16(
     measured: dict[str, list[float]],
     limit: float,
 ) -> list[Row]:
-    """Gradients of the classifier's bfloat16 twin, as training sets are made with: how much faster, and whether as strong.
+    """Gradients of the classifier's bfloat16 twin, as training sets are made with: how much faster,
+    and whether as strong.
 
     The images are judged by the float32 classifier.
     """
@@ -108,13 +120,21 @@ def _in_bfloat16(
     )
 
     def judged() -> dict[str, float]:
-        return {p: ours.call("success", precision=p, **settings) for p in ("float32", "mixed_bfloat16")}
+        return {
+            p: ours.call("success", precision=p, **settings) for p in ("float32", "mixed_bfloat16")
+        }
 
     rates = session.once(f"attacks/{name}-success", judged)
     if min(rates.values()) <= 0:  # so few images that none fell: there is nothing to compare
         return [fast]
     strong = row_of(
-        *("attacks", f"{case}, success", [rates["mixed_bfloat16"]], "ours (float32)", [rates["float32"]]),
+        *(
+            "attacks",
+            f"{case}, success",
+            [rates["mixed_bfloat16"]],
+            "ours (float32)",
+            [rates["float32"]],
+        ),
         "success rate",
     )
     return [fast, strong]

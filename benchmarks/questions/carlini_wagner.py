@@ -1,12 +1,15 @@
-"""CW-L2: success rate and median L2 against seconds, a curve for every library, and how soon ours is as good as the best peer.
+"""CW-L2: success rate and median L2 against seconds, a curve for every library, and how soon ours
+is as good as the best peer.
 
-Every library attacks the same classifier and images at confidence 0, its default everywhere. One judge counts successes and distances for
-all: images that did not succeed count as infinitely far. A peer's place at its defaults is its own default numbers (ART's batch of 1
-is raised to the others' in a second place, which is the one compared). The best peer is the one with the highest success rate at its
-defaults, and among equals with the least median L2.
+Every library attacks the same classifier and images at confidence 0, its default everywhere. One
+judge counts successes and distances for all: images that did not succeed count as infinitely far. A
+peer's place at its defaults is its own default numbers (ART's batch of 1 is raised to the others'
+in a second place, which is the one compared). The best peer is the one with the highest success
+rate at its defaults, and among equals with the least median L2.
 
-Ours is compared at the cheapest place of its curve whose success is not lower and whose median L2 is not higher. The places of its
-curve were set beforehand, from cheap to dear; 4 x 150 was found on validation images, none of which is attacked here.
+Ours is compared at the cheapest place of its curve whose success is not lower and whose median L2
+is not higher. The places of its curve were set beforehand, from cheap to dear; 4 x 150 was found on
+validation images, none of which is attacked here.
 """
 
 from typing import Any
@@ -17,7 +20,8 @@ from benchmarks.session import Session
 from benchmarks.worker import Worker
 
 TARGET = 10.0
-# Library -> name of the place -> (parameters, batch; None: all images at once). "defaults" is what is compared.
+# Library -> name of the place -> (parameters, batch; None: all images at once). "defaults" is what
+# is compared.
 PEERS: dict[str, dict[str, tuple[dict[str, Any], int | None]]] = {
     "torchattacks": {
         "defaults": ({"c": 1, "kappa": 0, "steps": 50, "lr": 0.01}, None),
@@ -71,7 +75,9 @@ _QUICK_OURS = (_ours(1, 2, 0.2, 1.0),)
 
 
 def best_peer(places: dict[str, dict[str, float]]) -> str:
-    """Library -> its place at its defaults {"success", "median_l2", "seconds"}: the best by success, then by median L2."""
+    """Library -> its place at its defaults {"success", "median_l2", "seconds"}: the best by
+    success, then by median L2.
+    """
     return min(places, key=lambda name: (-places[name]["success"], places[name]["median_l2"]))
 
 
@@ -87,7 +93,7 @@ def first_as_good(curve: list[dict[str, float]], peer: dict[str, float]) -> dict
 
 
 def measure(session: Session) -> list[Row]:
-    """A row for every peer at its defaults that ours reaches; the best peer's carries the target."""
+    """A row for every peer at its defaults that ours reaches; the best peer's carries the target."""  # noqa: E501
     found = curves(session)
     ours = found["ours"]
     defaults = {
@@ -103,21 +109,34 @@ def measure(session: Session) -> list[Row]:
         near = f"{peer['median_l2']:.3f}" if peer["success"] > 0.5 else "none"
         case = f"time to success {peer['success']:.3f} and median L2 {near}"
         if mine is None:
-            # Ours at its dearest, and the note says that it is not as good: no ratio of times can stand for that.
+            # Ours at its dearest, and the note says that it is not as good: no ratio of times can
+            # stand for that.
             mine = ours[-1]
             rows.append(
                 row_of(
                     *("carlini_wagner", f"{case}: NOT reached by ours", [mine["median_l2"]]),
                     *(f"{library}, defaults", [peer["median_l2"]], "L2"),
                     target=1.0,
-                    note=f"ours: success {mine['success']:.3f}, {mine['seconds']:.1f} s; peer {peer['seconds']:.1f} s",
+                    note=(
+                        f"ours: success {mine['success']:.3f}, {mine['seconds']:.1f} s; peer"
+                        f" {peer['seconds']:.1f} s"
+                    ),
                 )
             )
             continue
-        note = f"ours: success {mine['success']:.3f}, median L2 {mine['median_l2']:.3f}, {mine['place']}"
+        note = (
+            f"ours: success {mine['success']:.3f}, median L2 {mine['median_l2']:.3f},"
+            f" {mine['place']}"
+        )
         rows.append(
             row_of(
-                *("carlini_wagner", case, [mine["seconds"]], f"{library}, defaults", [peer["seconds"]]),
+                *(
+                    "carlini_wagner",
+                    case,
+                    [mine["seconds"]],
+                    f"{library}, defaults",
+                    [peer["seconds"]],
+                ),
                 "s",
                 target=TARGET if library == best else None,
                 note=note,
@@ -140,14 +159,17 @@ def curves(session: Session) -> dict[str, list[dict[str, Any]]]:
             found["ours"].append(_our_place(session, ours, parameters, count))
         for library, places in peers.items():
             found[library] = [
-                _peer_place(session, ours, torch, library, place, *places[place], count) for place in places
+                _peer_place(session, ours, torch, library, place, *places[place], count)
+                for place in places
             ]
     return found
 
 
-def _our_place(session: Session, ours: Worker, parameters: dict[str, Any], count: int) -> dict[str, Any]:
+def _our_place(
+    session: Session, ours: Worker, parameters: dict[str, Any], count: int
+) -> dict[str, Any]:
     """The median of three runs after one that compiles."""
-    name = "{binary_search_steps} x {max_iterations}, rate {learning_rate:g}, const {initial_const:g}".format(
+    name = "{binary_search_steps} x {max_iterations}, rate {learning_rate:g}, const {initial_const:g}".format(  # noqa: E501
         **parameters
     )
     path = str((session.folder / "cw-ours.npy").absolute())
@@ -174,7 +196,12 @@ def _peer_place(
     path = str((session.folder / "cw-peer.npy").absolute())
 
     def run() -> dict[str, Any]:
-        settings = {"library": library, "parameters": parameters, "batch": batch or count, "path": path}
+        settings = {
+            "library": library,
+            "parameters": parameters,
+            "batch": batch or count,
+            "path": path,
+        }
         seconds = torch.call("craft", **settings)
         return {"place": place, "seconds": seconds, **ours.call("judge", path=path)}
 

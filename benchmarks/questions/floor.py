@@ -1,7 +1,8 @@
-"""The floor: counted FLOPs of each thing that is done, and the seconds that the machine's GEMM rate sets as the least.
+"""The floor: counted FLOPs of each thing that is done, and the seconds that the machine's GEMM rate
+sets as the least.
 
-The other questions carry the share of it that they reach as "of_limit"; here TensorFlow's matrix product stands beside PyTorch's, so
-that the limit itself can be judged.
+The other questions carry the share of it that they reach as "of_limit"; here TensorFlow's matrix
+product stands beside PyTorch's, so that the limit itself can be judged.
 """
 
 from benchmarks.rows import Row, interleave, row_of
@@ -30,5 +31,7 @@ def measure(session: Session) -> list[Row]:
 
         for precision, measured in session.once("floor/gemm", rounds).items():
             case = f"matrix product {size}, {precision}"
-            rows.append(row_of("floor", case, measured["ours"], "PyTorch", measured["PyTorch"], "GFLOP/s"))
+            rows.append(
+                row_of("floor", case, measured["ours"], "PyTorch", measured["PyTorch"], "GFLOP/s")
+            )
     return rows

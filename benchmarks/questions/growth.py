@@ -1,7 +1,8 @@
-"""Growth: seconds and peak memory of generation, training and evaluation for 1x, 4x and 16x the images.
+"""Growth: seconds and peak memory of generation, training and evaluation for 1x, 4x and 16x the
+images.
 
-Time must be linear and memory flat. Each size runs in a process of its own, since a process's peak never falls. Start-up and compilation
-are outside the seconds; everything is inside the peak.
+Time must be linear and memory flat. Each size runs in a process of its own, since a process's peak
+never falls. Start-up and compilation are outside the seconds; everything is inside the peak.
 """
 
 from benchmarks.rows import Row, row_of
@@ -14,7 +15,9 @@ TARGET = 0.9
 
 
 def measure(session: Session) -> list[Row]:
-    """Two rows for every kind of work and factor: time against linear growth, memory against that of 1x."""
+    """Two rows for every kind of work and factor: time against linear growth, memory against that
+    of 1x.
+    """
     material = str(session.material())
     base = session.size(1000, 8)
     rows = []
@@ -35,7 +38,12 @@ def measure(session: Session) -> list[Row]:
             time_ratio = many["seconds"] / one["seconds"]
             rows.append(
                 row_of(
-                    *("growth", f"{work}, time, {factor}x of {base} images", [time_ratio], "linear"),
+                    *(
+                        "growth",
+                        f"{work}, time, {factor}x of {base} images",
+                        [time_ratio],
+                        "linear",
+                    ),
                     *([float(factor)], "x"),
                     target=TARGET,
                 )

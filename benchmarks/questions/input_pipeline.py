@@ -1,4 +1,6 @@
-"""The input pipeline's share of a training step: steps fed by it against steps on a batch that stays in memory."""
+"""The input pipeline's share of a training step: steps fed by it against steps on a batch that
+stays in memory.
+"""
 
 from benchmarks.rows import Row, interleave, row_of
 from benchmarks.session import Session
@@ -16,7 +18,9 @@ def measure(session: Session) -> list[Row]:
             steps = session.size(max(1280 // batch, 1), 1)
 
             def rounds(batch=batch, steps=steps) -> list[float]:
-                worker.call("prepare", folder=str((session.folder / "pairs").absolute()), batch=batch)
+                worker.call(
+                    "prepare", folder=str((session.folder / "pairs").absolute()), batch=batch
+                )
                 measured = interleave(
                     {
                         "fed": lambda: worker.call("seconds", fed=True, steps=steps),
@@ -32,5 +36,7 @@ def measure(session: Session) -> list[Row]:
             shares = sorted(session.once(f"input_pipeline/{batch}", rounds))
             share = max(shares[len(shares) // 2], _LEAST)
             case = f"mixed bfloat16, batch {batch}"
-            rows.append(row_of("input_pipeline", case, [share], "bound", [BOUND], "% of a step", target=1.0))
+            rows.append(
+                row_of("input_pipeline", case, [share], "bound", [BOUND], "% of a step", target=1.0)
+            )
     return rows

@@ -1,4 +1,5 @@
-"""Purifying, ms an image at batch 1, 32 and 256: the SavedModel's signature against the same architecture in PyTorch.
+"""Purifying, ms an image at batch 1, 32 and 256: the SavedModel's signature against the same
+architecture in PyTorch.
 
 A purifier's time does not depend on its weights, so new ones are exported.
 """

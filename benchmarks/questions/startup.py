@@ -16,7 +16,9 @@ def seconds(module: str) -> float:
     """Of `python -m module --help`, from start to end."""
     start = time.perf_counter()
     # absl ends --help with status 1.
-    subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+    subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, stdout=subprocess.DEVNULL, check=False
+    )
     return time.perf_counter() - start
 
 

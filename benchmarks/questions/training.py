@@ -1,8 +1,10 @@
-"""Purifier training step, images/s: every variant against the same architecture and loss in PyTorch, at its best.
+"""Purifier training step, images/s: every variant against the same architecture and loss in
+PyTorch, at its best.
 
-PyTorch runs eager, in float32 and under bfloat16 autocast, contiguous and channels last. Which layout is the better one is found first, for
-each batch and precision, on the vanilla loss; the rounds then go ours, float32, bfloat16. Ours is mixed bfloat16, what the pipeline
-trains in where the CPU has bfloat16 instructions, and float32 beside it.
+PyTorch runs eager, in float32 and under bfloat16 autocast, contiguous and channels last. Which
+layout is the better one is found first, for each batch and precision, on the vanilla loss; the
+rounds then go ours, float32, bfloat16. Ours is mixed bfloat16, what the pipeline trains in where
+the CPU has bfloat16 instructions, and float32 beside it.
 """
 
 from benchmarks.rows import Row, interleave, row_of
@@ -27,7 +29,9 @@ def measure(session: Session) -> list[Row]:
         for batch in session.size((64, 128, 512), (4,)):
             steps = max(session.size(_IMAGES, 1) // batch, 1)
 
-            def torch_rate(variant: str, precision: str, layout: str, batch=batch, steps=steps) -> float:
+            def torch_rate(
+                variant: str, precision: str, layout: str, batch=batch, steps=steps
+            ) -> float:
                 return peer.call(
                     "images_per_second",
                     variant=variant,
@@ -39,7 +43,11 @@ def measure(session: Session) -> list[Row]:
 
             def our_rate(variant: str, precision: str, batch=batch, steps=steps) -> float:
                 return ours.call(
-                    "images_per_second", variant=variant, batch=batch, precision=precision, steps=steps
+                    "images_per_second",
+                    variant=variant,
+                    batch=batch,
+                    precision=precision,
+                    steps=steps,
                 )
 
             def layouts(torch_rate=torch_rate) -> dict[str, str]:
@@ -52,7 +60,9 @@ def measure(session: Session) -> list[Row]:
                         },
                         session.size(2, 1),
                     )
-                    best[precision] = max(LAYOUTS, key=lambda layout, seen=trials: max(seen[layout]))
+                    best[precision] = max(
+                        LAYOUTS, key=lambda layout, seen=trials: max(seen[layout])
+                    )
                 return best
 
             best = session.once(f"training/layout-{batch}", layouts)
@@ -64,7 +74,8 @@ def measure(session: Session) -> list[Row]:
                     contestants = {
                         "ours": lambda: our_rate(variant, "mixed_bfloat16"),
                         **{
-                            p: lambda p=p, at=layout: torch_rate(variant, p, at) for p, layout in best.items()
+                            p: lambda p=p, at=layout: torch_rate(variant, p, at)
+                            for p, layout in best.items()
                         },
                     }
                     if variant == "vanilla":
@@ -83,7 +94,14 @@ def measure(session: Session) -> list[Row]:
                     name = f"PyTorch {precision}, {best[precision].replace('_', ' ')}"
                     rows.append(
                         row_of(
-                            *("training", case, measured["ours"], name, measured[precision], "images/s"),
+                            *(
+                                "training",
+                                case,
+                                measured["ours"],
+                                name,
+                                measured[precision],
+                                "images/s",
+                            ),
                             target=target,
                             of_limit=max(measured["ours"]) / limit,
                         )
@@ -94,10 +112,13 @@ def measure(session: Session) -> list[Row]:
                         row_of(
                             *("training", f"{case}, ours in float32", measured["ours float32"]),
                             *(name, measured["float32"], "images/s"),
-                            of_limit=max(measured["ours float32"]) * flops[variant] / rates["float32"],
+                            of_limit=max(measured["ours float32"])
+                            * flops[variant]
+                            / rates["float32"],
                         )
                     )
-                    # Counted FLOPs of ours over the measured rate of a matrix product in the same precision.
+                    # Counted FLOPs of ours over the measured rate of a matrix product in the same
+                    # precision.
                     achieved = [rate * flops[variant] / 1e9 for rate in measured["ours"]]
                     half = [LIMIT_TARGET * rates["bfloat16"] / 1e9] * len(achieved)
                     rows.append(

@@ -1,1 +1,3 @@
-"""What is timed, each in a process of its own (`benchmarks.worker`); the modules named torch_* run in the peers' environment."""
+"""What is timed, each in a process of its own (`benchmarks.worker`); the modules named torch_* run
+in the peers' environment.
+"""

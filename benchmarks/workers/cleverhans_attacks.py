@@ -1,4 +1,4 @@
-"""cleverhans' TensorFlow attacks as its tutorial calls them: the Keras model, a batch, the numbers."""
+"""cleverhans' TensorFlow attacks as its tutorial calls them: the Keras model, a batch, the numbers."""  # noqa: E501
 
 import time
 from typing import Any
@@ -36,7 +36,9 @@ def _attack(name: str, p: dict[str, Any], x: tf.Tensor, y: tf.Tensor) -> tf.Tens
     steps = p["step_size"], p["iterations"], np.inf
     if name == "pgd":
         return projected_gradient_descent(model, x, p["epsilon"], *steps, y=y, **_BOX)
-    return momentum_iterative_method(model, x, p["epsilon"], *steps, y=y, decay_factor=p["decay"], **_BOX)
+    return momentum_iterative_method(
+        model, x, p["epsilon"], *steps, y=y, decay_factor=p["decay"], **_BOX
+    )
 
 
 def images_per_second(attack: str, parameters: dict[str, Any], batch: int) -> float:

@@ -39,14 +39,21 @@ def logits(count: int) -> list[list[float]]:
 
 def _run(attack: str, parameters: dict[str, Any], batch: int) -> Any:
     return run_attack(
-        ATTACKS[attack](**parameters), _state["target"], _state["x"], _state["y"], (0, 0), batch_size=batch
+        ATTACKS[attack](**parameters),
+        _state["target"],
+        _state["x"],
+        _state["y"],
+        (0, 0),
+        batch_size=batch,
     )
 
 
 def images_per_second(
     attack: str, parameters: dict[str, Any], batch: int, precision: str = "float32"
 ) -> float:
-    """Of all images, batch by batch: the attack alone, as of the peers, without the driver's checks."""
+    """Of all images, batch by batch: the attack alone, as of the peers, without the driver's
+    checks.
+    """
     crafter, target = ATTACKS[attack](**parameters), _state["targets"][precision]
     x, y = _state["x"], _state["y"]
     start = time.perf_counter()
@@ -58,16 +65,22 @@ def images_per_second(
 
 
 def success(attack: str, parameters: dict[str, Any], batch: int, precision: str) -> float:
-    """The share of images that the float32 classifier gets wrong after an attack on its twin of `precision`."""
+    """The share of images that the float32 classifier gets wrong after an attack on its twin of
+    `precision`.
+    """
     target = _state["targets"][precision]
     x, y = _state["x"], _state["y"]
-    attacked = run_attack(ATTACKS[attack](**parameters), target, x, y, (0, 0), batch_size=batch).x_adv
+    attacked = run_attack(
+        ATTACKS[attack](**parameters), target, x, y, (0, 0), batch_size=batch
+    ).x_adv
     predicted = batched(tf.function(_state["target"].logits), attacked, batch).argmax(1)
     return float((predicted != y).mean())
 
 
 def craft(attack: str, parameters: dict[str, Any], batch: int, path: str) -> float:
-    """Seconds of one run on all images; the attacked images go to `path` (.npy, float32 (n, 28, 28, 1))."""
+    """Seconds of one run on all images; the attacked images go to `path` (.npy, float32 (n, 28, 28,
+    1)).
+    """
     start = time.perf_counter()
     result = _run(attack, parameters, batch)
     seconds = time.perf_counter() - start
@@ -76,7 +89,9 @@ def craft(attack: str, parameters: dict[str, Any], batch: int, path: str) -> flo
 
 
 def judge(path: str) -> dict[str, float]:
-    """success rate and median L2 of attacked images; those that did not succeed count as infinitely far."""
+    """success rate and median L2 of attacked images; those that did not succeed count as infinitely
+    far.
+    """
     attacked = np.load(path).astype(np.float32)
     predicted = np.asarray(_state["target"].logits(tf.constant(attacked))).argmax(1)
     distance = np.linalg.norm((attacked - _state["x"]).reshape(len(attacked), -1), axis=1)
@@ -89,7 +104,9 @@ def judge(path: str) -> dict[str, float]:
 
 
 def flops_per_gradient(batch: int = 2) -> float:
-    """Of one gradient of the logits with respect to an image, the forward pass included; of a new classifier where none is loaded."""
+    """Of one gradient of the logits with respect to an image, the forward pass included; of a new
+    classifier where none is loaded.
+    """
     from benchmarks.flops import count_flops
 
     target = _state.get("target") or DefendedModel(Table6Classifier(dropout=0.0))

@@ -1,4 +1,6 @@
-"""Training steps fed from adversarial sets on disk, as the pipeline feeds them, or from one batch in memory."""
+"""Training steps fed from adversarial sets on disk, as the pipeline feeds them, or from one batch
+in memory.
+"""
 
 import time
 from pathlib import Path
@@ -26,7 +28,9 @@ def prepare(folder: str, batch: int) -> None:
         for shard in range(_PAIRS // _SHARD):
             rows = np.arange(shard * _SHARD, (shard + 1) * _SHARD)
             writer.write(shard, images[rows].astype(np.float32) / 255, rows, labels[rows])
-        writer.finish({"dataset": "mnist", "split": "train", "attack": "none", "parameters": {}, "seed": 0})
+        writer.finish(
+            {"dataset": "mnist", "split": "train", "attack": "none", "parameters": {}, "seed": 0}
+        )
     pairs = PairedSets([AdversarialSet.open(path)], images, labels)
     strategy = default_strategy()
     with strategy.scope():

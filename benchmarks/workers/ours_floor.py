@@ -17,7 +17,8 @@ def forward_flops() -> dict[str, int]:
     spec = tf.TensorSpec((1, 28, 28, 1), tf.float32)
     models = {"purifier": DefenseVAE(), "classifier": Table6Classifier(dropout=0.0)}
     return {
-        name: count_flops(tf.function(model).get_concrete_function(spec)) for name, model in models.items()
+        name: count_flops(tf.function(model).get_concrete_function(spec))
+        for name, model in models.items()
     }
 
 

@@ -1,4 +1,6 @@
-"""Generation, training and evaluation of a given number of images, by the library functions that the pipeline calls."""
+"""Generation, training and evaluation of a given number of images, by the library functions that
+the pipeline calls.
+"""
 
 import functools
 import resource
@@ -36,7 +38,9 @@ def _load(material: str) -> tuple[Split, Any]:
     return Split(values["train_images"], values["train_labels"]), classifier
 
 
-def _generate(folder: str, split: Split, classifier: Any, images: int, attack: str, **parameters: Any) -> Any:
+def _generate(
+    folder: str, split: Split, classifier: Any, images: int, attack: str, **parameters: Any
+) -> Any:
     shutil.rmtree(folder, ignore_errors=True)
     generate_set(
         Path(folder),

@@ -1,4 +1,6 @@
-"""Our training step as `configs/quick.py` runs it: `training.loop`'s compiled step on the trainer of a variant, fused Adam."""
+"""Our training step as `configs/quick.py` runs it: `training.loop`'s compiled step on the trainer
+of a variant, fused Adam.
+"""
 
 import time
 from typing import Any

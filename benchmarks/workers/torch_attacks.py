@@ -1,4 +1,6 @@
-"""The attacks of ART, foolbox, torchattacks and cleverhans (PyTorch) with the same parameters on the same classifier."""
+"""The attacks of ART, foolbox, torchattacks and cleverhans (PyTorch) with the same parameters on
+the same classifier.
+"""
 
 import time
 from collections.abc import Callable
@@ -37,7 +39,9 @@ def _torchattacks(name: str, p: dict[str, Any], batch: int) -> Crafter:
 
     made = {
         "fgsm": lambda: torchattacks.FGSM(_state["model"], eps=p["epsilon"]),
-        "rand_fgsm": lambda: torchattacks.RFGSM(_state["model"], eps=p["epsilon"], alpha=p["alpha"], steps=1),
+        "rand_fgsm": lambda: torchattacks.RFGSM(
+            _state["model"], eps=p["epsilon"], alpha=p["alpha"], steps=1
+        ),
         "pgd": lambda: torchattacks.PGD(
             _state["model"], eps=p["epsilon"], alpha=p["step_size"], steps=p["iterations"]
         ),
@@ -62,7 +66,9 @@ def _foolbox(name: str, p: dict[str, Any], batch: int) -> Crafter:
         "rand_fgsm": lambda: (foolbox.attacks.LinfFastGradientAttack(), p["epsilon"] - p["alpha"]),
         "pgd": lambda: (foolbox.attacks.LinfPGD(**steps), p["epsilon"]),
         "mi_fgsm": lambda: (
-            foolbox.attacks.mi_fgsm.LinfMomentumIterativeFastGradientMethod(momentum=p["decay"], **steps),
+            foolbox.attacks.mi_fgsm.LinfMomentumIterativeFastGradientMethod(
+                momentum=p["decay"], **steps
+            ),
             p["epsilon"],
         ),
     }[name]()
@@ -76,9 +82,18 @@ def _art(name: str, p: dict[str, Any], batch: int) -> Crafter:
     from art.estimators.classification import PyTorchClassifier
 
     classifier = PyTorchClassifier(
-        _state["model"], torch.nn.CrossEntropyLoss(), (1, 28, 28), 10, clip_values=(0, 1), device_type="cpu"
+        _state["model"],
+        torch.nn.CrossEntropyLoss(),
+        (1, 28, 28),
+        10,
+        clip_values=(0, 1),
+        device_type="cpu",
     )
-    iterated = {"eps": p.get("epsilon"), "eps_step": p.get("step_size"), "max_iter": p.get("iterations")}
+    iterated = {
+        "eps": p.get("epsilon"),
+        "eps_step": p.get("step_size"),
+        "max_iter": p.get("iterations"),
+    }
     attack: Any = {
         "fgsm": lambda: evasion.FastGradientMethod(classifier, eps=p["epsilon"], batch_size=batch),
         "rand_fgsm": lambda: evasion.FastGradientMethod(
@@ -116,11 +131,16 @@ LIBRARIES: dict[str, Callable[[str, dict[str, Any], int], Crafter]] = {
 }
 
 
-def _run(library: str, attack: str, parameters: dict[str, Any], batch: int) -> tuple[torch.Tensor, float]:
+def _run(
+    library: str, attack: str, parameters: dict[str, Any], batch: int
+) -> tuple[torch.Tensor, float]:
     crafter = LIBRARIES[library](attack, parameters, batch)
     x, y = _state["x"], _state["y"]
     start = time.perf_counter()
-    parts = [crafter(x[row : row + batch], y[row : row + batch]).detach() for row in range(0, len(x), batch)]
+    parts = [
+        crafter(x[row : row + batch], y[row : row + batch]).detach()
+        for row in range(0, len(x), batch)
+    ]
     seconds = time.perf_counter() - start
     return torch.cat(parts), seconds
 

@@ -1,4 +1,6 @@
-"""Tables 5 and 6 in PyTorch, written from the paper's tables for the comparison; weights come from ours through NumPy."""
+"""Tables 5 and 6 in PyTorch, written from the paper's tables for the comparison; weights come from
+ours through NumPy.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +11,9 @@ from torch import nn
 
 
 class Table5(nn.Module):
-    """The purifier: (batch, 1, 28, 28) -> logits of the same shape, mean and log-variance (batch, latent)."""
+    """The purifier: (batch, 1, 28, 28) -> logits of the same shape, mean and log-variance (batch,
+    latent).
+    """
 
     def __init__(self, latent: int = 128):
         super().__init__()
@@ -43,7 +47,9 @@ class Table5(nn.Module):
             nn.ConvTranspose2d(64, 1, 5, 1, 2),
         )
 
-    def forward(self, images: torch.Tensor, noise: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+    def forward(
+        self, images: torch.Tensor, noise: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
         """Decodes mean + deviation x noise; the mean where there is no noise."""
         features = self.encoder(images)
         mean, log_variance = self.mean(features).float(), self.log_variance(features).float()
@@ -70,7 +76,8 @@ def table6() -> nn.Sequential:
 
 
 def table6_with(weights: Sequence[np.ndarray]) -> nn.Sequential:
-    """Table 6 with the weights of ours in their order: kernels (h, w, in, out) and (in, out), biases (out,).
+    """Table 6 with the weights of ours in their order: kernels (h, w, in, out) and (in, out),
+    biases (out,).
 
     Raises:
         ValueError: arrays of other shapes.
@@ -88,7 +95,8 @@ def table6_with(weights: Sequence[np.ndarray]) -> nn.Sequential:
                 values = kernel.T
             if values.shape != tuple(layer.weight.shape):
                 raise ValueError(
-                    f"Weights of shape {values.shape}, expected {tuple(layer.weight.shape)} in {layer}."
+                    f"Weights of shape {values.shape}, expected {tuple(layer.weight.shape)} in"
+                    f" {layer}."
                 )
             layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(values)))
             layer.bias.copy_(torch.from_numpy(np.ascontiguousarray(bias)))

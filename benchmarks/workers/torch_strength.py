@@ -1,4 +1,6 @@
-"""torchattacks' APGD, FAB and Square on the published system in PyTorch: none of this project's attacks, models or frameworks."""
+"""torchattacks' APGD, FAB and Square on the published system in PyTorch: none of this project's
+attacks, models or frameworks.
+"""
 
 from typing import Any
 
@@ -14,7 +16,9 @@ _state: dict[str, Any] = {}
 
 
 class Squashed(nn.Module):
-    """sigmoid(k (x - b)), written so that its gradient is no exact 0 at white pixels (sigmoid's own is, in float32, from k = 34 on)."""
+    """sigmoid(k (x - b)), written so that its gradient is no exact 0 at white pixels (sigmoid's own
+    is, in float32, from k = 34 on).
+    """
 
     def __init__(self, scale: float, center: float):
         super().__init__()
@@ -48,7 +52,8 @@ def purifier_with(values: Any) -> Table5:
             number = 0
             for layer in part:
                 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                    # (h, w, in, out), and (h, w, out, in) of a transposed one: PyTorch has the same order behind.
+                    # (h, w, in, out), and (h, w, out, in) of a transposed one: PyTorch has the same
+                    # order behind.
                     _set(layer.weight, values[f"p.{name}.{number}.kernel"].transpose(3, 2, 0, 1))
                     if layer.bias is not None:
                         _set(layer.bias, values[f"p.{name}.{number}.bias"])
@@ -104,13 +109,16 @@ def _attack(name: str, epsilon: float, seed: int) -> Any:
     return {
         "apgd_ce": lambda: torchattacks.APGD(model, loss="ce", steps=100, **common),
         "apgd_t": lambda: torchattacks.APGDT(model, n_classes=10, steps=100, **common),
-        "fab_t": lambda: torchattacks.FAB(model, n_classes=10, steps=100, multi_targeted=True, **common),
+        "fab_t": lambda: torchattacks.FAB(
+            model, n_classes=10, steps=100, multi_targeted=True, **common
+        ),
         "square": lambda: torchattacks.Square(model, n_queries=5000, **common),
     }[name]()
 
 
 def attack(name: str, epsilon: float, seed: int, rows: list[int], batch: int) -> list[bool]:
-    """Whether each image of `rows` is still right after the attack, judged here: within `epsilon` and [0, 1], whatever it returns.
+    """Whether each image of `rows` is still right after the attack, judged here: within `epsilon`
+    and [0, 1], whatever it returns.
 
     Raises:
         ValueError: the attack left its budget.

@@ -18,13 +18,17 @@ def _distance(difference: torch.Tensor) -> torch.Tensor:
 
 
 def _loss(
-    variant: str, out: tuple[torch.Tensor, ...], clean: torch.Tensor, label: torch.Tensor, extra: Any
+    variant: str,
+    out: tuple[torch.Tensor, ...],
+    clean: torch.Tensor,
+    label: torch.Tensor,
+    extra: Any,
 ) -> torch.Tensor:
     """(L_r + 0.1 L_kl) / pixels [+ 0.1 L_c] [+ 0.01 L_p - 1e-5 L_d], batch mean."""
     logits, mean, log_variance, z = out
-    reconstruction = functional.binary_cross_entropy_with_logits(logits, clean, reduction="none").sum(
-        (1, 2, 3)
-    )
+    reconstruction = functional.binary_cross_entropy_with_logits(
+        logits, clean, reduction="none"
+    ).sum((1, 2, 3))
     divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1)
     loss = (reconstruction + 0.1 * divergence) / _PIXELS
     classifier, centers = extra
@@ -49,7 +53,9 @@ def _make_step(variant: str, batch: int, precision: str, layout: str) -> Any:
     parameters = [*purifier.parameters(), *([centers] if variant in ("pd", "combined") else [])]
     # The fastest of its own Adams.
     optimizer = torch.optim.Adam(parameters, 1e-3, fused=True)
-    attacked, clean = (torch.rand(batch, 1, 28, 28).contiguous(memory_format=order) for _ in range(2))
+    attacked, clean = (
+        torch.rand(batch, 1, 28, 28).contiguous(memory_format=order) for _ in range(2)
+    )
     label = torch.randint(0, _CLASSES, (batch,))
 
     def step() -> float:

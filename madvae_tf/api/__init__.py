@@ -4,9 +4,10 @@
     purified = defense.purify(images)
     defense.save("my-defense")  # and madvae_tf.load("my-defense")
 
-`fit_robust(classifier, images, labels)` trains the purifier for attackers who know of it.
-`images, labels = madvae_tf.read_dataset("my-data")` reads NPZ and IDX files and trees of image folders. And a Keras layer for models of your own: `keras.Sequential([madvae_tf.Purifier(defense), classifier])`. Importing this
-package registers what saved models need.
+`fit_robust(classifier, images, labels)` trains the purifier for attackers who know of it. `images,
+labels = madvae_tf.read_dataset("my-data")` reads NPZ and IDX files and trees of image folders. And
+a Keras layer for models of your own: `keras.Sequential([madvae_tf.Purifier(defense), classifier])`.
+Importing this package registers what saved models need.
 """
 
 import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras

@@ -1,4 +1,6 @@
-"""Did it help? What a fitted defence keeps on held-out images: without an attack, and against who does and who does not know of it."""
+"""Did it help? What a fitted defence keeps on held-out images: without an attack, and against who
+does and who does not know of it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,20 +36,23 @@ def measure(
 ) -> dict[str, Any]:
     """The figures, values that JSON can hold.
 
-    The unaware attacker attacks the classifier alone (oblivious), the aware one the whole system (end to end); he may do what
-    the other does. APGD on the margin, whose gradient does not vanish where the classifier is sure.
+    The unaware attacker attacks the classifier alone (oblivious), the aware one the whole system
+    (end to end); he may do what the other does. APGD on the margin, whose gradient does not vanish
+    where the classifier is sure.
 
     Args:
         system: the defended one.
         classifier: images -> logits, alone.
-        images: uint8 or floating point (n, 28, 28, 1), held out; at most 100 of them, evenly spaced, are attacked.
+        images: uint8 or floating point (n, 28, 28, 1), held out; at most 100 of them, evenly
+            spaced, are attacked.
         labels: int64 (n,).
         threats: budgets; an image must be right under all of them.
         seed: of the attacks' starts.
 
     Returns:
-        "n", "threats", "attack", "seed"; "classifier" and "defense", each with "clean", "unaware" and "aware": accuracy, ci_low, ci_high, n.
-        A figure that could not be measured does not cost the training: then "not_measured" says why.
+        "n", "threats", "attack", "seed"; "classifier" and "defense", each with "clean", "unaware"
+        and "aware": accuracy, ci_low, ci_high, n. A figure that could not be measured does not cost
+        the training: then "not_measured" says why.
     """
     try:
         return _measured(system, classifier, images, labels, threats, seed)
@@ -56,7 +61,10 @@ def measure(
 
 
 def concluded(
-    defense: "FittedDefense", held: tuple[np.ndarray, np.ndarray], threats: Sequence[Threat], seed: int
+    defense: "FittedDefense",
+    held: tuple[np.ndarray, np.ndarray],
+    threats: Sequence[Threat],
+    seed: int,
 ) -> "FittedDefense":
     """The defence with its figures in `info`, said in a line unless lines are silent here."""
     defense.info["figures"] = measure(defense.system(), defense.classifier, *held, threats, seed)
@@ -78,7 +86,8 @@ def _measured(
     alone = DefendedModel(classifier)
     plain = [_suite(threat, crossable=False) for threat in threats]
     through = [
-        _suite(threat, threat.norm == "l2" and "straight_through" in system.targets) for threat in threats
+        _suite(threat, threat.norm == "l2" and "straight_through" in system.targets)
+        for threat in threats
     ]
     with progress_bar(3, "held-out images", "evaluation") as bar:
         undefended = evaluate(alone, x, y, plain, **options)
@@ -108,31 +117,42 @@ def _cells(found: Evaluation, unaware: np.ndarray, aware: np.ndarray) -> dict[st
 
 
 def line(figures: Mapping[str, Any], variant: str) -> str:
-    """One line: classifier alone and behind the purifier, clean | attacker unaware | attacker aware, and what to do where it did not help."""
+    """One line: classifier alone and behind the purifier, clean | attacker unaware | attacker
+    aware, and what to do where it did not help.
+    """
     if "classifier" not in figures:
         return f"held-out accuracy under attack was not measured: {figures.get('not_measured', '')}"
     parts = [
-        f"{title} {' | '.join(_text(figures[row][cell]) for cell in _CELLS)}" for row, title in _ROWS.items()
+        f"{title} {' | '.join(_text(figures[row][cell]) for cell in _CELLS)}"
+        for row, title in _ROWS.items()
     ]
     return (
-        f"held-out accuracy, {' | '.join(_CELLS.values())} (n = {figures['n']}, {' and '.join(figures['threats'])}, {figures['attack']}): "
-        f"{'; '.join(parts)}.{advice(figures, variant)}"
+        f"held-out accuracy, {' | '.join(_CELLS.values())} (n = {figures['n']},"
+        f" {' and '.join(figures['threats'])}, {figures['attack']}):"
+        f" {'; '.join(parts)}.{advice(figures, variant)}"
     )
 
 
 def advice(figures: Mapping[str, Any], variant: str) -> str:
-    """What to do where the system is near chance without an attack, or an attacker who knows of the purifier gets through; else nothing."""
+    """What to do where the system is near chance without an attack, or an attacker who knows of the
+    purifier gets through; else nothing.
+    """
     if "defense" not in figures:
         return ""
     clean = figures["defense"]["clean"]
     if clean["ci_high"] < POOR:
         return (
-            f" Without an attack {clean['accuracy']:.3f} of the images are right behind the purifier, with chance at {CHANCE}: train longer (epochs) or on more "
-            "images, or with a smaller learning_rate."
+            f" Without an attack {clean['accuracy']:.3f} of the images are right behind the"
+            f" purifier, with chance at {CHANCE}: train longer (epochs) or on more images, or with"
+            " a smaller learning_rate."
         )
     if figures["defense"]["aware"]["accuracy"] >= NEAR_ZERO:
         return ""
-    way_out = "train longer (epochs) or on more images" if variant == "robust" else "use madvae_tf.fit_robust"
+    way_out = (
+        "train longer (epochs) or on more images"
+        if variant == "robust"
+        else "use madvae_tf.fit_robust"
+    )
     return f" An attacker who knows of this purifier gets through: {way_out}."
 
 
@@ -150,11 +170,14 @@ def to_html(figures: Mapping[str, Any]) -> str:
         return ""
     head = "".join(f"<th>{title}</th>" for title in ("", *_CELLS.values()))
     lines = "".join(
-        f"<tr><th>{title}</th>{''.join(f'<td>{_text(figures[row][cell])}</td>' for cell in _CELLS)}</tr>"
+        f"<tr><th>{title}</th>{''.join(f'<td>{_text(figures[row][cell])}</td>' for cell in _CELLS)}</tr>"  # noqa: E501
         for row, title in _ROWS.items()
     )
-    caption = f"Accuracy on {figures['n']} held-out images, {' and '.join(figures['threats'])}, {figures['attack']}, 95% Wilson intervals"
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+    caption = (
+        f"Accuracy on {figures['n']} held-out images, {' and '.join(figures['threats'])},"
+        f" {figures['attack']}, 95% Wilson intervals"
+    )
+    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"  # noqa: E501
 
 
 def _text(cell: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """A trained purifier with its classifier, in memory and as a folder.
 
-The folder holds `purifier.keras`, `defense.json` and, where the classifier is a Keras model, `classifier.keras`: no pickle,
-and everything is read in Keras' safe mode.
+The folder holds `purifier.keras`, `defense.json` and, where the classifier is a Keras model,
+`classifier.keras`: no pickle, and everything is read in Keras' safe mode.
 """
 
 import functools
@@ -43,14 +43,16 @@ _PROBES = 8
 class FittedDefense:
     """What `madvae_tf.fit` and `madvae_tf.load` give.
 
-    Images are uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28), or of whatever shape `fit` had; they go through in batches,
-    so that besides the result memory does not grow with their number.
+    Images are uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28), or of
+    whatever shape `fit` had; they go through in batches, so that besides the result memory does not
+    grow with their number.
 
     Attributes:
         purifier: the `DefenseVAE`, frozen.
         classifier: the `ExternalClassifier` behind it, or None.
         image_shape: (height, width, channels) of the images that it takes.
-        info: how it was made, values that JSON can hold; `info["figures"]`: what it keeps on held-out images, see `madvae_tf.api.figures`.
+        info: how it was made, values that JSON can hold; `info["figures"]`: what it keeps on
+            held-out images, see `madvae_tf.api.figures`.
 
     Raises:
         UserError: weights of the purifier are not finite.
@@ -68,27 +70,35 @@ class FittedDefense:
         spec = [tf.TensorSpec((None, *self.image_shape), tf.float32)]
         self._purify = tf.function(purifier.purify, input_signature=spec)
         self._probabilities = tf.function(
-            lambda images: tf.nn.softmax(self._classifier()(purifier.purify(images))), input_signature=spec
+            lambda images: tf.nn.softmax(self._classifier()(purifier.purify(images))),
+            input_signature=spec,
         )
 
     def purify(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
         """Purified images, float32 in [0, 1], of the shape that they came in.
 
         Raises:
-            UserError: images of another dtype or shape, not finite or out of range; a batch size below 1.
+            UserError: images of another dtype or shape, not finite or out of range; a batch size
+                below 1.
         """
         checked = check_any_images(images, shape=self.image_shape)
         shape = np.shape(images)
-        return self._batched(self._purify, checked, self.image_shape, batch_size, verbose).reshape(shape)
+        return self._batched(self._purify, checked, self.image_shape, batch_size, verbose).reshape(
+            shape
+        )
 
     def predict_proba(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
-        """Probabilities of the ten classes for the purified images, float32 (n, 10). Errors: see `purify`; no classifier."""
+        """Probabilities of the ten classes for the purified images, float32 (n, 10). Errors: see
+        `purify`; no classifier.
+        """
         self._classifier()
         checked = check_any_images(images, shape=self.image_shape)
         return self._batched(self._probabilities, checked, (10,), batch_size, verbose)
 
     def predict(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
-        """The classes predicted for the purified images, int64 (n,). Errors: see `purify`; there is no classifier."""
+        """The classes predicted for the purified images, int64 (n,). Errors: see `purify`; there is
+        no classifier.
+        """
         return self.predict_proba(images, batch_size=batch_size, verbose=verbose).argmax(axis=1)
 
     def evaluate(
@@ -100,28 +110,33 @@ class FittedDefense:
         threat_model: str = "end_to_end",
         **options: Any,
     ) -> Evaluation:
-        """How many images the classifier behind the purifier still classifies right under attack: `madvae_tf.evaluate` of this defence.
+        """How many images the classifier behind the purifier still classifies right under attack:
+        `madvae_tf.evaluate` of this defence.
 
         Args:
             images, labels: see `madvae_tf.evaluate`; images that `fit` did not learn from.
             threat: such as "linf:0.3"; by default the budget of the figures in `info`.
-            threat_model: end_to_end, the attacker knows of the purifier; or oblivious, he attacks the classifier alone.
-            options: further ones of `madvae_tf.evaluate`: preset, suites, seed, batch_size, folder, keep_images, progress.
+            threat_model: end_to_end, the attacker knows of the purifier; or oblivious, he attacks
+                the classifier alone.
+            options: further ones of `madvae_tf.evaluate`: preset, suites, seed, batch_size, folder,
+                keep_images, progress.
 
         Raises:
             UserError: there is no classifier, another threat model, or see `madvae_tf.evaluate`.
         """
         if threat_model not in ("end_to_end", "oblivious"):
             raise UserError(
-                f"Invalid threat_model: received {threat_model!r}, expected end_to_end or oblivious; "
-                "for a transfer attack pass target= to madvae_tf.evaluate."
+                f"Invalid threat_model: received {threat_model!r}, expected end_to_end or"
+                " oblivious; for a transfer attack pass target= to madvae_tf.evaluate."
             )
         if threat_model == "oblivious":
             options["target"] = DefendedModel(self._classifier())
         return evaluate(self, images, labels, threat=threat, threat_model=threat_model, **options)
 
     def system(self) -> System:
-        """The classifier behind the purifier as `madvae_tf.evaluate` attacks it. Raises `UserError` where there is no classifier."""
+        """The classifier behind the purifier as `madvae_tf.evaluate` attacks it. Raises `UserError`
+        where there is no classifier.
+        """
         target, targets = self._targets
         threats = self.info.get("figures", {}).get("threats", [])
         return System(target, targets, name=self.variant, threat=next(iter(threats), ""))
@@ -157,8 +172,9 @@ class FittedDefense:
         A classifier that is no Keras model is not in it: give it to `load` again.
 
         Raises:
-            UserError: `path` exists (a defence that was saved there is replaced with `overwrite`), it cannot be written, or
-                the classifier holds code that the safe mode would not load.
+            UserError: `path` exists (a defence that was saved there is replaced with `overwrite`),
+                it cannot be written, or the classifier holds code that the safe mode would not
+                load.
         """
         folder = Path(path).expanduser()
         ours = (folder / _RECORD).is_file()
@@ -175,7 +191,8 @@ class FittedDefense:
 
     @process_as_found()
     def export(self, folder: str | os.PathLike[str]) -> None:
-        """A SavedModel that needs TensorFlow only, whole or not at all, with the signatures of `madvae_tf.export.saved_model.export_purifier`.
+        """A SavedModel that needs TensorFlow only, whole or not at all, with the signatures of
+        `madvae_tf.export.saved_model.export_purifier`.
 
         Raises:
             UserError: `folder` exists, or there is no classifier.
@@ -237,14 +254,19 @@ class FittedDefense:
 
 
 @process_as_found()
-def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = None) -> FittedDefense:
-    """The defence that `FittedDefense.save` wrote to `path`, or a folder of published weights: `purifier.keras`, and `classifier.keras` where it is there.
+def load(
+    path: str | os.PathLike[str], classifier: Callable[..., Any] | None = None
+) -> FittedDefense:
+    """The defence that `FittedDefense.save` wrote to `path`, or a folder of published weights:
+    `purifier.keras`, and `classifier.keras` where it is there.
 
     Args:
-        classifier: stands in place of the saved one; needed where that one was no Keras model and `predict` is wanted.
+        classifier: stands in place of the saved one; needed where that one was no Keras model and
+            `predict` is wanted.
 
     Raises:
-        UserError: there is no defence in `path`, a file is missing or damaged, or the classifier is not one (`adapt`).
+        UserError: there is no defence in `path`, a file is missing or damaged, or the classifier is
+            not one (`adapt`).
     """
     check_process()
     folder = Path(path).expanduser()
@@ -255,14 +277,19 @@ def load(path: str | os.PathLike[str], classifier: Callable[..., Any] | None = N
         schema, outputs, hashes = record["schema"], record["outputs"], dict(record["sha256"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"No defence in {folder} ({type(error).__name__}: {error}); expected a folder that defense.save(path) wrote."
+            f"No defence in {folder} ({type(error).__name__}: {error}); expected a folder that"
+            " defense.save(path) wrote."
         ) from error
     if schema != SCHEMA:
-        raise UserError(f"{folder} has schema {schema}, expected {SCHEMA}; save it again with this version.")
+        raise UserError(
+            f"{folder} has schema {schema}, expected {SCHEMA}; save it again with this version."
+        )
     for name, expected in hashes.items():
         file = folder / name
         if not file.is_file() or _sha256(file) != expected:
-            raise UserError(f"{file} is missing or has changed since it was saved; restore it, or fit again.")
+            raise UserError(
+                f"{file} is missing or has changed since it was saved; restore it, or fit again."
+            )
     saved = folder / _CLASSIFIER if _CLASSIFIER in hashes else None
     return _defense(folder / _PURIFIER, saved, classifier, outputs, record["info"])
 
@@ -273,13 +300,18 @@ def _of_weights(folder: Path, classifier: Callable[..., Any] | None) -> FittedDe
 
 
 def _defense(
-    file: Path, saved: Path | None, classifier: Callable[..., Any] | None, outputs: str, info: dict[str, Any]
+    file: Path,
+    saved: Path | None,
+    classifier: Callable[..., Any] | None,
+    outputs: str,
+    info: dict[str, Any],
 ) -> FittedDefense:
     """The purifier of `file` with `classifier`, or else with the one in `saved`."""
     purifier = _load_keras(file)
     if not isinstance(purifier, DefenseVAE):
         raise UserError(
-            f"{file} holds {type(purifier).__name__}, expected a DefenseVAE that this project saved."
+            f"{file} holds {type(purifier).__name__}, expected a DefenseVAE that this project"
+            " saved."
         )
     probe = np.random.default_rng(0).random((_PROBES, *purifier.image_shape), np.float32)
     adapted = None
@@ -295,8 +327,9 @@ def _load_keras(path: Path) -> Any:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # A file that is damaged or unsafe fails in many ways.
         raise UserError(
-            f"{path.name} cannot be loaded in safe mode: {type(error).__name__}: {cause_of(error)}; expected stock layers or "
-            "registered classes that are imported; pass the classifier as a function to keep it out of the file."
+            f"{path.name} cannot be loaded in safe mode: {type(error).__name__}: {cause_of(error)};"
+            " expected stock layers or registered classes that are imported; pass the classifier"
+            " as a function to keep it out of the file."
         ) from error
 
 

@@ -65,22 +65,27 @@ def fit(
     verbose: int = 1,
     scratch: str | Path | None = None,
 ) -> FittedDefense:
-    """Attacks `classifier` on the images, and trains a purifier from the attacked images to the clean ones.
+    """Attacks `classifier` on the images, and trains a purifier from the attacked images to the
+    clean ones.
 
-    The classifier is neither changed nor trained. With the defaults up to 20,000 pairs are made and seen seven times: tens of
-    minutes on two CPU cores, and 3 KB of scratch space for each pair. Accuracy grows with `images_per_attack`,
-    `cw_iterations` and `epochs`. The same arguments give the same purifier on the same machine.
+    The classifier is neither changed nor trained. With the defaults up to 20,000 pairs are made and
+    seen seven times: tens of minutes on two CPU cores, and 3 KB of scratch space for each pair.
+    Accuracy grows with `images_per_attack`, `cw_iterations` and `epochs`. The same arguments give
+    the same purifier on the same machine.
 
     Args:
-        classifier: a Keras model, or a callable of TensorFlow operations through which gradients flow: float32
-            (batch, 28, 28, 1) in [0, 1] -> logits or probabilities (batch, 10).
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28); or other square images, with an
-            even side from 28 to 64 pixels, grey or with three channels: the classifier's images are then of that shape.
+        classifier: a Keras model, or a callable of TensorFlow operations through which gradients
+            flow: float32 (batch, 28, 28, 1) in [0, 1] -> logits or probabilities (batch, 10).
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28); or
+            other square images, with an even side from 28 to 64 pixels, grey or with three
+            channels: the classifier's images are then of that shape.
         labels: integers (n,) or (n, 1) in [0, 10), the true classes.
-        variant: a name of `madvae_tf.config.variants.VARIANTS`: vanilla, cls, pd, combined, ...; not robust, which is `fit_robust`'s.
-        epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
+        variant: a name of `madvae_tf.config.variants.VARIANTS`: vanilla, cls, pd, combined, ...;
+        not robust, which is `fit_robust`'s. epochs, batch_size, learning_rate, final_learning_rate:
+        Adam, exponential decay.
         latent_size: dimensions of the latent code.
-        alpha, beta, gamma, proximity, sigma: weights of the loss terms, `madvae_tf.config.VaeConfig`.
+        alpha, beta, gamma, proximity, sigma: weights of the loss terms,
+            `madvae_tf.config.VaeConfig`.
         attacks: of `madvae_tf.attacks`, to learn from instead of the paper's (`training_attacks`).
         images_per_attack: images that each attack gets, drawn for it alone; 0 means all.
         cw_iterations: of the CW attack; 500 and more run the paper's nine searches.
@@ -88,23 +93,27 @@ def fit(
         validation_split: this share, the last of the images, is held out for validation.
         validation_data: (images, labels) for validation in place of the split.
         outputs: "auto", "logits" or "probabilities": what `classifier` gives.
-        precision: "auto", "float32" or "mixed_bfloat16", of the purifier's training; attacks run in float32.
+        precision: "auto", "float32" or "mixed_bfloat16", of the purifier's training; attacks run in
+            float32.
         seed: folded into every random draw.
         verbose: 0 is silent, 1 shows progress on standard error.
         scratch: a folder for what is only needed while this runs; None: the system's.
 
     Returns:
-        the defence; its `info` holds the validation accuracy, the settings and, under "figures", what the classifier keeps alone and
-        behind the purifier on at most 100 held-out images: clean, against an attacker who does not know of the purifier and one who does.
-        The last line on standard error says the same.
+        the defence; its `info` holds the validation accuracy, the settings and, under "figures",
+        what the classifier keeps alone and behind the purifier on at most 100 held-out images:
+        clean, against an attacker who does not know of the purifier and one who does. The last line
+        on standard error says the same.
 
     Raises:
-        UserError: images, labels, the classifier or an option are not as said above; the training diverged.
+        UserError: images, labels, the classifier or an option are not as said above; the training
+            diverged.
     """
     check_process()
     if variant == "robust":
         raise UserError(
-            "Invalid variant: received 'robust', which learns from attacks on itself; expected another one here: call madvae_tf.fit_robust for it."
+            "Invalid variant: received 'robust', which learns from attacks on itself; expected"
+            " another one here: call madvae_tf.fit_robust for it."
         )
     x, y = labelled(images, labels, "images")
     with with_defaults(defaults_of(fit)):
@@ -115,7 +124,13 @@ def fit(
             learning_rate=learning_rate,
             final_learning_rate=final_learning_rate,
             latent_size=latent_size,
-            **{"alpha": alpha, "beta": beta, "gamma": gamma, "proximity": proximity, "sigma": sigma},
+            **{
+                "alpha": alpha,
+                "beta": beta,
+                "gamma": gamma,
+                "proximity": proximity,
+                "sigma": sigma,
+            },
             checkpoint_steps=1_000_000,
             image_steps=1_000_000,
         )
@@ -167,7 +182,9 @@ def fit(
 
 
 def _usual(learned: Sequence[Attack]) -> float:
-    """The middle one of the budgets in L-infinity that it learnt from; the paper's where it learnt from none."""
+    """The middle one of the budgets in L-infinity that it learnt from; the paper's where it learnt
+    from none.
+    """
     known = [attack.norm_budget for attack in learned if getattr(attack, "norm", "linf") == "linf"]
     budgets = sorted(budget for budget in known if budget)
     return budgets[len(budgets) // 2] if budgets else AttackConfig().test_epsilon
@@ -183,6 +200,7 @@ def _attacks_of(variant: str, attacks: Sequence[Attack] | None, iterations: int)
     if wrong or not chosen:
         received = f"{wrong[0]!r} among them" if wrong else "none"
         raise UserError(
-            f"Invalid attacks: received {received}, expected at least one of madvae_tf.attacks, like FGSM(epsilon=0.3)."
+            f"Invalid attacks: received {received}, expected at least one of madvae_tf.attacks,"
+            " like FGSM(epsilon=0.3)."
         )
     return chosen

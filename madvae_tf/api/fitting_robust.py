@@ -1,4 +1,6 @@
-"""`fit_robust`: a purifier for attackers who know of it, from a classifier and labelled images in one call."""
+"""`fit_robust`: a purifier for attackers who know of it, from a classifier and labelled images in
+one call.
+"""
 
 import dataclasses
 import json
@@ -76,27 +78,34 @@ def fit_robust(
 ) -> FittedDefense:
     """Trains a purifier against attacks on itself and `classifier` together: the variant `robust`.
 
-    The classifier is neither changed nor trained. Two stages: an encoder learns robust features by adversarial training, which knows nothing of the
-    classifier; then a decoder learns to draw from them images that the classifier is right on. With the defaults 55,000 images of 28 x 28 pixels take
-    about a quarter of an hour on two CPU cores with bfloat16 instructions, longer on others; the first line says what to expect. configs/robust.py is the same with
-    `encoder_epochs=20, epochs=2`. The same arguments give the same purifier on the same machine. What it withstands is
+    The classifier is neither changed nor trained. Two stages: an encoder learns robust features by
+    adversarial training, which knows nothing of the classifier; then a decoder learns to draw from
+    them images that the classifier is right on. With the defaults 55,000 images of 28 x 28 pixels
+    take about a quarter of an hour on two CPU cores with bfloat16 instructions, longer on others;
+    the first line says what to expect. configs/robust.py is the same with `encoder_epochs=20,
+    epochs=2`. The same arguments give the same purifier on the same machine. What it withstands is
     `madvae_tf.evaluation.evaluate`'s to say: the attack of the training is a weak one.
 
     Args:
-        classifier, images, labels, validation_split, validation_data, outputs, precision, seed, verbose, scratch: see `fit`.
-        epsilon: the radius to withstand, in L-infinity, pixels in [0, 1]; colour images want less, like 0.03. The training's attacks go a third beyond.
-        epochs: passes over the images for the decoder; with `encoder_epochs=0` for all, which is then trained end to end.
-        encoder_epochs: passes for the encoder, before.
-        settings: further fields of `madvae_tf.config.RobustConfig`, where they are explained, and `latent_size`. `scale=0` leaves the squash out, which is for
-            digits: light strokes on a dark ground. By default the radius grows from a sixth of `epsilon` over the first 600 steps of the first stage, or a quarter of it where it has
-            fewer than 2,400, and where the shorter stage has fewer than 10,000 steps the average weights are taken over the last tenth or so of that many.
+        classifier, images, labels, validation_split, validation_data, outputs, precision, seed,
+        verbose, scratch: see `fit`. epsilon: the radius to withstand, in L-infinity, pixels in [0,
+        1]; colour images want less, like 0.03. The training's attacks go a third beyond. epochs:
+        passes over the images for the decoder; with `encoder_epochs=0` for all, which is then
+        trained end to end. encoder_epochs: passes for the encoder, before. settings: further fields
+        of `madvae_tf.config.RobustConfig`, where they are explained, and `latent_size`. `scale=0`
+        leaves the squash out, which is for
+            digits: light strokes on a dark ground. By default the radius grows from a sixth of
+            `epsilon` over the first 600 steps of the first stage, or a quarter of it where it has
+            fewer than 2,400, and where the shorter stage has fewer than 10,000 steps the average
+            weights are taken over the last tenth or so of that many.
 
     Returns:
-        the defence; its `info` holds the validation accuracy, without an attack and attacked end to end, the settings, and "figures" as
-        after `fit`.
+        the defence; its `info` holds the validation accuracy, without an attack and attacked end to
+        end, the settings, and "figures" as after `fit`.
 
     Raises:
-        UserError: images, labels, the classifier or an option are not as said above; the training diverged.
+        UserError: images, labels, the classifier or an option are not as said above; the training
+            diverged.
     """
     check_process()
     known = [field.name for field in dataclasses.fields(Robust) if field.name not in _NOT_OFFERED]
@@ -111,7 +120,9 @@ def fit_robust(
     with with_defaults({**defaults_of(fit_robust), **_RECOMMENDED, **dict.fromkeys(_FOLLOWING)}):
         passes = {"epochs": epochs, "encoder_epochs": encoder_epochs}
         # The radius at the start follows below from epsilon.
-        own = Robust(**{"epsilon": epsilon, "start_epsilon": 0.0, **passes, **_RECOMMENDED, **settings})
+        own = Robust(
+            **{"epsilon": epsilon, "start_epsilon": 0.0, **passes, **_RECOMMENDED, **settings}
+        )
     steps = own.epoch_steps or max(1, len(x) // own.batch_size)
     first = steps * (own.encoder_epochs or own.epochs)
     shorter = steps * min(own.encoder_epochs or own.epochs, own.epochs)
@@ -131,7 +142,10 @@ def fit_robust(
         folder = Path(name)
         right = clean_accuracy(adapted, x_held, y_held, own.batch_size)
         computed = resolve_precision(precision)
-        say(f"Training takes about {_minutes(own, x, computed)} min on two CPU cores that do nothing else.")
+        say(
+            f"Training takes about {_minutes(own, x, computed)} min on two CPU cores that do"
+            " nothing else."
+        )
         inputs = TrainingInputs(
             train=Split(x, y),
             validation=Split(x_held, y_held),
@@ -167,5 +181,7 @@ def _threats(own: Robust) -> list[Threat]:
 
 def _minutes(own: Robust, images: np.ndarray, precision: str) -> int:
     """What the training is likely to take: by the pixels, twice as long in float32."""
-    seconds = robust_seconds(dataclasses.asdict(own), len(images)) * math.prod(images.shape[1:3]) / 784
+    seconds = (
+        robust_seconds(dataclasses.asdict(own), len(images)) * math.prod(images.shape[1:3]) / 784
+    )
     return math.ceil(seconds * (2 if precision == "float32" else 1) / 60)

@@ -18,16 +18,20 @@ _OF_THE_PURIFIER = (
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Purifier(keras.layers.Layer):
-    """Purifies: (batch, 28, 28, 1), floating point in [0, 1] or uint8 in [0, 255] -> float32 in [0, 1]. Deterministic; gradients flow through it.
+    """Purifies: (batch, 28, 28, 1), floating point in [0, 1] or uint8 in [0, 255] -> float32 in [0,
+    1]. Deterministic; gradients flow through it.
 
-    Floats outside [0, 1] are refused when the model runs: Keras casts bytes to floats in front of a `Sequential` or functional model, unless its
-    `keras.Input` has dtype="uint8". Frozen, so that training of the model around it leaves it as it is; batch normalisation always uses its stored
-    statistics. A model with it is saved and loaded as any other; where it is loaded, `import madvae_tf.api` comes first.
+    Floats outside [0, 1] are refused when the model runs: Keras casts bytes to floats in front of a
+    `Sequential` or functional model, unless its `keras.Input` has dtype="uint8". Frozen, so that
+    training of the model around it leaves it as it is; batch normalisation always uses its stored
+    statistics. A model with it is saved and loaded as any other; where it is loaded, `import
+    madvae_tf.api` comes first.
 
     Args:
-        defense: what `madvae_tf.fit` or `madvae_tf.load` gave, or a purifier of the pipeline (a `DefenseVAE`).
-            None makes an untrained one, for weights that are loaded later.
-        latent_size, latent_scale, squash_scale, squash_center, image_shape, encoder: of the untrained one.
+        defense: what `madvae_tf.fit` or `madvae_tf.load` gave, or a purifier of the pipeline (a
+            `DefenseVAE`). None makes an untrained one, for weights that are loaded later.
+        latent_size, latent_scale, squash_scale, squash_center, image_shape, encoder: of the
+        untrained one.
 
     Raises:
         UserError: `defense` is something else.
@@ -60,15 +64,18 @@ class Purifier(keras.layers.Layer):
                 )
             if not isinstance(purifier, DefenseVAE):
                 raise UserError(
-                    f"Invalid defense: received {type(defense).__name__}, expected what madvae_tf.fit or madvae_tf.load gives."
+                    f"Invalid defense: received {type(defense).__name__}, expected what"
+                    " madvae_tf.fit or madvae_tf.load gives."
                 )
-            # A copy: what one of them is later trained or frozen to does not reach the other.
-            # Made as one that learns: to freeze what says that it is frozen already does not reach its layers.
+            # A copy: what one of them is later trained or frozen to does not reach the other. Made
+            # as one that learns: to freeze what says that it is frozen already does not reach its
+            # layers.
             self.purifier = in_precision(purifier, "float32", name="purifier", trainable=True)
         self.purifier.trainable = self.trainable
         axes = dict(enumerate(self.purifier.image_shape, start=1))
         self.input_spec = keras.layers.InputSpec(ndim=4, axes=axes)
-        # XLA leaves assertions out, so that Keras is not to compile a model with this layer by itself.
+        # XLA leaves assertions out, so that Keras is not to compile a model with this layer by
+        # itself.
         self.supports_jit = False
         self.built = True
 

@@ -1,6 +1,8 @@
-"""The pairs that `fit` learns from: the user's images under the paper's attacks (section 3), each beside itself.
+"""The pairs that `fit` learns from: the user's images under the paper's attacks (section 3), each
+beside itself.
 
-Adversarial images lie in a file that is mapped into memory, so that their number is bounded by the disk.
+Adversarial images lie in a file that is mapped into memory, so that their number is bounded by the
+disk.
 """
 
 import dataclasses
@@ -54,16 +56,18 @@ class AttackedPairs:
         return len(self.index)
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """x_adv and x float32 (b, 28, 28, 1) in [0, 1], label int64 (b,), of `rows`, integers (b,)."""
+        """x_adv and x float32 (b, 28, 28, 1) in [0, 1], label int64 (b,), of `rows`, integers (b,)."""  # noqa: E501
         index = self.index[rows]
         return np.asarray(self.x_adv[rows]), as_float(self.images[index]), self.labels[index]
 
 
 def training_attacks(iterations: int) -> list[Attack]:
-    """FGSM and Rand-FGSM with epsilon 0.25, 0.30 and 0.35, CW with confidence 5, 10 and 15, and clean images.
+    """FGSM and Rand-FGSM with epsilon 0.25, 0.30 and 0.35, CW with confidence 5, 10 and 15, and
+    clean images.
 
-    CW searches its constant over 9 descents from 1e-3, as in the paper, where `iterations` is at least 500; below, one
-    descent at a larger constant and rate makes larger but as effective changes in a fraction of the time.
+    CW searches its constant over 9 descents from 1e-3, as in the paper, where `iterations` is at
+    least 500; below, one descent at a larger constant and rate makes larger but as effective
+    changes in a fraction of the time.
     """
     attacks: list[Attack] = []
     for epsilon in _PAPER.train_epsilons:
@@ -86,7 +90,10 @@ def validation_attacks(iterations: int) -> list[Attack]:
 def _carlini_wagner(confidence: float, iterations: int) -> Attack:
     if iterations >= 500:
         return CarliniWagner(
-            confidence=confidence, max_iterations=iterations, binary_search_steps=9, initial_const=1e-3
+            confidence=confidence,
+            max_iterations=iterations,
+            binary_search_steps=9,
+            initial_const=1e-3,
         )
     return CarliniWagner(
         confidence=confidence,

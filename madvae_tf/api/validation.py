@@ -1,4 +1,6 @@
-"""What `fit` and `fit_robust` are given, checked: images and labels, what is held out of them, folders, numbers."""
+"""What `fit` and `fit_robust` are given, checked: images and labels, what is held out of them,
+folders, numbers.
+"""
 
 import inspect
 import math
@@ -46,7 +48,9 @@ Data = tuple[np.ndarray, np.ndarray]
 
 
 def held_out(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[Data, Data]:
-    """What is learnt from and what is validated on: `data`, or the last `split` of the images. Raises `UserError`."""
+    """What is learnt from and what is validated on: `data`, or the last `split` of the images.
+    Raises `UserError`.
+    """
     if data is not None:
         if not isinstance(data, tuple | list) or len(data) != 2:
             raise UserError("Invalid validation_data: expected a pair (images, labels).")
@@ -54,8 +58,8 @@ def held_out(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[Dat
     held = math.ceil(split * len(x)) if isinstance(split, int | float) and 0 < split < 1 else 0
     if not 0 < held < len(x):
         raise UserError(
-            f"Invalid validation_split: received {split!r} of {len(x)} images, expected a share between 0 and 1 that "
-            "leaves images on both sides; or pass validation_data."
+            f"Invalid validation_split: received {split!r} of {len(x)} images, expected a share"
+            " between 0 and 1 that leaves images on both sides; or pass validation_data."
         )
     return (x[:-held], y[:-held]), (x[-held:], y[-held:])
 
@@ -64,11 +68,15 @@ def scratch_folder(scratch: str | Path | None) -> Path | None:
     """The folder, or None for the system's. Raises `UserError` where it is not there."""
     folder = None if scratch is None else Path(scratch).expanduser()
     if folder is not None and not folder.is_dir():
-        raise UserError(f"Invalid scratch: received {str(scratch)!r}, expected a folder that exists.")
+        raise UserError(
+            f"Invalid scratch: received {str(scratch)!r}, expected a folder that exists."
+        )
     return folder
 
 
-def clean_accuracy(classifier: ExternalClassifier, x: np.ndarray, y: np.ndarray, batch_size: int) -> float:
+def clean_accuracy(
+    classifier: ExternalClassifier, x: np.ndarray, y: np.ndarray, batch_size: int
+) -> float:
     """The classifier's accuracy without an attack; a warning where it is low."""
     right = 0
     for start in range(0, len(x), batch_size):
@@ -77,8 +85,9 @@ def clean_accuracy(classifier: ExternalClassifier, x: np.ndarray, y: np.ndarray,
     accuracy = right / len(x)
     if accuracy < _SUSPICIOUS:
         logging.warning(
-            "The classifier is right on %.1f%% of the clean validation images only: does it expect float32 images in "
-            "[0, 1] and these labels? A purifier cannot do better than its classifier.",
+            "The classifier is right on %.1f%% of the clean validation images only: does it expect"
+            " float32 images in [0, 1] and these labels? A purifier cannot do better than its"
+            " classifier.",
             100 * accuracy,
         )
     return accuracy

@@ -24,7 +24,8 @@ from madvae_tf.models.defended_model import DefendedModel
 
 # What adversarial sets are made with.
 ATTACKS: dict[str, type[Attack]] = {
-    name: pkgutil.resolve_name(f"{__name__}.{spec.implementation}") for name, spec in ATTACK_SPECS.items()
+    name: pkgutil.resolve_name(f"{__name__}.{spec.implementation}")
+    for name, spec in ATTACK_SPECS.items()
 }
 # What a defence as a whole is tested with (`madvae_tf.evaluation`): several runs, each on what is
 # left.

@@ -47,7 +47,9 @@ class _State(NamedTuple):
     loss_best: tf.Tensor
     gradient: tf.Tensor  # as the images: at x_k, then at the best
     gradient_best: tf.Tensor
-    step: tf.Tensor  # float32 (batch,): eta, and what it and the best loss were at the last checkpoint
+    step: (
+        tf.Tensor
+    )  # float32 (batch,): eta, and what it and the best loss were at the last checkpoint
     step_checked: tf.Tensor
     loss_checked: tf.Tensor
     rises: tf.Tensor  # int32 (batch,), since the last checkpoint
@@ -88,7 +90,11 @@ def _ascend(
         index = old.index + 1
         along = ball.step(old.x_adv, old.gradient, spread(old.step))
         momentum = tf.where(index > 1, _MOMENTUM, 1.0)
-        moved = old.x_adv + momentum * (along - old.x_adv) + (1 - momentum) * (old.x_adv - old.x_previous)
+        moved = (
+            old.x_adv
+            + momentum * (along - old.x_adv)
+            + (1 - momentum) * (old.x_adv - old.x_previous)
+        )
         x_adv = ball.project(moved)
         value, gradient, fooled = ascent(logits, loss, x_adv, y, goal, scored, weight)
 
@@ -99,7 +105,9 @@ def _ascend(
             for new, kept in ((x_adv, old.x_best), (gradient, old.gradient_best))
         )
         loss_best = tf.maximum(value, old.loss_best)
-        taken = fooled & tf.where(old.done, tf.logical_not(early) & (value > old.result_value), True)
+        taken = fooled & tf.where(
+            old.done, tf.logical_not(early) & (value > old.result_value), True
+        )
 
         window = windows[index]
         check = window > 0
@@ -183,13 +191,17 @@ class APGD(RepeatedAttack):
         """What of the target the objective asks for beside its logits."""
         return None, 0.0
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         scored, weight = self.joint(target)
         goal = y
         if self.loss in TARGETED:
             goal = goals(target.logits, x, y, tf.constant(number % self.targets))
         points = checkpoints(self.iterations)
-        windows = dict(zip(points, (b - a for a, b in zip([0, *points], points, strict=False)), strict=True))
+        windows = dict(
+            zip(points, (b - a for a, b in zip([0, *points], points, strict=False)), strict=True)
+        )
         start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed))
         lengths = [windows.get(index, 0) for index in range(self.iterations + 1)]
         scalars = map(tf.constant, (self.epsilon, lengths, self.early, weight))

@@ -71,12 +71,16 @@ class AttackResult:
     l2: np.ndarray
 
     @classmethod
-    def concatenate(cls, results: "list[AttackResult]", shape: Shape = IMAGE_SHAPE) -> "AttackResult":
+    def concatenate(
+        cls, results: "list[AttackResult]", shape: Shape = IMAGE_SHAPE
+    ) -> "AttackResult":
         """One result of many, in their order; no results give one of zero images of that shape."""
         none = np.zeros(0, np.float32)
         results = results or [cls(np.zeros((0, *shape), np.float32), none.astype(bool), none, none)]
         names = [field.name for field in dataclasses.fields(cls)]
-        return cls(*(np.concatenate([getattr(result, name) for result in results]) for name in names))
+        return cls(
+            *(np.concatenate([getattr(result, name) for result in results]) for name in names)
+        )
 
 
 def fold_seed(seed: Seed, *data: int) -> Seed:
@@ -85,7 +89,9 @@ def fold_seed(seed: Seed, *data: int) -> Seed:
     Returns:
         two ints in [0, 2**31), as `tf.random.stateless_*` takes them.
     """
-    digest = hashlib.sha256(",".join(str(int(number)) for number in (*seed, *data)).encode("ascii")).digest()
+    digest = hashlib.sha256(
+        ",".join(str(int(number)) for number in (*seed, *data)).encode("ascii")
+    ).digest()
     return int.from_bytes(digest[:4], "big") >> 1, int.from_bytes(digest[4:8], "big") >> 1
 
 
@@ -149,10 +155,14 @@ def attack_batches(
     y = check_labels(y, len(x))
     for what, value, minimum in (("batch_size", batch_size, 1), ("start_batch", start_batch, 0)):
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
-            raise UserError(f"Invalid {what}: received {value!r}, expected an integer >= {minimum}.")
+            raise UserError(
+                f"Invalid {what}: received {value!r}, expected an integer >= {minimum}."
+            )
     pair = isinstance(seed, Sequence) and len(seed) == 2
     if not pair or not all(isinstance(part, numbers.Integral) for part in seed):
-        raise UserError(f"Invalid seed: received {seed!r}, expected a pair of integers such as (0, 0).")
+        raise UserError(
+            f"Invalid seed: received {seed!r}, expected a pair of integers such as (0, 0)."
+        )
 
     def batches() -> Iterator[AttackResult]:
         for number, start in enumerate(range(0, len(x), batch_size), start_batch):
@@ -186,5 +196,9 @@ def _check_result(attack: Attack, x_adv: np.ndarray, linf: np.ndarray, l2: np.nd
     euclidean = getattr(attack, "norm", "linf") == "l2"
     norm, farthest = ("L2", l2.max()) if euclidean else ("L-infinity", linf.max())
     # The rounding of an L2 distance grows with the distance.
-    if budget is not None and farthest > budget + BUDGET_TOLERANCE * (1 + 4 * budget if euclidean else 1):
-        raise RuntimeError(f"{attack!r} exceeded its budget: {norm} distance {farthest}, allowed {budget}.")
+    if budget is not None and farthest > budget + BUDGET_TOLERANCE * (
+        1 + 4 * budget if euclidean else 1
+    ):
+        raise RuntimeError(
+            f"{attack!r} exceeded its budget: {norm} distance {farthest}, allowed {budget}."
+        )

@@ -40,7 +40,9 @@ class BudgetAllocation:
         self.grid = tf.constant(_GRID)
         # (41, batch, pixels): what each value of the grid would cost a pixel, and do to q(x).
         self.costs = tf.square(self.grid[:, None, None] - self.origin)
-        self.effects = tf.reshape(squash(self.grid[:, None, None, None]), (-1, 1, 1)) - self.squashed
+        self.effects = (
+            tf.reshape(squash(self.grid[:, None, None, None]), (-1, 1, 1)) - self.squashed
+        )
 
     def allocate(self, gradient: tf.Tensor) -> tf.Tensor:
         """The images of the greedy choice, in the ball.
@@ -69,7 +71,11 @@ class BudgetAllocation:
         value = chosen(low)
         shape = tf.shape(self.images)
         cost = tf.square(value - self.origin)
-        ratio = gradient * (flat(self.squash(tf.reshape(value, shape))) - self.squashed) / (cost + _TINY)
+        ratio = (
+            gradient
+            * (flat(self.squash(tf.reshape(value, shape))) - self.squashed)
+            / (cost + _TINY)
+        )
         order = tf.argsort(ratio, axis=1, direction="DESCENDING")
         spent = tf.cumsum(tf.gather(cost, order, batch_dims=1), axis=1)
         # The first that does not fit ends it.

@@ -30,7 +30,9 @@ from madvae_tf.models.defended_model import DefendedModel, Function
 _INSIDE = 0.999999  # keeps the inverse of tanh finite at pixels of exactly 0 and 1
 _NO_BOUND = 1e10
 _CHECKS = 10  # how often, in a full descent, an image may give up
-_STALLED = 0.9999  # it gives up when its loss has not fallen below this share of the one at the last check
+_STALLED = (
+    0.9999  # it gives up when its loss has not fallen below this share of the one at the last check
+)
 
 
 class _State(NamedTuple):
@@ -38,7 +40,9 @@ class _State(NamedTuple):
     w: tf.Tensor  # float32 (batch, 28, 28, 1), as the moments and `x_best`
     moments: Moments
     x_best: tf.Tensor  # the nearest successful image so far
-    distance_best: tf.Tensor  # float32 (batch,), its squared L2 distance, infinite where there is none
+    distance_best: (
+        tf.Tensor
+    )  # float32 (batch,), its squared L2 distance, infinite where there is none
     succeeded: tf.Tensor  # bool (batch,), in this descent
     active: tf.Tensor  # bool (batch,), still descending
     checked_loss: tf.Tensor  # float32 (batch,), the loss at the last check
@@ -50,7 +54,9 @@ def _is_success(lead: tf.Tensor, confidence: tf.Tensor) -> tf.Tensor:
 
 
 @per_target
-def _original_succeeds(logits: Function, x: tf.Tensor, y: tf.Tensor, confidence: tf.Tensor) -> tf.Tensor:
+def _original_succeeds(
+    logits: Function, x: tf.Tensor, y: tf.Tensor, confidence: tf.Tensor
+) -> tf.Tensor:
     return _is_success(margin(logits(x), y, y), confidence)
 
 
@@ -113,7 +119,9 @@ def _descend(
         checked_loss=tf.fill(tf.shape(const), float("inf")),
     )
     (state,) = tf.while_loop(
-        lambda state: (state.iteration < max_iterations) & tf.reduce_any(state.active), step, (state,)
+        lambda state: (state.iteration < max_iterations) & tf.reduce_any(state.active),
+        step,
+        (state,),
     )
     return state.x_best, state.distance_best, state.succeeded
 
@@ -147,12 +155,16 @@ class CarliniWagner(Attack):
         of a bfloat16 target may see less of it.
         """
         confidence = tf.constant(self.confidence)
-        interval = max(self.max_iterations // _CHECKS, 1) if self.abort_early else self.max_iterations + 1
+        interval = (
+            max(self.max_iterations // _CHECKS, 1) if self.abort_early else self.max_iterations + 1
+        )
         active = tf.logical_not(_original_succeeds(target.logits, x, y, confidence))
         x_best, distance_best = x, tf.where(active, float("inf"), 0.0)
         const = tf.fill(tf.shape(y), self.initial_const)
         lower, upper = tf.zeros_like(const), tf.fill(tf.shape(y), _NO_BOUND)
-        scalars = [tf.constant(number) for number in (self.learning_rate, self.max_iterations, interval)]
+        scalars = [
+            tf.constant(number) for number in (self.learning_rate, self.max_iterations, interval)
+        ]
         for _ in range(self.binary_search_steps):
             x_best, distance_best, succeeded = _descend(
                 target.logits, x, y, const, active, x_best, distance_best, confidence, *scalars

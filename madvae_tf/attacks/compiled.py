@@ -11,7 +11,9 @@ Result = TypeVar("Result")
 _KEPT = "_madvae_tf_compiled"
 
 
-def per_target(function: Callable[Parameters, Result], **options: bool) -> Callable[Parameters, Result]:
+def per_target(
+    function: Callable[Parameters, Result], **options: bool
+) -> Callable[Parameters, Result]:
     """`tf.function`, made for each first argument, the target's logits, and kept in its `__dict__`.
 
     One function for all keeps what it compiled for each model it ever saw: an evaluation of many
@@ -27,7 +29,9 @@ def per_target(function: Callable[Parameters, Result], **options: bool) -> Calla
     @functools.wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         kept = getattr(args[0], "__dict__", None)
-        if not isinstance(kept, dict):  # A method of a built-in class, say: it has nowhere to keep anything.
+        if not isinstance(
+            kept, dict
+        ):  # A method of a built-in class, say: it has nowhere to keep anything.
             return shared(*args, **kwargs)
         compiled = kept.setdefault(_KEPT, {})
         if function not in compiled:

@@ -41,7 +41,9 @@ def shot_noise(x: tf.Tensor, seeds: tf.Tensor, photons: float) -> tf.Tensor:
     def one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         return tf.random.stateless_poisson(shape, pair[0], pair[1] * photons, tf.float32)
 
-    return tf.map_fn(one, (seeds, x), fn_output_signature=tf.TensorSpec(shape, tf.float32)) / photons
+    return (
+        tf.map_fn(one, (seeds, x), fn_output_signature=tf.TensorSpec(shape, tf.float32)) / photons
+    )
 
 
 def impulse_noise(x: tf.Tensor, seeds: tf.Tensor, share: float) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Projected gradient descent with restarts, any objective and both norms, as one compiled loop.
 
-    x <- P(x + step_size d(grad L(x, y)))     d: the sign (L-infinity) or the direction (L2), P: ball and box
+    x <- P(x + step_size d(grad L(x, y)))     d: the sign (L-infinity) or the direction (L2), P:
+    ball and box
 
 Madry et al. 2017. `PGD` in `gradient` is the paper's attack on cleverhans' steps; with one run, no
 random start and the cross-entropy this one takes the same steps, which a test holds it to.
@@ -39,7 +40,6 @@ def _descend(
     weight: tf.Tensor,
 ) -> tf.Tensor:
     """The first fooling iterate, or the one of the largest objective, fooling ones first."""
-
     return gradient_ascent(
         lambda image: ascent(logits, loss, image, y, y, scored, weight),
         BALLS[norm](x, epsilon),
@@ -77,18 +77,22 @@ class RestartedPGD(RepeatedAttack):
         lookup({name: None for name in OBJECTIVES if name not in TARGETED}, self.loss, "loss")
         if self.restarts > 1 and not self.random_start:
             raise UserError(
-                f"Invalid {self.name} restarts: received {self.restarts} without a random start, expected 1; "
-                "they would all be the same."
+                f"Invalid {self.name} restarts: received {self.restarts} without a random start,"
+                " expected 1; they would all be the same."
             )
 
     def joint(self, target: DefendedModel) -> Joint:
         """What of the target the objective asks for beside its logits."""
         return None, 0.0
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         scored, weight = self.joint(target)
         start = x
         if self.random_start:
             start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed))
-        scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations, self.early, weight))
+        scalars = map(
+            tf.constant, (self.epsilon, self.step_size, self.iterations, self.early, weight)
+        )
         return _descend(target.logits, self.loss, self.norm, scored, x, y, start, *scalars)

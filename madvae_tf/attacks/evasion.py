@@ -34,5 +34,7 @@ class Evasion(APGD):
     def joint(self, target: DefendedModel) -> Joint:
         """The score and the weight, negative; raises `UserError` without a score."""
         if target.score is None:
-            raise UserError("Invalid target of evasion: received one without score, expected one with it.")
+            raise UserError(
+                "Invalid target of evasion: received one without score, expected one with it."
+            )
         return beside(target.logits, target.score), -self.weight

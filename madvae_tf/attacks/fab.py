@@ -115,7 +115,9 @@ class FAB(RepeatedAttack):
         """Restarts times targets."""
         return self.restarts * self.targets
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         restart, rank = divmod(number, self.targets)
         start = random_start(x, self.epsilon / 2, self.norm, image_seeds(x, seed)) if restart else x
         goal = goals(target.logits, x, y, tf.constant(rank))

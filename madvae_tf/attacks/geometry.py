@@ -69,7 +69,9 @@ def level(amounts: tf.Tensor, limits: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
     """
     breaks = tf.where(amounts > 0, tf.minimum(limits / tf.maximum(amounts, 1e-37), _FAR), _FAR)
     order = tf.argsort(breaks, axis=1)
-    amounts, limits, breaks = (tf.gather(part, order, batch_dims=1) for part in (amounts, limits, breaks))
+    amounts, limits, breaks = (
+        tf.gather(part, order, batch_dims=1) for part in (amounts, limits, breaks)
+    )
     full = tf.cumsum(limits, axis=1, exclusive=True)
     rising = tf.cumsum(amounts, axis=1, reverse=True)
     # Up to the k-th break the first k are full and the others rise.
@@ -94,11 +96,15 @@ def project_l2(images: tf.Tensor, center: tf.Tensor, epsilon: tf.Tensor | float)
     """
     step, origin = flat(images - center), flat(center)
     room = tf.where(step > 0, 1.0 - origin, origin)
-    square = level(tf.square(step), tf.square(room), tf.fill([tf.shape(step)[0]], epsilon * epsilon))
+    square = level(
+        tf.square(step), tf.square(room), tf.fill([tf.shape(step)[0]], epsilon * epsilon)
+    )
     moved = tf.sign(step) * tf.minimum(tf.sqrt(tf.minimum(square, 1.0)) * tf.abs(step), room)
     # Rounding may leave it a hair outside.
     shrink = tf.minimum(1.0, epsilon / tf.maximum(distance(moved, "l2"), _TINY))
-    return tf.clip_by_value(tf.reshape(origin + shrink[:, None] * moved, tf.shape(images)), 0.0, 1.0)
+    return tf.clip_by_value(
+        tf.reshape(origin + shrink[:, None] * moved, tf.shape(images)), 0.0, 1.0
+    )
 
 
 def step_to_plane(x: tf.Tensor, normal: tf.Tensor, offset: tf.Tensor, norm: str) -> tf.Tensor:
@@ -157,7 +163,9 @@ def image_seeds(x: tf.Tensor, seed: Any) -> tf.Tensor:
     bits = tf.cast(tf.bitcast(flat(x), tf.int32), tf.int64)[:, None]
     # Each product is reduced before the sum, which so stays below 2**63.
     mixed = tf.math.floormod(bits * tf.constant(_multipliers(values_of(x)), tf.int64), _PRIME)
-    return tf.cast(tf.math.floormod(tf.reduce_sum(mixed, axis=2) + tf.cast(seed, tf.int64), _PRIME), tf.int32)
+    return tf.cast(
+        tf.math.floormod(tf.reduce_sum(mixed, axis=2) + tf.cast(seed, tf.int64), _PRIME), tf.int32
+    )
 
 
 def draws(seeds: tf.Tensor, shape: list[int], normal: bool = False) -> tf.Tensor:

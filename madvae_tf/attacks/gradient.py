@@ -44,7 +44,9 @@ def _loss(float64: bool) -> Objective:
 
 
 @per_target
-def _sign_step(logits: Function, float64: bool, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+def _sign_step(
+    logits: Function, float64: bool, x: tf.Tensor, y: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
     """One step of `size` along the gradient's signs, in [0, 1], by cleverhans."""
 
     def connected(images: tf.Tensor) -> tf.Tensor:
@@ -144,14 +146,16 @@ class RandFGSM(Attack):
         super().__post_init__()
         if self.alpha > self.epsilon:
             raise UserError(
-                f"Invalid rand_fgsm alpha: received {self.alpha!r}, expected at most epsilon, {self.epsilon!r}; "
-                "lower alpha or raise epsilon."
+                f"Invalid rand_fgsm alpha: received {self.alpha!r}, expected at most epsilon,"
+                f" {self.epsilon!r}; lower alpha or raise epsilon."
             )
 
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         noise = tf.sign(tf.random.stateless_normal(tf.shape(x), seed, alg="philox"))
         start = tf.clip_by_value(x + self.alpha * noise, 0.0, 1.0)
-        return _sign_step(target.logits, self.float64, start, y, tf.constant(self.epsilon - self.alpha))
+        return _sign_step(
+            target.logits, self.float64, start, y, tf.constant(self.epsilon - self.alpha)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +172,9 @@ class PGD(Attack):
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
         x_adv = x
         if self.random_start:
-            noise = tf.random.stateless_uniform(tf.shape(x), seed, -self.epsilon, self.epsilon, alg="philox")
+            noise = tf.random.stateless_uniform(
+                tf.shape(x), seed, -self.epsilon, self.epsilon, alg="philox"
+            )
             x_adv = tf.clip_by_value(x + noise, 0.0, 1.0)
         scalars = map(tf.constant, (self.epsilon, self.step_size, self.iterations))
         return _sign_steps(target.logits, self.float64, x_adv, x, y, *scalars)

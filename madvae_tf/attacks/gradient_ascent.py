@@ -69,13 +69,19 @@ def gradient_ascent(
         x_best = tf.where(spread(better), x, found.x_best)
         return _Found(x_best, tf.where(better, value, found.loss_best), found.fooled | fools)
 
-    def goes_on(index: tf.Tensor, x: tf.Tensor, along: tf.Tensor, found: _Found | tuple) -> tf.Tensor:
+    def goes_on(
+        index: tf.Tensor, x: tf.Tensor, along: tf.Tensor, found: _Found | tuple
+    ) -> tf.Tensor:
         more = index < iterations
         return (
-            more & tf.logical_not(early & tf.reduce_all(found.fooled)) if isinstance(found, _Found) else more
+            more & tf.logical_not(early & tf.reduce_all(found.fooled))
+            if isinstance(found, _Found)
+            else more
         )
 
-    def step(index: tf.Tensor, x: tf.Tensor, along: tf.Tensor, found: _Found | tuple) -> tuple[Any, ...]:
+    def step(
+        index: tf.Tensor, x: tf.Tensor, along: tf.Tensor, found: _Found | tuple
+    ) -> tuple[Any, ...]:
         value, gradient, fools = loss(x)
         along = accumulate(along, tf.ensure_shape(gradient, x.shape))
         if isinstance(found, _Found):

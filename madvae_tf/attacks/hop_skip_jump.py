@@ -3,10 +3,13 @@
 With phi = 1 where an image is misclassified and 0 elsewhere, iteration t, from a misclassified
 image far away,
 
-    1. bisects the way to the original for the boundary: along the line (L2), or by shrinking the L-infinity ball around it;
-    2. estimates the boundary's normal at that point p from B_t = B_0 sqrt(t) labels around it,
-           v = sum_b (phi(p + delta u_b) - mean phi) u_b,   u_b uniform on the unit sphere, delta = ||p - x|| / d,   d the number of pixels
-       (the mean of u_b or its negative where all labels agree), and turns it into v / ||v||_2 (L2) or sign(v) (L-infinity);
+    1. bisects the way to the original for the boundary: along the line (L2), or by shrinking the
+      L-infinity ball around it;
+    2. estimates the boundary's normal at that point p from B_t = B_0 sqrt(t) labels around it, v =
+           sum_b (phi(p + delta u_b) - mean phi) u_b,   u_b uniform on the unit sphere, delta = ||p
+           - x|| / d,   d the number of pixels
+       (the mean of u_b or its negative where all labels agree), and turns it into v / ||v||_2 (L2)
+       or sign(v) (L-infinity);
     3. goes ||p - x|| / sqrt(t) that way, halved until the image is misclassified.
 
 The bisection's precision is d^(-3/2) of the way in L2, d^(-2) in L-infinity. An image stops once it
@@ -80,10 +83,14 @@ def _noise(x: tf.Tensor, seeds: tf.Tensor, block: int, binary: bool) -> tf.Tenso
 
 
 @per_target
-def _start(logits: Function, x: tf.Tensor, y: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _start(
+    logits: Function, x: tf.Tensor, y: tf.Tensor, seeds: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """A misclassified image of noise for each image, and whether one was found."""
 
-    def step(index: tf.Tensor, image: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def step(
+        index: tf.Tensor, image: tf.Tensor, found: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         for offset, (block, binary) in enumerate(_NOISES):
             candidate = _noise(x, seeds + index + offset, block, binary)
             taken = misclassified(logits(candidate), y) & tf.logical_not(found)
@@ -134,7 +141,9 @@ def _search(
 
         none = tf.zeros_like(x[:, 0, 0, 0])
         _, _, high = tf.while_loop(
-            lambda index, *_: index < bisections(norm, values_of(x)), halve, (tf.constant(0), none, none + 1)
+            lambda index, *_: index < bisections(norm, values_of(x)),
+            halve,
+            (tf.constant(0), none, none + 1),
         )
         # The far end as it is, not rounded.
         return tf.where(spread(high < 1), between(far, high), far)
@@ -189,7 +198,9 @@ def _search(
             return index + 1, size / 2, tf.where(spread(taken), candidate, image), done | taken
 
         _, _, far, _ = tf.while_loop(
-            lambda index, size, image, done: (index < _HALVINGS) & tf.logical_not(tf.reduce_all(done)),
+            lambda index, size, image, done: (
+                (index < _HALVINGS) & tf.logical_not(tf.reduce_all(done))
+            ),
             shorten,
             (
                 tf.constant(0),
@@ -233,7 +244,9 @@ class HopSkipJump(RepeatedAttack):
     queries: int = parameter(20_000, minimum=1)
     restarts: int = parameter(1, minimum=1)
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         seeds = image_seeds(x, seed)
         far, found = _start(target.logits, x, y, seeds)
         iterations = iterations_within(self.queries, self.norm, values_of(x))

@@ -3,7 +3,8 @@
 For the decoder G and the whole system's margin m(x') = z_y - max_{j != y} z_j, it seeks the saddle
 point
 
-    min over z, max over lambda >= 0 of   mean_k max(m(G(z) + r_k u_k), -confidence) + lambda (mean (G(z) - x)^2 - epsilon^2 / 784)
+    min over z, max over lambda >= 0 of   mean_k max(m(G(z) + r_k u_k), -confidence) + lambda (mean
+    (G(z) - x)^2 - epsilon^2 / 784)
 
 with Adam on z and plain ascent on lambda; u_k are random directions of norm 1, drawn anew at each
 step, one for each radius r_k, so that what is found is no accident of one point. The first G(z)
@@ -87,13 +88,17 @@ def _search(
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(old.z)
             image = decode(old.z)
-            excess = tf.reduce_mean(tf.square(image - x), [1, 2, 3]) - tf.square(epsilon) / values_of(x)
+            excess = tf.reduce_mean(tf.square(image - x), [1, 2, 3]) - tf.square(
+                epsilon
+            ) / values_of(x)
             # One look at all points, so that no sum of gradients here has more than two terms: see
             # `attacks.objectives.beside`.
             near = tf.clip_by_value(image[:, None] + moves, 0.0, 1.0)
             seen = logits(tf.reshape(near, tf.concat([[-1], tf.shape(x)[1:]], 0)))
             labels = tf.repeat(y, len(RADII))
-            margins = tf.reshape(tf.maximum(-margin(seen, labels, labels), -confidence), (-1, len(RADII)))
+            margins = tf.reshape(
+                tf.maximum(-margin(seen, labels, labels), -confidence), (-1, len(RADII))
+            )
             loss = tf.reduce_mean(margins, 1) + old.multiplier * excess
         gradient = tf.convert_to_tensor(tape.gradient(loss, old.z))
 
@@ -107,7 +112,9 @@ def _search(
             multiplier=tf.maximum(old.multiplier + multiplier_rate * excess, 0.0),
             # What is to be asked of the whole system yet is the latest, whose margin is the
             # largest.
-            result=tf.where(spread(found & (in_range | tf.logical_not(old.done))), near, old.result),
+            result=tf.where(
+                spread(found & (in_range | tf.logical_not(old.done))), near, old.result
+            ),
             done=old.done | found,
         )
 
@@ -119,7 +126,9 @@ def _search(
     )[1]
 
 
-def _asked(target: DefendedModel, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: tf.Tensor) -> _State:
+def _asked(
+    target: DefendedModel, x: tf.Tensor, y: tf.Tensor, state: _State, epsilon: tf.Tensor
+) -> _State:
     """The state with the whole system's answers for those within the decoder's range."""
     decode: Any = target.decode
     near = project_l2(decode(state.z), x, epsilon)
@@ -156,7 +165,9 @@ class Overpowered(RepeatedAttack):
     multiplier_rate: float = parameter(1000.0)
     restarts: int = parameter(20, minimum=1)
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         """As the base's.
 
         Raises:
@@ -164,7 +175,8 @@ class Overpowered(RepeatedAttack):
         """
         if target.encode is None or target.decode is None:
             raise UserError(
-                "Invalid target of overpowered: received one without encode and decode, expected one with both."
+                "Invalid target of overpowered: received one without encode and decode, expected"
+                " one with both."
             )
         seeds = image_seeds(x, seed)
         start = target.encode(x)
@@ -181,7 +193,10 @@ class Overpowered(RepeatedAttack):
         numbers = self.epsilon, self.confidence, self.learning_rate, self.multiplier_rate
         scalars = [tf.constant(number) for number in numbers]
         result, rows = np.array(x), np.arange(n)
-        logits, in_range = target.range_logits or target.logits, tf.constant(target.range_logits is not None)
+        logits, in_range = (
+            target.range_logits or target.logits,
+            tf.constant(target.range_logits is not None),
+        )
         for first_step in range(0, self.iterations, _STRETCH):
             end = min(first_step + _STRETCH, self.iterations)
             steps = tf.constant(first_step), tf.constant(end)

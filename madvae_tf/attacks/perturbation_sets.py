@@ -65,7 +65,10 @@ class LinfBall(Ball):
 
     def __init__(self, images: tf.Tensor, radius: tf.Tensor | float):
         super().__init__(images, radius)
-        self.lowest, self.highest = tf.maximum(images - radius, 0.0), tf.minimum(images + radius, 1.0)
+        self.lowest, self.highest = (
+            tf.maximum(images - radius, 0.0),
+            tf.minimum(images + radius, 1.0),
+        )
 
     def start(self, noise: tf.Tensor) -> tf.Tensor:
         return self.project(self.images + self.radius * noise)
@@ -185,13 +188,17 @@ class MixedNormBall(PerturbationSet):
         self.shape = images.shape
         # Where the images are, once those of one kind stand together.
         indices = tf.range(tf.shape(images)[0])
-        self.places = tf.argsort(tf.concat([indices[begin::count] for begin in self.begins], axis=0))
+        self.places = tf.argsort(
+            tf.concat([indices[begin::count] for begin in self.begins], axis=0)
+        )
 
     def start(self, noise: tf.Tensor) -> tf.Tensor:
         return self._of_each(lambda each, multiple, part: each.start(part), noise)
 
     def accumulate(self, past: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
-        return self._of_each(lambda each, multiple, before, now: each.accumulate(before, now), past, gradient)
+        return self._of_each(
+            lambda each, multiple, before, now: each.accumulate(before, now), past, gradient
+        )
 
     def step(self, x_adv: tf.Tensor, along: tf.Tensor, length: Any) -> tf.Tensor:
         return self._of_each(

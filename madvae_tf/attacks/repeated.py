@@ -31,7 +31,9 @@ class RepeatedAttack(Attack):
         return getattr(self, "restarts", 1)
 
     @abc.abstractmethod
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         """The `number`-th run (from 0) for all of x; arguments and result as in `__call__`."""
 
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:

@@ -101,10 +101,13 @@ class SimBA(RepeatedAttack):
         super().__post_init__()
         if self.step > self.epsilon:
             raise UserError(
-                f"Invalid simba step: received {self.step}, expected at most epsilon, {self.epsilon}; no change would be allowed."
+                f"Invalid simba step: received {self.step}, expected at most epsilon,"
+                f" {self.epsilon}; no change would be allowed."
             )
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         keys = draws(image_seeds(x, seed), [values_of(x)])
         # A hair for the rounding of x + step.
         scalars = map(tf.constant, (self.epsilon * (1 + 1e-6), self.step, self.queries))

@@ -45,7 +45,9 @@ def _first_misclassified(
     )
     longest = tf.reduce_max(tf.reduce_sum(tf.cast(changes, tf.int32), axis=1))
 
-    def step(index: tf.Tensor, best: tf.Tensor, done: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def step(
+        index: tf.Tensor, best: tf.Tensor, done: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         here = tf.one_hot(candidates[:, index], count, on_value=True, off_value=False)
         candidate = tf.where(here[..., None], values[:, index, None, None], flat)
         fools = misclassified(logits(tf.reshape(candidate, tf.shape(x))), y)

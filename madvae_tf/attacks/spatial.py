@@ -64,7 +64,9 @@ def _first_misclassified(
 ) -> tf.Tensor:
     """The first place of the grid, float32 (count, 3), that is misclassified, or the image."""
 
-    def step(index: tf.Tensor, best: tf.Tensor, done: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def step(
+        index: tf.Tensor, best: tf.Tensor, done: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         place = grid[index]
         candidate = tf.clip_by_value(placed(x, turn(place[0]), place[1:]), 0.0, 1.0)
         wins = misclassified(logits(candidate), y) & tf.logical_not(done)
@@ -98,10 +100,16 @@ class RotationTranslation(Attack):
     @property
     def grid(self) -> np.ndarray:
         """Degrees, pixels down, pixels to the right, float32 (count, 3); the farthest first."""
-        angles = np.linspace(-self.max_angle, self.max_angle, self.angles) if self.angles > 1 else [0.0]
-        shifts = np.linspace(-self.max_shift, self.max_shift, self.shifts) if self.shifts > 1 else [0.0]
+        angles = (
+            np.linspace(-self.max_angle, self.max_angle, self.angles) if self.angles > 1 else [0.0]
+        )
+        shifts = (
+            np.linspace(-self.max_shift, self.max_shift, self.shifts) if self.shifts > 1 else [0.0]
+        )
         every = np.array(list(itertools.product(angles, shifts, shifts)), np.float32)
-        size = np.abs(every / np.maximum([self.max_angle, self.max_shift, self.max_shift], 1e-9)).sum(1)
+        size = np.abs(
+            every / np.maximum([self.max_angle, self.max_shift, self.max_shift], 1e-9)
+        ).sum(1)
         return every[np.argsort(-size, kind="stable")]
 
     def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:

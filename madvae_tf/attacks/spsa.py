@@ -1,7 +1,7 @@
 """SPSA: descent along a gradient estimated from values (Uesato et al. 2018, Algorithm 1).
 
-    g    = mean_i (m(x_t + delta v_i) - m(x_t - delta v_i)) / (2 delta) v_i,   v_i of +-1 each, drawn anew at every step
-    x_{t+1} = P(x_t - Adam(g))
+    g    = mean_i (m(x_t + delta v_i) - m(x_t - delta v_i)) / (2 delta) v_i,   v_i of +-1 each,
+    drawn anew at every step x_{t+1} = P(x_t - Adam(g))
 
 m is the margin z_y - max_{j != y} z_j, P the projection on ball and box; probes outside the box are
 clipped to it. cleverhans' version is for one image at a time and does not run on Keras 3, whose
@@ -46,7 +46,9 @@ def estimate(
         count = min(_CHUNK, pairs - first)
         ways = tf.where(draws(seeds + first, [count, *shape_of(image)]) < 0, -1.0, 1.0)
 
-        def ask(index: tf.Tensor, total: tf.Tensor, ways: tf.Tensor = ways) -> tuple[tf.Tensor, tf.Tensor]:
+        def ask(
+            index: tf.Tensor, total: tf.Tensor, ways: tf.Tensor = ways
+        ) -> tuple[tf.Tensor, tf.Tensor]:
             way = ways[:, index]
             # z_y - max z_j is the negative of what `margin` gives.
             above, below = (
@@ -87,7 +89,9 @@ def _descend(
         return index + 1, image, moments, done | misclassified(logits(image), y)
 
     _, image, *_ = tf.while_loop(
-        lambda index, image, moments, done: (index < iterations) & tf.logical_not(tf.reduce_all(done)),
+        lambda index, image, moments, done: (
+            (index < iterations) & tf.logical_not(tf.reduce_all(done))
+        ),
         step,
         (tf.constant(0), x, Moments.zeros_like(x), misclassified(logits(x), y)),
     )
@@ -120,10 +124,13 @@ class SPSA(RepeatedAttack):
         super().__post_init__()
         if self.samples % 2 or self.samples > self.queries - 2:
             raise UserError(
-                f"Invalid spsa samples: received {self.samples}, expected an even number below queries - 1 ({self.queries - 1})."
+                f"Invalid spsa samples: received {self.samples}, expected an even number below"
+                f" queries - 1 ({self.queries - 1})."
             )
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         iterations = (self.queries - 1) // (self.samples + 1)
         scalars = map(tf.constant, (self.epsilon, self.learning_rate, self.delta, iterations))
         seeds = image_seeds(x, seed)

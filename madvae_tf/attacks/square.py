@@ -4,7 +4,8 @@ L-infinity starts from vertical stripes of +-epsilon; a query adds +-2 epsilon i
 window and projects. L2 starts from a 5 x 5 grid of bumps of norm epsilon in all; a query moves the
 change within a random window W2 to another, W1, with a random bump e(h) (Algorithm 3):
 
-    c_W1 <- u / ||u|| sqrt(||c_{W1 u W2}||^2 + epsilon^2 - ||c||^2),   u = +-e + c_W1 / ||c_W1||,   c_W2 <- 0
+    c_W1 <- u / ||u|| sqrt(||c_{W1 u W2}||^2 + epsilon^2 - ||c||^2),   u = +-e + c_W1 / ||c_W1||,
+    c_W2 <- 0
 
 A query's image is kept where it lowers the margin z_y - max z_j. h^2 is the share p of the pixels,
 which starts at 0.8 and is halved at 10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 of 10,000
@@ -50,18 +51,22 @@ def bump(height: int, width: int) -> np.ndarray:
     n = max(height, width) // 2
     row, column = (np.abs(np.arange(length) - length // 2)[:, None] for length in (height, width))
     ring = n - np.maximum(row, column.T)
-    return np.array([[sum(1.0 / (n + 1 - k) ** 2 for k in range(m + 1)) for m in line] for line in ring])
+    return np.array(
+        [[sum(1.0 / (n + 1 - k) ** 2 for k in range(m + 1)) for m in line] for line in ring]
+    )
 
 
 def double_bump(side: int) -> np.ndarray:
     """e(side), of norm 1: a bump in the upper half, its negative below, float64 (side, side)."""
     upper = side // 2
-    both = np.concatenate([bump(upper, side), -bump(side - upper, side)]) if upper else np.ones((1, 1))
+    both = (
+        np.concatenate([bump(upper, side), -bump(side - upper, side)]) if upper else np.ones((1, 1))
+    )
     return both / np.linalg.norm(both)
 
 
 def _patterns(wanted: np.ndarray, whole: int) -> np.ndarray:
-    """double_bump of each side `wanted` at the upper left of an empty image, (whole, whole, whole)."""
+    """double_bump of each side `wanted` at the upper left of an empty image, (whole, whole, whole)."""  # noqa: E501
     table = np.zeros((whole, whole, whole), np.float32)
     for side in np.unique(wanted):
         table[side, :side, :side] = double_bump(side)
@@ -84,7 +89,9 @@ def _placed(patterns: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Ten
     whole = patterns.shape[-1]
     shape = tf.where(turned[:, None, None], tf.transpose(patterns, [0, 2, 1]), patterns)
     # A negative index gives a row of zeros.
-    rows, columns = (tf.one_hot(tf.range(whole)[None, :] - corner[:, axis, None], whole) for axis in (0, 1))
+    rows, columns = (
+        tf.one_hot(tf.range(whole)[None, :] - corner[:, axis, None], whole) for axis in (0, 1)
+    )
     return tf.einsum("bri,bij,bcj->brc", rows, shape, columns)[..., None]
 
 
@@ -105,7 +112,7 @@ def _moved_mass(
 
 
 def _of_channels(chance: tf.Tensor, first: int, others: int) -> tf.Tensor:
-    """Draws (batch, k) -> one of each channel, (batch, 1, 1, channels): `first`, then `others` on."""
+    """Draws (batch, k) -> one of each channel, (batch, 1, 1, channels): `first`, then `others` on."""  # noqa: E501
     return tf.concat([chance[:, first : first + 1], chance[:, others:]], axis=1)[:, None, None, :]
 
 
@@ -151,7 +158,9 @@ def _search(
     side, _, channels = shape = shape_of(x)
     chance = draws(seeds, [queries, 5 + channels])
     # The stream of the starting image is another one.
-    start = (_stripes if norm == "linf" else _grid)(tf.bitwise.bitwise_xor(seeds, 1), epsilon, shape)
+    start = (_stripes if norm == "linf" else _grid)(
+        tf.bitwise.bitwise_xor(seeds, 1), epsilon, shape
+    )
     image = tf.clip_by_value(x + start, 0.0, 1.0)
 
     def propose(query: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
@@ -170,14 +179,18 @@ def _search(
             change = tf.clip_by_value(change, -epsilon, epsilon)
         else:
             bumps = sign * _placed(tf.gather(patterns, size), corners[:, :2], here[:, 5] > 0)
-            change = _moved_mass(image - x, epsilon, first, _inside(corners[:, 2:], size, side), bumps)
+            change = _moved_mass(
+                image - x, epsilon, first, _inside(corners[:, 2:], size, side), bumps
+            )
             change *= tf.minimum(1.0, epsilon / tf.maximum(l2_norm(change), _TINY))
         return tf.clip_by_value(x + change, 0.0, 1.0)
 
     def asks(query: tf.Tensor, lowest: tf.Tensor) -> tf.Tensor:
         return (query < queries) & (lowest >= 0)
 
-    def next_change(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def next_change(
+        query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The first query from `query` on whose candidate is another image, and the candidate."""
 
         def idle(query: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
@@ -194,11 +207,17 @@ def _search(
             (query, propose(query, image)),
         )
 
-    def step(query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def step(
+        query: tf.Tensor, image: tf.Tensor, lowest: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         query, candidate = next_change(query, image, lowest)
         found = -margin(logits(candidate), y, y)
         better = (found < lowest) & asks(query, lowest)
-        return query + 1, tf.where(spread(better), candidate, image), tf.where(better, found, lowest)
+        return (
+            query + 1,
+            tf.where(spread(better), candidate, image),
+            tf.where(better, found, lowest),
+        )
 
     _, image, _ = tf.while_loop(
         lambda query, image, lowest: tf.reduce_any(asks(query, lowest)),
@@ -226,7 +245,9 @@ class Square(RepeatedAttack):
     share: float = parameter(0.8, maximum=0.9, open_minimum=True)
     restarts: int = parameter(1, minimum=1)
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         whole = shape_of(x)[0]
         sizes = sides(self.queries, self.share, self.norm, whole)
         constants = map(tf.constant, (self.epsilon, sizes, _patterns(sizes, whole)))

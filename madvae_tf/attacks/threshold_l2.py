@@ -74,7 +74,9 @@ class ThresholdL2(RepeatedAttack):
     momentum: float = parameter(0.9, maximum=0.999)
     restarts: int = parameter(1, minimum=1)
 
-    def run(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int) -> tf.Tensor:
+    def run(
+        self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
+    ) -> tf.Tensor:
         """As the base's.
 
         Raises:
@@ -82,7 +84,8 @@ class ThresholdL2(RepeatedAttack):
         """
         if target.squash is None:
             raise UserError(
-                "Invalid target of crossing: received one without squash, expected one that begins with a pointwise squash."
+                "Invalid target of crossing: received one without squash, expected one that begins"
+                " with a pointwise squash."
             )
         start = random_start(x, self.epsilon, self.norm, image_seeds(x, seed)) if number else x
         scalars = map(tf.constant, (self.epsilon, self.momentum, self.iterations))

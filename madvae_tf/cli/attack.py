@@ -2,10 +2,12 @@
 
     madvae-attack digit.png --classifier=runs/quick/export/classifier --attack=pgd --set=epsilon=0.2 --out=attacked
 
-Images are PNG or JPEG files, folders of them, or patterns; they become the classifier's size and colours as with madvae-purify. --classifier
-may be an exported purifier, too: the attack then goes through purifier and classifier. What is reported is measured on the 8-bit
-image that a PNG file holds: rounded towards the original where the attack has a budget, so that it holds (within 1/255), else to the nearest (1/510).
-"""
+Images are PNG or JPEG files, folders of them, or patterns; they become the classifier's size and
+colours as with madvae-purify. --classifier may be an exported purifier, too: the attack then goes
+through purifier and classifier. What is reported is measured on the 8-bit image that a PNG file
+holds: rounded towards the original where the attack has a budget, so that it holds (within 1/255),
+else to the nearest (1/510).
+"""  # noqa: E501
 
 import dataclasses
 from collections.abc import Sequence
@@ -28,7 +30,9 @@ def define() -> None:
         "classifier", "runs/quick/export/classifier", "A SavedModel with the signature classify."
     )
     flags.DEFINE_string("attack", "fgsm", "fgsm, rand_fgsm, cw, mi_fgsm, pgd or single_pixel.")
-    flags.DEFINE_multi_string("set", [], "A parameter of the attack: --set=epsilon=0.2; may be repeated.")
+    flags.DEFINE_multi_string(
+        "set", [], "A parameter of the attack: --set=epsilon=0.2; may be repeated."
+    )
     flags.DEFINE_integer(
         "label",
         None,
@@ -48,22 +52,30 @@ def main(arguments: Sequence[str]) -> None:
     folder = Path(options.classifier).expanduser()
     if not (folder / "saved_model.pb").is_file():
         raise UserError(
-            f"No SavedModel in --classifier={folder}; expected what the stage export wrote, like runs/quick/export/classifier."
+            f"No SavedModel in --classifier={folder}; expected what the stage export wrote, like"
+            " runs/quick/export/classifier."
         )
     import tensorflow as tf
 
     from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
-    from madvae_tf.models.external_classifier import load_saved_model, open_saved_model, shape_of_signature
+    from madvae_tf.models.external_classifier import (
+        load_saved_model,
+        open_saved_model,
+        shape_of_signature,
+    )
 
     attack = build(lookup(ATTACKS, options.attack, "attack"), options.set)
     budget = attack.norm_budget
     if budget is not None and getattr(attack, "norm", "linf") == "linf" and budget < 1 / 255:
         logging.warning(
-            "epsilon %g is less than a step of 8 bits, 0.0039: in the files nothing will be left of the change; raise it.",
+            "epsilon %g is less than a step of 8 bits, 0.0039: in the files nothing will be left of"
+            " the change; raise it.",
             budget,
         )
     available = open_saved_model(folder).signatures
-    named = next((available[name] for name in ("classify", "serving_default") if name in available), None)
+    named = next(
+        (available[name] for name in ("classify", "serving_default") if name in available), None
+    )
     shape = IMAGE_SHAPE if named is None else shape_of_signature(named, folder)
     found = [image_io.read(path, name, shape) for path, name in files]
     originals = np.stack([picture.pixels for picture in found])
@@ -80,10 +92,13 @@ def main(arguments: Sequence[str]) -> None:
     batch_size = min(options.batch_size, len(images))
     target = DefendedModel(logits=classifier)
     result = run_attack(attack, target, images, labels, (options.seed, 0), batch_size=batch_size)
-    # Rounded towards the original, a budget holds in the file, too; without a budget the nearest image is the attack's own.
+    # Rounded towards the original, a budget holds in the file, too; without a budget the nearest
+    # image is the attack's own.
     bounded = attack.norm_budget is not None
     written = (
-        image_io.to_bytes_towards(result.x_adv, originals) if bounded else image_io.to_bytes(result.x_adv)
+        image_io.to_bytes_towards(result.x_adv, originals)
+        if bounded
+        else image_io.to_bytes(result.x_adv)
     )
     after = probabilities(as_float(written))
     difference = (as_float(written) - images).reshape(len(images), -1)
@@ -105,7 +120,10 @@ def main(arguments: Sequence[str]) -> None:
             "l2": round(float(np.linalg.norm(difference[place])), 6),
         }
         line = f"{picture.path}: {common.summary(first)} -> {common.summary(then)}, "
-        line += f"{'wrong' if record['success'] else 'not fooled'}, L-inf {record['linf']:.3f}, L2 {record['l2']:.2f}"
+        line += (
+            f"{'wrong' if record['success'] else 'not fooled'}, L-inf {record['linf']:.3f}, L2"
+            f" {record['l2']:.2f}"
+        )
         line += common.written(written[place], None if targets is None else targets[place], record)
         records.append(record)
         lines.append(line + "".join(f"; {note}" for note in notes))
@@ -120,7 +138,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _lost(
-    result: Any, place: int, written: np.ndarray, original: np.ndarray, after: np.ndarray, label: int
+    result: Any,
+    place: int,
+    written: np.ndarray,
+    original: np.ndarray,
+    after: np.ndarray,
+    label: int,
 ) -> list[str]:
     """What the rounding to 8 bits took from the attack on one image."""
     if result.linf[place] > 0 and (written == original).all():
@@ -141,7 +164,9 @@ def build(kind: Any, assignments: Sequence[str]) -> Any:
     for assignment in assignments:
         name, separator, text = assignment.partition("=")
         if not separator:
-            raise UserError(f"Invalid --set={assignment}: expected name=value, like --set=epsilon=0.2.")
+            raise UserError(
+                f"Invalid --set={assignment}: expected name=value, like --set=epsilon=0.2."
+            )
         if name not in defaults:
             raise unknown_name(f"parameter of {kind.name}", name, defaults)
         values[name] = _parsed(text, type(defaults[name]))

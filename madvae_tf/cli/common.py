@@ -1,4 +1,6 @@
-"""What the commands for image files share: flags, one line for a user's mistake, output for people or as JSON."""
+"""What the commands for image files share: flags, one line for a user's mistake, output for people
+or as JSON.
+"""
 
 import json
 import sys
@@ -15,16 +17,21 @@ from madvae_tf.utils.errors import UserError
 
 
 def define_common() -> None:
-    """The flags of every such command. Defined on the call, so that one process may hold several commands."""
+    """The flags of every such command. Defined on the call, so that one process may hold several
+    commands.
+    """
     flags.DEFINE_string(
-        "out", "", "Folder for the PNG files that are made; made if need be. Empty: none are written."
+        "out",
+        "",
+        "Folder for the PNG files that are made; made if need be. Empty: none are written.",
     )
     flags.DEFINE_bool("overwrite", False, "Replace files that are in --out already.")
     flags.DEFINE_bool("json", False, "Print one JSON document in place of lines.")
 
 
 def run(main: Callable[[Sequence[str]], None], define: Callable[[], None], document: str) -> None:
-    """Parses flags and calls `main(arguments)`; a `UserError` becomes one line on standard error and exit status 2.
+    """Parses flags and calls `main(arguments)`; a `UserError` becomes one line on standard error
+    and exit status 2.
 
     Args:
         define: defines the command's flags.
@@ -37,7 +44,8 @@ def run(main: Callable[[Sequence[str]], None], define: Callable[[], None], docum
 
 
 def found(arguments: Sequence[str]) -> tuple[list[tuple[Path, str]], list[dict[str, str]]]:
-    """The pictures that the arguments mean (`image_io.find`), each read once, and those of folders and patterns that cannot be read.
+    """The pictures that the arguments mean (`image_io.find`), each read once, and those of folders
+    and patterns that cannot be read.
 
     Returns:
         (path, name of the result) of each good one; {"file", "error"} of each bad one.
@@ -60,7 +68,10 @@ def found(arguments: Sequence[str]) -> tuple[list[tuple[Path, str]], list[dict[s
 
 def verdict(probabilities: Any) -> dict[str, Any]:
     """{"label", "confidence"} of one row of probabilities."""
-    return {"label": int(probabilities.argmax()), "confidence": round(float(probabilities.max()), 6)}
+    return {
+        "label": int(probabilities.argmax()),
+        "confidence": round(float(probabilities.max()), 6),
+    }
 
 
 def summary(found: dict[str, Any] | None) -> str:
@@ -69,7 +80,9 @@ def summary(found: dict[str, Any] | None) -> str:
 
 
 def written(pixels: np.ndarray, target: Path | None, record: dict[str, Any]) -> str:
-    """Writes uint8 (height, width, channels) to `target`, if there is one, and says so: in `record`, and in what it returns for the line."""
+    """Writes uint8 (height, width, channels) to `target`, if there is one, and says so: in
+    `record`, and in what it returns for the line.
+    """
     if target is None:
         return ""
     image_io.write(pixels, target)
@@ -77,8 +90,10 @@ def written(pixels: np.ndarray, target: Path | None, record: dict[str, Any]) -> 
     return f", written to {target}"
 
 
-def show(document: dict[str, Any], lines: Sequence[str], skipped: Sequence[dict[str, str]] = ()) -> None:
-    """Prints `document` with --json, else `lines`; `skipped` of `found` stand at the end of either."""
+def show(
+    document: dict[str, Any], lines: Sequence[str], skipped: Sequence[dict[str, str]] = ()
+) -> None:
+    """Prints `document` with --json, else `lines`; `skipped` of `found` stand at the end of either."""  # noqa: E501
     if skipped:
         document = {**document, "skipped": list(skipped)}
         lines = [*lines, *(f"{each['file']}: skipped: {each['error']}" for each in skipped)]

@@ -1,4 +1,6 @@
-"""The commands `madvae-run` and `madvae-train`: `python -m pipeline.run` and `python -m madvae_tf.train`, wherever one is."""
+"""The commands `madvae-run` and `madvae-train`: `python -m pipeline.run` and `python -m
+madvae_tf.train`, wherever one is.
+"""
 
 from madvae_tf.utils.shipped import bind
 

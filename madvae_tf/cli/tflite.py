@@ -2,9 +2,10 @@
 
     madvae-tflite runs/quick/export/combined --precision=int8 --data=my-data --n=1000 --out=combined.tflite
 
---data is an NPZ file, a folder of IDX files or a tree of pictures. Its training images calibrate int8, its test images measure; where
-it has no parts, the first four fifths calibrate and the rest measures.
-"""
+--data is an NPZ file, a folder of IDX files or a tree of pictures. Its training images calibrate
+int8, its test images measure; where it has no parts, the first four fifths calibrate and the rest
+measures.
+"""  # noqa: E501
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,10 +25,14 @@ def define() -> None:
     flags.DEFINE_string("out", "", "The .tflite file to write; empty: the folder's name beside it.")
     flags.DEFINE_bool("overwrite", False, "Replace --out where it is there already.")
     flags.DEFINE_bool("json", False, "Print one JSON document in place of lines.")
-    flags.DEFINE_enum("precision", "float16", ["float32", "float16", "int8"], "Of the converted model.")
+    flags.DEFINE_enum(
+        "precision", "float16", ["float32", "float16", "int8"], "Of the converted model."
+    )
     flags.DEFINE_enum("signature", "classify", ["purify", "classify"], "What the file does.")
     flags.DEFINE_string("data", "", "Labelled images; needed for int8, and to measure.")
-    flags.DEFINE_integer("n", 1000, "At most so many test images measure, evenly spaced.", lower_bound=1)
+    flags.DEFINE_integer(
+        "n", 1000, "At most so many test images measure, evenly spaced.", lower_bound=1
+    )
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,12 +40,15 @@ def main(arguments: Sequence[str]) -> None:
     options = flags.FLAGS
     if len(arguments) != 1:
         raise UserError(
-            f"Received {len(arguments)} arguments, expected one: the folder of an exported purifier."
+            f"Received {len(arguments)} arguments, expected one: the folder of an exported"
+            " purifier."
         )
     folder = Path(arguments[0]).expanduser()
     target = Path(options.out).expanduser() if options.out else folder.with_suffix(".tflite")
     if target.exists() and not options.overwrite:
-        raise UserError(f"{target} is there already; choose another file with --out, or pass --overwrite.")
+        raise UserError(
+            f"{target} is there already; choose another file with --out, or pass --overwrite."
+        )
     if options.precision == "int8" and not options.data:
         raise UserError("--precision=int8 needs images to calibrate with: --data=PATH.")
     if not (folder / "saved_model.pb").is_file():
@@ -55,7 +63,9 @@ def main(arguments: Sequence[str]) -> None:
         measured = read_dataset(options.data, "test", None)
         if not has_splits(options.data):
             edge = len(known.labels) * 4 // 5
-            known = dataclasses.replace(known, images=known.images[:edge], labels=known.labels[:edge])
+            known = dataclasses.replace(
+                known, images=known.images[:edge], labels=known.labels[:edge]
+            )
             measured = dataclasses.replace(
                 measured, images=measured.images[edge:], labels=measured.labels[edge:]
             )
@@ -75,8 +85,9 @@ def main(arguments: Sequence[str]) -> None:
         found = export_tflite.compare(folder, content, measured.images[rows], measured.labels[rows])
         document["measured"] = dataclasses.asdict(found)
         lines.append(
-            f"accuracy {found.converted:.4f}, the SavedModel {found.saved_model:.4f}; they agree on {found.agreement:.4f} of "
-            f"{found.n} images; no probability differs by more than {found.largest_difference:.2g}"
+            f"accuracy {found.converted:.4f}, the SavedModel {found.saved_model:.4f}; they agree on"
+            f" {found.agreement:.4f} of {found.n} images; no probability differs by more than"
+            f" {found.largest_difference:.2g}"
         )
     try:
         with written(target) as partial:

@@ -1,7 +1,7 @@
 """The registry of the attacks that adversarial sets are made with.
 
-A row is all that the pipeline and the report need of an attack; its class is in `madvae_tf.attacks`.
-A table without TensorFlow, so that a plan needs none.
+A row is all that the pipeline and the report need of an attack; its class is in
+`madvae_tf.attacks`. A table without TensorFlow, so that a plan needs none.
 """
 
 import dataclasses

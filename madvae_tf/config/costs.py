@@ -1,6 +1,8 @@
-"""What training `robust` is likely to take, in seconds on two quiet cores of a server CPU with bfloat16 instructions.
+"""What training `robust` is likely to take, in seconds on two quiet cores of a server CPU with
+bfloat16 instructions.
 
-Rates were measured once; another machine differs by a factor, the ratios hardly: in float32 it is about twice as long.
+Rates were measured once; another machine differs by a factor, the ratios hardly: in float32 it is
+about twice as long.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,9 @@
-"""The registry of defences: what each is called, how it is made, and what a reader of its figures must know.
+"""The registry of defences: what each is called, how it is made, and what a reader of its figures
+must know.
 
-A row of `BASELINES` is all that the pipeline and the report need of a defence; its class, in `madvae_tf.defenses`, knows how it is
-trained and applied. A table without TensorFlow, so that a plan needs none. The purifiers that one trainer trains are rows of `variants.VARIANTS`.
+A row of `BASELINES` is all that the pipeline and the report need of a defence; its class, in
+`madvae_tf.defenses`, knows how it is trained and applied. A table without TensorFlow, so that a
+plan needs none. The purifiers that one trainer trains are rows of `variants.VARIANTS`.
 """
 
 import dataclasses
@@ -25,10 +27,18 @@ VARIANT_TITLES = {
     "robust": "Robust",
 }
 _TRANSFER = (
-    "Another network stands in the classifier’s place: the attacks, made on the undefended classifier, are carried over "
-    "to it. That says nothing about attacks on the network itself, which is what adversarial training is for."
+    "Another network stands in the classifier’s place: the attacks, made on the undefended"
+    " classifier, are carried over to it. That says nothing about attacks on the network itself,"
+    " which is what adversarial training is for."
 )
-_GAN = ("gan_iterations", "gan_width", "gan_critic_steps", "gan_learning_rate", "gan_steps", "gan_restarts")
+_GAN = (
+    "gan_iterations",
+    "gan_width",
+    "gan_critic_steps",
+    "gan_learning_rate",
+    "gan_steps",
+    "gan_restarts",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +54,9 @@ class DefenseSpec:
         requires: baselines that must be trained first.
         images: configuration -> how many images of each test set it is measured on (0 = all).
         trained: whether a seed makes another one of it.
-        parts: what attacks may ask of it beyond its logits, the fields of `DefendedModel`: purify (with classify), which BPDA goes around, decode, whose
-            range the overpowered attack searches, and sample, whose draws EOT averages. What is not said here is not attacked.
+        parts: what attacks may ask of it beyond its logits, the fields of `DefendedModel`: purify
+            (with classify), which BPDA goes around, decode, whose range the overpowered attack
+            searches, and sample, whose draws EOT averages. What is not said here is not attacked.
         sizes: the fields of `BaselinesConfig` that are its size; their defaults are its authors'.
         remark: how it differs from its authors' own, which its figures cannot show.
     """
@@ -64,14 +75,18 @@ class DefenseSpec:
 
 
 def parts_of(defense: str) -> tuple[str, ...]:
-    """`DefenseSpec.parts` of a baseline; a variant is a VAE and has all; the classifier alone ("none") has none."""
+    """`DefenseSpec.parts` of a baseline; a variant is a VAE and has all; the classifier alone
+    ("none") has none.
+    """
     if defense == "none":
         return ()
     return BASELINES[defense].parts if defense in BASELINES else PARTS
 
 
 def purifier_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters:
-    """Of a row of VARIANTS: only the weights that it uses, so that a change of another one re-trains nothing."""
+    """Of a row of VARIANTS: only the weights that it uses, so that a change of another one
+    re-trains nothing.
+    """
     fields = (
         *(
             "latent_size",
@@ -97,13 +112,23 @@ def variant_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters:
 
 
 def robust_parameters(config: Config, seed: int) -> Parameters:
-    """Of the variant `robust`: its own section, and of the purifiers' what is no hyper-parameter of their training."""
-    own = {name: value for name, value in plain(config.robust).items() if name not in ("path", "start")}
-    return own | {name: getattr(config.vae, name) for name in ("latent_size", "image_steps")} | {"seed": seed}
+    """Of the variant `robust`: its own section, and of the purifiers' what is no hyper-parameter of
+    their training.
+    """
+    own = {
+        name: value for name, value in plain(config.robust).items() if name not in ("path", "start")
+    }
+    return (
+        own
+        | {name: getattr(config.vae, name) for name in ("latent_size", "image_steps")}
+        | {"seed": seed}
+    )
 
 
 def _defense_vae(config: Config) -> Parameters:
-    """Li & Ji's hyper-parameters: summed loss without KL term, Adam 5e-4, batch 16, initial deviation 0.02."""
+    """Li & Ji's hyper-parameters: summed loss without KL term, Adam 5e-4, batch 16, initial
+    deviation 0.02.
+    """
     return purifier_parameters(
         config.vae,
         "defense_vae",
@@ -132,7 +157,9 @@ def _gan(config: Config) -> Parameters:
 BASELINES: dict[str, DefenseSpec] = {
     "identity": DefenseSpec(
         "Identity VAE",
-        lambda config: purifier_parameters(config.vae, "identity", epochs=config.baselines.identity_epochs),
+        lambda config: purifier_parameters(
+            config.vae, "identity", epochs=config.baselines.identity_epochs
+        ),
         pairs=True,  # Its validation figures, not its training.
         parts=PARTS,
         remark="Learns from clean images only: what it lacks beside Vanilla is the attack data.",
@@ -144,8 +171,9 @@ BASELINES: dict[str, DefenseSpec] = {
         parts=PARTS,
         sizes=("defense_vae_epochs",),
         remark=(
-            "Its own loss and hyper-parameters (summed cross-entropy, no KL term, Adam 5e-4, batch 16) on this run’s attacked pairs; batch "
-            "normalisation uses the training’s statistics, where the authors’ code normalises with those of the attacked test batch."
+            "Its own loss and hyper-parameters (summed cross-entropy, no KL term, Adam 5e-4, batch"
+            " 16) on this run’s attacked pairs; batch normalisation uses the training’s statistics,"
+            " where the authors’ code normalises with those of the attacked test batch."
         ),
     ),
     "defense_vae_e2e": DefenseSpec(
@@ -163,7 +191,10 @@ BASELINES: dict[str, DefenseSpec] = {
         pairs=True,
         warmup=True,
         parts=PARTS,
-        remark="The variants’ training with one Gaussian per class as the prior (Jang et al., section A.6).",
+        remark=(
+            "The variants’ training with one Gaussian per class as the prior (Jang et al., section"
+            " A.6)."
+        ),
     ),
     "binarization": DefenseSpec(
         "Binarization",
@@ -206,7 +237,8 @@ BASELINES: dict[str, DefenseSpec] = {
         implementation="magnet:MagNet",
         sizes=("magnet_epochs", "magnet_learning_rate", "magnet_drop_rate"),
         remark=(
-            "Its second line is what it is built for: a detector that refuses images. Detection rate on clean images is its rate of false alarms."
+            "Its second line is what it is built for: a detector that refuses images. Detection"
+            " rate on clean images is its rate of false alarms."
         ),
     ),
     "defense_gan": DefenseSpec(
@@ -233,15 +265,18 @@ BASELINES: dict[str, DefenseSpec] = {
         implementation="defense_gan:MadGan",
         sizes=_GAN,
         remark=(
-            "The paper’s closing idea: the classification loss on generated images, and proximity and distance losses on latents that are drawn "
-            "around learnt class centres, since a GAN has no encoder."
+            "The paper’s closing idea: the classification loss on generated images, and proximity"
+            " and distance losses on latents that are drawn around learnt class centres, since a"
+            " GAN has no encoder."
         ),
     ),
 }
 
 
 def baseline_notes(own: BaselinesConfig) -> dict[str, str]:
-    """Baseline -> what a reader must know of it; sizes that differ from the authors' are named with both values."""
+    """Baseline -> what a reader must know of it; sizes that differ from the authors' are named with
+    both values.
+    """
     authors = {item.name: item.default for item in dataclasses.fields(BaselinesConfig)}
     notes = {}
     for name in own.names:

@@ -7,20 +7,29 @@ from madvae_tf.config.fields import added, check, require
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 THREAT_MODELS = ("oblivious", "transfer", "end_to_end")
 ROBUSTNESS_SUITES = ("gradient", "bpda", "eot", "latent", "overpowered", "autoattack")
-ROBUSTNESS_SUITES += ("joint", "score", "decision", "one_pixel", "natural", "bpda_squash", "crossing")
-# What can be carried over from another target than the system itself: nobody is asked for what comes without an attacker.
+ROBUSTNESS_SUITES += (
+    "joint",
+    "score",
+    "decision",
+    "one_pixel",
+    "natural",
+    "bpda_squash",
+    "crossing",
+)
+# What can be carried over from another target than the system itself: nobody is asked for what
+# comes without an attacker.
 CARRIED_SUITES = tuple(suite for suite in ROBUSTNESS_SUITES if suite != "natural")
 
 
 @dataclass(frozen=True)
 class BaselinesConfig:
-    """Other defences in the tables beside the variants (sections 3.4, 4, A.2, A.6). Defaults are their authors', but for
-    adversarial training, whose authors give no size for this classifier.
+    """Other defences in the tables beside the variants (sections 3.4, 4, A.2, A.6). Defaults are
+    their authors', but for adversarial training, whose authors give no size for this classifier.
 
-    `names` are those of `madvae_tf.defenses.DEFENSES`. `identity_epochs` run over all clean training images,
-    `defense_vae_epochs` over the attacked pairs. `gan_steps` and `gan_restarts` are
-    Defense-GAN's L and R; `gan_images` is how many images of each test set it purifies (0 = all): it is slow. `time`: whether the
-    time per image of every defence is measured.
+    `names` are those of `madvae_tf.defenses.DEFENSES`. `identity_epochs` run over all clean
+    training images, `defense_vae_epochs` over the attacked pairs. `gan_steps` and `gan_restarts`
+    are Defense-GAN's L and R; `gan_images` is how many images of each test set it purifies (0 =
+    all): it is slow. `time`: whether the time per image of every defence is measured.
     """
 
     names: tuple[str, ...] = ("binarization", "blur")
@@ -48,22 +57,33 @@ class BaselinesConfig:
         check(
             self,
             "baselines",
-            positive="blur_sigma identity_epochs defense_vae_epochs finetune_epochs "
-            "adversarial_fgsm_epochs adversarial_pgd_epochs adversarial_steps adversarial_step_size magnet_epochs magnet_learning_rate "
-            "gan_iterations gan_width gan_critic_steps gan_learning_rate gan_steps gan_restarts",
+            positive=(
+                "blur_sigma identity_epochs defense_vae_epochs finetune_epochs"
+                " adversarial_fgsm_epochs adversarial_pgd_epochs adversarial_steps"
+                " adversarial_step_size magnet_epochs magnet_learning_rate gan_iterations gan_width"
+                " gan_critic_steps gan_learning_rate gan_steps gan_restarts"
+            ),
             not_negative="magnet_drop_rate gan_images",
         )
-        require(self.magnet_drop_rate < 1, "baselines.magnet_drop_rate", self.magnet_drop_rate, "below 1")
-        require(len(set(self.names)) == len(self.names), "baselines.names", self.names, "each one once")
+        require(
+            self.magnet_drop_rate < 1,
+            "baselines.magnet_drop_rate",
+            self.magnet_drop_rate,
+            "below 1",
+        )
+        require(
+            len(set(self.names)) == len(self.names), "baselines.names", self.names, "each one once"
+        )
 
 
 @dataclass(frozen=True)
 class BlackBoxConfig:
     """Table 3: FGSM from the substitutes of Table 7, under three protocols.
 
-    `substitutes` are trained on all training images, A to E for the five `epochs`. In the extraction protocol (Papernot et al. 2016) the attacker
-    starts from `seed_images` held-out images and augments them `rounds` times by steps of `augmentation`;
-    `extract` turns that protocol on.
+    `substitutes` are trained on all training images, A to E for the five `epochs`. In the
+    extraction protocol (Papernot et al. 2016) the attacker starts from `seed_images` held-out
+    images and augments them `rounds` times by steps of `augmentation`; `extract` turns that
+    protocol on.
     """
 
     substitutes: tuple[str, ...] = ()
@@ -84,22 +104,31 @@ class BlackBoxConfig:
             not_negative="rounds epsilon",
         )
         require(
-            len(self.epochs) == len(SUBSTITUTES), "black_box.epochs", self.epochs, "five numbers, for A to E"
+            len(self.epochs) == len(SUBSTITUTES),
+            "black_box.epochs",
+            self.epochs,
+            "five numbers, for A to E",
         )
         for name in self.substitutes:
-            require(name in SUBSTITUTES, "black_box.substitutes", name, f"of {', '.join(SUBSTITUTES)}")
+            require(
+                name in SUBSTITUTES, "black_box.substitutes", name, f"of {', '.join(SUBSTITUTES)}"
+            )
         require(
             len(set(self.substitutes)) == len(self.substitutes),
             "black_box.substitutes",
             self.substitutes,
             "each one once",
         )
-        require(self.epsilon <= 1, "black_box.epsilon", self.epsilon, "at most 1, the range of a pixel")
+        require(
+            self.epsilon <= 1, "black_box.epsilon", self.epsilon, "at most 1, the range of a pixel"
+        )
 
 
 @dataclass(frozen=True)
 class ClustersConfig:
-    """Figures 2-5 and 12-17: points in each picture (0 = no pictures), and k of the neighbour purity."""
+    """Figures 2-5 and 12-17: points in each picture (0 = no pictures), and k of the neighbour
+    purity.
+    """
 
     images: int = 0
     neighbors: int = 10
@@ -110,9 +139,11 @@ class ClustersConfig:
 
 @dataclass(frozen=True)
 class ReferenceConfig:
-    """What each setting of the reference code costs: the vanilla purifier trained anew with one setting changed.
+    """What each setting of the reference code costs: the vanilla purifier trained anew with one
+    setting changed.
 
-    `settings` are names of `pipeline.graph.attack_sets.REFERENCE_SETTINGS`; all train `epochs` from nothing.
+    `settings` are names of `pipeline.graph.attack_sets.REFERENCE_SETTINGS`; all train `epochs` from
+    nothing.
     """
 
     settings: tuple[str, ...] = ()
@@ -130,22 +161,32 @@ class ReferenceConfig:
 
 @dataclass(frozen=True)
 class RobustnessConfig:
-    """What defences are worth against attackers who know more; no `defenses`: off. Hours at the standard numbers.
+    """What defences are worth against attackers who know more; no `defenses`: off. Hours at the
+    standard numbers.
 
-    `defenses`: variants, baselines that the configuration has, and "none", the classifier alone; "variants" stands for all of `vae.variants`. `images` of the test set, drawn from all
-    of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.evaluation`; oblivious and transfer are for
-    defences, transfer for those that are trained, whose surrogate is trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's
-    standard numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*` those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured on (0: none),
-    in the first budget of `sanity_norm` (empty: of L-infinity, and where it has none, of L2).
-    `decision_images` and `score_images` of them, evenly spaced, meet the suites that ask for labels or values only, with so many `*_queries`
-    for an image. `joint_weights` are those of the reconstruction distance in the joint loss. `severities` are those of suite natural's
-    corruptions, 1 to 5. `evasion_weights` are those of a detector's score, in units of what clean images score. `detection_images`: of each test set and under adaptive attacks, how many detectors are measured on (0: none).
-    `eot_images` and `overpowered_images`, evenly spaced, meet those suites (0: all), which look many times at the system at each step.
-    `carried_suites`: which of `suites` are also run by attackers who do not have the system: on a surrogate, and, where they ask for logits alone, on the
-    classifier.
-    `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets meet (empty: all), on `l2_images` images (0: `images`).
-    `brief`: defences, of those in `defenses` or not, that meet those of `suites` that are in `brief_suites` only, and no detection: what a few attacks break.
-    `brief_transfer_images`, evenly spaced, are how many of the images these meet from a surrogate (0: all), which takes longer than all attacks on what they break.
+    `defenses`: variants, baselines that the configuration has, and "none", the classifier alone;
+    "variants" stands for all of `vae.variants`. `images` of the test set, drawn from all
+    of it. `linf` and `l2`: budgets. `threat_models` and `suites` as in `madvae_tf.evaluation`;
+    oblivious and transfer are for defences, transfer for those that are trained, whose surrogate is
+    trained with `surrogate_seed`. `iterations`, `targets` and `queries` have AutoAttack's standard
+    numbers; `restarts` are those of the gradient suites, `draws` those of EOT; `overpowered_*`
+    those of that attack, which is for L2 budgets. `sanity_images`: how many the curves are measured
+    on (0: none), in the first budget of `sanity_norm` (empty: of L-infinity, and where it has none,
+    of L2). `decision_images` and `score_images` of them, evenly spaced, meet the suites that ask
+    for labels or values only, with so many `*_queries` for an image. `joint_weights` are those of
+    the reconstruction distance in the joint loss. `severities` are those of suite natural's
+    corruptions, 1 to 5. `evasion_weights` are those of a detector's score, in units of what clean
+    images score. `detection_images`: of each test set and under adaptive attacks, how many
+    detectors are measured on (0: none). `eot_images` and `overpowered_images`, evenly spaced, meet
+    those suites (0: all), which look many times at the system at each step.
+    `carried_suites`: which of `suites` are also run by attackers who do not have the system: on a
+    surrogate, and, where they ask for logits alone, on the classifier.
+    `l2_suites` and `l2_threat_models`: those of `suites` and of `threat_models` that L2 budgets
+    meet (empty: all), on `l2_images` images (0: `images`).
+    `brief`: defences, of those in `defenses` or not, that meet those of `suites` that are in
+    `brief_suites` only, and no detection: what a few attacks break. `brief_transfer_images`, evenly
+    spaced, are how many of the images these meet from a surrogate (0: all), which takes longer than
+    all attacks on what they break.
     """
 
     defenses: tuple[str, ...] = ()
@@ -187,10 +228,15 @@ class RobustnessConfig:
         check(
             self,
             "robustness",
-            positive="images iterations restarts targets queries draws overpowered_iterations overpowered_restarts batch_size l2 "
-            "decision_queries score_queries severities evasion_weights",
-            not_negative="linf surrogate_seed sanity_images decision_images score_images detection_images eot_images "
-            "overpowered_images l2_images brief_transfer_images",
+            positive=(
+                "images iterations restarts targets queries draws overpowered_iterations"
+                " overpowered_restarts batch_size l2 decision_queries score_queries severities"
+                " evasion_weights"
+            ),
+            not_negative=(
+                "linf surrogate_seed sanity_images decision_images score_images detection_images"
+                " eot_images overpowered_images l2_images brief_transfer_images"
+            ),
         )
         require(
             all(severity <= 5 for severity in self.severities),
@@ -204,8 +250,12 @@ class RobustnessConfig:
             self.sanity_norm,
             "empty or a norm that has a budget, linf or l2",
         )
-        require(self.score_queries >= 4, "robustness.score_queries", self.score_queries, "at least 4")
-        require(self.targets <= 9, "robustness.targets", self.targets, "at most 9, the wrong classes")
+        require(
+            self.score_queries >= 4, "robustness.score_queries", self.score_queries, "at least 4"
+        )
+        require(
+            self.targets <= 9, "robustness.targets", self.targets, "at most 9, the wrong classes"
+        )
         require(
             all(epsilon <= 1 for epsilon in self.linf),
             "robustness.linf",

@@ -12,7 +12,8 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 
 def added(default: Any) -> Any:
-    """A field that came after artifacts had been made: `plain` leaves it out while it has its default.
+    """A field that came after artifacts had been made: `plain` leaves it out while it has its
+    default.
 
     So the keys of what was made before stay what they were.
     """
@@ -36,7 +37,9 @@ def require(condition: bool, name: str, received: object, expected: str) -> None
 
 
 def check(section: object, prefix: str, positive: str = "", not_negative: str = "") -> None:
-    """Field types against the annotations, then the ranges of `parameter` fields, and the sign of the fields named in the two lists."""
+    """Field types against the annotations, then the ranges of `parameter` fields, and the sign of
+    the fields named in the two lists.
+    """
     for item in dataclasses.fields(section):  # type: ignore[arg-type]
         name, value = f"{prefix}.{item.name}", getattr(section, item.name)
         require(matches(value, item.type), name, value, f"a value of type {type_name(item.type)}")
@@ -64,7 +67,9 @@ def in_range(value: Any, limits: Mapping[str, Any]) -> tuple[bool, str]:
 def matches(value: object, annotation: Any) -> bool:
     """Whether `value` is of the annotated type; an int is no float and a bool no int."""
     if typing.get_origin(annotation) is tuple:
-        return isinstance(value, tuple) and all(matches(v, typing.get_args(annotation)[0]) for v in value)
+        return isinstance(value, tuple) and all(
+            matches(v, typing.get_args(annotation)[0]) for v in value
+        )
     if annotation is float:
         return isinstance(value, float)
     if annotation is int:
@@ -81,4 +86,6 @@ def type_name(annotation: Any) -> str:
 
 def check_precision(prefix: str, precision: str) -> None:
     """Raises `UserError` unless `precision` is one of `PRECISIONS`."""
-    require(precision in PRECISIONS, f"{prefix}.precision", precision, f"one of {', '.join(PRECISIONS)}")
+    require(
+        precision in PRECISIONS, f"{prefix}.precision", precision, f"one of {', '.join(PRECISIONS)}"
+    )

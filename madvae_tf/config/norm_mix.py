@@ -1,4 +1,6 @@
-"""`robust.norm_mix`: which norms the images of a batch are attacked in, one for each image of a group."""
+"""`robust.norm_mix`: which norms the images of a batch are attacked in, one for each image of a
+group.
+"""
 
 # In L-infinity; in L2 along the gradient; in L2 by the pixels that cross the squash's threshold.
 KINDS = ("linf", "l2", "threshold_l2")

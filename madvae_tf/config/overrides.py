@@ -23,17 +23,20 @@ _FORMER_VALUES = {"robust.norm_mix": {"crossing": "threshold_l2"}}
 
 
 def override(config: Config, assignments: Iterable[str]) -> Config:
-    """`config` with every `section.field=value` (or `seed=value`) of `assignments` applied; of one key the last.
+    """`config` with every `section.field=value` (or `seed=value`) of `assignments` applied; of one
+    key the last.
 
-    Sections check all new values together, whatever their order. Lists are written `[a,b]` or `a,b`. Raises `UserError` for an
-    unknown key (with the nearest known one), for text that is not of the field's type, and for a value that a section refuses.
+    Sections check all new values together, whatever their order. Lists are written `[a,b]` or
+    `a,b`. Raises `UserError` for an unknown key (with the nearest known one), for text that is not
+    of the field's type, and for a value that a section refuses.
     """
     changes: dict[str, Any] = {}
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
             raise UserError(
-                f"Invalid --set={assignment}: expected section.field=value, like --set=vae.epochs=2."
+                f"Invalid --set={assignment}: expected section.field=value, like"
+                " --set=vae.epochs=2."
             )
         key, text = current_names(key.strip(), text)
         path = key.split(".")
@@ -41,11 +44,15 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
         for step in path[:-1]:
             section = getattr(section, step, None)
         names = (
-            [item.name for item in dataclasses.fields(section)] if dataclasses.is_dataclass(section) else []
+            [item.name for item in dataclasses.fields(section)]
+            if dataclasses.is_dataclass(section)
+            else []
         )
         if path[-1] not in names or dataclasses.is_dataclass(getattr(section, path[-1])):
             raise unknown_key(key)
-        annotation = next(item.type for item in dataclasses.fields(section) if item.name == path[-1])
+        annotation = next(
+            item.type for item in dataclasses.fields(section) if item.name == path[-1]
+        )
         node = changes
         for step in path[:-1]:
             node = node.setdefault(step, {})
@@ -54,7 +61,9 @@ def override(config: Config, assignments: Iterable[str]) -> Config:
 
 
 def current_names(key: str, text: str) -> tuple[str, str]:
-    """A key and its value with the names of today for former ones, which work for one release, with a notice."""
+    """A key and its value with the names of today for former ones, which work for one release, with
+    a notice.
+    """
     given = (key, text)
     key = _FORMER_KEYS.get(key, key)
     for former, name in _FORMER_VALUES.get(key, {}).items():
@@ -82,7 +91,9 @@ def _parse(text: str, annotation: Any, key: str) -> Any:
     if annotation is str:
         return text
     shown = text if len(text) <= 80 else f"{text[:80]}..."
-    wrong = UserError(f"Invalid {key}: received {shown!r}, expected a value of type {type_name(annotation)}.")
+    wrong = UserError(
+        f"Invalid {key}: received {shown!r}, expected a value of type {type_name(annotation)}."
+    )
     if typing.get_origin(annotation) is tuple:
         inner = text[1:-1] if text[:1] + text[-1:] in ("[]", "()") else text
         parts = [part.strip().strip("'\"") for part in inner.split(",") if part.strip()]
@@ -109,7 +120,9 @@ def _parse(text: str, annotation: Any, key: str) -> Any:
 
 
 def _shipped(path: Path) -> Path:
-    """`path`; where there is no such file, the one of the same name among the configurations that come with the project."""
+    """`path`; where there is no such file, the one of the same name among the configurations that
+    come with the project.
+    """
     spec = importlib.util.find_spec("configs")
     if path.exists() or spec is None or not spec.origin or path.parent.name not in ("", "configs"):
         return path
@@ -120,7 +133,8 @@ def _shipped(path: Path) -> Path:
 def load_config(path: str | Path) -> Config:
     """The `Config` that `get_config()` in the Python file `path` returns.
 
-    "quick", or "configs/quick.py" where there is no such file, is the configuration of that name that comes with the project.
+    "quick", or "configs/quick.py" where there is no such file, is the configuration of that name
+    that comes with the project.
 
     Raises:
         UserError: no such file, no `get_config` in it, or something else than a `Config` from it.
@@ -133,11 +147,14 @@ def load_config(path: str | Path) -> Config:
             else []
         )
         raise UserError(
-            f"No config file {str(path)!r}. Expected a Python file like: {', '.join(beside) or 'configs/quick.py'}."
+            f"No config file {str(path)!r}. Expected a Python file like:"
+            f" {', '.join(beside) or 'configs/quick.py'}."
         )
     spec = importlib.util.spec_from_file_location(f"madvae_config_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise UserError(f"Invalid config file {str(path)!r}: expected a Python file that ends in .py.")
+        raise UserError(
+            f"Invalid config file {str(path)!r}: expected a Python file that ends in .py."
+        )
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -151,6 +168,7 @@ def load_config(path: str | Path) -> Config:
     if not isinstance(config, Config):
         kind = type(config).__name__
         raise UserError(
-            f"Invalid config file {str(path)!r}: get_config() returned {kind}, expected a madvae_tf.config.Config."
+            f"Invalid config file {str(path)!r}: get_config() returned {kind}, expected a"
+            " madvae_tf.config.Config."
         )
     return config

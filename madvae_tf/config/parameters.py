@@ -1,4 +1,6 @@
-"""Parameters of attacks and defences: dataclass fields with a type and a range, checked on construction."""
+"""Parameters of attacks and defences: dataclass fields with a type and a range, checked on
+construction.
+"""
 
 import contextlib
 import dataclasses
@@ -37,7 +39,9 @@ def invalid(owner: str, field: str, received: Any, expected: str, default: Any) 
 
 @contextlib.contextmanager
 def with_defaults(defaults: Mapping[str, Any]) -> Iterator[None]:
-    """The message for an invalid parameter within names the default of that function, where it has its own: field -> default."""
+    """The message for an invalid parameter within names the default of that function, where it has
+    its own: field -> default.
+    """
     try:
         yield
     except InvalidParameter as error:
@@ -54,10 +58,12 @@ def parameter(
     open_minimum: bool = False,
     added: bool = False,
 ) -> Any:
-    """A dataclass field whose value has the default's type (float, int, bool or str) and lies in the range given.
+    """A dataclass field whose value has the default's type (float, int, bool or str) and lies in
+    the range given.
 
     Args:
-        added: it came after artifacts had been made: `Parameters.parameters` leaves it out while it has its default.
+        added: it came after artifacts had been made: `Parameters.parameters` leaves it out while it
+            has its default.
     """
     limits = {"minimum": minimum, "maximum": maximum, "open_minimum": open_minimum, "added": added}
     return dataclasses.field(default=default, metadata=limits)
@@ -75,7 +81,9 @@ class Parameters:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(self.name, field, getattr(self, field.name)))
+            object.__setattr__(
+                self, field.name, _checked(self.name, field, getattr(self, field.name))
+            )
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -88,9 +96,11 @@ class Parameters:
 
     @property
     def canonical(self) -> str:
-        """The name, and the parameters that are not the defaults, as JSON: what seeds are folded from.
+        """The name, and the parameters that are not the defaults, as JSON: what seeds are folded
+        from.
 
-        Equal values give equal text on every machine, and a field that joins the class, with its default, changes none.
+        Equal values give equal text on every machine, and a field that joins the class, with its
+        default, changes none.
         """
         changed = {
             field.name: value
@@ -114,7 +124,11 @@ def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
     # Python counts True among the integers.
     valid = isinstance(value, accepted) and isinstance(value, bool) == (kind is bool)
     if kind not in (bool, str):
-        minimum, maximum, open_minimum = limits["minimum"], limits["maximum"], limits["open_minimum"]
+        minimum, maximum, open_minimum = (
+            limits["minimum"],
+            limits["maximum"],
+            limits["open_minimum"],
+        )
         expected += f" {'>' if open_minimum else '>='} {minimum:g}"
         expected += f" and <= {maximum:g}" if math.isfinite(maximum) else ""
         valid = valid and in_range(value, limits)[0]
@@ -124,8 +138,12 @@ def _checked(attack: str, field: "dataclasses.Field[Any]", value: Any) -> Any:
 
 
 def check_integers(values: Mapping[str, tuple[Any, int]]) -> list[int]:
-    """The values, name -> (value, least), as Python's integers. Raises `UserError` where one is no integer or below its least."""
+    """The values, name -> (value, least), as Python's integers. Raises `UserError` where one is no
+    integer or below its least.
+    """
     for name, (value, least) in values.items():
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-            raise UserError(f"Invalid {name}: received {value!r}, expected an integer of at least {least}.")
+            raise UserError(
+                f"Invalid {name}: received {value!r}, expected an integer of at least {least}."
+            )
     return [int(value) for value, _ in values.values()]

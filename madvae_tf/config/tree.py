@@ -15,16 +15,23 @@ from madvae_tf.config.experiments import (
 )
 from madvae_tf.config.fields import check, plain, require
 from madvae_tf.config.robust import RobustConfig
-from madvae_tf.config.sections import AttackConfig, ClassifierConfig, DataConfig, EvaluateConfig, VaeConfig
+from madvae_tf.config.sections import (
+    AttackConfig,
+    ClassifierConfig,
+    DataConfig,
+    EvaluateConfig,
+    VaeConfig,
+)
 from madvae_tf.utils.errors import UserError
 
 
 @dataclass(frozen=True)
 class Config:
-    """The whole configuration; `name` is shown in the report, `seed` is folded into every random draw.
+    """The whole configuration; `name` is shown in the report, `seed` is folded into every random
+    draw.
 
-    `seeds`: the seeds that the variants are trained with; none: `seed` alone. The data, the classifier and the
-    adversarial sets are those of `seed` for all of them.
+    `seeds`: the seeds that the variants are trained with; none: `seed` alone. The data, the
+    classifier and the adversarial sets are those of `seed` for all of them.
     """
 
     name: str = "default"
@@ -47,7 +54,10 @@ class Config:
         check(self, "config", not_negative="seed seeds")
         require(len(set(self.seeds)) == len(self.seeds), "seeds", self.seeds, "each seed once")
         require(
-            not self.seeds or self.seed in self.seeds, "seeds", self.seeds, f"seed ({self.seed}) among them"
+            not self.seeds or self.seed in self.seeds,
+            "seeds",
+            self.seeds,
+            f"seed ({self.seed}) among them",
         )
 
 
@@ -63,7 +73,9 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> Config:
-    """The `Config` that `to_dict` gave `values` for. Raises `UserError` for an unknown or a wrong field."""
+    """The `Config` that `to_dict` gave `values` for. Raises `UserError` for an unknown or a wrong
+    field.
+    """
     return _build(Config, values, "")
 
 

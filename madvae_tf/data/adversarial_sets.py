@@ -1,8 +1,9 @@
 """Adversarial sets on disk: written shard by shard, memory-mapped, gathered into batches.
 
-A set is one attack setting on one split: a folder of shards and `set.json`. Shard k is three .npy files,
-`shard-0000k-x_adv.npy` float32 (n, 28, 28, 1) in [0, 1], `-index.npy` int64 (n,), the index of the clean image
-in its split, and `-label.npy` int64 (n,). Only the last shard may be short. The bytes depend on the values alone.
+A set is one attack setting on one split: a folder of shards and `set.json`. Shard k is three .npy
+files, `shard-0000k-x_adv.npy` float32 (n, 28, 28, 1) in [0, 1], `-index.npy` int64 (n,), the index
+of the clean image in its split, and `-label.npy` int64 (n,). Only the last shard may be short. The
+bytes depend on the values alone.
 """
 
 import dataclasses
@@ -67,12 +68,14 @@ class ShardWriter:
         n = len(x_adv)
         if not 0 < n <= self.shard_size or index.shape != (n,) or label.shape != (n,):
             raise UserError(
-                f"Invalid shard {k}: received {n} images, indices {index.shape}, labels {label.shape}; "
-                f"expected 1 to {self.shard_size} images and as many indices and labels."
+                f"Invalid shard {k}: received {n} images, indices {index.shape}, labels"
+                f" {label.shape}; expected 1 to {self.shard_size} images and as many indices and"
+                " labels."
             )
         if index.min() < 0:
             raise UserError(
-                f"Invalid shard {k}: received index {index.min()}, expected indices of the split, 0 or more."
+                f"Invalid shard {k}: received index {index.min()}, expected indices of the split, 0"
+                " or more."
             )
         shards.write_shard(self.folder, k, {"x_adv": x_adv, "index": index, "label": label})
 
@@ -84,19 +87,22 @@ class ShardWriter:
 
         Raises:
             ValueError: one of METADATA_KEYS is missing.
-            UserError: there is no shard, or one before the last is missing or short; nothing can be written.
+            UserError: there is no shard, or one before the last is missing or short; nothing can be
+                written.
         """
         if missing := [key for key in METADATA_KEYS if key not in metadata]:
             raise ValueError(f"Missing metadata {missing}: expected {', '.join(METADATA_KEYS)}.")
         last = max(
-            (int(path.name.split("-")[1]) for path in self.folder.glob("shard-*-x_adv.npy")), default=0
+            (int(path.name.split("-")[1]) for path in self.folder.glob("shard-*-x_adv.npy")),
+            default=0,
         )
         sizes = [self._rows(k) for k in range(last + 1)]
         for k, size in enumerate(sizes):
             if not 0 < size <= self.shard_size or (k < last and size < self.shard_size):
                 raise UserError(
-                    f"Incomplete set {self.folder}: shard {k} holds {size} images, expected {self.shard_size} "
-                    "(the last may hold fewer); delete the folder and run again to rebuild it."
+                    f"Incomplete set {self.folder}: shard {k} holds {size} images, expected"
+                    f" {self.shard_size} (the last may hold fewer); delete the folder and run again"
+                    " to rebuild it."
                 )
         record = {**metadata, "schema": SCHEMA, "images": sum(sizes), "shard_sizes": sizes}
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"
@@ -147,7 +153,9 @@ class AdversarialSet:
             if shard["x_adv"].shape[1:] != opened[0]["x_adv"].shape[1:]:
                 fault = f"received images of another shape than shard 0, {shard['x_adv'].shape[1:]}"
                 raise shards.damaged(shards.shard_path(folder, k, "x_adv"), fault)
-        indices, labels = (np.concatenate([shard[field] for shard in opened]) for field in ("index", "label"))
+        indices, labels = (
+            np.concatenate([shard[field] for shard in opened]) for field in ("index", "label")
+        )
         return cls(folder, metadata, tuple(shard["x_adv"] for shard in opened), indices, labels)
 
     @functools.cached_property
@@ -163,7 +171,9 @@ class AdversarialSet:
         return shape_of(self.x_adv[0])
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """x_adv float32 (b, 28, 28, 1) and index int64 (b,) of `rows`, integers (b,) in [0, len), in order."""
+        """x_adv float32 (b, 28, 28, 1) and index int64 (b,) of `rows`, integers (b,) in [0, len),
+        in order.
+        """
         rows = np.asarray(rows, np.int64)
         x_adv = np.empty((len(rows), *self.image_shape), np.float32)
         for k, places in _group(self._starts, rows):
@@ -171,7 +181,9 @@ class AdversarialSet:
         return x_adv, self.indices[rows]
 
     def dataset(self, batch_size: int) -> tf.data.Dataset:
-        """Streams the set in order: {"x_adv": float32 (b, 28, 28, 1), "index", "label": int64 (b,)}."""
+        """Streams the set in order: {"x_adv": float32 (b, 28, 28, 1), "index", "label": int64
+        (b,)}.
+        """
 
         def batch(start: np.int64) -> tuple[np.ndarray, ...]:
             rows = np.arange(start, min(start + batch_size, len(self)))
@@ -195,16 +207,21 @@ class PairedSets:
 
     fields: tuple[str, ...] = ("x_adv", "x", "label")
 
-    def __init__(self, sets: Sequence[AdversarialSet], clean_images: np.ndarray, labels: np.ndarray):
+    def __init__(
+        self, sets: Sequence[AdversarialSet], clean_images: np.ndarray, labels: np.ndarray
+    ):
         if not sets:
             raise UserError("Invalid sets: received none, expected at least one adversarial set.")
         for each in sets:
-            inside = each.indices.max() < len(clean_images) and each.image_shape == shape_of(clean_images)
+            inside = each.indices.max() < len(clean_images) and each.image_shape == shape_of(
+                clean_images
+            )
             if not inside or not np.array_equal(labels[each.indices], each.labels):
                 raise UserError(
-                    f"Adversarial set {each.folder} does not fit the split: its indices, labels or shape are not "
-                    f"those of the {len(clean_images)} clean images received; expected the split it was made from; "
-                    "delete the folder and run again to rebuild it."
+                    f"Adversarial set {each.folder} does not fit the split: its indices, labels or"
+                    f" shape are not those of the {len(clean_images)} clean images received;"
+                    " expected the split it was made from; delete the folder and run again to"
+                    " rebuild it."
                 )
         self.sets = tuple(sets)
         self.image_shape = shape_of(clean_images)
@@ -219,7 +236,8 @@ class PairedSets:
         """The pairs at `rows`, integers (b,) in [0, len), in their order.
 
         Returns:
-            x_adv float32 (b, 28, 28, 1), x float32 (b, 28, 28, 1) clean in [0, 1], label int64 (b,).
+            x_adv float32 (b, 28, 28, 1), x float32 (b, 28, 28, 1) clean in [0, 1], label int64
+            (b,).
         """
         rows = np.asarray(rows, np.int64)
         x_adv = np.empty((len(rows), *self.image_shape), np.float32)
@@ -230,7 +248,9 @@ class PairedSets:
 
 
 def _group(starts: np.ndarray, rows: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """(part, places in `rows`) for each part that holds any; part k is rows starts[k]..starts[k + 1] - 1."""
+    """(part, places in `rows`) for each part that holds any; part k is rows starts[k]..starts[k +
+    1] - 1.
+    """
     if rows.size and (rows.min() < 0 or rows.max() >= starts[-1]):
         raise IndexError(f"rows {rows.min()} to {rows.max()}: expected 0 to {starts[-1] - 1}")
     part = np.searchsorted(starts, rows, side="right") - 1

@@ -27,7 +27,9 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The values of `fields` at `rows`: images float32 (b, 28, 28, 1) in [0, 1], labels int64 (b,)."""
+        """The values of `fields` at `rows`: images float32 (b, 28, 28, 1) in [0, 1], labels int64
+        (b,).
+        """
         ...
 
 
@@ -51,7 +53,7 @@ class CleanImages:
 
 
 class IdentityPairs(CleanImages):
-    """Clean images as pairs of themselves: what a purifier that never sees an attack learns from."""
+    """Clean images as pairs of themselves: what a purifier that never sees an attack learns from."""  # noqa: E501
 
     fields: tuple[str, ...] = ("x_adv", "x", "label")
 
@@ -62,9 +64,11 @@ class IdentityPairs(CleanImages):
 
 
 def evenly_spaced(available: int, wanted: int) -> np.ndarray:
-    """`wanted` of the rows 0..available-1, evenly spaced, int64; all of them for 0, and where there are no more.
+    """`wanted` of the rows 0..available-1, evenly spaced, int64; all of them for 0, and where there
+    are no more.
 
-    MNIST's test set is in the order of its writers, and its first half is the easier one: its first rows would not do.
+    MNIST's test set is in the order of its writers, and its first half is the easier one: its first
+    rows would not do.
     """
     if wanted == 0 or wanted >= available:
         return np.arange(available)
@@ -72,7 +76,9 @@ def evenly_spaced(available: int, wanted: int) -> np.ndarray:
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of an epoch: a permutation of 0..n-1, int64 (n,), that depends on (seed, epoch) alone."""
+    """The order of an epoch: a permutation of 0..n-1, int64 (n,), that depends on (seed, epoch)
+    alone.
+    """
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch))))
     return generator.permutation(n)
 
@@ -80,12 +86,15 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
 def training_dataset(
     source: Rows, batch_size: int, seed: int, start_step: int, total_steps: int
 ) -> tf.data.Dataset:
-    """The batches of training steps start_step..total_steps-1: those of an unbroken run, wherever one starts.
+    """The batches of training steps start_step..total_steps-1: those of an unbroken run, wherever
+    one starts.
 
-    An epoch is floor(len(source) / batch_size) steps in the order of `epoch_order`; the rest is dropped.
+    An epoch is floor(len(source) / batch_size) steps in the order of `epoch_order`; the rest is
+    dropped.
 
     Returns:
-        dicts of `source.fields`: images float32 (batch_size, 28, 28, 1) in [0, 1], "label" int64 (batch_size,).
+        dicts of `source.fields`: images float32 (batch_size, 28, 28, 1) in [0, 1], "label" int64
+            (batch_size,).
 
     Raises:
         UserError: fewer rows than one batch.
@@ -93,7 +102,8 @@ def training_dataset(
     steps_per_epoch = len(source) // batch_size
     if steps_per_epoch < 1:
         raise UserError(
-            f"Invalid batch_size: received {batch_size}, expected 1 to {len(source)}, the number of training pairs."
+            f"Invalid batch_size: received {batch_size}, expected 1 to {len(source)}, the number of"
+            " training pairs."
         )
     order = functools.lru_cache(maxsize=1)(lambda epoch: epoch_order(len(source), seed, epoch))
 
@@ -122,7 +132,9 @@ def mapped(
     rows: int | None,
     shape: Shape,
 ) -> tf.data.Dataset:
-    """`batch` over `steps`, in order and read ahead; `rows` is the static batch size, where there is one, `shape` an image's."""
+    """`batch` over `steps`, in order and read ahead; `rows` is the static batch size, where there
+    is one, `shape` an image's.
+    """
     dtypes = [tf.float32 if field in _IMAGE_FIELDS else tf.int64 for field in fields]
 
     def load(step: tf.Tensor) -> dict[str, tf.Tensor]:

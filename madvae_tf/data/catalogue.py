@@ -1,7 +1,8 @@
 """Data sets of ten classes of small images that TFDS fetches from their canonical hosts, by name.
 
-`CATALOGUE` holds the ones that were looked at; `tfds:NAME` stands for any other. The files are TFDS's own matter: it verifies their
-checksums. What is asked of a data set is checked once it is there: ten classes, a shape that this project takes, both splits.
+`CATALOGUE` holds the ones that were looked at; `tfds:NAME` stands for any other. The files are
+TFDS's own matter: it verifies their checksums. What is asked of a data set is checked once it is
+there: ten classes, a shape that this project takes, both splits.
 """
 
 import contextlib
@@ -45,7 +46,9 @@ _USUAL = Known(60_000, 10_000)
 
 
 def tfds_name(name: str) -> str:
-    """What TFDS calls the data set `name`: of `DATASETS`, of `CATALOGUE`, or "tfds:NAME". Raises `UserError` for another."""
+    """What TFDS calls the data set `name`: of `DATASETS`, of `CATALOGUE`, or "tfds:NAME". Raises
+    `UserError` for another.
+    """
     if name in DATASETS:
         return DATASETS[name].tfds_name
     if name.startswith(PREFIX) and len(name) > len(PREFIX):
@@ -67,7 +70,8 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
         "kind", "detail" and "sha256", as the stage's stamp of where the data came from.
 
     Raises:
-        UserError: TFDS has no such data set, its host cannot be reached, or it is none that this project takes.
+        UserError: TFDS has no such data set, its host cannot be reached, or it is none that this
+            project takes.
     """
     import tensorflow_datasets as tfds
 
@@ -78,7 +82,8 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
         Exception
     ) as error:  # TFDS raises several kinds for a name or a configuration that it does not have.
         raise UserError(
-            f"TFDS has no data set {stock!r} ({cause_of(error)}); expected a name of its catalogue, like cifar10."
+            f"TFDS has no data set {stock!r} ({cause_of(error)}); expected a name of its catalogue,"
+            " like cifar10."
         ) from error
     _check(name, builder)
     urls = sorted(builder.url_infos or {})
@@ -86,8 +91,9 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
     for url in {urllib.parse.urlsplit(url).netloc: url for url in urls}.values():
         if not reachable(url):
             raise UserError(
-                f"Cannot fetch {name}: no connection to {urllib.parse.urlsplit(url).netloc}; give this machine access to it, or "
-                "pass the data as an NPZ file or a folder of pictures: --set=data.path=PATH."
+                f"Cannot fetch {name}: no connection to {urllib.parse.urlsplit(url).netloc}; give"
+                " this machine access to it, or pass the data as an NPZ file or a folder of"
+                " pictures: --set=data.path=PATH."
             )
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
@@ -102,12 +108,14 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
             )
         except Exception as error:  # Hosts, archives, checksums and disks fail in as many ways.
             raise UserError(
-                f"Cannot fetch {name} with TFDS: {type(error).__name__}: {cause_of(error)}; run again, or pass the data "
-                "as an NPZ file or a folder of pictures: --set=data.path=PATH."
+                f"Cannot fetch {name} with TFDS: {type(error).__name__}: {cause_of(error)}; run"
+                " again, or pass the data as an NPZ file or a folder of pictures:"
+                " --set=data.path=PATH."
             ) from error
     if missing := [split for split in ("train", "test") if split not in builder.info.splits]:
         raise UserError(
-            f"{name} has no split {missing[0]}; it has {', '.join(builder.info.splits)}; expected train and test."
+            f"{name} has no split {missing[0]}; it has {', '.join(builder.info.splits)}; expected"
+            " train and test."
         )
     infos = builder.url_infos or {}
     return {
@@ -118,19 +126,26 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
 
 
 def _check(name: str, builder: Any) -> None:
-    """Raises `UserError` unless it has ten classes of images that this project takes, as far as TFDS tells before they are there."""
-    features = dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
+    """Raises `UserError` unless it has ten classes of images that this project takes, as far as
+    TFDS tells before they are there.
+    """
+    features = (
+        dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
+    )
     image, label = (features.get(field) for field in ("image", "label"))
     shape = tuple(getattr(image, "shape", None) or ())
     classes = getattr(label, "num_classes", None)
     if not is_image_shape(shape) or classes != NUM_CLASSES:
         raise UserError(
-            f"The data set {name} has images {shape} in {classes} classes; expected {SHAPES}, in {NUM_CLASSES} classes."
+            f"The data set {name} has images {shape} in {classes} classes; expected {SHAPES}, in"
+            f" {NUM_CLASSES} classes."
         )
 
 
 def is_own(data: DataConfig) -> bool:
-    """Whether `data.path` holds data of the user's own: any under a name of theirs, and what is no IDX folder under any name."""
+    """Whether `data.path` holds data of the user's own: any under a name of theirs, and what is no
+    IDX folder under any name.
+    """
     if not data.path:
         return False
     path = Path(data.path).expanduser()
@@ -140,5 +155,7 @@ def is_own(data: DataConfig) -> bool:
 
 
 def dataset_name(data: DataConfig) -> str:
-    """What rows and the report call the data set: "own" for the user's own under the name of one of `DATASETS`."""
+    """What rows and the report call the data set: "own" for the user's own under the name of one of
+    `DATASETS`.
+    """
     return "own" if is_own(data) and data.name in DATASETS else data.name

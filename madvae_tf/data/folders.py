@@ -1,4 +1,6 @@
-"""Labelled images of the user's own, as `madvae_tf.fit` takes them: an NPZ file, IDX files, or a tree of image folders."""
+"""Labelled images of the user's own, as `madvae_tf.fit` takes them: an NPZ file, IDX files, or a
+tree of image folders.
+"""
 
 import contextlib
 import dataclasses
@@ -28,9 +30,19 @@ from madvae_tf.utils.images import (
 from madvae_tf.utils.progress import progress_bar
 
 SPLITS = ("train", "test")
-# What a damaged or malicious archive makes zipfile, zlib and NumPy raise; the memory is what its header claims to need.
+# What a damaged or malicious archive makes zipfile, zlib and NumPy raise; the memory is what its
+# header claims to need.
 _UNREADABLE = (
-    *(OSError, ValueError, EOFError, KeyError, OverflowError, MemoryError, NotImplementedError, RuntimeError),
+    *(
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        OverflowError,
+        MemoryError,
+        NotImplementedError,
+        RuntimeError,
+    ),
     *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
 )
 
@@ -40,7 +52,8 @@ class Labelled:
     """Images with their labels; it unpacks as the pair (images, labels).
 
     Attributes:
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), or of another shape (`images.is_image_shape`).
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), or of another shape
+            (`images.is_image_shape`).
         labels: int64 (n,), in [0, 10).
         names: what the classes are, in the order of the labels.
     """
@@ -53,22 +66,25 @@ class Labelled:
         return iter((self.images, self.labels))
 
 
-def read_dataset(path: str | Path, split: str = "train", image_shape: Shape | None = IMAGE_SHAPE) -> Labelled:
+def read_dataset(
+    path: str | Path, split: str = "train", image_shape: Shape | None = IMAGE_SHAPE
+) -> Labelled:
     """Reads labelled images. Arrays and IDX files are taken in the shape that they have.
 
     Args:
-        path: one of
-            an NPZ file with arrays images and labels, or x and y, or x_train, y_train, x_test, y_test as Keras' mnist.npz;
-            a folder of IDX files (plain or .gz), named as MNIST's;
-            a folder with one folder of PNG or JPEG files per class, or with folders train and test of that kind; hidden entries
-            (`image_io.is_hidden`) are skipped. Classes are
-            numbered in the order of their names, where whole numbers count as such; pictures of any size and colour
-            become images of `image_shape` (`madvae_tf.data.image_io`).
+        path: one of an NPZ file with arrays images and labels, or x and y, or x_train, y_train,
+            x_test, y_test as Keras' mnist.npz; a folder of IDX files (plain or .gz), named as
+            MNIST's; a folder with one folder of PNG or JPEG files per class, or with folders train
+            and test of that kind; hidden entries (`image_io.is_hidden`) are skipped. Classes are
+            numbered in the order of their names, where whole numbers count as such; pictures of any
+            size and colour become images of `image_shape` (`madvae_tf.data.image_io`).
         split: "train" or "test"; where the data have no splits, either is all of them.
-        image_shape: (height, width, channels) that pictures get; None: as they are, see `natural_shape`.
+        image_shape: (height, width, channels) that pictures get; None: as they are, see
+            `natural_shape`.
 
     Raises:
-        UserError: none of these is there, a file is damaged, or images and labels do not fit each other.
+        UserError: none of these is there, a file is damaged, or images and labels do not fit each
+            other.
     """
     path = Path(path).expanduser()
     if split not in SPLITS:
@@ -77,7 +93,8 @@ def read_dataset(path: str | Path, split: str = "train", image_shape: Shape | No
         return _from_npz(path, split)
     if not path.is_dir():
         raise UserError(
-            f"No data set in {path}; expected an .npz file, a folder of IDX files, or a folder with a folder for each class."
+            f"No data set in {path}; expected an .npz file, a folder of IDX files, or a folder with"
+            " a folder for each class."
         )
     prefix = "train" if split == "train" else "t10k"
     if idx.holds_idx(path):
@@ -88,11 +105,16 @@ def read_dataset(path: str | Path, split: str = "train", image_shape: Shape | No
 
 
 def has_splits(path: str | Path) -> bool:
-    """Whether the data at `path`, which `read_dataset` reads, are in two parts, for training and for testing. Raises `UserError` for a damaged file."""
+    """Whether the data at `path`, which `read_dataset` reads, are in two parts, for training and
+    for testing. Raises `UserError` for a damaged file.
+    """
     path = Path(path).expanduser()
     if path.is_file():
         with _opened(path) as arrays:
-            return _pair_of(arrays.files, "train") == ("x_train", "y_train") and "x_test" in arrays.files
+            return (
+                _pair_of(arrays.files, "train") == ("x_train", "y_train")
+                and "x_test" in arrays.files
+            )
     return (path / "test").is_dir() or idx.holds_idx(path)
 
 
@@ -113,9 +135,10 @@ def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
         if len(sizes) != 1 or sizes[0][0] != sizes[0][1] or sizes[0][0] not in SIDES:
             named = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
             raise UserError(
-                f"The pictures in {path} are of {len(sizes)} sizes ({named}{', ...' if len(sizes) > 3 else ''}); expected one, "
-                f"square, an even number from {SIDES[0]} to {SIDES[-1]}; say which one they get: --set=data.image_size=32, or "
-                "read_dataset(..., image_shape=(32, 32, 3))."
+                f"The pictures in {path} are of {len(sizes)} sizes"
+                f" ({named}{', ...' if len(sizes) > 3 else ''}); expected one, square, an even"
+                f" number from {SIDES[0]} to {SIDES[-1]}; say which one they get:"
+                " --set=data.image_size=32, or read_dataset(..., image_shape=(32, 32, 3))."
             )
         side = sizes[0][0]
     if not channels:
@@ -125,11 +148,14 @@ def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """An NPZ file, whatever it is called. Raises `UserError` where it is none, or what is read within is damaged."""
+    """An NPZ file, whatever it is called. Raises `UserError` where it is none, or what is read
+    within is damaged.
+    """
     if path.suffix != ".npz" and not zipfile.is_zipfile(path):
         raise UserError(
-            f"Cannot read {path}: it is no NPZ file; expected one with arrays images and labels (numpy.savez('data.npz', images=..., labels=...)), "
-            "a folder of IDX files, or a folder with a folder of pictures for each class."
+            f"Cannot read {path}: it is no NPZ file; expected one with arrays images and labels"
+            " (numpy.savez('data.npz', images=..., labels=...)), a folder of IDX files, or a"
+            " folder with a folder of pictures for each class."
         )
     try:
         with path.open("rb") as stream:
@@ -142,7 +168,9 @@ def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
         raise
     except _UNREADABLE as error:
         cause = cause_of(error)
-        raise UserError(f"Cannot read {path}: {cause}; expected an NPZ file of plain arrays.") from error
+        raise UserError(
+            f"Cannot read {path}: {cause}; expected an NPZ file of plain arrays."
+        ) from error
 
 
 def _from_npz(path: Path, split: str) -> Labelled:
@@ -169,13 +197,20 @@ def _from_tree(folder: Path, shape: Shape) -> Labelled:
     every = [each for each in folder.iterdir() if each.is_dir()]
     classes = sorted((each for each in every if not image_io.is_hidden(each.name)), key=_order)
     if skipped := sorted(each.name for each in every if image_io.is_hidden(each.name)):
-        logging.warning("%s: hidden folders are no classes: %s are skipped.", folder, ", ".join(skipped))
+        logging.warning(
+            "%s: hidden folders are no classes: %s are skipped.", folder, ", ".join(skipped)
+        )
     if len(classes) != NUM_CLASSES:
         named = ", ".join(each.name for each in classes[:12]) or "none"
         raise UserError(
-            f"{folder} has {len(classes)} folders ({named}); expected {NUM_CLASSES}, one for each class, or IDX files."
+            f"{folder} has {len(classes)} folders ({named}); expected {NUM_CLASSES}, one for each"
+            " class, or IDX files."
         )
-    files = [(file, label) for label, each in enumerate(classes) for file, _ in image_io.find([str(each)])]
+    files = [
+        (file, label)
+        for label, each in enumerate(classes)
+        for file, _ in image_io.find([str(each)])
+    ]
     images = np.empty((len(files), *shape), np.uint8)
     with progress_bar(len(files), f"reading {folder.name}", "image") as bar:
         for place, (file, _) in enumerate(files):
@@ -192,6 +227,8 @@ def _order(folder: Path) -> tuple[int, int, str]:
     return (0, int(folder.name), "") if whole else (1, 0, folder.name)
 
 
-def _checked(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], where: Path) -> Labelled:
+def _checked(
+    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], where: Path
+) -> Labelled:
     images = check_any_images(images, f"images of {where}")
     return Labelled(images, check_labels(labels, len(images), f"labels of {where}"), names)

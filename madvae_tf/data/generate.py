@@ -1,4 +1,4 @@
-"""Generation of an adversarial set: clean images stream in by tf.data, finished shards go to disk."""
+"""Generation of an adversarial set: clean images stream in by tf.data, finished shards go to disk."""  # noqa: E501
 
 import dataclasses
 import zlib
@@ -16,7 +16,8 @@ from madvae_tf.data.prepare import Split
 
 
 def draw_rows(available: int, wanted: int, seed: int, *purpose: int) -> np.ndarray:
-    """`wanted` distinct rows of `available`, sorted, int64; all of them for `wanted` 0 or more than there are.
+    """`wanted` distinct rows of `available`, sorted, int64; all of them for `wanted` 0 or more than
+    there are.
 
     Args:
         seed, purpose: what the draw depends on; the same numbers give the same rows.
@@ -31,8 +32,8 @@ def draw_rows(available: int, wanted: int, seed: int, *purpose: int) -> np.ndarr
 class SetWork:
     """One adversarial set to be made, shard by shard, in any order and by any number of processes.
 
-    A shard is the unit of work: its content depends on (seed, its number) alone, and it appears whole or not at all, so that
-    two that make the same one do no harm.
+    A shard is the unit of work: its content depends on (seed, its number) alone, and it appears
+    whole or not at all, so that two that make the same one do no harm.
 
     Attributes:
         folder: where the set is written.
@@ -54,19 +55,27 @@ class SetWork:
     def missing(self) -> list[int]:
         """The numbers of the shards that are not there, in order."""
         writer = ShardWriter(self.folder, self.shard_size)
-        return [shard for shard in range(-(-len(self.rows) // self.shard_size)) if not writer.done(shard)]
+        return [
+            shard
+            for shard in range(-(-len(self.rows) // self.shard_size))
+            if not writer.done(shard)
+        ]
 
     def images_in(self, shards: Iterable[int]) -> int:
         """How many images those shards hold, or will hold."""
         return sum(len(self.rows[s * self.shard_size : (s + 1) * self.shard_size]) for s in shards)
 
     def make(self, shards: list[int], progress: Callable[[int], object] | None = None) -> None:
-        """Makes those shards; memory holds one at a time beside the split. `progress`: called with images done."""
+        """Makes those shards; memory holds one at a time beside the split. `progress`: called with
+        images done.
+        """
         writer = ShardWriter(self.folder, self.shard_size)
         # Settings of one attack draw apart, though they share the configuration's seed.
         purpose = zlib.crc32(f"{self.metadata['split']} {self.attack.canonical}".encode())
         folded = fold_seed((self.seed, purpose))
-        for shard, index, images, label in _clean_shards(self.split, self.rows, self.shard_size, shards):
+        for shard, index, images, label in _clean_shards(
+            self.split, self.rows, self.shard_size, shards
+        ):
             results = attack_batches(
                 self.attack,
                 self.target,
@@ -80,7 +89,7 @@ class SetWork:
             writer.write(shard, AttackResult.concatenate(list(results)).x_adv, index, label)
 
     def finish(self) -> None:
-        """Writes `set.json`, the last file of a set. Raises `UserError` where a shard is missing."""
+        """Writes `set.json`, the last file of a set. Raises `UserError` where a shard is missing."""  # noqa: E501
         own = {"attack": self.attack.name, "parameters": self.attack.parameters, "seed": self.seed}
         ShardWriter(self.folder, self.shard_size).finish({**self.metadata, **own})
 
@@ -97,9 +106,11 @@ def generate_set(
     metadata: dict[str, Any],
     progress: Callable[[int], object] | None = None,
 ) -> None:
-    """Attacks `rows` of `split` and writes the set to `folder`; shards that are there already are kept.
+    """Attacks `rows` of `split` and writes the set to `folder`; shards that are there already are
+    kept.
 
-    The arguments are those of `SetWork`; `progress` is called with the number of images done, those of finished shards at once.
+    The arguments are those of `SetWork`; `progress` is called with the number of images done, those
+    of finished shards at once.
     """
     work = SetWork(folder, attack, target, split, rows, seed, batch_size, shard_size, metadata)
     missing = work.missing()
@@ -110,17 +121,23 @@ def generate_set(
     work.finish()
 
 
-def _clean_shards(split: Split, rows: np.ndarray, shard_size: int, wanted: list[int]) -> Iterator[Any]:
-    """Yields (shard number, index, float32 images, label) of the wanted shards, the next one read ahead."""
+def _clean_shards(
+    split: Split, rows: np.ndarray, shard_size: int, wanted: list[int]
+) -> Iterator[Any]:
+    """Yields (shard number, index, float32 images, label) of the wanted shards, the next one read
+    ahead.
+    """
 
     def load(shard: tf.Tensor) -> tuple[tf.Tensor, ...]:
         index = rows_all[shard * shard_size : (shard + 1) * shard_size]
         images = tf.cast(tf.gather(images_all, index), tf.float32) / 255.0
         return shard, index, images, tf.gather(labels_all, index)
 
-    images_all, labels_all, rows_all = (tf.constant(part) for part in (split.images, split.labels, rows))
-    # No generator: that operation fixes glibc's threshold for allocations of their own pages at 128 KiB, for the rest of the process; each larger
-    # tensor then costs a page fault for every 4 KiB.
+    images_all, labels_all, rows_all = (
+        tf.constant(part) for part in (split.images, split.labels, rows)
+    )
+    # No generator: that operation fixes glibc's threshold for allocations of their own pages at 128
+    # KiB, for the rest of the process; each larger tensor then costs a page fault for every 4 KiB.
     dataset = tf.data.Dataset.from_tensor_slices(tf.constant(wanted, tf.int64))
     for shard, *arrays in dataset.map(load).prefetch(1).as_numpy_iterator():
         yield int(shard), *arrays

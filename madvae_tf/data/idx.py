@@ -1,7 +1,8 @@
 """Reads IDX files, the format of MNIST and its relatives, plain or gzipped.
 
-An IDX file is two zero bytes, a type code (8: unsigned byte), the number of dimensions, each dimension as a
-big-endian 32-bit integer, then the values in row-major order (http://yann.lecun.com/exdb/mnist).
+An IDX file is two zero bytes, a type code (8: unsigned byte), the number of dimensions, each
+dimension as a big-endian 32-bit integer, then the values in row-major order
+(http://yann.lecun.com/exdb/mnist).
 """
 
 import gzip
@@ -40,7 +41,9 @@ def locate(folder: Path, name: str) -> Path:
     for candidate in candidates:
         if (folder / candidate).is_file():
             return folder / candidate
-    raise UserError(f"Missing IDX file in {folder}: received none of {', '.join(candidates)}; {_WAY_OUT}")
+    raise UserError(
+        f"Missing IDX file in {folder}: received none of {', '.join(candidates)}; {_WAY_OUT}"
+    )
 
 
 def holds_idx(folder: Path) -> bool:
@@ -49,7 +52,8 @@ def holds_idx(folder: Path) -> bool:
 
 
 def decompress(content: bytes) -> bytes:
-    """`content` without gzip, which is told by its first bytes: browsers unpack a .gz and keep its name.
+    """`content` without gzip, which is told by its first bytes: browsers unpack a .gz and keep its
+    name.
 
     Raises:
         DAMAGED: the stream is damaged, or would fill the memory with more than `_LARGEST` bytes.
@@ -101,7 +105,8 @@ def parse(content: bytes, path: Path, dimensions: int) -> np.ndarray:
             f"0x{expected_magic.hex()} (unsigned bytes, {dimensions} dimensions); {_WAY_OUT}"
         )
     header_length = 4 + 4 * dimensions
-    # A header cut short reads as dimensions of zero bytes; its length then disagrees, which is the message.
+    # A header cut short reads as dimensions of zero bytes; its length then disagrees, which is the
+    # message.
     header = content[4:header_length].ljust(4 * dimensions, b"\0")
     shape = tuple(int(size) for size in np.frombuffer(header, ">u4"))
     expected = header_length + math.prod(shape)
@@ -115,18 +120,24 @@ def parse(content: bytes, path: Path, dimensions: int) -> np.ndarray:
 
 
 def parse_file(content: bytes, path: Path, name: str) -> np.ndarray:
-    """`parse` for one of FILE_NAMES: images uint8 (n, side, side), or labels uint8 (n,) in 0-9; n > 0."""
+    """`parse` for one of FILE_NAMES: images uint8 (n, side, side), or labels uint8 (n,) in 0-9; n >
+    0.
+    """
     images = "images" in name
     values = parse(content, path, dimensions=3 if images else 1)
     if not len(values):
-        raise UserError(f"Invalid IDX file {path}: received no examples, expected at least one; {_WAY_OUT}")
+        raise UserError(
+            f"Invalid IDX file {path}: received no examples, expected at least one; {_WAY_OUT}"
+        )
     if images and not is_image_shape((*values.shape[1:], 1)):
         raise UserError(
-            f"Invalid IDX file {path}: received images of {values.shape[1:]}, expected (28, 28) or other {SHAPES}; {_WAY_OUT}"
+            f"Invalid IDX file {path}: received images of {values.shape[1:]}, expected (28, 28) or"
+            f" other {SHAPES}; {_WAY_OUT}"
         )
     if not images and values.max() > 9:
         raise UserError(
-            f"Invalid IDX file {path}: received label {values.max()}, expected labels 0 to 9; {_WAY_OUT}"
+            f"Invalid IDX file {path}: received label {values.max()}, expected labels 0 to 9;"
+            f" {_WAY_OUT}"
         )
     return values
 
@@ -144,12 +155,14 @@ def read_pair(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: a file is missing or damaged, or there are more labels than images or fewer.
     """
-    images_path, labels_path = (locate(folder, name) for name in FILE_NAMES if name.startswith(prefix))
+    images_path, labels_path = (
+        locate(folder, name) for name in FILE_NAMES if name.startswith(prefix)
+    )
     images = parse_file(read_content(images_path), images_path, f"{prefix}-images")
     labels = parse_file(read_content(labels_path), labels_path, f"{prefix}-labels")
     if len(images) != len(labels):
         raise UserError(
-            f"IDX files disagree: {images_path} holds {len(images)} images, expected as many as {labels_path} "
-            f"holds labels, {len(labels)}; {_WAY_OUT}"
+            f"IDX files disagree: {images_path} holds {len(images)} images, expected as many as"
+            f" {labels_path} holds labels, {len(labels)}; {_WAY_OUT}"
         )
     return images[..., np.newaxis], labels.astype(np.int64)

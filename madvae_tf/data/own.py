@@ -1,6 +1,8 @@
-"""A data set of the user's own for the pipeline: NPZ, IDX or a tree of pictures, as uint8 arrays in training and test images.
+"""A data set of the user's own for the pipeline: NPZ, IDX or a tree of pictures, as uint8 arrays in
+training and test images.
 
-Where the data have no parts of their own, a sixth is held out for testing, by a permutation that depends on their number alone.
+Where the data have no parts of their own, a sixth is held out for testing, by a permutation that
+depends on their number alone.
 """
 
 from pathlib import Path
@@ -23,10 +25,12 @@ def read_own(path: Path, image_size: int = 0, channels: int = 0) -> dict[str, Sp
     """The splits "train" and "test" of the data at `path`.
 
     Args:
-        image_size, channels: what pictures become, see `folders.natural_shape`; arrays stay as they are.
+        image_size, channels: what pictures become, see `folders.natural_shape`; arrays stay as they
+            are.
 
     Raises:
-        UserError: see `read_dataset`; the two parts have images of different shapes; fewer than two images.
+        UserError: see `read_dataset`; the two parts have images of different shapes; fewer than two
+            images.
     """
     tree = path.is_dir() and not holds_idx(path)
     shape = natural_shape(path, image_size, channels) if tree else None
@@ -37,7 +41,9 @@ def read_own(path: Path, image_size: int = 0, channels: int = 0) -> dict[str, Sp
         whole = read_dataset(path, "train", shape)
         order = np.random.default_rng(0).permutation(len(whole.labels))
         held = max(1, round(_TEST_SHARE * len(order)))
-        logging.info("%s has no test images of its own: %d of %d are held out.", path, held, len(order))
+        logging.info(
+            "%s has no test images of its own: %d of %d are held out.", path, held, len(order)
+        )
         images, labels = _bytes(whole.images)[order], whole.labels[order]
         splits = {
             "train": Split(images[:-held], labels[:-held]),
@@ -46,8 +52,9 @@ def read_own(path: Path, image_size: int = 0, channels: int = 0) -> dict[str, Sp
     shapes = {name: split.images.shape[1:] for name, split in splits.items()}
     if shapes["train"] != shapes["test"] or not len(splits["train"]):
         raise UserError(
-            f"The training images of {path} are {len(splits['train'])} of shape {shapes['train']}, the test images "
-            f"{len(splits['test'])} of shape {shapes['test']}; expected some of each, all of one shape."
+            f"The training images of {path} are {len(splits['train'])} of shape {shapes['train']},"
+            f" the test images {len(splits['test'])} of shape {shapes['test']}; expected some of"
+            " each, all of one shape."
         )
     return splits
 
@@ -61,7 +68,8 @@ def write_arrays(folder: Path, splits: dict[str, Split]) -> None:
                     np.save(partial, getattr(split, field))
     except OSError as error:
         raise UserError(
-            f"Cannot write {folder}: {error.strerror or error}; expected a writable folder with room."
+            f"Cannot write {folder}: {error.strerror or error}; expected a writable folder with"
+            " room."
         ) from error
 
 
@@ -81,5 +89,7 @@ def load_arrays(folder: Path) -> dict[str, Split]:
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:
-    """uint8 images as they are; floating point ones in [0, 1] rounded to 256 steps, as the other data sets have them."""
+    """uint8 images as they are; floating point ones in [0, 1] rounded to 256 steps, as the other
+    data sets have them.
+    """
     return images if images.dtype == np.uint8 else np.round(images * 255).astype(np.uint8)

@@ -1,7 +1,8 @@
 """Verified IDX files -> a prepared TFDS dataset -> the arrays of the project's splits.
 
-The stock TFDS builder is subclassed only in where it reads, so the result is the dataset that anyone gets
-with `tfds.load(name, data_dir=..., download=False)`, in the same order (which is not IDX order).
+The stock TFDS builder is subclassed only in where it reads, so the result is the dataset that
+anyone gets with `tfds.load(name, data_dir=..., download=False)`, in the same order (which is not
+IDX order).
 """
 
 import contextlib
@@ -33,7 +34,8 @@ class Split:
     """Images and labels in TFDS order.
 
     Attributes:
-        images: uint8 (n, 28, 28, 1), or of another shape that this project takes; `fit_robust` may have floating point ones in [0, 1].
+        images: uint8 (n, 28, 28, 1), or of another shape that this project takes; `fit_robust` may
+            have floating point ones in [0, 1].
         labels: int64 (n,).
     """
 
@@ -65,11 +67,15 @@ def prepare_tfds(dataset: Dataset, source: Source, data_dir: str | Path) -> None
     Raises:
         UserError: an IDX file is damaged, or `data_dir` cannot be written.
     """
-    pairs = {"train": idx.read_pair(source.folder, "train"), "test": idx.read_pair(source.folder, "t10k")}
+    pairs = {
+        "train": idx.read_pair(source.folder, "train"),
+        "test": idx.read_pair(source.folder, "t10k"),
+    }
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     logging.info("%s: preparing the TFDS dataset in %s", dataset.name, data_dir)
-    # TFDS announces a download, which there is none of, on standard output, and wants a folder for it.
+    # TFDS announces a download, which there is none of, on standard output, and wants a folder for
+    # it.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as download_dir:
         try:
             for leftover in Path(data_dir, dataset.tfds_name).glob("incomplete.*"):
@@ -78,7 +84,11 @@ def prepare_tfds(dataset: Dataset, source: Source, data_dir: str | Path) -> None
                 download_dir=download_dir,
                 download_config=tfds.download.DownloadConfig(try_download_gcs=False),
             )
-        except (OSError, RuntimeError, tf.errors.OpError) as error:  # TFDS wraps some in a RuntimeError
+        except (
+            OSError,
+            RuntimeError,
+            tf.errors.OpError,
+        ) as error:  # TFDS wraps some in a RuntimeError
             raise UserError(
                 f"Cannot write the prepared dataset to {data_dir}: {cause_of(error)}; expected a "
                 "writable folder with 100 MB free; free some space or choose another one."
@@ -88,12 +98,15 @@ def prepare_tfds(dataset: Dataset, source: Source, data_dir: str | Path) -> None
 def _builder(dataset: Dataset, pairs: Mapping[str, Pair], data_dir: str | Path) -> Any:
     base = tfds.builder_cls(dataset.tfds_name)
 
-    def split_generators(self: tfds.core.GeneratorBasedBuilder, dl_manager: object) -> dict[str, Iterator]:
+    def split_generators(
+        self: tfds.core.GeneratorBasedBuilder, dl_manager: object
+    ) -> dict[str, Iterator]:
         del self, dl_manager
         return {split: _examples(*pair) for split, pair in pairs.items()}
 
     with registered.skip_registration():
-        # The module is the base's, so that the dataset's metadata does not ask its readers for this project.
+        # The module is the base's, so that the dataset's metadata does not ask its readers for this
+        # project.
         members = {"name": dataset.tfds_name, "VERSION": base.VERSION, "pkg_dir_path": None}
         members |= {"__module__": base.__module__, "_split_generators": split_generators}
         return type(base.__name__, (base,), members)(data_dir=str(data_dir))
@@ -120,10 +133,17 @@ def load_split(name: str, split: str, data_dir: str | Path) -> Split:
         arrays = tfds.as_numpy(
             tfds.load(stock, split=split, data_dir=str(data_dir), download=False, batch_size=-1)
         )
-    except (OSError, ValueError, AssertionError, tf.errors.OpError, tfds.core.DatasetNotFoundError) as error:
+    except (
+        OSError,
+        ValueError,
+        AssertionError,
+        tf.errors.OpError,
+        tfds.core.DatasetNotFoundError,
+    ) as error:
         raise UserError(
-            f"Cannot read the {split} split of {name} in {data_dir}: {cause_of(error)}; expected a TFDS dataset "
-            f"that is prepared and whole; delete {Path(data_dir) / stock} and prepare it again."
+            f"Cannot read the {split} split of {name} in {data_dir}: {cause_of(error)}; expected a"
+            f" TFDS dataset that is prepared and whole; delete {Path(data_dir) / stock} and prepare"
+            " it again."
         ) from error
     return Split(arrays["image"], arrays["label"].astype(np.int64, copy=False))
 
@@ -144,12 +164,13 @@ def load_splits(name: str, data_dir: str | Path, validation_images: int = 5000) 
 
 
 def with_validation(name: str, read: dict[str, Split], validation_images: int) -> dict[str, Split]:
-    """ "train" and "test" as they were read -> "train", "validation" and "test"; see `load_splits`."""
+    """ "train" and "test" as they were read -> "train", "validation" and "test"; see `load_splits`."""  # noqa: E501
     whole = read["train"]
     if not 0 < validation_images < len(whole):
         raise UserError(
-            f"Invalid validation_images: received {validation_images}, expected 1 to {len(whole) - 1} "
-            f"({name} has {len(whole)} training images); --set=data.validation_images=N."
+            f"Invalid validation_images: received {validation_images}, expected 1 to"
+            f" {len(whole) - 1} ({name} has {len(whole)} training images);"
+            " --set=data.validation_images=N."
         )
     kept = len(whole) - validation_images
     return {"train": whole[:kept], "validation": whole[kept:], "test": read["test"]}

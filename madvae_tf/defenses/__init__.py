@@ -1,6 +1,8 @@
-"""What can stand before (or in place of) a classifier, by name: the variants of the paper and its baselines.
+"""What can stand before (or in place of) a classifier, by name: the variants of the paper and its
+baselines.
 
-A row gives the defence from its hyper-parameters; the defence knows how it is trained and how it is applied (`base`).
+A row gives the defence from its hyper-parameters; the defence knows how it is trained and how it is
+applied (`base`).
 """
 
 import functools

@@ -1,8 +1,10 @@
-"""Adversarial training as a defence: another classifier in the place of the undefended one, trained on attacks on itself.
+"""Adversarial training as a defence: another classifier in the place of the undefended one, trained
+on attacks on itself.
 
-"adversarial_fgsm" (Goodfellow et al. 2014) attacks half of every batch by one step and leaves the other half clean, as their
-objective does; the step starts at a random point and is 1.25 epsilon long (Wong et al. 2020), or training would overfit to
-the one step. "adversarial_pgd" (Madry et al. 2017) attacks all images by several steps. `training.adversarial` says how.
+"adversarial_fgsm" (Goodfellow et al. 2014) attacks half of every batch by one step and leaves the
+other half clean, as their objective does; the step starts at a random point and is 1.25 epsilon
+long (Wong et al. 2020), or training would overfit to the one step. "adversarial_pgd" (Madry et al.
+2017) attacks all images by several steps. `training.adversarial` says how.
 """
 
 import abc
@@ -37,7 +39,8 @@ class AdversarialTraining(Defense, abc.ABC):
         epochs, batch_size, learning_rate, final_learning_rate: Adam with exponential decay.
         epsilon: L-infinity radius of the attack, on [0, 1] images.
         steps, step_size: of the attack, each projected on the ball.
-        warmup: the part of the training over which epsilon and the step size grow linearly to their values.
+        warmup: the part of the training over which epsilon and the step size grow linearly to their
+            values.
         half_clean: every other image of a batch is left as it is.
         train_images: how many training images, drawn from the seed; 0 for all.
         dropout: rate while training.
@@ -56,7 +59,9 @@ class AdversarialTraining(Defense, abc.ABC):
     dropout: float = parameter(0.0, maximum=0.9)
 
     def train(self, inputs: TrainingInputs, folder: Path) -> None:
-        """Writes `classifier.keras` (float32), `log.csv` and `tensorboard/`; validation is on 1,000 images."""
+        """Writes `classifier.keras` (float32), `log.csv` and `tensorboard/`; validation is on 1,000
+        images.
+        """
         rows = draw_rows(len(inputs.train), self.train_images, inputs.seed, 1)
         images = CleanImages(inputs.train, rows)
 

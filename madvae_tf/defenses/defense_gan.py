@@ -1,7 +1,9 @@
-"""Defense-GAN (Samangouei et al. 2018), and the same with MAD-VAE's losses (section 4 of the MAD-VAE paper).
+"""Defense-GAN (Samangouei et al. 2018), and the same with MAD-VAE's losses (section 4 of the
+MAD-VAE paper).
 
-A generator is trained on clean images; a purified image is the generated one that is nearest to the input. `training.gan` says
-how MAD-VAE's losses, which need an encoder and labels, are read for a generator.
+A generator is trained on clean images; a purified image is the generated one that is nearest to the
+input. `training.gan` says how MAD-VAE's losses, which need an encoder and labels, are read for a
+generator.
 """
 
 import dataclasses
@@ -32,8 +34,8 @@ _CHECKPOINT_STEPS = 200
 class DefenseGan(Defense):
     """WGAN-GP and projection. Defaults are the authors'.
 
-    `iterations`, `width`, `batch_size`, `critic_steps`, `learning_rate` and `penalty` are of the training; `steps` (L),
-    `restarts` (R), `projection_rate` and `momentum` of the projection.
+    `iterations`, `width`, `batch_size`, `critic_steps`, `learning_rate` and `penalty` are of the
+    training; `steps` (L), `restarts` (R), `projection_rate` and `momentum` of the projection.
     """
 
     name: ClassVar[str] = "defense_gan"
@@ -55,10 +57,13 @@ class DefenseGan(Defense):
         return {}
 
     def train(self, inputs: TrainingInputs, folder: Path) -> None:
-        """Writes `generator.keras`, `centers.npy` and `spreads.npy` (where latents have classes), `samples.npy`, `log.csv`."""
+        """Writes `generator.keras`, `centers.npy` and `spreads.npy` (where latents have classes),
+        `samples.npy`, `log.csv`.
+        """
         images = CleanImages(inputs.train)
         batch_size = min(
-            self.critic_steps * self.batch_size, len(images) // self.critic_steps * self.critic_steps
+            self.critic_steps * self.batch_size,
+            len(images) // self.critic_steps * self.critic_steps,
         )
         adam = functools.partial(keras.optimizers.Adam, self.learning_rate, beta_1=0.5, beta_2=0.9)
 
@@ -94,7 +99,9 @@ class DefenseGan(Defense):
             np.save(folder / "centers.npy", np.asarray(trainer.centers))
             np.save(folder / "spreads.npy", np.exp(np.asarray(trainer.log_spreads)))
         label = tf.range(_SAMPLES, dtype=tf.int64) % 10
-        noise = tf.random.stateless_normal((_SAMPLES, self.latent_size), (inputs.seed, 0), alg="philox")
+        noise = tf.random.stateless_normal(
+            (_SAMPLES, self.latent_size), (inputs.seed, 0), alg="philox"
+        )
         np.save(folder / "samples.npy", generator(trainer.latents(label, noise)).numpy())
         generator.save(folder / "generator.keras")
 
@@ -102,7 +109,11 @@ class DefenseGan(Defense):
         """Projects, then classifies; deterministic: the starts are drawn from a fixed seed."""
         generator = load_keras(folder / "generator.keras")
         centers, spreads = (
-            tf.constant(np.load(folder / name, allow_pickle=False)) if (folder / name).exists() else None
+            (
+                tf.constant(np.load(folder / name, allow_pickle=False))
+                if (folder / name).exists()
+                else None
+            )
             for name in ("centers.npy", "spreads.npy")
         )
         first = starts(self.latent_size, self.restarts, 0, centers, spreads)
@@ -117,19 +128,24 @@ class DefenseGan(Defense):
                 self.momentum,
             )
 
-        # Named, not two lambdas in one statement: TensorFlow cannot tell those apart and does not compile them.
+        # Named, not two lambdas in one statement: TensorFlow cannot tell those apart and does not
+        # compile them.
         def purify(images: tf.Tensor) -> tf.Tensor:
             return nearest(images)[0]
 
         def encode(images: tf.Tensor) -> tf.Tensor:
             return nearest(images)[1]
 
-        return purified(classifier, purify, encode=encode, decode=generator, range_logits=classifier)
+        return purified(
+            classifier, purify, encode=encode, decode=generator, range_logits=classifier
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class MadGan(DefenseGan):
-    """Defense-GAN with the classification and the proximity and distance losses; weights as in `VaeConfig`."""
+    """Defense-GAN with the classification and the proximity and distance losses; weights as in
+    `VaeConfig`.
+    """
 
     name: ClassVar[str] = "mad_gan"
     alpha: float = parameter(0.1)

@@ -1,7 +1,9 @@
-"""Defense-VAE end to end (Li & Ji 2018, E2E): the classifier is fine-tuned on what the purifier gives it.
+"""Defense-VAE end to end (Li & Ji 2018, E2E): the classifier is fine-tuned on what the purifier
+gives it.
 
-The purifier is that of "defense_vae" (REC), frozen. It purifies the attacked training images as they come; the classifier
-goes on from its weights and minimises the cross-entropy on them, so that it learns what purified images look like.
+The purifier is that of "defense_vae" (REC), frozen. It purifies the attacked training images as
+they come; the classifier goes on from its weights and minimises the cross-entropy on them, so that
+it learns what purified images look like.
 """
 
 import dataclasses
@@ -63,7 +65,8 @@ def finetune(
     batch_size: int,
     learning_rate: float,
 ) -> keras.Model:
-    """Fine-tunes a copy of `classifier` on the purified pairs of `inputs`, by Adam at a constant rate.
+    """Fine-tunes a copy of `classifier` on the purified pairs of `inputs`, by Adam at a constant
+    rate.
 
     Args:
         classifier, purifier: float32 models; copies of them compute in `inputs.precision`.
@@ -75,7 +78,8 @@ def finetune(
 
     def build(total: int) -> PurifiedTrainer:
         tuned, frozen = (
-            in_precision(model, inputs.precision, trainable=True) for model in (classifier, purifier)
+            in_precision(model, inputs.precision, trainable=True)
+            for model in (classifier, purifier)
         )
         trainer = PurifiedTrainer(tuned, frozen, inputs.seed)
         trainer.compile(optimizer=keras.optimizers.Adam(learning_rate))
@@ -106,15 +110,16 @@ class EndToEnd(Defense):
     learning_rate: float = parameter(1e-4, open_minimum=True)
 
     def train(self, inputs: TrainingInputs, folder: Path) -> None:
-        """Writes `purifier.keras` (a copy), `classifier.keras` (float32), `log.csv` and `tensorboard/`.
+        """Writes `purifier.keras` (a copy), `classifier.keras` (float32), `log.csv` and
+        `tensorboard/`.
 
         Raises:
             UserError: "defense_vae" is not among `inputs.trained`.
         """
         if _REC not in inputs.trained:
             raise UserError(
-                f"Invalid trained defences for {self.name}: received {sorted(inputs.trained)}, expected {_REC!r} among "
-                f"them; train {_REC!r} first."
+                f"Invalid trained defences for {self.name}: received {sorted(inputs.trained)},"
+                f" expected {_REC!r} among them; train {_REC!r} first."
             )
         source, path = inputs.trained[_REC] / "purifier.keras", folder / "purifier.keras"
         with written(path) as partial:

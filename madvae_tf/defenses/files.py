@@ -20,7 +20,9 @@ def load_keras(path: Path) -> Any:
 
 
 def save_float32(model: keras.Model, path: Path) -> keras.Model:
-    """Writes a float32 copy of `model` to the `.keras` file `path`, whole or not at all; returns the copy, frozen."""
+    """Writes a float32 copy of `model` to the `.keras` file `path`, whole or not at all; returns
+    the copy, frozen.
+    """
     copy = in_precision(model, "float32")
     copy.trainable = False
     with written(path) as partial:

@@ -1,10 +1,13 @@
-"""MagNet (Meng & Chen 2017) for MNIST: two detectors refuse images far from the clean ones, a reformer mends the rest.
+"""MagNet (Meng & Chen 2017) for MNIST: two detectors refuse images far from the clean ones, a
+reformer mends the rest.
 
-    refused where  mean |x - AE_1(x)|^2 > t_1  or  mean |x - AE_2(x)| > t_2;  logits = classifier(AE_1(x))
+    refused where  mean |x - AE_1(x)|^2 > t_1  or  mean |x - AE_2(x)| > t_2;  logits =
+    classifier(AE_1(x))
 
-AE_1 pools and is detector I and the reformer, AE_2 does not and is detector II (Table 2 of that paper). Detector I measures
-the L2 and detector II the L1 error, as in the authors' published MNIST setting; there it uses no detector on
-the classifier's divergence. A threshold lets all but `drop_rate` of the clean validation images pass, counted for each detector.
+AE_1 pools and is detector I and the reformer, AE_2 does not and is detector II (Table 2 of that
+paper). Detector I measures the L2 and detector II the L1 error, as in the authors' published MNIST
+setting; there it uses no detector on the classifier's divergence. A threshold lets all but
+`drop_rate` of the clean validation images pass, counted for each detector.
 """
 
 import dataclasses
@@ -42,10 +45,11 @@ def reconstruction_error(autoencoder: Autoencoder, images: tf.Tensor, exponent: 
 
 
 def threshold(errors: np.ndarray, drop_rate: float) -> float:
-    """The error above which an image is refused: floor(drop_rate * n) of `errors`, float (n,), are above it.
+    """The error above which an image is refused: floor(drop_rate * n) of `errors`, float (n,), are
+    above it.
 
-    It lies midway between two of them, so that rounding elsewhere moves no image across; where none is to be above, it is
-    the largest. Of equal errors at the border fewer may be above, never more.
+    It lies midway between two of them, so that rounding elsewhere moves no image across; where none
+    is to be above, it is the largest. Of equal errors at the border fewer may be above, never more.
     """
     ordered = np.sort(errors.astype(np.float64))
     # A product such as 0.29 * 100 comes out a hair below its integer.
@@ -64,7 +68,9 @@ def detector(
     def detect(images: tf.Tensor) -> tf.Tensor:
         first, second = (
             reconstruction_error(autoencoder, images, exponent) > limit
-            for autoencoder, exponent, limit in zip(autoencoders, _EXPONENTS, thresholds, strict=True)
+            for autoencoder, exponent, limit in zip(
+                autoencoders, _EXPONENTS, thresholds, strict=True
+            )
         )
         return tf.logical_or(first, second)
 
@@ -73,7 +79,8 @@ def detector(
 
 @dataclasses.dataclass(frozen=True)
 class MagNet(Defense):
-    """Two autoencoders, learnt from clean images under Gaussian noise; the defaults are the authors'.
+    """Two autoencoders, learnt from clean images under Gaussian noise; the defaults are the
+    authors'.
 
     Fields:
         epochs, batch_size, learning_rate: Adam at a constant rate.
@@ -91,7 +98,8 @@ class MagNet(Defense):
     train_images: int = parameter(0)
 
     def train(self, inputs: TrainingInputs, folder: Path) -> None:
-        """Writes `autoencoder_1.keras`, `autoencoder_2.keras` (float32), `thresholds.json`, `log.csv`, `tensorboard/`.
+        """Writes `autoencoder_1.keras`, `autoencoder_2.keras` (float32), `thresholds.json`,
+        `log.csv`, `tensorboard/`.
 
         Always in float32: of three filters bfloat16 makes nothing faster.
         """
@@ -120,9 +128,13 @@ class MagNet(Defense):
             validation,
         )
         limits = {}
-        for file, autoencoder, exponent in zip(_FILES, trainer.autoencoders, _EXPONENTS, strict=True):
+        for file, autoencoder, exponent in zip(
+            _FILES, trainer.autoencoders, _EXPONENTS, strict=True
+        ):
             saved = save_float32(autoencoder, folder / file)
-            measure = tf.function(lambda x, saved=saved, p=exponent: reconstruction_error(saved, x, p))
+            measure = tf.function(
+                lambda x, saved=saved, p=exponent: reconstruction_error(saved, x, p)
+            )
             errors = np.concatenate([measure(batch["x"]).numpy() for batch in validation])
             limits[Path(file).stem] = threshold(errors, self.drop_rate)
         write_json(folder / "thresholds.json", limits)

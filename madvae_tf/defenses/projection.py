@@ -2,8 +2,9 @@
 
     z* = arg min over z of |G(z) - x|^2 / pixels
 
-by L steps of gradient descent with momentum from each of R random starts; the best of the R ends is kept. An image's
-result depends on no other image: the starts are the same for all, and the loss of a batch is the sum of its images' losses.
+by L steps of gradient descent with momentum from each of R random starts; the best of the R ends is
+kept. An image's result depends on no other image: the starts are the same for all, and the loss of
+a batch is the sum of its images' losses.
 """
 
 from collections.abc import Callable
@@ -66,10 +67,13 @@ def project(
             return step + 1, z - rate * velocity, velocity
 
         loop = (tf.constant(0), z, tf.zeros_like(z))
-        return tf.while_loop(lambda step, *_: step < steps, descend, loop, maximum_iterations=steps)[1]
+        return tf.while_loop(
+            lambda step, *_: step < steps, descend, loop, maximum_iterations=steps
+        )[1]
 
-    # Which start is best does not change with the image but in jumps: the gradient is that of the best one's search, which is made once more,
-    # so that an attack need not go back through all of them.
+    # Which start is best does not change with the image but in jumps: the gradient is that of the
+    # best one's search, which is made once more, so that an attack need not go back through all of
+    # them.
     every = tf.stop_gradient(tf.repeat(images, restarts, axis=0))
     ends = search(tf.tile(first, tf.stack([batch, 1])), every)
     found = tf.reshape(errors(generator(ends), every), (batch, restarts))

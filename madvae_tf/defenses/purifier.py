@@ -1,8 +1,11 @@
-"""The variational autoencoders as defences: every row of `VARIANTS`, the paper's four and three baselines.
+"""The variational autoencoders as defences: every row of `VARIANTS`, the paper's four and three
+baselines.
 
-The baselines have the same architecture and trainer and differ in what the rows of `VARIANTS` and `pairs_of` say:
-the identity VAE learns from clean images only (Table 1's question: what does the attack data bring?), Defense-VAE from attacked
-images only (section 3.4, Table 4; Li & Ji 2018), and the mixture prior from the same pairs as the variants (A.6).
+The baselines have the same architecture and trainer and differ in what the rows of `VARIANTS` and
+`pairs_of` say:
+the identity VAE learns from clean images only (Table 1's question: what does the attack data
+bring?), Defense-VAE from attacked images only (section 3.4, Table 4; Li & Ji 2018), and the mixture
+prior from the same pairs as the variants (A.6).
 """
 
 import dataclasses
@@ -33,7 +36,8 @@ _WEIGHTS = ("alpha", "beta", "gamma", "proximity", "sigma")
 class Purifier(Defense):
     """One purifier; the fields are those of `VaeConfig` and `PurifierSettings`.
 
-    `inputs.trained["warmup"]`, where it is there, holds the purifier whose weights this one starts from.
+    `inputs.trained["warmup"]`, where it is there, holds the purifier whose weights this one starts
+    from.
     """
 
     name: ClassVar[str] = "purifier"
@@ -62,7 +66,9 @@ class Purifier(Defense):
     image_steps: int = parameter(500, minimum=1)
 
     def train(self, inputs: TrainingInputs, folder: Path) -> None:
-        """Writes `purifier.keras`, `centers.npy` (of variants with centres), `metrics.json`, `log.csv`, `tensorboard/`."""
+        """Writes `purifier.keras`, `centers.npy` (of variants with centres), `metrics.json`,
+        `log.csv`, `tensorboard/`.
+        """
         settings = self.settings(inputs.seed if self.seed < 0 else self.seed, inputs.precision)
         warmup = inputs.trained.get("warmup")
         metrics = fit_purifier(
@@ -100,7 +106,8 @@ class Purifier(Defense):
         attacked = [each for each in inputs.pairs.sets if each.metadata["attack"] != "none"]
         if not attacked:
             raise UserError(
-                f"Invalid training sets for {self.variant}: received clean images only, expected attacked ones."
+                f"Invalid training sets for {self.variant}: received clean images only, expected"
+                " attacked ones."
             )
         return PairedSets(attacked, inputs.train.images, inputs.train.labels)
 
@@ -115,13 +122,17 @@ def load_purifier(folder: Path, classifier: keras.Model) -> DefendedModel:
 
 
 def defended(vae: DefenseVAE, classifier: Callable[[tf.Tensor], tf.Tensor]) -> DefendedModel:
-    """A `DefenseVAE` before `classifier`, with its latent distribution; a copy of it, folded, see `models.bn_folding`."""
+    """A `DefenseVAE` before `classifier`, with its latent distribution; a copy of it, folded, see
+    `models.bn_folding`.
+    """
     purifier: Any = fold_batch_norm(vae)
 
     def sample(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         mean, log_variance = purifier.encode(images)
         draw = lambda seed: tf.random.stateless_normal(mean.shape[1:], seed, alg="philox")  # noqa: E731
-        noise = tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec(mean.shape[1:], tf.float32))
+        noise = tf.map_fn(
+            draw, seeds, fn_output_signature=tf.TensorSpec(mean.shape[1:], tf.float32)
+        )
         return mean + tf.exp(log_variance / 2) * noise
 
     def straight_through(images: tf.Tensor) -> tf.Tensor:

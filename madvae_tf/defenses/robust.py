@@ -1,9 +1,12 @@
-"""The variant `robust`: a purifier that learns from attacks on itself and the classifier together, not from pairs made before.
+"""The variant `robust`: a purifier that learns from attacks on itself and the classifier together,
+not from pairs made before.
 
-What the paper's adversarial images cannot teach is what an attacker does who differentiates through the purifier. The classifier
-stays as it is. With `encoder_epochs` the training has two stages: the encoder learns robust features by adversarial training of a linear
-classifier on it (`training.robust_encoder`), then stands still while Table 5's decoder learns to draw from them (`training.robust`).
-Without, the whole purifier is trained end to end. A learnt squash (`models.squash`) may stand before the encoder.
+What the paper's adversarial images cannot teach is what an attacker does who differentiates through
+the purifier. The classifier stays as it is. With `encoder_epochs` the training has two stages: the
+encoder learns robust features by adversarial training of a linear classifier on it
+(`training.robust_encoder`), then stands still while Table 5's decoder learns to draw from them
+(`training.robust`). Without, the whole purifier is trained end to end. A learnt squash
+(`models.squash`) may stand before the encoder.
 """
 
 import dataclasses
@@ -56,9 +59,11 @@ class Robust(RobustParameters, Defense):
             raise invalid(self.name, field, getattr(self, field), expected, default)
 
     def train(self, inputs: TrainingInputs, folder: Path) -> None:
-        """Writes `purifier.keras` (float32), `metrics.json`, `log.csv` and `tensorboard/`; the encoder's stage has the last two in `encoder/`.
+        """Writes `purifier.keras` (float32), `metrics.json`, `log.csv` and `tensorboard/`; the
+        encoder's stage has the last two in `encoder/`.
 
-        The metrics hold the accuracy on clean and on attacked validation images, of the saved model in float32.
+        The metrics hold the accuracy on clean and on attacked validation images, of the saved model
+        in float32.
         """
         seed = self._seed(inputs)
         images = CleanImages(inputs.train)
@@ -69,7 +74,9 @@ class Robust(RobustParameters, Defense):
         encoder_classifier = None
 
         def begin() -> None:
-            models["frozen"] = classifier_in(inputs.precision, inputs.classifier, inputs.classifier_name)
+            models["frozen"] = classifier_in(
+                inputs.precision, inputs.classifier, inputs.classifier_name
+            )
             models["purifier"] = self._beginning(inputs, images.image_shape)
 
         def build_encoder(total: int) -> EncoderTrainer:
@@ -139,18 +146,27 @@ class Robust(RobustParameters, Defense):
         schedule = cosine_decay(self.learning_rate, self.final_learning_rate, total)
         return FusedAdam(schedule)  # pyright: ignore[reportArgumentType]
 
-    def _attack(self, total: int, encoder_classifier: EncoderClassifier | None = None) -> InnerAttack:
-        """The attack of a stage of `total` steps; on robust features, those of `encoder_classifier`, its radius need not grow."""
-        own = [field.name for field in dataclasses.fields(InnerAttack) if field.name != "late_start"]
+    def _attack(
+        self, total: int, encoder_classifier: EncoderClassifier | None = None
+    ) -> InnerAttack:
+        """The attack of a stage of `total` steps; on robust features, those of
+        `encoder_classifier`, its radius need not grow.
+        """
+        own = [
+            field.name for field in dataclasses.fields(InnerAttack) if field.name != "late_start"
+        ]
         attack = InnerAttack(
-            **{name: getattr(self, name) for name in own}, late_start=late_start(total, self.late_from)
+            **{name: getattr(self, name) for name in own},
+            late_start=late_start(total, self.late_from),
         )
         return attack if encoder_classifier is None else dataclasses.replace(attack, ramp_steps=0)
 
     def _beginning(self, inputs: TrainingInputs, image_shape: Shape) -> DefenseVAE:
         """What is trained: the start of `inputs`, in its precision, or one with initial weights."""
         if start := inputs.trained.get("start"):
-            return in_precision(load_keras(start / "purifier.keras"), inputs.precision, trainable=True)
+            return in_precision(
+                load_keras(start / "purifier.keras"), inputs.precision, trainable=True
+            )
         return DefenseVAE(
             self.latent_size,
             squash_scale=self.scale,
@@ -161,7 +177,9 @@ class Robust(RobustParameters, Defense):
         )
 
     def _encoder_trainer(self, purifier: DefenseVAE, seed: int, total: int) -> EncoderTrainer:
-        """Of the first stage: it trains squash and encoder of `purifier`, and a linear classifier on them."""
+        """Of the first stage: it trains squash and encoder of `purifier`, and a linear classifier
+        on them.
+        """
         average = None
         if self.average:
             average = EncoderClassifier(type(purifier).from_config(purifier.get_config()))
@@ -178,10 +196,11 @@ class Robust(RobustParameters, Defense):
         return trainer
 
     def measure(self, purifier: DefenseVAE, inputs: TrainingInputs) -> dict[str, float | int]:
-        """validation_images, validation_accuracy and validation_attacked_accuracy of a purifier, in float32.
+        """validation_images, validation_accuracy and validation_attacked_accuracy of a purifier, in
+        float32.
 
-        Attacked: `validation_steps` sign steps end to end at the full epsilon. Of `inputs` the validation images, the classifier
-        and the seed are read.
+        Attacked: `validation_steps` sign steps end to end at the full epsilon. Of `inputs` the
+        validation images, the classifier and the seed are read.
         """
         watched = evenly_spaced(len(inputs.validation), self.validation_images)
         validation = in_order(CleanImages(inputs.validation, watched), 250)

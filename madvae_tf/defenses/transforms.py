@@ -1,10 +1,12 @@
 """Defences that learn nothing: the image is binarised, or blurred, before the classifier sees it.
 
-    Binarization   x' = 1 where x > threshold, else 0           one bit of depth (Xu et al. 2018, "Feature squeezing")
-    Blur           x' = g * x, g(d) ~ exp(-d^2 / (2 sigma^2))   sums to 1, cut off at 4 sigma; reflected at the border
+    Binarization   x' = 1 where x > threshold, else 0           one bit of depth (Xu et al. 2018,
+    "Feature squeezing") Blur           x' = g * x, g(d) ~ exp(-d^2 / (2 sigma^2))   sums to 1, cut
+    off at 4 sigma; reflected at the border
 
-The border is reflected about the edge of the outermost pixel (a b c -> b a | a b c | c b), so that a flat image stays as it is; zeros
-would darken the rim of the images of Fashion-MNIST, which reach it.
+The border is reflected about the edge of the outermost pixel (a b c -> b a | a b c | c b), so that
+a flat image stays as it is; zeros would darken the rim of the images of Fashion-MNIST, which reach
+it.
 """
 
 import abc
@@ -30,10 +32,10 @@ _CUT = 4.0  # standard deviations
 def binarize(images: tf.Tensor, threshold: float) -> tf.Tensor:
     """float32 images of any shape -> 1.0 where a pixel is above `threshold`, else 0.0.
 
-    The derivative is 0 almost everywhere, which stops a gradient attack without making anything robust; the
-    identity's is given in its place (Athalye et al. 2018, "Obfuscated gradients", BPDA).
+    The derivative is 0 almost everywhere, which stops a gradient attack without making anything
+    robust; the identity's is given in its place (Athalye et al. 2018, "Obfuscated gradients",
+    BPDA).
     """
-
     step = tf.custom_gradient(
         lambda values: (tf.cast(values > threshold, tf.float32), lambda upstream: upstream)
     )
@@ -49,7 +51,8 @@ def gaussian_kernel(sigma: float) -> np.ndarray:
 
 
 def blur(images: tf.Tensor, sigma: float) -> tf.Tensor:
-    """Gaussian blur along both axes, reflected at the border, each channel alone: float32 (batch, h, w, channels) -> the same shape.
+    """Gaussian blur along both axes, reflected at the border, each channel alone: float32 (batch,
+    h, w, channels) -> the same shape.
 
     Args:
         sigma: in pixels; 4 sigma must not exceed the height and the width.

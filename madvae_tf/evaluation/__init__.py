@@ -1,4 +1,5 @@
-"""What a defence is worth against an attacker who knows it: threat models, suites of attacks, evaluation of any callable.
+"""What a defence is worth against an attacker who knows it: threat models, suites of attacks,
+evaluation of any callable.
 
 from madvae_tf.evaluation import evaluate
 print(evaluate(model, images, labels, threat="linf:0.3", preset="standard").summary())
@@ -61,7 +62,8 @@ __all__ = [
     "target_of",
     "threat_of",
 ]
-# Loaded when one of their names is first used: `python -m madvae_tf.evaluation --help` needs no TensorFlow.
+# Loaded when one of their names is first used: `python -m madvae_tf.evaluation --help` needs no
+# TensorFlow.
 _HOMES = ("presets", "result", "suites", "systems", "threat_models", "threats", "worst_case")
 
 

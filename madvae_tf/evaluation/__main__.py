@@ -1,11 +1,16 @@
-"""What evaluations have found, and what those that go on, or were stopped, have found so far: python -m madvae_tf.evaluation FOLDER...
+"""What evaluations have found, and what those that go on, or were stopped, have found so far:
+python -m madvae_tf.evaluation FOLDER...
 
-A file is what `Evaluation.save` wrote: a line each accuracy. Each folder, or one below it, holds the rows of finished stages (`rows.json`), a line each accuracy, each share that only attacks without gradients fool and each detector's area under the ROC curve; or files of trials
-(`evaluate(folder=...)`; a stage's `.partial/.scratch/trials`), a line a file: the runs of the attack that are finished, the images that the run going on has
-visited, and how many images are right after all that: an upper bound of what will be left.
+A file is what `Evaluation.save` wrote: a line each accuracy. Each folder, or one below it, holds
+the rows of finished stages (`rows.json`), a line each accuracy, each share that only attacks
+without gradients fool and each detector's area under the ROC curve; or files of trials
+(`evaluate(folder=...)`; a stage's `.partial/.scratch/trials`), a line a file: the runs of the
+attack that are finished, the images that the run going on has visited, and how many images are
+right after all that: an upper bound of what will be left.
 
-With --union first: how many images of one defence are right whatever was done to them in all finished stages of these folders, several budgets and norms
-among them (Tramer and Boneh 2019); those must be of the same images.
+With --union first: how many images of one defence are right whatever was done to them in all
+finished stages of these folders, several budgets and norms among them (Tramer and Boneh 2019);
+those must be of the same images.
 """
 
 import json
@@ -21,7 +26,11 @@ from madvae_tf.utils import console
 from madvae_tf.utils.errors import UserError, as_one_line
 
 _ROWS = "rows.json"
-_PRINTED = {"accuracy": "right", "beyond_gradients_share": "fools, and no gradient did,", "auc": "AUC"}
+_PRINTED = {
+    "accuracy": "right",
+    "beyond_gradients_share": "fools, and no gradient did,",
+    "auc": "AUC",
+}
 
 
 def lines(folders: Sequence[Path]) -> Iterator[str]:
@@ -35,20 +44,27 @@ def lines(folders: Sequence[Path]) -> Iterator[str]:
             yield from _figures(folder)
             continue
         finished = sorted(folder.rglob(_ROWS))
-        files = [path for path in sorted(folder.rglob("*.npz")) if not (path.parent / _ROWS).exists()]
+        files = [
+            path for path in sorted(folder.rglob("*.npz")) if not (path.parent / _ROWS).exists()
+        ]
         if not files and not finished:
             raise UserError(
-                f"No rows and no trials in {folder}; expected a folder that an evaluation keeps its files in."
+                f"No rows and no trials in {folder}; expected a folder that an evaluation keeps its"
+                " files in."
             )
         for path in finished:
             yield from _figures(path)
         for path in files:
             found = read_progress(path)
-            n, robust, visited = len(found.robust), int(found.robust.sum()), int(found.visited.sum())
+            n, robust, visited = (
+                len(found.robust),
+                int(found.robust.sum()),
+                int(found.visited.sum()),
+            )
             going = f", {visited} images into the next" if visited else ""
             yield (
-                f"{path.name.rpartition('-')[0].rpartition('-')[0]}: {len(found.n_robust)} runs finished{going}; right "
-                f"{_of(robust, n)}"
+                f"{path.name.rpartition('-')[0].rpartition('-')[0]}: {len(found.n_robust)} runs"
+                f" finished{going}; right {_of(robust, n)}"
             )
 
 
@@ -62,13 +78,16 @@ def union(folders: Sequence[Path]) -> str:
     for folder in folders:
         files = sorted(folder.rglob("right.npz"))
         if not files:
-            raise UserError(f"No finished attack in {folder}; expected the folder of a stage or one above.")
+            raise UserError(
+                f"No finished attack in {folder}; expected the folder of a stage or one above."
+            )
         found |= {path.parent.name: _attacked(path) for path in files}
     (first, (whom, *_)), *others = found.items()
     for name, (other, *_) in others:
         if other != whom:
             raise UserError(
-                f"Invalid folders: {name} is of another defence or other images than {first}, expected the same."
+                f"Invalid folders: {name} is of another defence or other images than {first},"
+                " expected the same."
             )
     kept = np.logical_and.reduce([robust for _, attacks, _ in found.values() for robust in attacks])
     hits, n = int(kept.sum()), len(kept)
@@ -78,7 +97,9 @@ def union(folders: Sequence[Path]) -> str:
 
 
 def _attacked(path: Path) -> tuple[list, list[np.ndarray], bool]:
-    """Dataset, defence, seed and who is right as it is, which tell the images; who is right after each attack, bool (n,); whether each met all images."""
+    """Dataset, defence, seed and who is right as it is, which tell the images; who is right after
+    each attack, bool (n,); whether each met all images.
+    """
     config = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))["config"]
     with np.load(path, allow_pickle=False) as file:
         robust = {name: file[name] for name in file if name != "attacked"}
@@ -113,14 +134,28 @@ def _figures(path: Path) -> Iterator[str]:
             own = row["parameters"]
             place = [
                 f"{own[name]:g}" if isinstance(own[name], float) else str(own[name])
-                for name in ("norm", "epsilon", "curve", "at", "kind", "severity", "detector", "among")
+                for name in (
+                    "norm",
+                    "epsilon",
+                    "curve",
+                    "at",
+                    "kind",
+                    "severity",
+                    "detector",
+                    "among",
+                )
                 if name in own
             ]
-            where = ", ".join([row["defense"], row["threat_model"], *([" ".join(place)] if place else [])])
+            where = ", ".join(
+                [row["defense"], row["threat_model"], *([" ".join(place)] if place else [])]
+            )
             bound = ", an upper bound" if "partial" in own else ""
             over = "".join(f", {own[name]}" for name in ("over", "met") if name in own)
             first = f"{own['after']}, then " if "after" in own else ""
-            yield (f"{where}: {first}{row['attack']}{over}: {_PRINTED[row['metric']]} {_value(row)}{bound}")
+            yield (
+                f"{where}: {first}{row['attack']}{over}: {_PRINTED[row['metric']]}"
+                f" {_value(row)}{bound}"
+            )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"Damaged file of rows: {path} ({error}); delete the stage's folder and run again."
@@ -136,7 +171,9 @@ def main(arguments: Sequence[str]) -> str:
     parser = console.parser(__doc__ or "", prog="python -m madvae_tf.evaluation")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument(
-        "--union", action="store_true", help="one line: who is right after all attacks of all the folders"
+        "--union",
+        action="store_true",
+        help="one line: who is right after all attacks of all the folders",
     )
     given = parser.parse_args(arguments)
     folders = [folder.expanduser() for folder in given.folders]

@@ -1,10 +1,11 @@
-"""How well classes cluster: UMAP pictures, and figures of what the eye judges in them (Figures 2-5, 12-17).
+"""How well classes cluster: UMAP pictures, and figures of what the eye judges in them (Figures 2-5,
+12-17).
 
-UMAP (McInnes et al. 2018) keeps neighbourhoods, not distances: a gap in a picture can be its own doing. So
-both measures are made to be taken of the features as well as of the picture:
+UMAP (McInnes et al. 2018) keeps neighbourhoods, not distances: a gap in a picture can be its own
+doing. So both measures are made to be taken of the features as well as of the picture:
 
-    silhouette = mean of (b - a) / max(a, b), with a the mean distance to the points of the own class and b
-                 that to the points of the nearest other one (Rousseeuw 1987)
+    silhouette = mean of (b - a) / max(a, b), with a the mean distance to the points of the own
+                 class and b that to the points of the nearest other one (Rousseeuw 1987)
     purity     = mean share of a point's k nearest neighbours that are of its class
 """
 
@@ -13,7 +14,9 @@ import numpy as np
 from madvae_tf.utils.errors import UserError
 
 
-def embed(features: np.ndarray, seed: int, neighbors: int = 15, min_distance: float = 0.1) -> np.ndarray:
+def embed(
+    features: np.ndarray, seed: int, neighbors: int = 15, min_distance: float = 0.1
+) -> np.ndarray:
     """The UMAP picture of `features`: the same seed gives the same picture, on one thread.
 
     Args:
@@ -43,15 +46,16 @@ def embed(features: np.ndarray, seed: int, neighbors: int = 15, min_distance: fl
 
 
 def silhouette(features: np.ndarray, labels: np.ndarray) -> float | None:
-    """The mean silhouette over all points, Euclidean, in [-1, 1]; 1: far apart and tight, 0: no clusters.
+    """The mean silhouette over all points, Euclidean, in [-1, 1]; 1: far apart and tight, 0: no
+    clusters.
 
     Args:
         features: float (n, d), finite.
         labels: integers (n,): true labels or predictions.
 
     Returns:
-        None where it is undefined: all labels alike, as of a classifier that always says the same, or no two
-        alike.
+        None where it is undefined: all labels alike, as of a classifier that always says the same,
+        or no two alike.
 
     Raises:
         UserError: features or labels of another shape, features not finite.
@@ -65,7 +69,8 @@ def silhouette(features: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 def knn_purity(features: np.ndarray, labels: np.ndarray, k: int = 10) -> float:
-    """The mean share of the k nearest neighbours (Euclidean; not the point itself) with the point's label.
+    """The mean share of the k nearest neighbours (Euclidean; not the point itself) with the point's
+    label.
 
     Args:
         features: float (n, d), finite.
@@ -73,8 +78,8 @@ def knn_purity(features: np.ndarray, labels: np.ndarray, k: int = 10) -> float:
         k: 1 to n - 1.
 
     Returns:
-        In [0, 1]; labels dealt out at random give about the sum of their squared shares, 0.1 for ten even
-        classes.
+        In [0, 1]; labels dealt out at random give about the sum of their squared shares, 0.1 for
+        ten even classes.
 
     Raises:
         UserError: features or labels of another shape, features not finite, k out of range.
@@ -92,12 +97,15 @@ def knn_purity(features: np.ndarray, labels: np.ndarray, k: int = 10) -> float:
 def _checked(features: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     features = np.asarray(features, np.float64)
     if features.ndim != 2 or 0 in features.shape:
-        raise UserError(f"Invalid features: received shape {features.shape}, expected (points, dimensions).")
+        raise UserError(
+            f"Invalid features: received shape {features.shape}, expected (points, dimensions)."
+        )
     if not np.isfinite(features).all():
         raise UserError("Invalid features: received NaN or infinity, expected finite numbers.")
     if labels is not None and np.shape(labels) != features.shape[:1]:
         raise UserError(
-            f"Invalid labels: received shape {np.shape(labels)}, expected ({len(features)},), one a point."
+            f"Invalid labels: received shape {np.shape(labels)}, expected ({len(features)},), one a"
+            " point."
         )
     return features
 
@@ -105,6 +113,6 @@ def _checked(features: np.ndarray, labels: np.ndarray | None = None) -> np.ndarr
 def _check_count(name: str, count: int, least: int, points: int) -> None:
     if not least <= count < points:
         raise UserError(
-            f"Invalid {name}: received {count}, expected {least} to {points - 1}, fewer than the {points} "
-            "points; lower it or take more points."
+            f"Invalid {name}: received {count}, expected {least} to {points - 1}, fewer than the"
+            f" {points} points; lower it or take more points."
         )

@@ -1,4 +1,6 @@
-"""What an evaluation will cost, from the measured speed of the very model, and the bar that counts it attack by attack."""
+"""What an evaluation will cost, from the measured speed of the very model, and the bar that counts
+it attack by attack.
+"""
 
 import dataclasses
 import time
@@ -29,7 +31,8 @@ class Speed:
     gradient: float
 
 
-# Without a measurement every gradient counts as three times its logits, and nothing is said of seconds.
+# Without a measurement every gradient counts as three times its logits, and nothing is said of
+# seconds.
 UNKNOWN = Speed(1.0, 3.0)
 
 
@@ -65,7 +68,9 @@ def _seconds(call: Any) -> float:
 
 
 def passes(attack: Attack) -> tuple[int, int]:
-    """How many gradients and how many logits alone a run of the attack takes for an image that does not fall."""
+    """How many gradients and how many logits alone a run of the attack takes for an image that does
+    not fall.
+    """
     whole: Any = getattr(attack, "whole", attack)
     if whole.name in QUERY_ATTACKS:
         return 0, getattr(whole, "queries", 1)
@@ -76,10 +81,12 @@ def passes(attack: Attack) -> tuple[int, int]:
 
 
 class Course:
-    """The way through all trials: what is still to be done at most, as if no further image fell, and the bar that shows it.
+    """The way through all trials: what is still to be done at most, as if no further image fell,
+    and the bar that shows it.
 
-    The bar's unit is the estimated second, so that its rate is how much faster or slower than estimated it goes, and the
-    time left follows. What a file has of an earlier call, and what falls, is work that never comes.
+    The bar's unit is the estimated second, so that its rate is how much faster or slower than
+    estimated it goes, and the time left follows. What a file has of an earlier call, and what
+    falls, is work that never comes.
 
     Args:
         suites: in order.
@@ -99,7 +106,9 @@ class Course:
     ) -> None:
         self._trials = [(suite, trial) for suite in suites for trial in suite.trials]
         self._runs = [len(runs_of(trial.attack)) for _, trial in self._trials]
-        self._seconds = [_of(trial, speeds[trial.gradient]) / batch_size for _, trial in self._trials]
+        self._seconds = [
+            _of(trial, speeds[trial.gradient]) / batch_size for _, trial in self._trials
+        ]
         self._n, self._robust = len(clean), int(clean.sum())
         self._announced, self._batch_size = announced, batch_size
         self._number = 0
@@ -117,7 +126,9 @@ class Course:
         self._number = number
 
     def advance(self, run: int, waiting: int, robust: int, done: int) -> None:
-        """Of the trial that goes on: its run's number, how many images wait in it, how many are right, and were attacked just now."""
+        """Of the trial that goes on: its run's number, how many images wait in it, how many are
+        right, and were attacked just now.
+        """
         further = (self._runs[self._number] - run - 1) * self._cost(self._number, robust)
         remaining = self._cost(self._number, waiting) + further + self._later(self._number, robust)
         if self._bar is None:
@@ -137,13 +148,16 @@ class Course:
         if self._announced:
             names = ", ".join(trial.label for _, trial in self._trials[self._number :])
             say(
-                f"evaluate: {self._n} images, {self._robust} right without an attack; to run: {names}; at most {duration(remaining)} on this "
-                "machine at the model's measured speed, if no image falls, and the time to compile."
+                f"evaluate: {self._n} images, {self._robust} right without an attack; to run:"
+                f" {names}; at most {duration(remaining)} on this machine at the model's measured"
+                " speed, if no image falls, and the time to compile."
             )
         self._bar = progress_bar(remaining, "", "s", bar_format=_FORMAT)
 
     def _cost(self, number: int, count: int) -> float:
-        """Seconds of one run of a trial for some images; what a batch is filled up with costs the same."""
+        """Seconds of one run of a trial for some images; what a batch is filled up with costs the
+        same.
+        """
         whole, rest = divmod(count, self._batch_size)
         size = whole * self._batch_size + (padded(rest, self._batch_size) if rest else 0)
         return size * self._seconds[number]
@@ -152,7 +166,8 @@ class Course:
         """Of the trials after this one; in a sequence they meet what is `robust` now."""
         suite = self._trials[number][0]
         return sum(
-            self._runs[n] * self._cost(n, robust if other is suite and suite.sequential else self._robust)
+            self._runs[n]
+            * self._cost(n, robust if other is suite and suite.sequential else self._robust)
             for n, (other, _) in enumerate(self._trials)
             if n > number
         )

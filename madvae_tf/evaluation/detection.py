@@ -1,10 +1,12 @@
-"""Can what a purifier does to an image tell attacked images from clean ones? Scores, ROC, AUC and rows, table "detection".
+"""Can what a purifier does to an image tell attacked images from clean ones? Scores, ROC, AUC and
+rows, table "detection".
 
-    l1, l2    ||x - purify(x)||_1, ||x - purify(x)||_2             Meng & Chen 2017, MagNet's detectors
-    latent    min_c ||encode(x) - centre_c||_2                     centre_c: the mean code of a class's held-out images
+    l1, l2    ||x - purify(x)||_1, ||x - purify(x)||_2             Meng & Chen 2017, MagNet's
+    detectors latent    min_c ||encode(x) - centre_c||_2                     centre_c: the mean code
+    of a class's held-out images
 
-An image is flagged where its score is above a threshold. Against an attacker who knows of the detector such figures fall; they are measured on images
-made that way, too.
+An image is flagged where its score is above a threshold. Against an attacker who knows of the
+detector such figures fall; they are measured on images made that way, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +21,16 @@ from madvae_tf.evaluation.oblivious import Row, batched, rate_row
 
 TABLE = "detection"
 _TINY = 1e-12  # so that an attack's gradient is finite at a score of 0
-# Shares of flagged clean images at which the ROC is read off for the rows; the one that is quoted is 0.05.
+# Shares of flagged clean images at which the ROC is read off for the rows; the one that is quoted
+# is 0.05.
 FALSE_POSITIVES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def detectors(
     system: DefendedModel, centers: tf.Tensor | None
 ) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
-    """Name -> images (batch, 28, 28, 1) to scores, float32 (batch,), compiled; what the system has no part for is left out.
+    """Name -> images (batch, 28, 28, 1) to scores, float32 (batch,), compiled; what the system has
+    no part for is left out.
 
     Args:
         centers: float32 (10, latent), or None.
@@ -38,7 +42,9 @@ def detectors(
         found["l2"] = lambda x: distance(purify(x), x)
     if encode is not None and centers is not None:
         found["latent"] = lambda x: tf.sqrt(
-            tf.reduce_min(tf.reduce_sum(tf.square(encode(x)[:, None] - centers[None]), axis=2), axis=1)
+            tf.reduce_min(
+                tf.reduce_sum(tf.square(encode(x)[:, None] - centers[None]), axis=2), axis=1
+            )
             + _TINY
         )
     return {name: tf.function(function) for name, function in found.items()}
@@ -52,7 +58,9 @@ def scores(
 
 
 def roc(clean: np.ndarray, attacked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The shares of clean and of attacked images flagged at every threshold, falling thresholds; from (0, 0) to (1, 1)."""
+    """The shares of clean and of attacked images flagged at every threshold, falling thresholds;
+    from (0, 0) to (1, 1).
+    """
     thresholds = np.unique(np.concatenate([clean, attacked]))[::-1]
     flagged = [
         # How many are at or above each.
@@ -64,7 +72,9 @@ def roc(clean: np.ndarray, attacked: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def auc(clean: np.ndarray, attacked: np.ndarray) -> float:
-    """The chance that an attacked image's score is above a clean one's, equal scores half: the area under `roc`."""
+    """The chance that an attacked image's score is above a clean one's, equal scores half: the area
+    under `roc`.
+    """
     ordered = np.sort(clean)
     below = np.searchsorted(ordered, attacked, side="left")
     up_to = np.searchsorted(ordered, attacked, side="right")
@@ -72,9 +82,13 @@ def auc(clean: np.ndarray, attacked: np.ndarray) -> float:
 
 
 def flagged(clean: np.ndarray, attacked: np.ndarray, false_positives: float) -> np.ndarray:
-    """Which attacked images are above the least threshold that at most this share of the clean ones is above, bool (n,)."""
+    """Which attacked images are above the least threshold that at most this share of the clean ones
+    is above, bool (n,).
+    """
     allowed = int(np.floor(false_positives * len(clean) + 1e-9))
-    threshold = np.sort(clean)[::-1][min(allowed, len(clean) - 1)] if allowed < len(clean) else -np.inf
+    threshold = (
+        np.sort(clean)[::-1][min(allowed, len(clean) - 1)] if allowed < len(clean) else -np.inf
+    )
     return attacked > threshold
 
 
@@ -84,7 +98,8 @@ def detection_rows(
     fooling: np.ndarray,
     common: Mapping[str, Any],
 ) -> list[Row]:
-    """AUC and points of the ROC of every detector, for all attacked images and for those that fooled what they were made on.
+    """AUC and points of the ROC of every detector, for all attacked images and for those that
+    fooled what they were made on.
 
     Args:
         clean, attacked: detector -> scores.
@@ -92,7 +107,10 @@ def detection_rows(
         common: dataset, attack, parameters, threat_model, defense, seed.
     """
     rows: list[Row] = []
-    groups: Sequence[tuple[str, np.ndarray]] = (("all", np.ones(len(fooling), bool)), ("fooling", fooling))
+    groups: Sequence[tuple[str, np.ndarray]] = (
+        ("all", np.ones(len(fooling), bool)),
+        ("fooling", fooling),
+    )
     for detector, values in attacked.items():
         for among, chosen in groups:
             if not chosen.any():

@@ -1,7 +1,8 @@
-"""Warnings where an evaluation does not hold: accuracy that rises under more attack, gradients that vanish or mislead, the weaker beating the stronger.
+"""Warnings where an evaluation does not hold: accuracy that rises under more attack, gradients that
+vanish or mislead, the weaker beating the stronger.
 
-After Carlini et al. 2019, "On Evaluating Adversarial Robustness", and Athalye et al. 2018: robustness that comes from a broken
-attack shows in one of these.
+After Carlini et al. 2019, "On Evaluating Adversarial Robustness", and Athalye et al. 2018:
+robustness that comes from a broken attack shows in one of these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 GREY = 0.5
 
 CHANCE = 0.1
-# They ask for no gradient, or search among what the decoder draws: that such a search finds less than others says nothing of gradients.
+# They ask for no gradient, or search among what the decoder draws: that such a search finds less
+# than others says nothing of gradients.
 _NO_STEPS = (*QUERY_ATTACKS, "overpowered")
-# They step along a gradient wherever there is one, so that an image that comes back as it was had none.
+# They step along a gradient wherever there is one, so that an image that comes back as it was had
+# none.
 FOLLOWING = (
     "fgsm",
     "rand_fgsm",
@@ -41,7 +44,8 @@ LOOKED_AT = 20
 _VANISHED, _GAP = 0.05, 0.02
 # An accuracy that lies below it with its whole interval is near chance.
 POOR = 0.3
-# The share of an image's pixels from which on faint gradients are a warning, where steps follow their size.
+# The share of an image's pixels from which on faint gradients are a warning, where steps follow
+# their size.
 _FAINT_SHARE = 0.5
 _QUERY_TITLES: dict[str, str] = dict(
     zip(QUERY_ATTACKS, ("Square", "HopSkipJump", "SPSA", "SimBA", "Single Pixel"), strict=True)
@@ -55,21 +59,27 @@ def _higher(better: np.ndarray, worse: np.ndarray) -> bool:
     return low > high
 
 
-def curve_warnings(found: Mapping[str, Mapping[float, np.ndarray]], grey: float = GREY) -> list[str]:
-    """What is wrong with the curves: accuracy that rises, or that does not fall to chance at the budget `grey`, the last of `budgets`."""
+def curve_warnings(
+    found: Mapping[str, Mapping[float, np.ndarray]], grey: float = GREY
+) -> list[str]:
+    """What is wrong with the curves: accuracy that rises, or that does not fall to chance at the
+    budget `grey`, the last of `budgets`.
+    """
     warnings = []
     for kind, curve in found.items():
         points = sorted(curve.items())
         for (less, before), (more, after) in zip(points, points[1:], strict=False):
             if _higher(after, before):
                 warnings.append(
-                    f"more attack, higher accuracy: {kind} {more:g} leaves {after.mean():.4f}, {less:g} left {before.mean():.4f}."
+                    f"more attack, higher accuracy: {kind} {more:g} leaves {after.mean():.4f},"
+                    f" {less:g} left {before.mean():.4f}."
                 )
     last = found.get("epsilon", {}).get(grey)
     # Every image can become a flat grey one there: nothing can tell them apart.
     if last is not None and wilson_interval(int(last.sum()), len(last))[0] > CHANCE:
         warnings.append(
-            f"accuracy at epsilon {grey:g} is {last.mean():.4f}, above chance ({CHANCE}), where any image can be made grey: PGD fails there."
+            f"accuracy at epsilon {grey:g} is {last.mean():.4f}, above chance ({CHANCE}), where any"
+            " image can be made grey: PGD fails there."
         )
     return warnings
 
@@ -79,18 +89,21 @@ def gradient_warnings(norms: np.ndarray, faint: np.ndarray | None = None) -> lis
 
     Args:
         norms: of `gradients`.
-        faint: of `gradients`, where the attacks' steps follow the gradient's size (L2): None in L-infinity, where they follow its signs.
+        faint: of `gradients`, where the attacks' steps follow the gradient's size (L2): None in
+            L-infinity, where they follow its signs.
     """
     warnings = []
     share = float((norms == 0).mean())
     if share > _VANISHED:
         warnings.append(
-            f"gradients vanish: exactly 0 at {share:.4f} of the images; attacks that follow them prove nothing."
+            f"gradients vanish: exactly 0 at {share:.4f} of the images; attacks that follow them"
+            " prove nothing."
         )
     if faint is not None and faint.mean() > _FAINT_SHARE:
         warnings.append(
-            f"gradients nearly vanish: below {FAINT:g} of the image's largest at a mean share of {faint.mean():.4f} of the pixels, which steps along "
-            "them leave where they are; attacks that follow them prove little."
+            f"gradients nearly vanish: below {FAINT:g} of the image's largest at a mean share of"
+            f" {faint.mean():.4f} of the pixels, which steps along them leave where they are;"
+            " attacks that follow them prove little."
         )
     return warnings
 
@@ -105,25 +118,30 @@ def squash_warnings(exact: np.ndarray, straight: np.ndarray) -> list[str]:
     if lost <= _GAP:
         return []
     return [
-        f"gradients mislead: PGD around the squash fools {lost:.4f} of the images, and PGD along the exact gradient none of those."
+        f"gradients mislead: PGD around the squash fools {lost:.4f} of the images, and PGD along"
+        " the exact gradient none of those."
     ]
 
 
 def beyond_gradients(end: "Evaluation") -> "list[tuple[Outcome, np.ndarray]]":
-    """What each attack without gradients finds that those with one do not, BPDA and `crossing` among them.
+    """What each attack without gradients finds that those with one do not, BPDA and `crossing`
+    among them.
 
     Args:
         end: what attacks on the system itself left.
 
     Returns:
-        each of them, where others were run, and of the images that it met, bool, which it alone fools: no attack with a gradient does. In a sequence it comes last:
+        each of them, where others were run, and of the images that it met, bool, which it alone
+        fools: no attack with a gradient does. In a sequence it comes last:
         what it still finds, no gradient attack found.
     """
     return _beyond(end, [o for o in end.outcomes if o.trial.attack.name not in QUERY_ATTACKS])
 
 
 def _beyond(end: "Evaluation", others: "Sequence[Outcome]") -> "list[tuple[Outcome, np.ndarray]]":
-    """Each attack without gradients, and bool, which of the images that it met it fools and none of `others` does; nothing without others."""
+    """Each attack without gradients, and bool, which of the images that it met it fools and none of
+    `others` does; nothing without others.
+    """
     queries = [o for o in end.outcomes if o.trial.attack.name in QUERY_ATTACKS] if others else []
     stood = np.logical_and.reduce([o.robust for o in others])
     found = []
@@ -153,13 +171,15 @@ def order_warnings(found: "Mapping[str, Evaluation]") -> list[str]:
     for name in ("oblivious", "transfer"):
         if name not in found:
             continue
-        # An image that an attack did not meet counts as right under it: compared are those that both attackers met.
+        # An image that an attack did not meet counts as right under it: compared are those that
+        # both attackers met.
         met = _met(end) & _met(found[name])
         strong, weak = end.worst[met], found[name].worst[met]
         if met.any() and _higher(strong, weak):
             of = "" if met.all() else f" of the {len(weak)} images that both met"
             warnings.append(
-                f"a weaker attacker beats a stronger one: {name} leaves {weak.mean():.4f}, end_to_end {strong.mean():.4f}{of}."
+                f"a weaker attacker beats a stronger one: {name} leaves {weak.mean():.4f},"
+                f" end_to_end {strong.mean():.4f}{of}."
             )
     return warnings + around_warnings(end)
 
@@ -171,7 +191,11 @@ def around_warnings(end: "Evaluation") -> list[str]:
         end: what attacks on the system itself left.
     """
     warnings = []
-    exact = [o for o in end.outcomes if o.trial.gradient == "exact" and o.trial.attack.name not in _NO_STEPS]
+    exact = [
+        o
+        for o in end.outcomes
+        if o.trial.gradient == "exact" and o.trial.attack.name not in _NO_STEPS
+    ]
     around = [o for o in end.outcomes if o.trial.gradient in ("identity", "straight_through")]
     # Where nothing follows the exact gradient: against whatever follows one.
     for query, alone in _beyond(end, exact) or beyond_gradients(end):
@@ -180,16 +204,20 @@ def around_warnings(end: "Evaluation") -> list[str]:
             name = _QUERY_TITLES[query.trial.attack.name]
             followed = "the exact gradient" if exact else "a gradient"
             warnings.append(
-                f"black-box beats white-box: {name} fools {lost:.4f} of its images, and no attack along {followed} any of those."
+                f"black-box beats white-box: {name} fools {lost:.4f} of its images, and no attack"
+                f" along {followed} any of those."
             )
     if around and exact:
         stood = np.logical_and.reduce([o.robust for o in exact])
         lost = float((stood & ~np.logical_and.reduce([o.robust for o in around])).mean())
         if lost > _GAP:
             # In the order of the outcomes, each once.
-            names = dict.fromkeys("crossing" if o.trial.attack.name == "crossing" else "BPDA" for o in around)
+            names = dict.fromkeys(
+                "crossing" if o.trial.attack.name == "crossing" else "BPDA" for o in around
+            )
             warnings.append(
-                f"gradients mislead: attacks around them ({', '.join(names)}) fool {lost:.4f} of the images, and no attack along the exact gradient any of those."
+                f"gradients mislead: attacks around them ({', '.join(names)}) fool {lost:.4f} of"
+                " the images, and no attack along the exact gradient any of those."
             )
     return warnings
 
@@ -212,12 +240,14 @@ def evaluation_warnings(found: "Evaluation", norms: Mapping[str, np.ndarray]) ->
         share = float(outcome.unchanged.sum() / max(found.clean.sum(), 1))
         if share > _VANISHED:
             warnings.append(
-                f"images come back unchanged: {outcome.trial.label} leaves {share:.4f} of the images as they were; it found no gradient to follow there."
+                f"images come back unchanged: {outcome.trial.label} leaves {share:.4f} of the"
+                " images as they were; it found no gradient to follow there."
             )
     n, robust = len(found.clean), int(found.clean.sum())
     if wilson_interval(robust, n)[1] < POOR:
         warnings.append(
-            f"without an attack {robust / n:.4f} of the images are right, with chance at {CHANCE}: does the system expect floats in [0, 1], and these labels?"
+            f"without an attack {robust / n:.4f} of the images are right, with chance at {CHANCE}:"
+            " does the system expect floats in [0, 1], and these labels?"
         )
     return warnings + around_warnings(found)
 
@@ -231,19 +261,29 @@ def steadiness_warnings(steady: str, draws: int, repeats: int) -> list[str]:
     """
     if steady == BATCHWISE:
         return [
-            "an image's answer depends on the images beside it in the batch, as of batch normalisation in training: no figure here is one of the system in use; "
-            "call the model for inference (training=False)."
+            "an image's answer depends on the images beside it in the batch, as of batch"
+            " normalisation in training: no figure here is one of the system in use; call the model"
+            " for inference (training=False)."
         ]
     if steady != RANDOM:
         return []
     judged = (
         f"an image counts as right where it is right in {repeats} askings"
         if repeats > 1
-        else "each figure is of one draw (repeats=10 counts an image as right where it is right ten times)"
+        else (
+            "each figure is of one draw (repeats=10 counts an image as right where it is right ten"
+            " times)"
+        )
     )
     attacked = (
         f"attacks follow the mean of {draws} draws"
         if draws > 1
-        else "attacks follow one draw, and find less than they could (draws=20 follows the mean of twenty)"
+        else (
+            "attacks follow one draw, and find less than they could (draws=20 follows the mean of"
+            " twenty)"
+        )
     )
-    return [f"the system answers one image differently each time that it is asked: {judged}, and {attacked}."]
+    return [
+        f"the system answers one image differently each time that it is asked: {judged}, and"
+        f" {attacked}."
+    ]

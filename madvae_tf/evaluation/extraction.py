@@ -1,9 +1,11 @@
-"""Extraction of a substitute from the labels that a black box gives (Papernot et al. 2016, Algorithm 1).
+"""Extraction of a substitute from the labels that a black box gives (Papernot et al. 2016,
+Algorithm 1).
 
-The attacker has a few images of their own, lets the black box label them and trains a substitute. Every round then
-doubles the set (`jacobian`), lets the new half be labelled, and trains on the whole set from the weights that the
-substitute has. So 6 rounds cost 2^6 times the first images: 100 are 6,400 queries, as Papernot et al. count them, and
-Defense-GAN's 150 are 9,600. (Its released code stops at five doublings: for its 4,800 queries give 5 rounds.)
+The attacker has a few images of their own, lets the black box label them and trains a substitute.
+Every round then doubles the set (`jacobian`), lets the new half be labelled, and trains on the
+whole set from the weights that the substitute has. So 6 rounds cost 2^6 times the first images: 100
+are 6,400 queries, as Papernot et al. count them, and Defense-GAN's 150 are 9,600. (Its released
+code stops at five doublings: for its 4,800 queries give 5 rounds.)
 """
 
 import dataclasses
@@ -54,10 +56,10 @@ def extract(
     """Trains a substitute of a black box; the same arguments give the same weights.
 
     Args:
-        query: the black box: float32 (n, 28, 28, 1) in [0, 1] -> its labels, integers (n,) in [0, 10). It is given
-            all new images of a round at once, and each of them once.
-        build: makes the substitute, float32, with `logits(images, dropout_seed)` as the classifiers have it; its initial
-            weights follow from `seed`.
+        query: the black box: float32 (n, 28, 28, 1) in [0, 1] -> its labels, integers (n,) in [0,
+            10). It is given all new images of a round at once, and each of them once.
+        build: makes the substitute, float32, with `logits(images, dropout_seed)` as the classifiers
+            have it; its initial weights follow from `seed`.
         images: the attacker's own, floating point (n, 28, 28, 1) in [0, 1].
         rounds: of augmentation; with 0 the substitute learns from the first images alone.
         epochs: of training, before the first round and in every round.
@@ -68,12 +70,19 @@ def extract(
         progress: called with 1 after every epoch; there are (rounds + 1) * epochs.
 
     Raises:
-        UserError: invalid images or none, a count out of range, or a query that does not give labels; the training diverged.
+        UserError: invalid images or none, a count out of range, or a query that does not give
+            labels; the training diverged.
     """
     points = check_images(images, "images of the attacker")
     if not len(points):
-        raise UserError("Invalid images of the attacker: received none, expected at least one; give some.")
-    for name, value, minimum in (("rounds", rounds, 0), ("epochs", epochs, 1), ("batch_size", batch_size, 1)):
+        raise UserError(
+            "Invalid images of the attacker: received none, expected at least one; give some."
+        )
+    for name, value, minimum in (
+        ("rounds", rounds, 0),
+        ("epochs", epochs, 1),
+        ("batch_size", batch_size, 1),
+    ):
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
             raise UserError(
                 f"Invalid {name}: received {value!r}, expected an integer >= {minimum}; raise it."
@@ -82,7 +91,9 @@ def extract(
         substitute = build()
     trained = substitute if precision == "float32" else in_precision(substitute, precision)
     train = _training_step(trained, learning_rate, seed)
-    total = epochs * sum(math.ceil(len(points) * 2**number / batch_size) for number in range(rounds + 1))
+    total = epochs * sum(
+        math.ceil(len(points) * 2**number / batch_size) for number in range(rounds + 1)
+    )
     steps = 0
     augment = augmentation(lambda x: trained.logits(x), step, batch_size)
     labels = np.zeros(0, np.int64)
@@ -97,7 +108,8 @@ def extract(
             ]
             finite = np.isfinite(np.array(losses, np.float32))
             if not finite.all() or not all_finite(trained.weights):
-                # The loss comes before the step's update: where it is finite throughout, the last update is at fault.
+                # The loss comes before the step's update: where it is finite throughout, the last
+                # update is at fault.
                 bad = int(np.argmin(finite)) if not finite.all() else len(losses) - 1
                 what = "the loss or a weight of the substitute is NaN or infinite"
                 raise diverged(steps + bad, total, what, learning_rate)
@@ -109,7 +121,9 @@ def extract(
 
 
 def _training_step(model: keras.Model, learning_rate: float, seed: int) -> Callable[..., tf.Tensor]:
-    """Compiled: one step of Adam on the cross-entropy of a batch's labels, which it returns; dropout is drawn from (seed, step)."""
+    """Compiled: one step of Adam on the cross-entropy of a batch's labels, which it returns;
+    dropout is drawn from (seed, step).
+    """
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(model.trainable_variables)
 
@@ -130,12 +144,14 @@ def _training_step(model: keras.Model, learning_rate: float, seed: int) -> Calla
 def _batches(n: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
     """The rows of an epoch's batches, int64 (batches, batch_size).
 
-    The last batch is filled from the epoch's beginning, so that no step retraces and every image is seen: of 150
-    images in batches of 128, dropping the rest would leave out one in seven.
+    The last batch is filled from the epoch's beginning, so that no step retraces and every image is
+    seen: of 150 images in batches of 128, dropping the rest would leave out one in seven.
     """
     count = math.ceil(n / batch_size)
     return np.resize(epoch_order(n, seed, epoch), (count, batch_size))
 
 
 def _ask(query: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
-    return check_labels(query(images), len(images), "labels of the query", "take the arg-max of logits")
+    return check_labels(
+        query(images), len(images), "labels of the query", "take the arg-max of logits"
+    )

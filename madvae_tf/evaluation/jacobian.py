@@ -2,8 +2,8 @@
 
     x' = clip(x + lambda sign(d Z_y(x) / dx)), clip to [0, 1]
 
-Z are the substitute's logits, y is the label that the oracle gave to x, lambda the step (Papernot et al. 2016,
-Algorithm 1, "Practical Black-Box Attacks against Machine Learning").
+Z are the substitute's logits, y is the label that the oracle gave to x, lambda the step (Papernot
+et al. 2016, Algorithm 1, "Practical Black-Box Attacks against Machine Learning").
 """
 
 from collections.abc import Callable
@@ -36,9 +36,11 @@ def jacobian_step(logits: Logits, images: tf.Tensor, labels: tf.Tensor, step: fl
 def augmentation(
     logits: Logits, step: float, batch_size: int
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """(images, labels) -> as many new images, float32; `jacobian_step` in batches of one size, compiled once.
+    """(images, labels) -> as many new images, float32; `jacobian_step` in batches of one size,
+    compiled once.
 
-    The logits' variables may change between calls. The last batch is padded, not dropped: the set must double.
+    The logits' variables may change between calls. The last batch is padded, not dropped: the set
+    must double.
     """
     compiled = tf.function(lambda images, labels: jacobian_step(logits, images, labels, step))
 

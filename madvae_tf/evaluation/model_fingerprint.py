@@ -1,4 +1,6 @@
-"""What tells an attacked model from another one: what it says of the first images, and the way its gradient points there."""
+"""What tells an attacked model from another one: what it says of the first images, and the way its
+gradient points there.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -28,14 +30,19 @@ def reference_logits(attacked: DefendedModel, images: np.ndarray, batch_size: in
     rounded = rounded_type(model.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
     if rounded:
         raise UserError(
-            f"Invalid target of an attack: received a model that computes in {rounded}, whose rounding hides its gradient, so that it looks robust; expected float32 "
-            "throughout. Attack the same weights in float32 (target=DefendedModel(logits), where logits_fn is what they are judged by)."
+            f"Invalid target of an attack: received a model that computes in {rounded}, whose"
+            " rounding hides its gradient, so that it looks robust; expected float32 throughout."
+            " Attack the same weights in float32 (target=DefendedModel(logits), where logits_fn is"
+            " what they are judged by)."
         )
     return found
 
 
-def reference_gradients(attacked: DefendedModel, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Gradients of the attacker's margin at the first images, float32 (at most 4, pixels): two ways to the gradient of the same logits differ in them.
+def reference_gradients(
+    attacked: DefendedModel, images: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Gradients of the attacker's margin at the first images, float32 (at most 4, pixels): two ways
+    to the gradient of the same logits differ in them.
 
     Args:
         images, labels: float32 (n, 28, 28, 1) in [0, 1], and int64 (n,).

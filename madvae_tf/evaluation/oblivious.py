@@ -1,8 +1,8 @@
 """Oblivious evaluation: predictions on the test sets, and the rows that the report is made of.
 
-Both metrics are measured: accuracy against the labels, and the paper's, agreement of the defended prediction
-with the classifier's own prediction on the clean image. Every row carries the attack's parameters, the threat
-model, n, the seed and a 95% Wilson interval.
+Both metrics are measured: accuracy against the labels, and the paper's, agreement of the defended
+prediction with the classifier's own prediction on the clean image. Every row carries the attack's
+parameters, the threat model, n, the seed and a 95% Wilson interval.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +19,14 @@ from madvae_tf.utils.images import check_images
 Row = dict[str, Any]
 
 
-def batched(function: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batch_size: int) -> np.ndarray:
+def batched(
+    function: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batch_size: int
+) -> np.ndarray:
     """`function` over `images` in batches of one size (the last one padded), results end to end.
 
     Args:
-        function: (batch_size, 28, 28, 1) float32 -> a tensor whose first axis is the batch; compiled, to be fast.
+        function: (batch_size, 28, 28, 1) float32 -> a tensor whose first axis is the batch;
+            compiled, to be fast.
         images: float (n, 28, 28, 1) in [0, 1].
 
     Raises:
@@ -43,7 +46,12 @@ def rate_row(table: str, metric: str, hits: np.ndarray, common: Mapping[str, Any
     n, successes = len(hits), int(np.sum(hits))
     low, high = wilson_interval(successes, n)
     paper = paper_value(
-        table, common["attack"], common["defense"], metric, common["parameters"], dataset=common["dataset"]
+        table,
+        common["attack"],
+        common["defense"],
+        metric,
+        common["parameters"],
+        dataset=common["dataset"],
     )
     value = successes / n
     return {
@@ -75,7 +83,8 @@ def defense_rows(
         common: dataset, attack, parameters, threat_model, defense, seed.
     """
     rows = [rate_row(table, "accuracy", predicted == label, common)]
-    # The undefended classifier agrees with itself on clean images by definition: that figure says nothing.
+    # The undefended classifier agrees with itself on clean images by definition: that figure says
+    # nothing.
     if (common["attack"], common["defense"]) != ("none", "none"):
         rows.append(rate_row(table, "agreement", predicted == clean_predicted, common))
     return rows
@@ -89,8 +98,8 @@ def detection_rows(
     Args:
         refused: bool (n,), what the detector calls adversarial.
         right: bool (n,), whether the prediction is the label.
-        common: as in `defense_rows`. An attacked image is safe where it is refused or right, a clean one where it is
-            accepted and right (MagNet, Meng & Chen 2017, section 5).
+        common: as in `defense_rows`. An attacked image is safe where it is refused or right, a
+            clean one where it is accepted and right (MagNet, Meng & Chen 2017, section 5).
     """
     safe = right & ~refused if common["attack"] == "none" else right | refused
     return [
@@ -99,8 +108,11 @@ def detection_rows(
     ]
 
 
-def confusion_rows(predicted: np.ndarray, label: np.ndarray, common: Mapping[str, Any]) -> list[Row]:
-    """The 100 cells of a defence's confusion matrix (Tables 2, 8, 9, 10), true and predicted label in parameters.
+def confusion_rows(
+    predicted: np.ndarray, label: np.ndarray, common: Mapping[str, Any]
+) -> list[Row]:
+    """The 100 cells of a defence's confusion matrix (Tables 2, 8, 9, 10), true and predicted label
+    in parameters.
 
     Args:
         predicted, label: int64 (n,), over the FGSM, Rand-FGSM and CW test sets together.
@@ -116,7 +128,12 @@ def confusion_rows(predicted: np.ndarray, label: np.ndarray, common: Mapping[str
         for guess in range(10):
             parameters = {"true": true, "predicted": guess}
             paper = paper_value(
-                table, POOLED_ATTACK, common["defense"], "count", parameters, dataset=common["dataset"]
+                table,
+                POOLED_ATTACK,
+                common["defense"],
+                "count",
+                parameters,
+                dataset=common["dataset"],
             )
             rows.append(
                 {
@@ -136,14 +153,19 @@ def confusion_rows(predicted: np.ndarray, label: np.ndarray, common: Mapping[str
 
 
 def attack_rows(
-    x_adv: np.ndarray, clean: np.ndarray, predicted: np.ndarray, label: np.ndarray, common: Mapping[str, Any]
+    x_adv: np.ndarray,
+    clean: np.ndarray,
+    predicted: np.ndarray,
+    label: np.ndarray,
+    common: Mapping[str, Any],
 ) -> list[Row]:
     """How strong an attack was on the undefended classifier: success rate, and mean distances.
 
     Args:
         x_adv, clean: float32 (n, 28, 28, 1).
-        predicted, label: int64 (n,); a success is a prediction that differs from the label. Distances are means over
-            all n images: those that an attack gave up on, and returned as they were, count as 0.
+        predicted, label: int64 (n,); a success is a prediction that differs from the label.
+            Distances are means over all n images: those that an attack gave up on, and returned as
+            they were, count as 0.
     """
     difference = (x_adv - clean).reshape(len(x_adv), -1)
     sizes = {
@@ -177,15 +199,16 @@ def sanity_warnings(rows: Sequence[Row]) -> list[str]:
         strong, weak = undefended.get(stronger), undefended.get(weaker)
         if strong and weak and strong["ci_low"] > weak["ci_high"]:
             warnings.append(
-                f"{stronger} leaves the undefended classifier at {strong['value']:.4f}, above {weaker}'s "
-                f"{weak['value']:.4f}: a stronger attack that does worse is a bug until shown otherwise."
+                f"{stronger} leaves the undefended classifier at {strong['value']:.4f}, above"
+                f" {weaker}'s {weak['value']:.4f}: a stronger attack that does worse is a bug until"
+                " shown otherwise."
             )
     clean = undefended.get("none")
     for row in accuracy:
         if clean and row["attack"] == "none" and row["value"] < clean["value"] - _CLEAN_DROP:
             warnings.append(
-                f"{row['defense']} (seed {row['seed']}) costs clean accuracy: {row['value']:.4f} against "
-                f"{clean['value']:.4f} without a defence."
+                f"{row['defense']} (seed {row['seed']}) costs clean accuracy: {row['value']:.4f}"
+                f" against {clean['value']:.4f} without a defence."
             )
     own_clean = {(row["defense"], row["seed"]): row for row in accuracy if row["attack"] == "none"}
     for row in accuracy:
@@ -193,8 +216,9 @@ def sanity_warnings(rows: Sequence[Row]) -> list[str]:
         if own and row["attack"] != "none" and row["ci_low"] > own["ci_high"]:
             # Kurakin et al. 2017: an attack made from the true label writes it into the image.
             warnings.append(
-                f"{row['defense']} (seed {row['seed']}) is right on {row['value']:.4f} of the {row['attack']} images and "
-                f"on {own['value']:.4f} of the clean ones: it reads the label that the attack wrote into the perturbation "
-                "(label leaking), so the higher figure is no robustness."
+                f"{row['defense']} (seed {row['seed']}) is right on {row['value']:.4f} of the"
+                f" {row['attack']} images and on {own['value']:.4f} of the clean ones: it reads the"
+                " label that the attack wrote into the perturbation (label leaking), so the higher"
+                " figure is no robustness."
             )
     return warnings

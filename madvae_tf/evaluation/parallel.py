@@ -19,9 +19,11 @@ def at_once() -> int:
 def in_order(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Generator[Result, None, None]:
-    """`function` of each item, up to `workers` at a time in threads; results in the order of the items.
+    """`function` of each item, up to `workers` at a time in threads; results in the order of the
+    items.
 
-    TensorFlow computes outside Python's lock. Where the caller stops, or an item fails, what has not begun is left out.
+    TensorFlow computes outside Python's lock. Where the caller stops, or an item fails, what has
+    not begun is left out.
     """
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Result]] = deque()

@@ -9,9 +9,11 @@ _ROUNDED: dict[int, str] = {kind.as_datatype_enum: kind.name for kind in (tf.bfl
 
 
 def rounded_type(traced: Any) -> str | None:
-    """ "bfloat16" or "float16" where an operation of the model, or of a function that it calls, works in it; else None.
+    """ "bfloat16" or "float16" where an operation of the model, or of a function that it calls,
+    works in it; else None.
 
-    A last layer in float32 does not help: what was rounded before it stays rounded, and so does its gradient.
+    A last layer in float32 does not help: what was rounded before it stays rounded, and so does its
+    gradient.
 
     Args:
         traced: a concrete function of TensorFlow.

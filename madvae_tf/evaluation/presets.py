@@ -16,7 +16,8 @@ DEFAULT = "standard"
 def fast(threat: Threat, crossable: bool) -> list[Suite]:
     """AutoAttack's kinds of attack in a fraction of its time, each on what the former left.
 
-    About a minute for 100 MNIST images on two cores. Square asks for no gradient: what it still finds says that gradients mislead.
+    About a minute for 100 MNIST images on two cores. Square asks for no gradient: what it still
+    finds says that gradients mislead.
     """
     own = {"norm": threat.norm, "epsilon": threat.epsilon}
     trials = [
@@ -28,14 +29,18 @@ def fast(threat: Threat, crossable: bool) -> list[Suite]:
         trials.insert(
             0,
             Trial(
-                "crossing", ThresholdL2(epsilon=threat.epsilon, iterations=50, restarts=1), "straight_through"
+                "crossing",
+                ThresholdL2(epsilon=threat.epsilon, iterations=50, restarts=1),
+                "straight_through",
             ),
         )
     return [Suite("fast", tuple(trials), sequential=True)]
 
 
 def standard(threat: Threat, crossable: bool) -> list[Suite]:
-    """AutoAttack's standard set; in L2, on a system that begins with a squash, the attack made for such systems too."""
+    """AutoAttack's standard set; in L2, on a system that begins with a squash, the attack made for
+    such systems too.
+    """
     suites = [auto_attack(threat.norm, threat.epsilon)]
     return [*suites, crossing(threat.epsilon)] if crossable else suites
 

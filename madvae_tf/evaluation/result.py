@@ -24,11 +24,14 @@ class Outcome:
 
     Attributes:
         suite, trial: which.
-        robust: bool (n,), classified right after it; in a sequential suite after it and all before it.
+        robust: bool (n,), classified right after it; in a sequential suite after it and all before
+            it.
         n_robust: for each of its runs (restarts, targets), how many were right after it.
         attacked: bool (n,), the images that it was tried on; None: all.
-        x_adv: float32 (n, 28, 28, 1), where images were kept: the one that fooled the system, or the image as it was.
-        unchanged: bool (n,), attacked, and every run gave the image back as it was; None: not known.
+        x_adv: float32 (n, 28, 28, 1), where images were kept: the one that fooled the system, or
+            the image as it was.
+        unchanged: bool (n,), attacked, and every run gave the image back as it was; None: not
+            known.
     """
 
     suite: Suite
@@ -71,7 +74,9 @@ class Evaluation:
         found = [o.robust for o in self.outcomes if name in (o.suite.name, o.trial.label)]
         if not found:
             known = dict.fromkeys(n for o in self.outcomes for n in (o.suite.name, o.trial.label))
-            raise UserError(f"Unknown suite or trial {name!r}. Expected one of: {', '.join(known)}.")
+            raise UserError(
+                f"Unknown suite or trial {name!r}. Expected one of: {', '.join(known)}."
+            )
         return np.logical_and.reduce(found)
 
     @property
@@ -81,13 +86,16 @@ class Evaluation:
 
     @property
     def masks(self) -> dict[str, np.ndarray]:
-        """Per image, bool (n,): right without an attack ("none"), after each trial ("suite: trial"), and after all ("worst_case")."""
+        """Per image, bool (n,): right without an attack ("none"), after each trial ("suite:
+        trial"), and after all ("worst_case").
+        """
         each = {f"{o.suite.name}: {o.trial.label}": o.robust for o in self.outcomes}
         return {"none": self.clean, **each, "worst_case": self.worst}
 
     @property
     def x_adv(self) -> np.ndarray:
-        """The image of each that fooled the system first, float32 (n, 28, 28, 1); the image as it was where none did.
+        """The image of each that fooled the system first, float32 (n, 28, 28, 1); the image as it
+        was where none did.
 
         Raises:
             UserError: images were not kept.
@@ -103,8 +111,12 @@ class Evaluation:
         return result
 
     def rows(self) -> list[dict[str, Any]]:
-        """A figure a row: attack, norm, epsilon, threat_model, accuracy, ci_low, ci_high (95% Wilson interval), n, seed, model; for a data frame."""
-        return [tables.plain(row, self.model) for row in self._rows() if row["metric"] == "accuracy"]
+        """A figure a row: attack, norm, epsilon, threat_model, accuracy, ci_low, ci_high (95%
+        Wilson interval), n, seed, model; for a data frame.
+        """
+        return [
+            tables.plain(row, self.model) for row in self._rows() if row["metric"] == "accuracy"
+        ]
 
     def to_dict(self, masks: bool = False) -> dict[str, Any]:
         """Everything that JSON can hold; "rows" are as those of a results.json.
@@ -125,7 +137,11 @@ class Evaluation:
             **{name: tables.share(robust) for name, robust in named.items()},
             "warnings": list(self.warnings),
             "rows": self._rows(),
-            **({"masks": {name: mask.tolist() for name, mask in self.masks.items()}} if masks else {}),
+            **(
+                {"masks": {name: mask.tolist() for name, mask in self.masks.items()}}
+                if masks
+                else {}
+            ),
         }
 
     def to_json(self, masks: bool = False) -> str:
@@ -144,7 +160,8 @@ class Evaluation:
         """Writes `to_json` to a file, which `python -m madvae_tf.evaluation` prints, too.
 
         Args:
-            arrays: whether a file `.npz` beside it gets the masks and, where they were kept, the images as "x_adv".
+            arrays: whether a file `.npz` beside it gets the masks and, where they were kept, the
+                images as "x_adv".
 
         Raises:
             UserError: it cannot be written.
@@ -160,7 +177,8 @@ class Evaluation:
                 np.savez_compressed(file.with_suffix(".npz"), **kept)
         except OSError as error:
             raise UserError(
-                f"Cannot write {file}: {error.strerror or error}; expected a file in a writable folder."
+                f"Cannot write {file}: {error.strerror or error}; expected a file in a writable"
+                " folder."
             ) from error
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
@@ -172,7 +190,9 @@ class Evaluation:
         return tables.plot(self, path)
 
     def summary(self) -> str:
-        """What was attacked and how; a line for each trial, and for the worst case: accuracy, its 95% Wilson interval and n; the warnings."""
+        """What was attacked and how; a line for each trial, and for the worst case: accuracy, its
+        95% Wilson interval and n; the warnings.
+        """
         head = f"{self.model}, {self.threat_model}, {tables.budgets(self)}, seed {self.seed}"
         lines = [("no attack", self.clean)]
         lines += [(f"{o.suite.name}: {o.trial.label}", o.robust) for o in self.outcomes]
@@ -180,12 +200,16 @@ class Evaluation:
         shown = []
         for title, robust in lines:
             low, high = wilson_interval(int(robust.sum()), len(robust))
-            shown.append(f"{title:40s} {robust.mean():.4f} [{low:.4f}, {high:.4f}] n = {len(robust)}")
+            shown.append(
+                f"{title:40s} {robust.mean():.4f} [{low:.4f}, {high:.4f}] n = {len(robust)}"
+            )
         return "\n".join([head, *shown, *(f"warning: {warning}" for warning in self.warnings)])
 
     @property
     def threats(self) -> list[tuple[str, float]]:
-        """Norm and budget of each kind of attack, in order, each once; what has no budget is not among them."""
+        """Norm and budget of each kind of attack, in order, each once; what has no budget is not
+        among them.
+        """
         found = [budget(o.trial.attack) for o in self.outcomes]
         return list(dict.fromkeys((b["norm"], b["epsilon"]) for b in found if b))
 
@@ -200,6 +224,6 @@ class Evaluation:
 
     def _rows(self) -> list[dict[str, Any]]:
         common = {"dataset": "given", "threat_model": self.threat_model, "defense": self.model}
-        (ball, *others) = [*self.threats, ("", 0.0)]
+        ball, *others = [*self.threats, ("", 0.0)]
         shared = {} if len(others) != 1 else {"norm": ball[0], "epsilon": ball[1]}
         return evaluation_rows(self, {**common, "seed": self.seed}, shared)

@@ -20,7 +20,8 @@ WORST = "worst_case"
 def evaluation_rows(
     found: "Evaluation", common: Mapping[str, Any], ball: Mapping[str, Any], totals: bool = True
 ) -> list[Row]:
-    """Accuracy without an attack, after every trial, after every sequence, and in the worst case; restarts' shares.
+    """Accuracy without an attack, after every trial, after every sequence, and in the worst case;
+    restarts' shares.
 
     Args:
         common: dataset, threat_model, defense, seed.
@@ -33,7 +34,12 @@ def evaluation_rows(
         if outcome.suite is not suite:
             suite, before = outcome.suite, int(found.clean.sum())
         attack = outcome.trial.attack
-        parameters = {**ball, **budget(attack), **attack.parameters, "gradient": outcome.trial.gradient}
+        parameters = {
+            **ball,
+            **budget(attack),
+            **attack.parameters,
+            "gradient": outcome.trial.gradient,
+        }
         if outcome.suite.sequential:
             parameters |= {"after": outcome.suite.name}
         row = accuracy_row(outcome.robust, outcome.trial.title, common, parameters)
@@ -69,7 +75,9 @@ def accuracy_row(
     robust: np.ndarray, attack: str, common: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> Row:
     """One row of table "robustness" from who was right."""
-    return rate_row(TABLE, "accuracy", robust, {**common, "attack": attack, "parameters": dict(parameters)})
+    return rate_row(
+        TABLE, "accuracy", robust, {**common, "attack": attack, "parameters": dict(parameters)}
+    )
 
 
 def worst_rows(
@@ -78,10 +86,12 @@ def worst_rows(
     common: Mapping[str, Any],
     parameters: Mapping[str, Any],
 ) -> list[Row]:
-    """The worst case over the images that an attack met at all; where one met a part of them, that of those alone that every attack met, too.
+    """The worst case over the images that an attack met at all; where one met a part of them, that
+    of those alone that every attack met, too.
 
-    The first is an upper bound then, since an image counts as right under an attack that it did not meet: its parameters name these attacks, with
-    their n, as "partial". The second has "met": "every attack".
+    The first is an upper bound then, since an image counts as right under an attack that it did not
+    meet: its parameters name these attacks, with their n, as "partial". The second has "met":
+    "every attack".
     """
     everything = np.ones(len(robust), bool)
     # By title and threat model an attack may occur more than once.
@@ -94,7 +104,9 @@ def worst_rows(
     masks = [(title, mask[visited]) for title, mask in masks if not mask[visited].all()]
     if not masks:
         return [accuracy_row(robust, WORST, common, parameters)]
-    partial = ", ".join(f"{title} {count}" for title, count in sorted({(t, int(m.sum())) for t, m in masks}))
+    partial = ", ".join(
+        f"{title} {count}" for title, count in sorted({(t, int(m.sum())) for t, m in masks})
+    )
     rows = [accuracy_row(robust, WORST, common, {**parameters, "partial": partial})]
     met = np.logical_and.reduce([mask for _, mask in masks])
     if met.any():
@@ -103,20 +115,27 @@ def worst_rows(
 
 
 def beyond_rows(end: "Evaluation", common: Mapping[str, Any], ball: Mapping[str, Any]) -> list[Row]:
-    """Of each attack without gradients the share of its images that it fools and no attack with one does (`cautions.beyond_gradients`)."""
+    """Of each attack without gradients the share of its images that it fools and no attack with one
+    does (`cautions.beyond_gradients`).
+    """
     return [
         rate_row(
             TABLE,
             "beyond_gradients_share",
             alone,
-            {**common, "attack": query.trial.title, "parameters": {**ball, **query.trial.attack.parameters}},
+            {
+                **common,
+                "attack": query.trial.title,
+                "parameters": {**ball, **query.trial.attack.parameters},
+            },
         )
         for query, alone in beyond_gradients(end)
     ]
 
 
 def natural_rows(found: "Evaluation", common: Mapping[str, Any]) -> list[Row]:
-    """Accuracy without an attack and after every trial, table "natural": what asks the system is end-to-end, a corruption asks nobody.
+    """Accuracy without an attack and after every trial, table "natural": what asks the system is
+    end-to-end, a corruption asks nobody.
 
     Args:
         common: dataset, defense, seed.
@@ -129,15 +148,21 @@ def natural_rows(found: "Evaluation", common: Mapping[str, Any]) -> list[Row]:
         asks = attack == "rotation_translation"
         named = {**common, "threat_model": "end_to_end" if asks else "oblivious"}
         rows.append(
-            rate_row(NATURAL, "accuracy", robust, {**named, "attack": attack, "parameters": parameters})
+            rate_row(
+                NATURAL, "accuracy", robust, {**named, "attack": attack, "parameters": parameters}
+            )
         )
     return rows
 
 
 def curve_rows(
-    curves: Mapping[str, Mapping[float, np.ndarray]], common: Mapping[str, Any], ball: Mapping[str, Any]
+    curves: Mapping[str, Mapping[float, np.ndarray]],
+    common: Mapping[str, Any],
+    ball: Mapping[str, Any],
 ) -> list[Row]:
-    """Accuracy under PGD by budget and by steps; `parameters["curve"]` names the axis, `at` the place on it."""
+    """Accuracy under PGD by budget and by steps; `parameters["curve"]` names the axis, `at` the
+    place on it.
+    """
     return [
         accuracy_row(robust, "pgd_curve", common, {**ball, "curve": kind, "at": value})
         for kind, curve in curves.items()
@@ -148,7 +173,9 @@ def curve_rows(
 def gradient_rows(
     norms: np.ndarray, faint: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]
 ) -> list[Row]:
-    """The share of images at which the gradient is exactly 0, and the mean share of pixels at which it is faint (`gradients.gradients`)."""
+    """The share of images at which the gradient is exactly 0, and the mean share of pixels at which
+    it is faint (`gradients.gradients`).
+    """
     named = {**common, "attack": "none", "parameters": dict(ball)}
     zero = rate_row(TABLE, "zero_gradient_share", norms == 0, named)
     return [zero, _mean(zero, "faint_gradient_share", faint)]
@@ -157,11 +184,16 @@ def gradient_rows(
 def squash_rows(
     around: "Outcome", signs: np.ndarray, common: Mapping[str, Any], ball: Mapping[str, Any]
 ) -> list[Row]:
-    """What PGD around the squash leaves, and the mean share of pixels whose gradient has another sign there (`sanity.around`, `gradients.other_signs`)."""
+    """What PGD around the squash leaves, and the mean share of pixels whose gradient has another
+    sign there (`sanity.around`, `gradients.other_signs`).
+    """
     attack = around.trial.attack
     parameters = {**ball, **attack.parameters, "gradient": around.trial.gradient}
     row = accuracy_row(around.robust, around.trial.title, common, parameters)
-    return [row, _mean(accuracy_row(around.robust, "none", common, ball), "other_sign_share", signs)]
+    return [
+        row,
+        _mean(accuracy_row(around.robust, "none", common, ball), "other_sign_share", signs),
+    ]
 
 
 def _mean(row: Row, metric: str, shares: np.ndarray) -> Row:
@@ -170,7 +202,8 @@ def _mean(row: Row, metric: str, shares: np.ndarray) -> Row:
 
 
 def restart_share(outcome: "Outcome", before: int) -> float | None:
-    """Of an attack's successes, the share that its first run did not have; None without successes, and where its runs are no restarts but target classes.
+    """Of an attack's successes, the share that its first run did not have; None without successes,
+    and where its runs are no restarts but target classes.
 
     Args:
         before: how many images were right before the attack.

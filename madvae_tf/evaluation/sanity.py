@@ -1,7 +1,8 @@
-"""Measurements of the evaluation itself: curves that must fall, gradients that must not vanish; `cautions` judges them.
+"""Measurements of the evaluation itself: curves that must fall, gradients that must not vanish;
+`cautions` judges them.
 
-After Carlini et al. 2019, "On Evaluating Adversarial Robustness", and Athalye et al. 2018: robustness that comes from a broken
-attack shows in one of these.
+After Carlini et al. 2019, "On Evaluating Adversarial Robustness", and Athalye et al. 2018:
+robustness that comes from a broken attack shows in one of these.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,8 @@ STEPS = (1, 5, 10, 20, 50, 100)
 
 
 def budgets(norm: str, epsilon: float, pixels: int) -> tuple[float, ...]:
-    """The budgets of a curve, from 0 to where any image can be made a flat grey one, and nothing can tell them apart.
+    """The budgets of a curve, from 0 to where any image can be made a flat grey one, and nothing
+    can tell them apart.
 
     Args:
         norm: linf or l2.
@@ -69,7 +71,8 @@ def curves(
     trials = {("epsilon", value): _pgd(norm, value, iterations) for value in epsilons}
     trials |= {("steps", value): _pgd(norm, epsilon, value) for value in steps}
     suite = Suite(
-        "curves", tuple(Trial(f"{kind}-{value:g}", attack) for (kind, value), attack in trials.items())
+        "curves",
+        tuple(Trial(f"{kind}-{value:g}", attack) for (kind, value), attack in trials.items()),
     )
     found = evaluate(target.logits, images, labels, [suite], target=target, **options)
     kinds: dict[str, dict[float, np.ndarray]] = {"epsilon": {}, "steps": {}}
@@ -87,15 +90,18 @@ def around(
     norm: str = "linf",
     **options,
 ) -> Outcome:
-    """PGD of the last number of `STEPS` on the system, along another gradient: BPDA through its squash.
+    """PGD of the last number of `STEPS` on the system, along another gradient: BPDA through its
+    squash.
 
     Args:
         target: the system.
-        straight: its parts with the identity's gradient in the place of the squash's (`DefendedModel.straight_through`).
+        straight: its parts with the identity's gradient in the place of the squash's
+            (`DefendedModel.straight_through`).
         options: see `curves`.
     """
     suite = Suite(
-        "around", (Trial("bpda_squash_pgd_restarts", _pgd(norm, epsilon, STEPS[-1]), "straight_through"),)
+        "around",
+        (Trial("bpda_squash_pgd_restarts", _pgd(norm, epsilon, STEPS[-1]), "straight_through"),),
     )
     found = evaluate(
         target.logits,

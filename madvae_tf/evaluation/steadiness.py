@@ -1,6 +1,8 @@
-"""Systems whose answers are not a function of the image: seen by asking twice, attacked by their mean, known by what they are made of.
+"""Systems whose answers are not a function of the image: seen by asking twice, attacked by their
+mean, known by what they are made of.
 
-Athalye et al. 2018, section 4.2: against a defence that draws, an attack follows the expectation over its draws (EOT).
+Athalye et al. 2018, section 4.2: against a defence that draws, an attack follows the expectation
+over its draws (EOT).
 """
 
 import hashlib
@@ -14,13 +16,15 @@ from madvae_tf.attacks import DefendedModel
 from madvae_tf.evaluation.oblivious import batched
 
 Function = Callable[[tf.Tensor], tf.Tensor]
-# How far two answers of one system to one image may lie apart, as a share of the largest: batches of another order round differently.
+# How far two answers of one system to one image may lie apart, as a share of the largest: batches
+# of another order round differently.
 _ROUNDING = 1e-3
 STEADY, RANDOM, BATCHWISE = "steady", "random", "batchwise"
 
 
 def steadiness(judge: Function, images: np.ndarray, batch_size: int, logits: np.ndarray) -> str:
-    """Whether a system says the same of the first images when it is asked again, and in another order.
+    """Whether a system says the same of the first images when it is asked again, and in another
+    order.
 
     Args:
         judge: the system, compiled.
@@ -28,7 +32,8 @@ def steadiness(judge: Function, images: np.ndarray, batch_size: int, logits: np.
         logits: float32 (n, 10), what it said of them.
 
     Returns:
-        STEADY; RANDOM, where it draws; or BATCHWISE, where an image's answer depends on the images beside it.
+        STEADY; RANDOM, where it draws; or BATCHWISE, where an image's answer depends on the images
+        beside it.
     """
     first = logits[:batch_size]
     if not _same(batched(judge, images[:batch_size], batch_size), first):
@@ -39,14 +44,18 @@ def steadiness(judge: Function, images: np.ndarray, batch_size: int, logits: np.
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(
-        np.allclose(one, other, rtol=0.0, atol=_ROUNDING * max(1.0, float(np.abs(other).max(initial=0.0))))
+        np.allclose(
+            one, other, rtol=0.0, atol=_ROUNDING * max(1.0, float(np.abs(other).max(initial=0.0)))
+        )
     )
 
 
 def mean_of_draws(target: DefendedModel, draws: int) -> DefendedModel:
-    """The target with its mean logits over `draws` askings (EOT), for attacks; the same target for 1.
+    """The target with its mean logits over `draws` askings (EOT), for attacks; the same target for
+    1.
 
-    An image stands `draws` times in one batch, so that what a system draws for each image of a batch is averaged.
+    An image stands `draws` times in one batch, so that what a system draws for each image of a
+    batch is averaged.
     """
     if draws == 1:
         return target
@@ -67,10 +76,12 @@ def robust_in_all(
 
 
 def made_of(model: Function, shape: tuple[int, ...]) -> np.ndarray:
-    """What a function is made of, as the 32 bytes of a SHA-256, float32 (32,): its operations, constants and floating point variables.
+    """What a function is made of, as the 32 bytes of a SHA-256, float32 (32,): its operations,
+    constants and floating point variables.
 
-    It tells two models apart without asking them, so that it knows one that draws again. A generator's state, which is of integers and moves on, is
-    no part of it; names are none, since they count what a process has made before.
+    It tells two models apart without asking them, so that it knows one that draws again. A
+    generator's state, which is of integers and moves on, is no part of it; names are none, since
+    they count what a process has made before.
 
     Args:
         model: images -> logits.

@@ -1,4 +1,6 @@
-"""What a trial has found so far, in a file that is whole or not there: an evaluation goes on where it was stopped."""
+"""What a trial has found so far, in a file that is whole or not there: an evaluation goes on where
+it was stopped.
+"""
 
 import dataclasses
 import glob
@@ -16,7 +18,8 @@ from madvae_tf.utils.files import written
 _FIELDS = ("right", "visited", "left", "key", "logits")
 # How far logits of one model may lie apart on two machines, as a share of the largest.
 _ROUNDING = 1e-4
-# The least cosine between gradients of one model at one image on two machines, a ReLU's kink between them included.
+# The least cosine between gradients of one model at one image on two machines, a ReLU's kink
+# between them included.
 _SAME_WAY = 0.999
 _NO_GRADIENTS = np.zeros((0, 0), np.float32)
 
@@ -29,7 +32,8 @@ class Progress:
         robust: bool (n,), classified right after every attack on it so far.
         visited: bool (n,), attacked in the run that is going on.
         n_robust: int64 (runs finished,), how many images were right after each run.
-        x_adv: float32 (n, 28, 28, 1), where images are kept: the first that fooled the system, or the image as it was.
+        x_adv: float32 (n, 28, 28, 1), where images are kept: the first that fooled the system, or
+            the image as it was.
         unchanged: bool (n,), attacked, and every run gave the image back as it was.
     """
 
@@ -56,7 +60,9 @@ def trial_key(facts: dict[str, Any]) -> str:
 
 
 def _same_way(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two sets of gradients, (some, pixels), point the same way at every image; a gradient of zeros has no way but its own."""
+    """Whether two sets of gradients, (some, pixels), point the same way at every image; a gradient
+    of zeros has no way but its own.
+    """
     if one.shape != other.shape:
         return False
     sizes = [np.linalg.norm(reference_gradients, axis=1) for reference_gradients in (one, other)]
@@ -67,15 +73,17 @@ def _same_way(one: np.ndarray, other: np.ndarray) -> bool:
 class TrialFile:
     """The file of one trial in a folder; without a folder nothing is kept.
 
-    Label and key name it; of those that share them it is the one whose models said the same: two CPUs round
-    differently, two models differ by more. So an evaluation can go on on another machine.
+    Label and key name it; of those that share them it is the one whose models said the same: two
+    CPUs round differently, two models differ by more. So an evaluation can go on on another
+    machine.
 
     Args:
         folder: made if it is not there.
         label, key: the trial's name, and `trial_key`.
         logits: float32, of the models that the trial is about, for a few images.
-        reference_gradients: float32 (some, pixels), gradients of what is attacked, for some of these images: BPDA has the system's own logits, and
-            two ways to its gradient are two trials. None, of a query attack: gradients do not tell trials apart.
+        reference_gradients: float32 (some, pixels), gradients of what is attacked, for some of
+            these images: BPDA has the system's own logits, and two ways to its gradient are two
+            trials. None, of a query attack: gradients do not tell trials apart.
 
     Raises:
         UserError: a file of this label and key cannot be read.
@@ -92,13 +100,17 @@ class TrialFile:
         self._key = key
         self._logits = logits
         self._climbs = reference_gradients is not None
-        self._reference_gradients = _NO_GRADIENTS if reference_gradients is None else reference_gradients
+        self._reference_gradients = (
+            _NO_GRADIENTS if reference_gradients is None else reference_gradients
+        )
         self._path = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             name = f"{label}-{key[:16]}"
             same = [
-                path for path in sorted(folder.glob(f"{glob.escape(name)}-*.npz")) if self._is_of_models(path)
+                path
+                for path in sorted(folder.glob(f"{glob.escape(name)}-*.npz"))
+                if self._is_of_models(path)
             ]
             self._path = (
                 same[0]
@@ -184,4 +196,6 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _damaged(path: Path, how: str) -> UserError:
-    return UserError(f"Damaged file of a robustness trial: {path} ({how}); delete it and run again.")
+    return UserError(
+        f"Damaged file of a robustness trial: {path} ({how}); delete it and run again."
+    )

@@ -40,10 +40,11 @@ class Trial:
     """One attack of a suite.
 
     Attributes:
-        label: its name in rows and files; what follows an "@" sets trials of one name apart and is not in rows.
+        label: its name in rows and files; what follows an "@" sets trials of one name apart and is
+            not in rows.
         attack: with its parameters.
-        gradient: exact, identity (BPDA through the purifier), straight (BPDA through its squash), expectation (EOT) or latent
-            (latent matching): which of the targets it is given.
+        gradient: exact, identity (BPDA through the purifier), straight (BPDA through its squash),
+            expectation (EOT) or latent (latent matching): which of the targets it is given.
     """
 
     label: str
@@ -53,7 +54,8 @@ class Trial:
     def __post_init__(self) -> None:
         if self.gradient not in GRADIENTS:
             raise UserError(
-                f"Invalid gradient of {self.label}: received {self.gradient!r}, expected one of {', '.join(GRADIENTS)}."
+                f"Invalid gradient of {self.label}: received {self.gradient!r}, expected one of"
+                f" {', '.join(GRADIENTS)}."
             )
 
     @property
@@ -78,16 +80,19 @@ class Suite:
 
 
 def _check_ball(norm: str, epsilon: float) -> None:
-    """Raises `UserError` for an L-infinity budget above 1: the whole range of a pixel, so that it was meant in steps of 1/255."""
+    """Raises `UserError` for an L-infinity budget above 1: the whole range of a pixel, so that it
+    was meant in steps of 1/255.
+    """
     if norm == "linf" and isinstance(epsilon, int | float) and epsilon > 1:
         raise UserError(
-            f"Invalid epsilon: received {epsilon:g} in L-infinity, expected at most 1, the range of a pixel; a budget of {epsilon:g} steps "
-            f"of 255 is {epsilon:g} / 255."
+            f"Invalid epsilon: received {epsilon:g} in L-infinity, expected at most 1, the range of"
+            f" a pixel; a budget of {epsilon:g} steps of 255 is {epsilon:g} / 255."
         )
 
 
 def _step_size(epsilon: float, iterations: int) -> float:
-    # The paper's PGD walks 40 x 0.01 for a budget of 0.3: the same length of path for other numbers. Invalid numbers are the attack's to refuse.
+    # The paper's PGD walks 40 x 0.01 for a budget of 0.3: the same length of path for other
+    # numbers. Invalid numbers are the attack's to refuse.
     return max(epsilon * 4 / 3 / max(min(iterations, 40), 1), 1e-6)
 
 
@@ -106,7 +111,12 @@ def auto_attack(
     """
     _check_ball(norm, epsilon)
     own = {"norm": norm, "epsilon": epsilon}
-    numbers = {"iterations": iterations, "restarts": restarts, "targets": targets, "queries": queries}
+    numbers = {
+        "iterations": iterations,
+        "restarts": restarts,
+        "targets": targets,
+        "queries": queries,
+    }
     repeated = {**own, "iterations": iterations, "restarts": restarts}
     return Suite(
         STANDARD if numbers == _STANDARD_NUMBERS else SMALLER,
@@ -138,9 +148,20 @@ def gradient_suite(
         UserError: a parameter that an attack refuses, or a budget that no image is inside of.
     """
     _check_ball(norm, epsilon)
-    own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts, "early": early}
+    own = {
+        "norm": norm,
+        "epsilon": epsilon,
+        "iterations": iterations,
+        "restarts": restarts,
+        "early": early,
+    }
     step_size = _step_size(epsilon, iterations)
-    names = {"exact": "gradient", "identity": "bpda", "straight_through": "bpda_squash", "expectation": "eot"}
+    names = {
+        "exact": "gradient",
+        "identity": "bpda",
+        "straight_through": "bpda_squash",
+        "expectation": "eot",
+    }
     name = names.get(gradient, gradient)
     prefix = "" if gradient == "exact" else f"{name}_"
     return Suite(
@@ -164,7 +185,9 @@ def overpowered(epsilon: float = 4.0, iterations: int = 200, restarts: int = 20)
 
 
 def crossing(epsilon: float = 2.0, iterations: int = 100, restarts: int = 2) -> Suite:
-    """For a system that begins with a squash, in L2: pixels across its threshold, chosen by the gradient around it."""
+    """For a system that begins with a squash, in L2: pixels across its threshold, chosen by the
+    gradient around it.
+    """
     attack = ThresholdL2(epsilon=epsilon, iterations=iterations, restarts=restarts)
     return Suite("crossing", (Trial("crossing", attack, "straight_through"),))
 
@@ -173,7 +196,8 @@ def decision(norm: str = "linf", epsilon: float = 0.3, queries: int = 20_000) ->
     """HopSkipJump: labels only, at most `queries` of them for an image."""
     _check_ball(norm, epsilon)
     return Suite(
-        "decision", (Trial("hop_skip_jump", HopSkipJump(norm=norm, epsilon=epsilon, queries=queries)),)
+        "decision",
+        (Trial("hop_skip_jump", HopSkipJump(norm=norm, epsilon=epsilon, queries=queries)),),
     )
 
 
@@ -181,7 +205,8 @@ def score(norm: str = "linf", epsilon: float = 0.3, queries: int = 12_800) -> Su
     """SPSA and SimBA: logits only, at most `queries` of them for an image, each on all images."""
     _check_ball(norm, epsilon)
     own = {"norm": norm, "epsilon": epsilon}
-    # A pixel is changed once, so that in L-infinity the whole budget is allowed to each; in L2 the authors' step.
+    # A pixel is changed once, so that in L-infinity the whole budget is allowed to each; in L2 the
+    # authors' step.
     step = epsilon if norm == "linf" else min(_SIMBA_STEP, epsilon)
     return Suite(
         "score",
@@ -199,18 +224,22 @@ def joint(
     restarts: int = 2,
     weights: Sequence[float] = (0.1, 1.0, -0.1),
 ) -> Suite:
-    """The joint loss with each weight: APGD on the margin, and PGD on the cross-entropy with the first one. The system needs `purify`.
+    """The joint loss with each weight: APGD on the margin, and PGD on the cross-entropy with the
+    first one. The system needs `purify`.
 
-    The cross-entropy of an image that is surely right is so near 0 that the distance alone leads; the margin is of the distance's size.
+    The cross-entropy of an image that is surely right is so near 0 that the distance alone leads;
+    the margin is of the distance's size.
     """
     _check_ball(norm, epsilon)
     own = {"norm": norm, "epsilon": epsilon, "iterations": iterations, "restarts": restarts}
     step_size = _step_size(epsilon, iterations)
     trials = [
-        Trial(f"joint_apgd@{weight:g}", JointAPGD(**own, loss="margin", weight=weight)) for weight in weights
+        Trial(f"joint_apgd@{weight:g}", JointAPGD(**own, loss="margin", weight=weight))
+        for weight in weights
     ]
     first = [
-        Trial("joint_pgd", JointPGD(**own, step_size=step_size, weight=weight)) for weight in weights[:1]
+        Trial("joint_pgd", JointPGD(**own, step_size=step_size, weight=weight))
+        for weight in weights[:1]
     ]
     return Suite("joint", (*first, *trials))
 
@@ -221,7 +250,7 @@ def one_pixel() -> Suite:
 
 
 def natural(severities: Sequence[int] = SEVERITIES) -> Suite:
-    """The worst rotation and translation of a grid, and every common corruption in each severity."""
+    """The worst rotation and translation of a grid, and every common corruption in each severity."""  # noqa: E501
     corrupted = [
         Trial(f"corruption@{kind}-{severity}", Corruption(kind=kind, severity=severity))
         for kind in CORRUPTIONS

@@ -1,4 +1,6 @@
-"""What can be evaluated, as an attack wants it: defences, Keras models, folders of SavedModels, functions."""
+"""What can be evaluated, as an attack wants it: defences, Keras models, folders of SavedModels,
+functions.
+"""
 
 import dataclasses
 import os
@@ -42,9 +44,10 @@ def system_of(model: Any, images: np.ndarray) -> System:
     """What is given, as a system.
 
     Args:
-        model: a `System`; whatever has a method `system()` that gives one, as a `FittedDefense`; a `DefendedModel`; a Keras model, which is
-            called for inference and whose logits are taken where it ends in a softmax; the path of a SavedModel's folder or of a
-            `.keras` file; or a function of TensorFlow, images -> logits or probabilities.
+        model: a `System`; whatever has a method `system()` that gives one, as a `FittedDefense`; a
+            `DefendedModel`; a Keras model, which is called for inference and whose logits are taken
+            where it ends in a softmax; the path of a SavedModel's folder or of a `.keras` file; or
+            a function of TensorFlow, images -> logits or probabilities.
         images: float32 (n, 28, 28, 1) in [0, 1], that it is tried with.
 
     Raises:
@@ -66,23 +69,31 @@ def system_of(model: Any, images: np.ndarray) -> System:
         return _adapted(model, getattr(model.source, "name", "classifier"))
     if isinstance(model, type) or not callable(model):
         raise UserError(
-            f"Invalid model: received {type(model).__name__}, expected what madvae_tf.fit or madvae_tf.load gives, a Keras model, "
-            "the path of a SavedModel's folder or of a .keras file, or a function of TensorFlow, images -> logits."
+            f"Invalid model: received {type(model).__name__}, expected what madvae_tf.fit or"
+            " madvae_tf.load gives, a Keras model, the path of a SavedModel's folder or of a"
+            " .keras file, or a function of TensorFlow, images -> logits."
         )
     return _of_function(model, probe)
 
 
 def _adapted(classifier: ExternalClassifier, name: str) -> System:
-    note = "The model gives probabilities; attacked is their logarithm, which float32 cuts off where the model is very sure."
+    note = (
+        "The model gives probabilities; attacked is their logarithm, which float32 cuts off where"
+        " the model is very sure."
+    )
     logarithm = classifier.outputs == "probabilities" and classifier.logits is None
     notes = (note,) if logarithm else ()
     return System(
-        DefendedModel(classifier), name=name, notes=(*notes, classifier.doubt) if classifier.doubt else notes
+        DefendedModel(classifier),
+        name=name,
+        notes=(*notes, classifier.doubt) if classifier.doubt else notes,
     )
 
 
 def _of_function(function: Callable[..., Any], probe: np.ndarray) -> System:
-    """A function of TensorFlow; what is wrong with the shape or type of its logits is said where all of them are."""
+    """A function of TensorFlow; what is wrong with the shape or type of its logits is said where
+    all of them are.
+    """
     name = getattr(function, "__name__", type(function).__name__)
     name = "function" if name == "<lambda>" else name
     values = _asked(function, probe)
@@ -94,7 +105,9 @@ def _of_function(function: Callable[..., Any], probe: np.ndarray) -> System:
     reading = read_outputs(values)
     if reading.outputs == "probabilities":
         return _adapted(adapt(function, probe, needs_gradient=False), name)
-    return System(DefendedModel(function), name=name, notes=(reading.doubt,) if reading.doubt else ())
+    return System(
+        DefendedModel(function), name=name, notes=(reading.doubt,) if reading.doubt else ()
+    )
 
 
 def _asked(function: Callable[..., Any], probe: np.ndarray) -> Any:
@@ -106,10 +119,13 @@ def _asked(function: Callable[..., Any], probe: np.ndarray) -> Any:
     except Exception as error:  # Whatever a foreign function raises.
         numpy = isinstance(error, NotImplementedError) or "numpy" in str(error).lower()
         way_out = (
-            "TensorFlow's operations in place of NumPy's" if numpy else "a function of one batch of images"
+            "TensorFlow's operations in place of NumPy's"
+            if numpy
+            else "a function of one batch of images"
         )
         raise UserError(
-            f"Invalid model: it raised {type(error).__name__} for {len(probe)} images of shape {probe.shape[1:]} ({cause_of(error)}); expected {way_out}, "
-            "float32 images -> (batch, 10)."
+            f"Invalid model: it raised {type(error).__name__} for {len(probe)} images of shape"
+            f" {probe.shape[1:]} ({cause_of(error)}); expected {way_out}, float32 images -> (batch,"
+            " 10)."
         ) from error
     return values if isinstance(values, dict | list | tuple) else np.asarray(values)

@@ -38,9 +38,16 @@ def share(robust: np.ndarray) -> dict[str, Any]:
 
 
 def plain(row: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """A row of results.json with norm and epsilon in columns of their own; None where an attack has no budget."""
+    """A row of results.json with norm and epsilon in columns of their own; None where an attack has
+    no budget.
+    """
     own = row["parameters"]
-    named = {"norm": own.get("norm"), "epsilon": own.get("epsilon"), "accuracy": row["value"], "model": model}
+    named = {
+        "norm": own.get("norm"),
+        "epsilon": own.get("epsilon"),
+        "accuracy": row["value"],
+        "model": model,
+    }
     return {name: named[name] if name in named else row[name] for name in COLUMNS}
 
 
@@ -58,9 +65,14 @@ def headline(found: "Evaluation") -> str:
     parts = []
     for title, robust in (("clean", found.clean), ("worst case", found.worst)):
         cell = share(robust)
-        parts.append(f"{title} {cell['accuracy']:.4f} [{cell['ci_low']:.4f}, {cell['ci_high']:.4f}]")
+        parts.append(
+            f"{title} {cell['accuracy']:.4f} [{cell['ci_low']:.4f}, {cell['ci_high']:.4f}]"
+        )
     warned = f", {len(found.warnings)} warnings: see .summary()" if found.warnings else ""
-    return f"{', '.join(parts)}, n = {len(found.clean)}, {budgets(found)}, {found.threat_model}{warned}"
+    return (
+        f"{', '.join(parts)}, n = {len(found.clean)}, {budgets(found)},"
+        f" {found.threat_model}{warned}"
+    )
 
 
 def budgets(found: "Evaluation") -> str:
@@ -81,7 +93,10 @@ def to_html(found: "Evaluation") -> str:
 def _table(found: "Evaluation") -> Table:
     meaning = THREAT_MODELS.get(found.threat_model, "")
     caption = f"{found.threat_model} ({meaning})" if meaning else found.threat_model
-    text = f"accuracy with its 95% Wilson interval, n = {len(found.clean)}, seed {found.seed}; threat model {caption}."
+    text = (
+        f"accuracy with its 95% Wilson interval, n = {len(found.clean)}, seed {found.seed}; threat"
+        f" model {caption}."
+    )
     body = []
     for row in found.rows():
         where = "" if row["norm"] is None else f"{names.NORMS[row['norm']]} {row['epsilon']:g}"
@@ -102,7 +117,10 @@ def plot(found: "Evaluation", path: str | os.PathLike[str] | None) -> Any:
     rows = found.rows()
     values = np.array([row["accuracy"] for row in rows])
     error = np.array(
-        [[max(0.0, r["accuracy"] - r["ci_low"]), max(0.0, r["ci_high"] - r["accuracy"])] for r in rows]
+        [
+            [max(0.0, r["accuracy"] - r["ci_low"]), max(0.0, r["ci_high"] - r["accuracy"])]
+            for r in rows
+        ]
     )
     with settings():
         figure = Figure(figsize=(WIDTH, 1.2 + 0.32 * len(rows)), layout="constrained")
@@ -110,7 +128,9 @@ def plot(found: "Evaluation", path: str | os.PathLike[str] | None) -> Any:
         axes = figure.add_subplot()
         places = np.arange(len(rows))
         axes.barh(places, values, color="#0072b2", height=0.6)
-        axes.errorbar(values, places, xerr=error.T, fmt="none", ecolor="#17202b", elinewidth=1.2, capsize=2)
+        axes.errorbar(
+            values, places, xerr=error.T, fmt="none", ecolor="#17202b", elinewidth=1.2, capsize=2
+        )
         axes.set_yticks(places, [str(ATTACKS.get(row["attack"], row["attack"])) for row in rows])
         axes.invert_yaxis()
         axes.set_xlim(0, 1)

@@ -44,12 +44,14 @@ def target_of(
     if threat_model == "oblivious":
         if classifier is None:
             raise UserError(
-                "Invalid target of an oblivious attacker: received no classifier, expected its logits."
+                "Invalid target of an oblivious attacker: received no classifier, expected its"
+                " logits."
             )
         return DefendedModel(classifier)
     if surrogate is None:
         raise UserError(
-            "Invalid target of a transfer attack: received no surrogate, expected a system trained with another seed."
+            "Invalid target of a transfer attack: received no surrogate, expected a system trained"
+            " with another seed."
         )
     return surrogate
 
@@ -64,8 +66,12 @@ def straight_through(system: DefendedModel, classifier: Function) -> DefendedMod
     """
     purify = system.purify
     if purify is None:
-        raise UserError("Invalid system for BPDA: received one without purify, expected one with it.")
-    return system.with_logits(lambda images: classifier(with_identity_gradient(images, purify(images))))
+        raise UserError(
+            "Invalid system for BPDA: received one without purify, expected one with it."
+        )
+    return system.with_logits(
+        lambda images: classifier(with_identity_gradient(images, purify(images)))
+    )
 
 
 def latent_matching(system: DefendedModel, prototypes: tf.Tensor) -> DefendedModel:
@@ -107,7 +113,8 @@ def expectation(
     sample, decode = system.sample, system.decode
     if sample is None or decode is None:
         raise UserError(
-            "Invalid system for EOT: received one without sample and decode, expected one with both."
+            "Invalid system for EOT: received one without sample and decode, expected one with"
+            " both."
         )
     if draws < 1:
         raise UserError(f"Invalid draws of EOT: received {draws}, expected at least 1.")
@@ -115,8 +122,12 @@ def expectation(
     def logits(images: tf.Tensor) -> tf.Tensor:
         # All draws in one batch: a sum of eight gradients would be one too long, see
         # `attacks.objectives.beside`.
-        seeds = tf.concat([image_seeds(images, fold_seed(seed, draw)) for draw in range(draws)], axis=0)
+        seeds = tf.concat(
+            [image_seeds(images, fold_seed(seed, draw)) for draw in range(draws)], axis=0
+        )
         every = classifier(decode(sample(tf.tile(images, (draws, 1, 1, 1)), seeds)))
-        return tf.reduce_mean(tf.reshape(every, (draws, tf.shape(images)[0], every.shape[-1])), axis=0)
+        return tf.reduce_mean(
+            tf.reshape(every, (draws, tf.shape(images)[0], every.shape[-1])), axis=0
+        )
 
     return system.with_logits(logits)

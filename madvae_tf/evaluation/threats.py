@@ -41,8 +41,8 @@ def threat_of(written: Any) -> Threat:
     """What is written as a norm and a budget.
 
     Args:
-        written: such as "linf:0.3" (case, spaces, "_" and "-" in the norm do not matter, "inf" is "linf", a budget may be a
-            fraction like 8/255), a pair like ("l2", 1.5), or a `Threat`.
+        written: such as "linf:0.3" (case, spaces, "_" and "-" in the norm do not matter, "inf" is
+            "linf", a budget may be a fraction like 8/255), a pair like ("l2", 1.5), or a `Threat`.
 
     Raises:
         UserError: another norm, or a budget that is no number above 0, or above 1 in L-infinity.
@@ -57,17 +57,23 @@ def threat_of(written: Any) -> Threat:
     norm = _NAMES.get(re.sub(r"[\s_-]", "", found[0]).lower())
     if norm is None:
         raise UserError(
-            f"Invalid threat: received {written!r}, expected a norm (linf or l2) and a budget, like {_EXAMPLES}."
+            f"Invalid threat: received {written!r}, expected a norm (linf or l2) and a budget, like"
+            f" {_EXAMPLES}."
         )
     epsilon = _number(found[1])
     if epsilon is None or epsilon <= 0:
-        raise UserError(f"Invalid threat: received {written!r}, expected a budget above 0, like {_EXAMPLES}.")
+        raise UserError(
+            f"Invalid threat: received {written!r}, expected a budget above 0, like {_EXAMPLES}."
+        )
     if norm == "linf" and epsilon > 1:
         way_out = (
-            f"write 'linf:{epsilon:g}/255' for {epsilon:g} of 255 steps" if epsilon <= 255 else _EXAMPLES
+            f"write 'linf:{epsilon:g}/255' for {epsilon:g} of 255 steps"
+            if epsilon <= 255
+            else _EXAMPLES
         )
         raise UserError(
-            f"Invalid threat: received {written!r}, expected at most 1 in L-infinity, since pixels are in [0, 1]; {way_out}."
+            f"Invalid threat: received {written!r}, expected at most 1 in L-infinity, since pixels"
+            f" are in [0, 1]; {way_out}."
         )
     return Threat(norm, epsilon)
 

@@ -1,4 +1,6 @@
-"""One trial: an attack's runs, each on the images that are still right, gathered from all batches and kept in a file."""
+"""One trial: an attack's runs, each on the images that are still right, gathered from all batches
+and kept in a file.
+"""
 
 import dataclasses
 import zlib
@@ -41,10 +43,12 @@ class Given:
 
 
 def to_the_end(trial: Trial, own: bool) -> Trial:
-    """An attack on something other than the system goes on after its first success there, which need not be one here.
+    """An attack on something other than the system goes on after its first success there, which
+    need not be one here.
 
     Args:
-        own: whether the attacker has the system itself; what is attacked around a gradient of it says what it says.
+        own: whether the attacker has the system itself; what is attacked around a gradient of it
+            says what it says.
     """
     if own and trial.gradient in ("exact", "identity", "straight_through"):
         return trial
@@ -81,7 +85,8 @@ def run_trial(
     runs, size = runs_of(trial.attack), given.batch_size
     drawn = fold_seed((given.seed, zlib.crc32(trial.label.encode())))
     for number in range(len(state.n_robust), len(runs)):
-        # Chunks of the images still right; those visited before a stop were whole chunks of the same row.
+        # Chunks of the images still right; those visited before a stop were whole chunks of the
+        # same row.
         waiting = np.flatnonzero(state.robust & ~state.visited)
         chunks = [waiting[start : start + size] for start in range(0, len(waiting), size)]
         waits = len(waiting)
@@ -93,7 +98,9 @@ def run_trial(
             # A run of a repeated attack folds its own number in; an attack without runs has one.
             fit = padded(len(rows), size)
             found = run_attack(attack, attacked, given.images[rows], given.labels[rows], drawn, fit)
-            robust = robust_in_all(given.judge, found.x_adv, given.labels[rows], size, given.repeats)
+            robust = robust_in_all(
+                given.judge, found.x_adv, given.labels[rows], size, given.repeats
+            )
             return rows, found.x_adv, robust, found.linf == 0
 
         for rows, x_adv, robust, same in in_order(after, chunks, at_once()):
@@ -114,8 +121,8 @@ def run_trial(
 def padded(count: int, batch_size: int) -> int:
     """What a chunk is padded to: the batch size, or a quarter of it where that is enough.
 
-    Few images are left of a defence that falls; a full batch of their copies would cost what a full batch costs. Small batches are not worth
-    compiling once more.
+    Few images are left of a defence that falls; a full batch of their copies would cost what a full
+    batch costs. Small batches are not worth compiling once more.
     """
     quarter = -(-batch_size // 4)
     return quarter if count <= quarter and batch_size >= _WORTH_CUTTING else batch_size

@@ -1,4 +1,6 @@
-"""`evaluate`: how many images a system still classifies right under suites of attacks, in float32, resumable."""
+"""`evaluate`: how many images a system still classifies right under suites of attacks, in float32,
+resumable.
+"""
 
 import dataclasses
 import time
@@ -13,12 +15,23 @@ from madvae_tf.attacks import DefendedModel
 from madvae_tf.config.parameters import check_integers
 from madvae_tf.evaluation import presets, threats
 from madvae_tf.evaluation.cost import UNKNOWN, Course, measured
-from madvae_tf.evaluation.diagnostics import FOLLOWING, LOOKED_AT, evaluation_warnings, steadiness_warnings
+from madvae_tf.evaluation.diagnostics import (
+    FOLLOWING,
+    LOOKED_AT,
+    evaluation_warnings,
+    steadiness_warnings,
+)
 from madvae_tf.evaluation.gradients import gradients
 from madvae_tf.evaluation.model_fingerprint import reference_gradients, reference_logits
 from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.evaluation.result import Evaluation, Outcome
-from madvae_tf.evaluation.steadiness import RANDOM, made_of, mean_of_draws, robust_in_all, steadiness
+from madvae_tf.evaluation.steadiness import (
+    RANDOM,
+    made_of,
+    mean_of_draws,
+    robust_in_all,
+    steadiness,
+)
 from madvae_tf.evaluation.store import TrialFile, fingerprint, trial_key
 from madvae_tf.evaluation.suites import QUERY_ATTACKS, Suite
 from madvae_tf.evaluation.systems import system_of
@@ -53,48 +66,67 @@ def evaluate(
 ) -> Evaluation:
     """Attacks a system and says which images it still classifies right.
 
-    Runs of one attack (restarts, target classes) go to the images that are still right, gathered from all batches. An image
-    that is wrong without an attack counts as lost to every attack.
+    Runs of one attack (restarts, target classes) go to the images that are still right, gathered
+    from all batches. An image that is wrong without an attack counts as lost to every attack.
 
     Args:
-        model: the whole system: what `madvae_tf.fit` or `madvae_tf.load` gives; a Keras model, which is called for inference and whose
-            logits are taken where it ends in a softmax; the path of a SavedModel's folder or of a `.keras` file; or a function of
-            TensorFlow, float32 images (batch, 28, 28, 1) in [0, 1] -> float32 logits or probabilities (batch, 10). Attacks but the query
-            attacks need its gradient. What is attacked must compute in float32 throughout; a system in bfloat16 can be judged by what
-            fools it where `target` is the same in float32.
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), (n, 28, 28) or of another shape that `fit` takes.
+        model: the whole system: what `madvae_tf.fit` or `madvae_tf.load` gives; a Keras model,
+            which is called for inference and whose logits are taken where it ends in a softmax; the
+            path of a SavedModel's folder or of a `.keras` file; or a function of TensorFlow,
+            float32 images (batch, 28, 28, 1) in [0, 1] -> float32 logits or probabilities (batch,
+            10). Attacks but the query attacks need its gradient. What is attacked must compute in
+            float32 throughout; a system in bfloat16 can be judged by what fools it where `target`
+            is the same in float32.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), (n, 28, 28) or of
+            another shape that `fit` takes.
         labels: integers (n,), the true classes.
         suites: what to attack with, in place of `threat` and `preset`.
-        threat: norm and budget, such as "linf:0.3", "linf:8/255" or "l2:1.5" (`threat_of`); by default what a `FittedDefense` was made for, else
-            "linf:0.3".
-        preset: "fast" (about a minute for 100 MNIST images on two cores) or "standard" (AutoAttack standard), the default.
-        target: what the attacker attacks, if that is not the system (`target_of`); its images are then shown to the system.
-        targets: further targets by the gradient that a trial names: "identity" (`straight_through`), "straight_through"
-            (`DefendedModel.straight_through`), "expectation" (`expectation`), "latent" (`latent_matching`).
-        threat_model: what the figures say that the attacker knew: end_to_end by default, transfer where there is a `target`.
+        threat: norm and budget, such as "linf:0.3", "linf:8/255" or "l2:1.5" (`threat_of`); by
+            default what a `FittedDefense` was made for, else "linf:0.3".
+        preset: "fast" (about a minute for 100 MNIST images on two cores) or "standard" (AutoAttack
+            standard), the default.
+        target: what the attacker attacks, if that is not the system (`target_of`); its images are
+            then shown to the system.
+        targets: further targets by the gradient that a trial names: "identity"
+            (`straight_through`), "straight_through" (`DefendedModel.straight_through`),
+            "expectation" (`expectation`), "latent" (`latent_matching`).
+        threat_model: what the figures say that the attacker knew: end_to_end by default, transfer
+            where there is a `target`.
         seed: of every random draw.
         batch_size: images at a time.
-        folder: keeps what each trial has found, batch by batch; the same call goes on from there. A file is known by the
-            attack, its parameters, the seed, the images and labels, by what both models say of the first images and by the attacked one's
-            gradient there, up to rounding: it goes on on another machine, too. A system that draws is known by its operations and weights.
+        folder: keeps what each trial has found, batch by batch; the same call goes on from there. A
+            file is known by the attack, its parameters, the seed, the images and labels, by what
+            both models say of the first images and by the attacked one's gradient there, up to
+            rounding: it goes on on another machine, too. A system that draws is known by its
+            operations and weights.
         keep_images: whether the images that fooled the system are kept: `Evaluation.x_adv`.
-        draws: for a system that draws: attacks follow the mean of its logits over so many draws (EOT; Athalye et al. 2018, section 4.2).
-        repeats: for a system that draws: how often it is asked of an image, which counts as right where it is right each time.
-        progress: True: a line says what the call will cost at most, from the measured speed of the model, and a bar counts attack by
-            attack; "bar": the bar alone; False: neither.
+        draws: for a system that draws: attacks follow the mean of its logits over so many draws
+            (EOT; Athalye et al. 2018, section 4.2).
+        repeats: for a system that draws: how often it is asked of an image, which counts as right
+            where it is right each time.
+        progress: True: a line says what the call will cost at most, from the measured speed of the
+            model, and a bar counts attack by attack; "bar": the bar alone; False: neither.
 
     Raises:
-        UserError: invalid images or labels, no images, an invalid threat or preset, a model that is none of these, logits of another shape
-            or type or not finite, an attacked model that computes in bfloat16 or float16, a gradient without a target, two trials of one
-            name, or a damaged file.
+        UserError: invalid images or labels, no images, an invalid threat or preset, a model that is
+            none of these, logits of another shape or type or not finite, an attacked model that
+            computes in bfloat16 or float16, a gradient without a target, two trials of one name, or
+            a damaged file.
     """
     check_process()
     started = time.monotonic()
     images, labels = _checked(images, labels)
     check_integers(
-        {"batch_size": (batch_size, 1), "draws": (draws, 1), "repeats": (repeats, 1), "seed": (seed, 0)}
+        {
+            "batch_size": (batch_size, 1),
+            "draws": (draws, 1),
+            "repeats": (repeats, 1),
+            "seed": (seed, 0),
+        }
     )
-    seed, batch_size, draws, repeats = (int(number) for number in (seed, batch_size, draws, repeats))
+    seed, batch_size, draws, repeats = (
+        int(number) for number in (seed, batch_size, draws, repeats)
+    )
     folder = None if folder is None else Path(folder).expanduser()
     system = system_of(model, images)
     known = {"exact": target or system.target, **system.targets, **(targets or {})}
@@ -121,7 +153,9 @@ def evaluate(
         for name in dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
     }
     # What asks for values and labels alone may ask a system that has no gradient.
-    followed = {t.gradient for suite in suites for t in suite.trials if t.attack.name not in QUERY_ATTACKS}
+    followed = {
+        t.gradient for suite in suites for t in suite.trials if t.attack.name not in QUERY_ATTACKS
+    }
     drawn = steady == RANDOM
     climbs = (
         {}
@@ -129,18 +163,24 @@ def evaluate(
         else {name: reference_gradients(known[name], images, labels) for name in followed}
     )
     identities = {
-        name: np.concatenate([clean_logits[:batch_size], answer]) for name, answer in answers.items()
+        name: np.concatenate([clean_logits[:batch_size], answer])
+        for name, answer in answers.items()
     }
     if drawn and folder is not None:
         # In the place of what they say, which is something else each time.
         shape = (batch_size, *images.shape[1:])
         judged = made_of(logits_fn, shape)
-        identities = {name: np.stack([judged, made_of(known[name].logits, shape)]) for name in answers}
+        identities = {
+            name: np.stack([judged, made_of(known[name].logits, shape)]) for name in answers
+        }
     given = Given(judge, images, labels, seed, batch_size, keep_images, repeats)
     # What is right of one draw or of the mean of some need not be of another one.
     suites = [_to_the_end(suite, own and draws == 1) for suite in suites]
     outcomes: list[Outcome] = []
-    with silent(not progress), _course(suites, known, followed, given, clean, progress is True) as course:
+    with (
+        silent(not progress),
+        _course(suites, known, followed, given, clean, progress is True) as course,
+    ):
         for suite in suites:
             before = clean
             for trial in suite.trials:
@@ -168,7 +208,12 @@ def evaluate(
                 n_robust = tuple(int(n) for n in state.n_robust)
                 outcomes.append(
                     Outcome(
-                        suite, trial, state.robust, n_robust, x_adv=state.x_adv, unchanged=state.unchanged
+                        suite,
+                        trial,
+                        state.robust,
+                        n_robust,
+                        x_adv=state.x_adv,
+                        unchanged=state.unchanged,
                     )
                 )
                 before = state.robust if suite.sequential else clean
@@ -188,14 +233,21 @@ def evaluate(
     return dataclasses.replace(found, warnings=warnings)
 
 
-def _vanished(known: Mapping[str, DefendedModel], given: Given, found: Evaluation) -> dict[str, np.ndarray]:
-    """The gradient's size at the first images that are right, float64 (at most `LOOKED_AT`,), of each gradient that an attack followed."""
+def _vanished(
+    known: Mapping[str, DefendedModel], given: Given, found: Evaluation
+) -> dict[str, np.ndarray]:
+    """The gradient's size at the first images that are right, float64 (at most `LOOKED_AT`,), of
+    each gradient that an attack followed.
+    """
     rows = np.flatnonzero(found.clean)[:LOOKED_AT]
-    names = dict.fromkeys(o.trial.gradient for o in found.outcomes if o.trial.attack.name in FOLLOWING)
+    names = dict.fromkeys(
+        o.trial.gradient for o in found.outcomes if o.trial.attack.name in FOLLOWING
+    )
     if not len(rows):
         return {}
     return {
-        name: gradients(known[name], given.images[rows], given.labels[rows], len(rows))[0] for name in names
+        name: gradients(known[name], given.images[rows], given.labels[rows], len(rows))[0]
+        for name in names
     }
 
 
@@ -212,12 +264,14 @@ def _suites(
         return presets.preset_suites(preset or presets.DEFAULT, own, known)
     if threat is not None or preset is not None:
         raise UserError(
-            "Invalid arguments: received suites and a threat or preset, expected one of the two: suites have budgets of their own."
+            "Invalid arguments: received suites and a threat or preset, expected one of the two:"
+            " suites have budgets of their own."
         )
     found = [suites] if isinstance(suites, Suite) else list(suites)
     if wrong := [each for each in found if not isinstance(each, Suite)]:
         raise UserError(
-            f"Invalid suites: received {wrong[0]!r} among them, expected a Suite or a list of them, like [gradient_suite('linf', 0.3)]."
+            f"Invalid suites: received {wrong[0]!r} among them, expected a Suite or a list of them,"
+            " like [gradient_suite('linf', 0.3)]."
         )
     return found
 
@@ -254,14 +308,16 @@ def _check_trials(suites: Sequence[Suite], known: Mapping[str, DefendedModel]) -
     names = [(suite.name, trial.label) for suite in suites for trial in suite.trials]
     if len(set(names)) < len(names):
         raise UserError(
-            f"Invalid suites: received {names}, expected every trial of a suite under a name of its own."
+            f"Invalid suites: received {names}, expected every trial of a suite under a name of its"
+            " own."
         )
     for suite in suites:
         for trial in suite.trials:
             if trial.gradient not in known:
                 raise UserError(
-                    f"Invalid targets: {trial.label} asks for the gradient {trial.gradient!r}, received targets for "
-                    f"{', '.join(known)}; give targets={{{trial.gradient!r}: ...}}."
+                    f"Invalid targets: {trial.label} asks for the gradient {trial.gradient!r},"
+                    f" received targets for {', '.join(known)}; give targets={{{trial.gradient!r}:"
+                    " ...}."
                 )
 
 
@@ -271,18 +327,20 @@ def _clean_logits(
     logits = batched(system, images, batch_size)
     if logits.dtype != np.float32 or logits.shape != (len(images), NUM_CLASSES):
         raise UserError(
-            f"Invalid logits: received {logits.dtype} of shape {logits.shape}, expected float32 of shape "
-            f"({len(images)}, {NUM_CLASSES}); robustness is computed in float32."
+            f"Invalid logits: received {logits.dtype} of shape {logits.shape}, expected float32 of"
+            f" shape ({len(images)}, {NUM_CLASSES}); robustness is computed in float32."
         )
     bad = ~np.isfinite(logits).all(axis=1)
     if bad.any():
         raise UserError(
-            f"Invalid logits: received NaN or infinite ones for {int(bad.sum())} of {len(images)} clean images (the first is image {int(bad.argmax())}), "
-            "expected finite ones."
+            f"Invalid logits: received NaN or infinite ones for {int(bad.sum())} of {len(images)}"
+            f" clean images (the first is image {int(bad.argmax())}), expected finite ones."
         )
     if are_probabilities(logits):
         raise UserError(
-            "Invalid logits: received probabilities (every row sums to 1), whose gradients vanish where the system is sure, so that it looks robust; "
-            "give what comes before the softmax, or madvae_tf.models.external_classifier.adapt(logits_fn, images[:8]), which takes their logarithm."
+            "Invalid logits: received probabilities (every row sums to 1), whose gradients vanish"
+            " where the system is sure, so that it looks robust; give what comes before the"
+            " softmax, or madvae_tf.models.external_classifier.adapt(logits_fn, images[:8]), which"
+            " takes their logarithm."
         )
     return logits

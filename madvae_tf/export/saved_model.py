@@ -19,14 +19,21 @@ _Function = Callable[[Any], Any]
 _OUTPUTS = {"purify": "purified", "classify": "probabilities", "logits": "logits"}
 
 
-def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | ExternalClassifier) -> None:
-    """Writes a purifier with its classifier to `folder` as one SavedModel, and `purifier.keras` beside it.
+def export_purifier(
+    folder: Path, purifier: Any, classifier: keras.Model | ExternalClassifier
+) -> None:
+    """Writes a purifier with its classifier to `folder` as one SavedModel, and `purifier.keras`
+    beside it.
 
     Signatures, batch size free, for images of the purifier's shape, the paper's here:
-        purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1], others are refused -> purified, the same.
-        classify: images -> probabilities float32 (batch, 10), the softmax of classifier(purifier(images)).
-        logits: images -> what the softmax is of, for attacks: where the classifier is very sure, probabilities have lost the gradient.
-        purify_uint8, classify_uint8: the same for uint8 images in [0, 255], any number of them in the memory of PART.
+        purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1], others are
+        refused -> purified, the same.
+        classify: images -> probabilities float32 (batch, 10), the softmax of
+        classifier(purifier(images)).
+        logits: images -> what the softmax is of, for attacks: where the classifier is very sure,
+        probabilities have lost the gradient.
+        purify_uint8, classify_uint8: the same for uint8 images in [0, 255], any number of them in
+        the memory of PART.
 
     Raises:
         UserError: weights of the purifier are not finite.
@@ -42,9 +49,11 @@ def export_purifier(folder: Path, purifier: Any, classifier: keras.Model | Exter
 
 
 def export_classifier(folder: Path, classifier: keras.Model | ExternalClassifier) -> None:
-    """Writes the undefended classifier: signatures classify (also serving_default), classify_uint8 and logits.
+    """Writes the undefended classifier: signatures classify (also serving_default), classify_uint8
+    and logits.
 
-    A Keras model is written as `classifier.keras`, too; of a SavedModel a copy stands in `original`.
+    A Keras model is written as `classifier.keras`, too; of a SavedModel a copy stands in
+    `original`.
     """
 
     def logits(images):
@@ -86,7 +95,8 @@ def _softmax_of(logits: _Function) -> _Function:
 
 
 def _bytes_in_parts(function: _Function) -> _Function:
-    """`function` of uint8 images, PART of them at a time, so that memory does not grow with what is computed between.
+    """`function` of uint8 images, PART of them at a time, so that memory does not grow with what is
+    computed between.
 
     Float images go whole: gradients are asked of those, and converters take no loops.
     """
@@ -102,17 +112,22 @@ def _bytes_in_parts(function: _Function) -> _Function:
             shape[:] = [None, *answer.shape[1:]]
             return part + 1, answers.write(part, answer)
 
-        loop = tf.while_loop(lambda part, _: part < parts, step, (0, answers), parallel_iterations=1)
+        loop = tf.while_loop(
+            lambda part, _: part < parts, step, (0, answers), parallel_iterations=1
+        )
         return tf.ensure_shape(loop[1].concat(), shape)
 
     return call
 
 
-def _guarded(function: _Function, name: str, shape: Shape) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Refuses images of another shape and floats outside [0, 1], and gives an empty answer to an empty batch.
+def _guarded(
+    function: _Function, name: str, shape: Shape
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Refuses images of another shape and floats outside [0, 1], and gives an empty answer to an
+    empty batch.
 
-    A loaded signature does not hold its input against the shape that it states, and kernels abort the whole process on
-    images of another rank; of an empty batch they say that shapes do not fit.
+    A loaded signature does not hold its input against the shape that it states, and kernels abort
+    the whole process on images of another rank; of an empty batch they say that shapes do not fit.
     """
 
     def call(images):
@@ -120,7 +135,8 @@ def _guarded(function: _Function, name: str, shape: Shape) -> Callable[[tf.Tenso
         if images.dtype != tf.uint8:
             images = as_pixels(images, f"the signature {name}")
         count = tf.shape(images)[0]
-        # One more image where there is none; a concatenation, since converters lose the shape behind a padding by tensors.
+        # One more image where there is none; a concatenation, since converters lose the shape
+        # behind a padding by tensors.
         none = tf.cast(tf.equal(count, 0), tf.int32)
         filled = tf.concat([images, tf.zeros(tf.stack([none, *shape]), images.dtype)], axis=0)
         return {_OUTPUTS[name]: function(filled)[:count]}

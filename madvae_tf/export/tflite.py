@@ -1,8 +1,9 @@
 """TensorFlow Lite files of an exported SavedModel, and what the conversion costs in accuracy.
 
-float32 changes nothing but the kernels; float16 halves the file, the weights being widened again when it is loaded; int8 computes in
-integers between the scales that a few representative images calibrate, and takes and gives float32 still. The images that
-calibrate are never those that measure: that is the caller's part.
+float32 changes nothing but the kernels; float16 halves the file, the weights being widened again
+when it is loaded; int8 computes in integers between the scales that a few representative images
+calibrate, and takes and gives float32 still. The images that calibrate are never those that
+measure: that is the caller's part.
 """
 
 import contextlib
@@ -24,7 +25,10 @@ PRECISIONS = {"float32": "float32", "float16": "float16 weights", "int8": "int8,
 
 
 def convert(
-    folder: Path, precision: str = "float32", signature: str = "classify", representative: Any = None
+    folder: Path,
+    precision: str = "float32",
+    signature: str = "classify",
+    representative: Any = None,
 ) -> bytes:
     """The content of a .tflite file.
 
@@ -32,22 +36,28 @@ def convert(
         folder: a SavedModel of the stage export.
         precision: a key of PRECISIONS.
         signature: which of its signatures with float32 images: purify or classify.
-        representative: uint8 or floating point images (n, height, width, channels) that calibrate int8; a hundred or more.
+        representative: uint8 or floating point images (n, height, width, channels) that calibrate
+            int8; a hundred or more.
 
     Raises:
-        UserError: no SavedModel with that signature there, an unknown precision, no images for int8, or the converter fails.
+        UserError: no SavedModel with that signature there, an unknown precision, no images for
+            int8, or the converter fails.
     """
     lookup(PRECISIONS, precision, "precision")
     available = open_saved_model(folder).signatures
     shape = shape_of_signature(lookup(available, signature, "signature"), folder)
-    converter: Any = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[signature])
+    converter: Any = tf.lite.TFLiteConverter.from_saved_model(
+        str(folder), signature_keys=[signature]
+    )
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
         if representative is None:
-            raise UserError("int8 needs representative images to calibrate with; pass some training images.")
+            raise UserError(
+                "int8 needs representative images to calibrate with; pass some training images."
+            )
         images = as_float(check_any_images(representative, "representative images", shape))
 
         def calibration() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -62,12 +72,15 @@ def convert(
     except Exception as error:  # The converter raises whatever its passes raise.
         cause = cause_of(error)
         raise UserError(
-            f"TensorFlow Lite cannot convert {folder} to {precision}: {type(error).__name__}: {cause}"
+            f"TensorFlow Lite cannot convert {folder} to {precision}: {type(error).__name__}:"
+            f" {cause}"
         ) from error
 
 
 def interpreter(content: bytes, signature: str = "classify") -> Callable[[np.ndarray], np.ndarray]:
-    """float32 images (n, height, width, channels) -> what the file's signature gives, one array. For one thread."""
+    """float32 images (n, height, width, channels) -> what the file's signature gives, one array.
+    For one thread.
+    """
     with warnings.catch_warnings():
         # TensorFlow says that its interpreter moves to another package.
         warnings.simplefilter("ignore")
@@ -103,7 +116,8 @@ class Comparison:
 def compare(
     folder: Path, content: bytes, images: Any, labels: np.ndarray, batch_size: int = 64
 ) -> Comparison:
-    """Measures `content`, a conversion of the signature classify of `folder`, on labelled images that calibrated nothing.
+    """Measures `content`, a conversion of the signature classify of `folder`, on labelled images
+    that calibrated nothing.
 
     Raises:
         UserError: images of another shape than the model's.

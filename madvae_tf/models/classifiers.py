@@ -1,4 +1,6 @@
-"""The classifiers: Table 6, the model under attack, and the registry. All give logits, not probabilities."""
+"""The classifiers: Table 6, the model under attack, and the registry. All give logits, not
+probabilities.
+"""
 
 import functools
 from collections.abc import Callable
@@ -13,15 +15,18 @@ from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Table6Classifier(keras.Model):
-    """The MagNet classifier of Table 6: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch, 10).
+    """The MagNet classifier of Table 6: images float32 (batch, 28, 28, 1) in [0, 1] -> logits
+    float32 (batch, 10).
 
-    Convolutions are unpadded, as in the model that MagNet took; dropout follows the first dense layer. Images of another side have the
-    same layers: of 28 pixels 4 are left before the first dense layer, of 32 there are 5.
+    Convolutions are unpadded, as in the model that MagNet took; dropout follows the first dense
+    layer. Images of another side have the same layers: of 28 pixels 4 are left before the first
+    dense layer, of 32 there are 5.
 
     Args:
         dropout: rate in [0, 1), active in training only.
         image_shape: (height, width, channels) of the images.
-        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the logits are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the logits
+            are float32 under "mixed_bfloat16" too.
     """
 
     def __init__(self, dropout: float = 0.5, image_shape: Shape = IMAGE_SHAPE, **kwargs):
@@ -53,7 +58,9 @@ class Table6Classifier(keras.Model):
         return self.logits(inputs)
 
     def logits(self, images: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Logits of `images`; with `dropout_seed` (int32 (2,)) the stateless dropout of training is applied."""
+        """Logits of `images`; with `dropout_seed` (int32 (2,)) the stateless dropout of training is
+        applied.
+        """
         features = self.layers_in_order(images)
         if dropout_seed is not None and self.dropout > 0:
             features = tf.nn.experimental.stateless_dropout(

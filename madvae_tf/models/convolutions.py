@@ -1,13 +1,18 @@
-"""Convolutions of Table 5 in forms that CPUs compute faster; the numbers are those of the stock layers up to rounding.
+"""Convolutions of Table 5 in forms that CPUs compute faster; the numbers are those of the stock
+layers up to rounding.
 
-Three places are slow in the stock kernels, though they hold little work (`benchmarks/layers.py` measures them):
+Three places are slow in the stock kernels, though they hold little work (`benchmarks/layers.py`
+measures them):
 
-* In bfloat16 the filter's gradient of a strided convolution, where maps are small and channels many. Here it is four matrix
-  products, one for each place that a block of 2 x 2 pixels has in the 4 x 4 filter (`filter_gradient`).
-* A stride-1 transposed convolution into an image's one channel, because kernels work on blocks of output channels. Here the filter's
-  rows are output channels of a convolution one pixel high; its results are shifted by a row each and added (`transposed_by_rows`).
-* The same product where it is the gradient towards an image, of a first convolution, which is what attacks ask for. A gradient of
-  one's own cannot be saved in a SavedModel, so only bfloat16, which no export computes in, has this one.
+* In bfloat16 the filter's gradient of a strided convolution, where maps are small and channels
+  many. Here it is four matrix products, one for each place that a block of 2 x 2 pixels has in the
+  4 x 4 filter (`filter_gradient`).
+* A stride-1 transposed convolution into an image's one channel, because kernels work on blocks of
+  output channels. Here the filter's rows are output channels of a convolution one pixel high; its
+  results are shifted by a row each and added (`transposed_by_rows`).
+* The same product where it is the gradient towards an image, of a first convolution, which is what
+  attacks ask for. A gradient of one's own cannot be saved in a SavedModel, so only bfloat16, which
+  no export computes in, has this one.
 
 A GPU's kernels are used as they are.
 """
@@ -17,8 +22,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# (filter side, stride) of the convolutions whose filter gradient is made of matrix products, and the largest map on which
-# these are faster.
+# (filter side, stride) of the convolutions whose filter gradient is made of matrix products, and
+# the largest map on which these are faster.
 _HALVING = (4, 2)
 _LARGEST_SIDE = 16
 # From so many channels on a transposed convolution fills the kernels' blocks by itself.
@@ -27,8 +32,8 @@ _FEW_CHANNELS = 4
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D`; in bfloat16 on a CPU with `filter_gradient` where it halves the sides of a small map, and with a
-    gradient by rows of the filter towards few channels.
+    """`keras.layers.Conv2D`; in bfloat16 on a CPU with `filter_gradient` where it halves the sides
+    of a small map, and with a gradient by rows of the filter towards few channels.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -66,8 +71,8 @@ class Conv2D(keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Conv2DTranspose(keras.layers.Conv2DTranspose):
-    """`keras.layers.Conv2DTranspose`; where it doubles the sides of a small map in bfloat16 on a CPU, with `filter_gradient`, and into
-    few channels at stride 1 by rows of the filter.
+    """`keras.layers.Conv2DTranspose`; where it doubles the sides of a small map in bfloat16 on a
+    CPU, with `filter_gradient`, and into few channels at stride 1 by rows of the filter.
     """
 
     def call(self, inputs):
@@ -96,7 +101,8 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
     def _rows(self, inputs: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.kernel)
         if inputs.dtype != tf.bfloat16:
-            # Operations only: a SavedModel cannot hold a gradient function that uses the layer's inputs.
+            # Operations only: a SavedModel cannot hold a gradient function that uses the layer's
+            # inputs.
             return transposed_by_rows(inputs, kernel, self.kernel_size[0] // 2)
 
         @tf.custom_gradient
@@ -111,14 +117,17 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
 
 
 def filter_gradient(larger: tf.Tensor, smaller: tf.Tensor) -> tf.Tensor:
-    """The filter's gradient of a 4 x 4 convolution of stride 2 with padding "same", or of its transpose.
+    """The filter's gradient of a 4 x 4 convolution of stride 2 with padding "same", or of its
+    transpose.
 
-    An image in blocks of 2 x 2 pixels makes the convolution one of 2 x 2 blocks and stride 1; each of these four places is
-    a matrix product over all pixels of the batch.
+    An image in blocks of 2 x 2 pixels makes the convolution one of 2 x 2 blocks and stride 1; each
+    of these four places is a matrix product over all pixels of the batch.
 
     Args:
-        larger: (batch, 2 h, 2 w, c), the convolution's input, or the gradient of the transpose's output.
-        smaller: (batch, h, w, d), the gradient of the convolution's output, or the transpose's input; of the same dtype.
+        larger: (batch, 2 h, 2 w, c), the convolution's input, or the gradient of the transpose's
+            output.
+        smaller: (batch, h, w, d), the gradient of the convolution's output, or the transpose's
+            input; of the same dtype.
 
     Returns:
         (4, 4, c, d), of that dtype.
@@ -127,7 +136,9 @@ def filter_gradient(larger: tf.Tensor, smaller: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(larger, [[0, 0], [1, 1], [1, 1], [0, 0]])
     # Rows in pairs, then pairs of rows side by side: only whole runs of 2 * channels numbers move.
     rows = tf.reshape(padded, [-1, height + 1, 2, width + 1, 2 * channels])
-    blocks = tf.reshape(tf.transpose(rows, [0, 1, 3, 2, 4]), [-1, height + 1, width + 1, 4 * channels])
+    blocks = tf.reshape(
+        tf.transpose(rows, [0, 1, 3, 2, 4]), [-1, height + 1, width + 1, 4 * channels]
+    )
     errors = tf.reshape(smaller, [-1, depth])
     quarters = [
         tf.matmul(
@@ -149,7 +160,8 @@ def transposed_by_rows(images: tf.Tensor, kernel: tf.Tensor, margin: int) -> tf.
     Args:
         images: (batch, h, w, c).
         kernel: (k, k, d, c) with an odd k, as `tf.nn.conv2d_transpose` takes it.
-        margin: pixels that the convolution pads on each side: k // 2 for padding "same", 0 for "valid".
+        margin: pixels that the convolution pads on each side: k // 2 for padding "same", 0 for
+            "valid".
 
     Returns:
         (batch, h + k - 1 - 2 margin, w + k - 1 - 2 margin, d).
@@ -163,7 +175,9 @@ def transposed_by_rows(images: tf.Tensor, kernel: tf.Tensor, margin: int) -> tf.
     sides: Any = "SAME" if beyond == size // 2 else [[0, 0], [0, 0], [beyond, beyond], [0, 0]]
     rows = tf.nn.conv2d(images, row, 1, sides)
     padded = tf.pad(rows, [[0, 0], [beyond, beyond], [0, 0], [0, 0]])
-    return tf.add_n([padded[:, i : i + height, :, i * channels : (i + 1) * channels] for i in range(size)])
+    return tf.add_n(
+        [padded[:, i : i + height, :, i * channels : (i + 1) * channels] for i in range(size)]
+    )
 
 
 def _stock_filter_gradient(
@@ -188,7 +202,7 @@ def _widen(smaller: tf.Tensor, kernel: tf.Tensor, shape: Any) -> tf.Tensor:
 
 
 def _halves(layer: Any, inputs: tf.Tensor) -> bool:
-    """Whether the layer is such a convolution, or the transpose of one, on such a map, in bfloat16."""
+    """Whether the layer is such a convolution, or the transpose of one, on such a map, in bfloat16."""  # noqa: E501
     sides = _shape(inputs)[1:3]
     if isinstance(layer, Conv2DTranspose):
         sides = (2 * sides[0], 2 * sides[1])
@@ -212,7 +226,9 @@ def _by_rows(layer: Any) -> bool:
 def _sees_image(layer: Any, inputs: tf.Tensor) -> bool:
     height, width = layer.kernel_size
     odd = height == width and height % 2 == 1
-    flat = odd and layer.strides == (1, 1) and layer.groups == 1 and inputs.shape[-1] < _FEW_CHANNELS
+    flat = (
+        odd and layer.strides == (1, 1) and layer.groups == 1 and inputs.shape[-1] < _FEW_CHANNELS
+    )
     return flat and inputs.dtype == tf.bfloat16 and _is_plain(layer, ("same", "valid"))
 
 

@@ -70,5 +70,8 @@ class DefendedModel:
 def purified(classifier: Function, purify: Function, **parts: Any) -> DefendedModel:
     """The usual defence: `classifier` on the output of `purify`, with further fields in `parts`."""
     return DefendedModel(
-        logits=lambda images: classifier(purify(images)), purify=purify, classify=classifier, **parts
+        logits=lambda images: classifier(purify(images)),
+        purify=purify,
+        classify=classifier,
+        **parts,
     )

@@ -1,9 +1,11 @@
-"""A classifier that is not of this project, as the project's code wants one: frozen, images -> float32 logits.
+"""A classifier that is not of this project, as the project's code wants one: frozen, images ->
+float32 logits.
 
-It may be a Keras model, a SavedModel or any callable made of TensorFlow operations, and give logits or probabilities.
-Which of the two is seen on a few images: rows that are nowhere negative and sum to one are probabilities. Of a Keras model that shows its softmax
-the logits before it are taken, of others the logarithm; it differs from the logits by one number per image, which changes neither softmax, margins
-nor cross-entropy, but float32 cuts it off where the model is very sure.
+It may be a Keras model, a SavedModel or any callable made of TensorFlow operations, and give logits
+or probabilities. Which of the two is seen on a few images: rows that are nowhere negative and sum
+to one are probabilities. Of a Keras model that shows its softmax the logits before it are taken, of
+others the logarithm; it differs from the logits by one number per image, which changes neither
+softmax, margins nor cross-entropy, but float32 cuts it off where the model is very sure.
 """
 
 from collections.abc import Callable
@@ -20,7 +22,15 @@ import madvae_tf.models.classifiers  # noqa: F401
 from madvae_tf.models.inference import for_inference
 from madvae_tf.models.softmax import without_softmax
 from madvae_tf.utils.errors import UserError, cause_of
-from madvae_tf.utils.images import IMAGE_SHAPE, NUM_CLASSES, SHAPES, Shape, as_shape, is_image_shape, shape_of
+from madvae_tf.utils.images import (
+    IMAGE_SHAPE,
+    NUM_CLASSES,
+    SHAPES,
+    Shape,
+    as_shape,
+    is_image_shape,
+    shape_of,
+)
 from madvae_tf.utils.output_kind import one_output, read_outputs
 
 OUTPUTS = ("auto", "logits", "probabilities")
@@ -32,7 +42,8 @@ _SAME = 1e-4
 
 
 class ExternalClassifier:
-    """Calls like this project's classifiers: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch, 10).
+    """Calls like this project's classifiers: images float32 (batch, 28, 28, 1) in [0, 1] -> logits
+    float32 (batch, 10).
 
     Attributes:
         source: the Keras model or callable itself; nothing of it is changed.
@@ -40,7 +51,8 @@ class ExternalClassifier:
         resource: what TensorFlow must track to save a function that calls it, or None.
         saved_model: the folder that it was loaded from, or None.
         image_shape: (height, width, channels) of the images that it was tried with.
-        logits: what gives the logits behind the probabilities, or None: then their logarithm is taken.
+        logits: what gives the logits behind the probabilities, or None: then their logarithm is
+            taken.
         doubt: where it could give the other of the two, one sentence about it, else "".
         trainable: assigned to by the trainers, as to a Keras model; without effect.
     """
@@ -83,24 +95,27 @@ def adapt(
     """The classifier behind a `ExternalClassifier`, after a look at what it gives for `probe`.
 
     Args:
-        classifier: a Keras model or layer, or a callable; images float32 (batch, 28, 28, 1) in [0, 1] -> (batch, 10).
+        classifier: a Keras model or layer, or a callable; images float32 (batch, 28, 28, 1) in [0,
+            1] -> (batch, 10).
         probe: a few such images.
         outputs: "logits" or "probabilities"; "auto": see the module's docstring.
         needs_gradient: whether one through which no gradient flows is refused.
         more: `resource` and `saved_model` of `ExternalClassifier`.
 
     Raises:
-        UserError: it cannot be called, gives another shape or values that are not finite, gives no probabilities where
-            they are announced, or lets no gradient through, which attacks need.
+        UserError: it cannot be called, gives another shape or values that are not finite, gives no
+            probabilities where they are announced, or lets no gradient through, which attacks need.
     """
     if outputs not in OUTPUTS:
-        raise UserError(f"Invalid outputs: received {outputs!r}, expected one of {', '.join(OUTPUTS)}.")
+        raise UserError(
+            f"Invalid outputs: received {outputs!r}, expected one of {', '.join(OUTPUTS)}."
+        )
     if isinstance(classifier, ExternalClassifier):
         return classifier
     if not callable(classifier):
         raise UserError(
-            f"Invalid classifier: received {type(classifier).__name__}, expected a Keras model or a callable, "
-            "images (batch, 28, 28, 1) -> (batch, 10)."
+            f"Invalid classifier: received {type(classifier).__name__}, expected a Keras model or a"
+            " callable, images (batch, 28, 28, 1) -> (batch, 10)."
         )
     x = tf.constant(probe, tf.float32)
     try:
@@ -109,8 +124,9 @@ def adapt(
         raise
     except Exception as error:  # Whatever a foreign function raises.
         raise UserError(
-            f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape {shape_of(probe)} "
-            f"({cause_of(error)}); expected float32 (batch, {', '.join(map(str, shape_of(probe)))}) -> (batch, {NUM_CLASSES})."
+            f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape"
+            f" {shape_of(probe)} ({cause_of(error)}); expected float32 (batch,"
+            f" {', '.join(map(str, shape_of(probe)))}) -> (batch, {NUM_CLASSES})."
         ) from error
     if values.shape != (len(probe), NUM_CLASSES):
         raise UserError(
@@ -125,8 +141,9 @@ def adapt(
     reading = read_outputs(values)
     if outputs == "probabilities" and reading.outputs != outputs:
         raise UserError(
-            f"Invalid classifier: values in [{values.min():g}, {values.max():g}] with sums in [{sums.min():g}, "
-            f"{sums.max():g}], expected probabilities that sum to 1; pass outputs='logits' if they are logits."
+            f"Invalid classifier: values in [{values.min():g}, {values.max():g}] with sums in"
+            f" [{sums.min():g}, {sums.max():g}], expected probabilities that sum to 1; pass"
+            " outputs='logits' if they are logits."
         )
     more["image_shape"] = shape_of(probe)
     kind = outputs
@@ -142,7 +159,9 @@ def adapt(
     return adapted
 
 
-def _before_softmax(model: Any, x: tf.Tensor, probabilities: np.ndarray) -> Callable[..., Any] | None:
+def _before_softmax(
+    model: Any, x: tf.Tensor, probabilities: np.ndarray
+) -> Callable[..., Any] | None:
     """`without_softmax`, if the softmax of what it gives is what the model gave."""
     logits = without_softmax(model)
     if logits is None:
@@ -152,22 +171,26 @@ def _before_softmax(model: Any, x: tf.Tensor, probabilities: np.ndarray) -> Call
 
 
 def open_saved_model(folder: Path) -> Any:
-    """What `tf.saved_model.load` gives for `folder`. Raises `UserError` where there is no SavedModel that can be read."""
+    """What `tf.saved_model.load` gives for `folder`. Raises `UserError` where there is no
+    SavedModel that can be read.
+    """
     try:
         return tf.saved_model.load(str(Path(folder).expanduser()))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(
-            f"Cannot read the SavedModel {folder}: {cause_of(error)}; expected a folder with saved_model.pb."
+            f"Cannot read the SavedModel {folder}: {cause_of(error)}; expected a folder with"
+            " saved_model.pb."
         ) from error
 
 
 def shape_of_signature(function: Any, folder: Path) -> Shape:
-    """(height, width, channels) of the images that a SavedModel's signature takes; the paper's where it leaves them open.
+    """(height, width, channels) of the images that a SavedModel's signature takes; the paper's
+    where it leaves them open.
 
     Raises:
         UserError: it takes something else than images of a shape that this project takes.
     """
-    (spec, *more) = function.structured_input_signature[1].values()
+    spec, *more = function.structured_input_signature[1].values()
     shape = spec.shape.as_list()[1:] if spec.shape.rank is not None else [None] * 3
     if all(size is None for size in shape) and len(shape) == 3:
         return IMAGE_SHAPE
@@ -185,7 +208,8 @@ def load_saved_model(
         signature: which one; "": the first that is there of logits, classify and serving_default.
 
     Raises:
-        UserError: no SavedModel there, no such signature, one that takes or gives more than one tensor, or see `adapt`.
+        UserError: no SavedModel there, no such signature, one that takes or gives more than one
+            tensor, or see `adapt`.
     """
     loaded = open_saved_model(folder)
     known = sorted(loaded.signatures)
@@ -198,14 +222,16 @@ def load_saved_model(
     name = next((each for each in wanted if each in known), None)
     if name is None:
         raise UserError(
-            f"SavedModel {folder} has no signature {' or '.join(wanted)}; it has: {', '.join(known) or 'none'}."
+            f"SavedModel {folder} has no signature {' or '.join(wanted)}; it has:"
+            f" {', '.join(known) or 'none'}."
         )
     function = loaded.signatures[name]
     inputs, results = function.structured_input_signature[1], function.structured_outputs
     if len(inputs) != 1 or len(results) != 1:
         raise UserError(
-            f"Signature {name} of {folder} takes {', '.join(inputs)} and gives {', '.join(results)}; "
-            "expected one tensor of images in, and one of logits or probabilities out."
+            f"Signature {name} of {folder} takes {', '.join(inputs)} and gives"
+            f" {', '.join(results)}; expected one tensor of images in, and one of logits or"
+            " probabilities out."
         )
     (argument,), (result,) = inputs, results
     return adapt(
@@ -217,7 +243,9 @@ def load_saved_model(
     )
 
 
-def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -> ExternalClassifier:
+def load_classifier_file(
+    path: Path, probe: np.ndarray, outputs: str = "auto"
+) -> ExternalClassifier:
     """A classifier from a `.keras` file (read in safe mode) or from the folder of a SavedModel.
 
     Raises:
@@ -228,7 +256,8 @@ def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -
         return load_saved_model(path, probe, outputs)
     if not path.is_file():
         raise UserError(
-            f"Invalid classifier {str(path)!r}: there is nothing; expected a .keras file or the folder of a SavedModel."
+            f"Invalid classifier {str(path)!r}: there is nothing; expected a .keras file or the"
+            " folder of a SavedModel."
         )
     if path.suffix != ".keras":
         older = path.suffix in (".h5", ".hdf5")
@@ -238,14 +267,16 @@ def load_classifier_file(path: Path, probe: np.ndarray, outputs: str = "auto") -
             else ""
         )
         raise UserError(
-            f"Invalid classifier {str(path)!r}: expected a .keras file or the folder of a SavedModel{way_out}."
+            f"Invalid classifier {str(path)!r}: expected a .keras file or the folder of a"
+            f" SavedModel{way_out}."
         )
     try:
         model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # A damaged archive fails in many ways.
         raise UserError(
-            f"Cannot read {path}: {type(error).__name__}: {cause_of(error)}; expected a .keras file of stock layers or registered classes "
-            "(no Lambda of Python code); for others export a SavedModel with model.export(folder)."
+            f"Cannot read {path}: {type(error).__name__}: {cause_of(error)}; expected a .keras file"
+            " of stock layers or registered classes (no Lambda of Python code); for others export"
+            " a SavedModel with model.export(folder)."
         ) from error
     return adapt(model, probe, outputs)
 
@@ -256,6 +287,7 @@ def _check_gradient(classifier: ExternalClassifier, images: tf.Tensor) -> None:
         value = tf.reduce_sum(classifier(images)[:, 0])
     if tape.gradient(value, images) is None:
         raise UserError(
-            "Invalid classifier: no gradient flows from its output to the images, and attacks need one; "
-            "expected a function of TensorFlow or Keras operations (not NumPy, no tf.stop_gradient)."
+            "Invalid classifier: no gradient flows from its output to the images, and attacks need"
+            " one; expected a function of TensorFlow or Keras operations (not NumPy, no"
+            " tf.stop_gradient)."
         )

@@ -1,4 +1,6 @@
-"""Whether a model's weights are finite: one that diverged answers, with NaN or the same for every image."""
+"""Whether a model's weights are finite: one that diverged answers, with NaN or the same for every
+image.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +22,6 @@ def check_finite(model: keras.Model, what: str) -> None:
     """Raises `UserError` where a weight of `model`, called `what`, is NaN or infinite."""
     if not all_finite(model.weights):
         raise UserError(
-            f"Invalid {what}: received weights that are NaN or infinite, expected finite ones: its training diverged; train "
-            "again with a smaller learning_rate."
+            f"Invalid {what}: received weights that are NaN or infinite, expected finite ones: its"
+            " training diverged; train again with a smaller learning_rate."
         )

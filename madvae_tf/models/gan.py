@@ -1,12 +1,14 @@
-"""Generator and critic of Defense-GAN on MNIST (Samangouei et al. 2018, appendix; the shape of DCGAN).
+"""Generator and critic of Defense-GAN on MNIST (Samangouei et al. 2018, appendix; the shape of
+DCGAN).
 
-    generator  z -> FC(4 x 4 x 4w) -> ConvT(2w, 5, 2) -> ConvT(w, 5, 2) -> ConvT(1, 5, 2) -> sigmoid      4, 7, 14, 28
-    critic     x -> Conv(w, 5, 2) -> Conv(2w, 5, 2) -> Conv(4w, 5, 2) -> FC(1)                            28, 14, 7, 4
+    generator  z -> FC(4 x 4 x 4w) -> ConvT(2w, 5, 2) -> ConvT(w, 5, 2) -> ConvT(1, 5, 2) -> sigmoid
+    4, 7, 14, 28 critic     x -> Conv(w, 5, 2) -> Conv(2w, 5, 2) -> Conv(4w, 5, 2) -> FC(1)
+    28, 14, 7, 4
 
 Images of another side are halved in the same way, rounded up: 32, 16, 8, 4.
 
-Neither holds batch normalisation: in the critic the gradient penalty, which is each image's own, forbids it, and a
-generator without it is the same function in training and in projection.
+Neither holds batch normalisation: in the critic the gradient penalty, which is each image's own,
+forbids it, and a generator without it is the same function in training and in projection.
 """
 
 from typing import Any
@@ -16,13 +18,16 @@ import tensorflow as tf
 
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
-# The logit of the mean grey of MNIST, 0.13: the generator starts from dark images rather than from grey ones.
+# The logit of the mean grey of MNIST, 0.13: the generator starts from dark images rather than from
+# grey ones.
 _DARK = -2.0
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class LeakyReLU(keras.layers.Layer):
-    """max(x, 0.2 x). The stock layer's operation, differentiated twice, fails in TensorFlow's graph optimizer."""
+    """max(x, 0.2 x). The stock layer's operation, differentiated twice, fails in TensorFlow's graph
+    optimizer.
+    """
 
     def call(self, inputs):
         return tf.maximum(inputs, 0.2 * inputs)
@@ -36,10 +41,13 @@ class Generator(keras.Model):
         latent_size: dimensions of z, at least 1.
         width: channels of the last hidden layer; the first ones have 4 and 2 times as many.
         image_shape: (height, width, channels) of the images.
-        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; images are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; images are
+            float32 under "mixed_bfloat16" too.
     """
 
-    def __init__(self, latent_size: int = 128, width: int = 64, image_shape: Shape = IMAGE_SHAPE, **kwargs):
+    def __init__(
+        self, latent_size: int = 128, width: int = 64, image_shape: Shape = IMAGE_SHAPE, **kwargs
+    ):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.latent_size = latent_size
         self.width = width
@@ -73,7 +81,9 @@ class Generator(keras.Model):
                 keras.layers.Reshape((sides[0], sides[0], 4 * width), dtype=policy),
                 up(0, 2 * width),
                 up(1, width),
-                up(2, self.image_shape[2], activation=None, bias=keras.initializers.Constant(_DARK)),
+                up(
+                    2, self.image_shape[2], activation=None, bias=keras.initializers.Constant(_DARK)
+                ),
             ],
             name="layers",
         )
@@ -89,12 +99,14 @@ class Generator(keras.Model):
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Critic(keras.Model):
-    """Images float32 (batch, 28, 28, 1) -> scores float32 (batch,), high for real ones; each image's is its own.
+    """Images float32 (batch, 28, 28, 1) -> scores float32 (batch,), high for real ones; each
+    image's is its own.
 
     Args:
         width: channels of the first layer; the following have 2 and 4 times as many.
         image_shape: (height, width, channels) of the images.
-        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; scores are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; scores are
+            float32 under "mixed_bfloat16" too.
     """
 
     def __init__(self, width: int = 64, image_shape: Shape = IMAGE_SHAPE, **kwargs):
@@ -107,7 +119,12 @@ class Critic(keras.Model):
             for channels in (width, 2 * width, 4 * width)
             for layer in (
                 keras.layers.Conv2D(
-                    channels, 5, strides=2, padding="same", kernel_initializer="he_uniform", dtype=policy
+                    channels,
+                    5,
+                    strides=2,
+                    padding="same",
+                    kernel_initializer="he_uniform",
+                    dtype=policy,
                 ),
                 LeakyReLU(dtype=policy),
             )

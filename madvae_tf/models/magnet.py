@@ -1,7 +1,9 @@
-"""The autoencoders of MagNet (Meng & Chen 2017, Table 2, MNIST): a few sigmoid convolutions of three 3 x 3 filters.
+"""The autoencoders of MagNet (Meng & Chen 2017, Table 2, MNIST): a few sigmoid convolutions of
+three 3 x 3 filters.
 
-with pooling      conv 3, average pooling 2, conv 3 | conv 3, upsampling 2, conv 3 | conv 1     detector I and reformer
-without           conv 3 | conv 3 | conv 1                                                      detector II
+with pooling      conv 3, average pooling 2, conv 3 | conv 3, upsampling 2, conv 3 | conv 1
+detector I and reformer without           conv 3 | conv 3 | conv 1
+detector II
 """
 
 import keras
@@ -18,8 +20,10 @@ class MagNetAutoencoder(keras.Model):
 
     Args:
         pooling: whether the code has half the resolution.
-        image_shape: (height, width, channels) of the images; three channels are reconstructed as three.
-        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the output is float32 under "mixed_bfloat16" too.
+        image_shape: (height, width, channels) of the images; three channels are reconstructed as
+            three.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the output
+            is float32 under "mixed_bfloat16" too.
     """
 
     def __init__(self, pooling: bool, image_shape: Shape = IMAGE_SHAPE, **kwargs):
@@ -29,7 +33,9 @@ class MagNetAutoencoder(keras.Model):
         policy = self.dtype_policy
 
         def convolution(filters=_FILTERS):
-            return keras.layers.Conv2D(filters, 3, padding="same", activation="sigmoid", dtype=policy)
+            return keras.layers.Conv2D(
+                filters, 3, padding="same", activation="sigmoid", dtype=policy
+            )
 
         down, up = [convolution()], [convolution()]
         if pooling:

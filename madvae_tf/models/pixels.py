@@ -1,4 +1,6 @@
-"""What a model in front of foreign data does with pixels: bytes become floats in [0, 1], and what is no image is refused."""
+"""What a model in front of foreign data does with pixels: bytes become floats in [0, 1], and what
+is no image is refused.
+"""
 
 import tensorflow as tf
 
@@ -7,14 +9,17 @@ from madvae_tf.utils.images import PIXEL_TOLERANCE
 
 
 def as_pixels(images: tf.Tensor, where: str) -> tf.Tensor:
-    """Images as a model takes them, also inside of `tf.function`, `tf.data` and SavedModels; gradients of floats pass as they are.
+    """Images as a model takes them, also inside of `tf.function`, `tf.data` and SavedModels;
+    gradients of floats pass as they are.
 
     Args:
-        images: uint8 in [0, 255], or floating point in [0, 1]; a value at most `PIXEL_TOLERANCE` outside is clipped.
+        images: uint8 in [0, 255], or floating point in [0, 1]; a value at most `PIXEL_TOLERANCE`
+            outside is clipped.
         where: what asks, for the message.
 
     Returns:
-        float32 in [0, 1], of the same shape; NaN where a value is not finite, which one image of a batch does not pass on to the others.
+        float32 in [0, 1], of the same shape; NaN where a value is not finite, which one image of a
+        batch does not pass on to the others.
 
     Raises:
         UserError: another dtype; when called eagerly, a finite value outside.
@@ -24,7 +29,8 @@ def as_pixels(images: tf.Tensor, where: str) -> tf.Tensor:
         return tf.cast(images, tf.float32) / 255.0
     if not images.dtype.is_floating:
         raise UserError(
-            f"Invalid images of {where}: received dtype {images.dtype.name}, expected uint8 in [0, 255] or floating point in [0, 1]."
+            f"Invalid images of {where}: received dtype {images.dtype.name}, expected uint8 in [0,"
+            " 255] or floating point in [0, 1]."
         )
     images = tf.cast(images, tf.float32)
     finite = tf.math.is_finite(images)
@@ -32,11 +38,15 @@ def as_pixels(images: tf.Tensor, where: str) -> tf.Tensor:
     # Of an empty batch they are infinity and minus infinity.
     low, high = tf.reduce_min(known), tf.reduce_max(known)
     valid = (low >= -PIXEL_TOLERANCE) & (high <= 1 + PIXEL_TOLERANCE)
-    way_out = "expected [0, 1]: divide bytes by 255, or let them come as uint8 (Keras casts them to floats unless keras.Input has dtype='uint8')."
+    way_out = (
+        "expected [0, 1]: divide bytes by 255, or let them come as uint8 (Keras casts them to"
+        " floats unless keras.Input has dtype='uint8')."
+    )
     if tf.executing_eagerly():
         if not valid:
             raise UserError(
-                f"Invalid images of {where}: received values in [{float(low):.8g}, {float(high):.8g}], {way_out}"
+                f"Invalid images of {where}: received values in [{float(low):.8g},"
+                f" {float(high):.8g}], {way_out}"
             )
         checks = []
     else:

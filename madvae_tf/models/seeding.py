@@ -1,7 +1,8 @@
 """Initial weights from a seed, without a trace in the program around.
 
-Keras draws the seeds of its initializers from Python's `random`, for every layer that is made, one that is loaded or copied too.
-These seeds alone decide on the weights: NumPy's and TensorFlow's generators have no part in it.
+Keras draws the seeds of its initializers from Python's `random`, for every layer that is made, one
+that is loaded or copied too. These seeds alone decide on the weights: NumPy's and TensorFlow's
+generators have no part in it.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
 """The logits of a Keras model that ends in a softmax: the model without it.
 
-The logarithm of a softmax in float32 loses what lies some 16 below the largest logit, and its gradient with it, so that a very
-sure model looks robust. Where the last layer shows what it does, nothing is lost.
+The logarithm of a softmax in float32 loses what lies some 16 below the largest logit, and its
+gradient with it, so that a very sure model looks robust. Where the last layer shows what it does,
+nothing is lost.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,12 @@ _Function = Callable[[Any], Any]
 
 
 def without_softmax(model: Any) -> _Function | None:
-    """The model's logits as a function of its inputs, for inference; it shares the model's weights and changes nothing of it.
+    """The model's logits as a function of its inputs, for inference; it shares the model's weights
+    and changes nothing of it.
 
     Returns:
-        None where the last layer does not show that it is a softmax of something: then the logarithm is what remains.
+        None where the last layer does not show that it is a softmax of something: then the
+        logarithm is what remains.
     """
     if isinstance(model, keras.Sequential):
         return _of_sequence(model)
@@ -41,7 +44,9 @@ def _of_layer(layer: Any) -> _Function | None:
 
 def _dense(layer: Any, inputs: Any) -> Any:
     """A dense layer without its activation, in float32."""
-    logits = keras.ops.matmul(keras.ops.cast(inputs, "float32"), keras.ops.cast(layer.kernel, "float32"))
+    logits = keras.ops.matmul(
+        keras.ops.cast(inputs, "float32"), keras.ops.cast(layer.kernel, "float32")
+    )
     return logits if layer.bias is None else logits + keras.ops.cast(layer.bias, "float32")
 
 

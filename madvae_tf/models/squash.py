@@ -2,9 +2,10 @@
 
     s(x) = sigmoid(k (x - b)),    k > 0
 
-On images that are nearly black and white it flattens what a bounded change does near 0 and near 1 and keeps the step between them,
-as a soft binarization whose steepness k and threshold b are trained with everything else. It is monotone, so it loses no
-information, and its gradient k s (1 - s) is never 0: an attacker can go through it.
+On images that are nearly black and white it flattens what a bounded change does near 0 and near 1
+and keeps the step between them, as a soft binarization whose steepness k and threshold b are
+trained with everything else. It is monotone, so it loses no information, and its gradient k s (1 -
+s) is never 0: an attacker can go through it.
 """
 
 import keras
@@ -20,9 +21,11 @@ _LARGEST_EXPONENT = 80.0
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Squash(keras.layers.Layer):
-    """sigmoid(k (x - b)) of every value of any shape, with trainable scalars k and b; float32 in and out.
+    """sigmoid(k (x - b)) of every value of any shape, with trainable scalars k and b; float32 in
+    and out.
 
-    k = softplus(r) of the variable r, so that it stays positive; from about 3 on, a step of r is a step of k.
+    k = softplus(r) of the variable r, so that it stays positive; from about 3 on, a step of r is a
+    step of k.
 
     Args:
         scale: k at the start, above 0.
@@ -32,7 +35,9 @@ class Squash(keras.layers.Layer):
     def __init__(self, scale: float = 10.0, center: float = 0.5, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         if not scale >= _LEAST_SCALE:
-            raise UserError(f"Invalid scale: received {scale!r}, expected a number >= {_LEAST_SCALE}.")
+            raise UserError(
+                f"Invalid scale: received {scale!r}, expected a number >= {_LEAST_SCALE}."
+            )
         self.initial_scale = scale
         self.initial_center = center
         # softplus(r) = k; written so that a large k does not overflow.
@@ -52,8 +57,8 @@ class Squash(keras.layers.Layer):
 
     def call(self, inputs):
         falling = self.scale * (tf.convert_to_tensor(self.center) - inputs)
-        # Not tf.sigmoid, whose gradient is s (1 - s) as float32 has it: 0 where s rounds to 1, at white pixels from k = 34 on. This one's is
-        # s^2 exp(-k (x - b)).
+        # Not tf.sigmoid, whose gradient is s (1 - s) as float32 has it: 0 where s rounds to 1, at
+        # white pixels from k = 34 on. This one's is s^2 exp(-k (x - b)).
         return 1.0 / (1.0 + tf.exp(tf.minimum(falling, _LARGEST_EXPONENT)))
 
     def compute_output_shape(self, input_shape):

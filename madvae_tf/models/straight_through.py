@@ -11,5 +11,5 @@ def _replace(source: Any, value: Any) -> Any:
 
 
 def with_identity_gradient(source: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """`value`, whose gradient goes to `source` as if it were `source` itself; both have one shape."""
+    """`value`, whose gradient goes to `source` as if it were `source` itself; both have one shape."""  # noqa: E501
     return _replace(source, tf.stop_gradient(value))

@@ -1,8 +1,10 @@
-"""The substitutes A to E of Table 7: the attacker's own models in black-box attacks (section 3.2). All give logits.
+"""The substitutes A to E of Table 7: the attacker's own models in black-box attacks (section 3.2).
+All give logits.
 
-The shapes are Table 7's, the paddings those that Defense-GAN (Samangouei et al. 2018), from which the table is taken,
-uses: the first convolution keeps the size ("same"), the others are unpadded. Where a released code differs from the
-table (a second 5 x 5 convolution in C, one dropout in D, two-dimensional dropout), the table is followed.
+The shapes are Table 7's, the paddings those that Defense-GAN (Samangouei et al. 2018), from which
+the table is taken, uses: the first convolution keeps the size ("same"), the others are unpadded.
+Where a released code differs from the table (a second 5 x 5 convolution in C, one dropout in D,
+two-dimensional dropout), the table is followed.
 """
 
 from typing import Any, NamedTuple
@@ -46,7 +48,12 @@ ARCHITECTURES: dict[str, tuple[Place, ...]] = {
         *(Hidden(128), Dropout(0.5)),
     ),
     "B": (
-        *(Dropout(0.2), Convolution(64, 8, 2, "same"), Convolution(128, 6, 2), Convolution(128, 5, 1)),
+        *(
+            Dropout(0.2),
+            Convolution(64, 8, 2, "same"),
+            Convolution(128, 6, 2),
+            Convolution(128, 5, 1),
+        ),
         Dropout(0.5),
     ),
     "C": (
@@ -60,19 +67,24 @@ ARCHITECTURES: dict[str, tuple[Place, ...]] = {
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class SubstituteClassifier(keras.Model):
-    """A column of Table 7: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch, 10).
+    """A column of Table 7: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch,
+    10).
 
     Args:
         architecture: a key of `ARCHITECTURES`, "A" to "E".
-        dropout: a switch. Above 0 the architecture's own rates are used, whatever its size; with 0 there is none.
+        dropout: a switch. Above 0 the architecture's own rates are used, whatever its size; with 0
+            there is none.
         image_shape: (height, width, channels) of the images.
-        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the logits are float32 under "mixed_bfloat16" too.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the logits
+            are float32 under "mixed_bfloat16" too.
 
     Raises:
         UserError: an unknown architecture.
     """
 
-    def __init__(self, architecture: str, dropout: float = 0.5, image_shape: Shape = IMAGE_SHAPE, **kwargs):
+    def __init__(
+        self, architecture: str, dropout: float = 0.5, image_shape: Shape = IMAGE_SHAPE, **kwargs
+    ):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.image_shape = as_shape(image_shape)
         self.architecture = architecture
@@ -102,19 +114,26 @@ class SubstituteClassifier(keras.Model):
     def _dense(self, units: int, **options: Any) -> list[keras.layers.Layer]:
         # Flatten leaves a row of features as it is, so it may stand before every dense layer.
         policy = self.dtype_policy
-        return [keras.layers.Flatten(dtype=policy), keras.layers.Dense(units, dtype=policy, **options)]
+        return [
+            keras.layers.Flatten(dtype=policy),
+            keras.layers.Dense(units, dtype=policy, **options),
+        ]
 
     def call(self, inputs, training=False):
         return self.logits(inputs)
 
     def logits(self, images: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Logits of `images`; with `dropout_seed` (int32 (2,)) the stateless dropout of training is applied."""
+        """Logits of `images`; with `dropout_seed` (int32 (2,)) the stateless dropout of training is
+        applied.
+        """
         values = images
         for number, (rate, layer) in enumerate(zip(self.rates, self.layers_in_order, strict=True)):
             if dropout_seed is not None and self.dropout > 0 and rate > 0:
                 # Folded, not added: the caller's seeds of neighbouring steps differ by little.
                 seed = tf.random.fold_in(dropout_seed, number, alg="philox")
-                values = tf.nn.experimental.stateless_dropout(values, rate=rate, seed=seed, rng_alg="philox")
+                values = tf.nn.experimental.stateless_dropout(
+                    values, rate=rate, seed=seed, rng_alg="philox"
+                )
             values = layer(values)
         return tf.cast(values, tf.float32)
 

@@ -1,10 +1,11 @@
 """The purifier, a variational autoencoder from adversarial to clean images (Table 5, section A.4).
 
-Table 5 halves an image three times, and pads 28 pixels by 2 on each side so that this comes out: 32, 16, 8, 4. The decoder
-doubles the 4 x 4 map three times, and crops the 2 again. Images of another side s follow the same rule: the map has the
-least side m with 8 m >= s, and (8 m - s) / 2 pixels are padded and cropped on each side (`halvings`). So 32 x 32 images have
-the same 4 x 4 map and no margin, 64 x 64 ones an 8 x 8 map. Widths, kernels and the 128 latent dimensions stay; the first and the
-last convolution have the image's channels.
+Table 5 halves an image three times, and pads 28 pixels by 2 on each side so that this comes out:
+32, 16, 8, 4. The decoder doubles the 4 x 4 map three times, and crops the 2 again. Images of
+another side s follow the same rule: the map has the least side m with 8 m >= s, and (8 m - s) / 2
+pixels are padded and cropped on each side (`halvings`). So 32 x 32 images have the same 4 x 4 map
+and no margin, 64 x 64 ones an 8 x 8 map. Widths, kernels and the 128 latent dimensions stay; the
+first and the last convolution have the image's channels.
 """
 
 from typing import Any
@@ -30,18 +31,24 @@ _VARIANCE_FLOOR = 1e-8
 class DefenseVAE(keras.Model):
     """Encodes an adversarial image and decodes a clean one; calling it purifies.
 
-    Table 5 with two readings of it: the scale of the latent Gaussian is a log-variance, and the decoder ends in one
-    channel without normalisation (its 64 is a slip). Convolutions carry no bias where batch normalisation follows.
+    Table 5 with two readings of it: the scale of the latent Gaussian is a log-variance, and the
+    decoder ends in one channel without normalisation (its 64 is a slip). Convolutions carry no bias
+    where batch normalisation follows.
 
     Args:
         latent_size: dimensions of z, at least 1.
-        latent_scale: "log_variance", or "linear" as in the reference code: the head's output is itself the deviation, of either
-            sign (a sample's distribution does not depend on it), and `encode` gives the logarithm of its square.
-        initial_deviation: standard deviation of the convolutions' initial weights; 0 for Glorot's (Defense-VAE: 0.02).
-        squash_scale, squash_center: of a `Squash` before the encoder, at the start; a scale of 0 for none.
+        latent_scale: "log_variance", or "linear" as in the reference code: the head's output is
+            itself the deviation, of either sign (a sample's distribution does not depend on it),
+            and `encode` gives the logarithm of its square.
+        initial_deviation: standard deviation of the convolutions' initial weights; 0 for Glorot's
+            (Defense-VAE: 0.02).
+        squash_scale, squash_center: of a `Squash` before the encoder, at the start; a scale of 0
+            for none.
         image_shape: (height, width, channels) of the images, see the module's docstring.
-        encoder: what stands before the latent heads, a name of `encoders.ENCODERS`; "table5" is the paper's.
-        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; variables are float32 under "mixed_bfloat16" too.
+        encoder: what stands before the latent heads, a name of `encoders.ENCODERS`; "table5" is the
+            paper's.
+        dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; variables
+            are float32 under "mixed_bfloat16" too.
     """
 
     def __init__(
@@ -58,7 +65,8 @@ class DefenseVAE(keras.Model):
         super().__init__(**{"dtype": "float32", **kwargs})
         if latent_scale not in LATENT_SCALES:
             raise UserError(
-                f"Invalid latent_scale: received {latent_scale!r}, expected one of {', '.join(LATENT_SCALES)}."
+                f"Invalid latent_scale: received {latent_scale!r}, expected one of"
+                f" {', '.join(LATENT_SCALES)}."
             )
         lookup(ENCODERS, encoder, "encoder")
         self.encoder_name = encoder
@@ -106,7 +114,12 @@ class DefenseVAE(keras.Model):
                 keras.layers.Reshape((inner, inner, 256), dtype=policy),
                 *(up(128, 4, 2), norm(), relu()),
                 *(up(64, 4, 2), norm(), relu()),
-                *(up(64, 4, 2), *([Crop2D(margin, dtype=policy)] if margin else []), norm(), relu()),
+                *(
+                    up(64, 4, 2),
+                    *([Crop2D(margin, dtype=policy)] if margin else []),
+                    norm(),
+                    relu(),
+                ),
                 up(channels_of_image, 5, 1, bias=True),
             ],
             name="decoder",
@@ -119,12 +132,16 @@ class DefenseVAE(keras.Model):
         self.built = True
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """q(z | image): (batch, 28, 28, 1) in [0, 1] -> mean and log-variance, float32 (batch, latent) each."""
+        """q(z | image): (batch, 28, 28, 1) in [0, 1] -> mean and log-variance, float32 (batch,
+        latent) each.
+        """
         if self.squash is not None:
             images = self.squash(images)
         return self.encode_squashed(images, training)
 
-    def encode_squashed(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+    def encode_squashed(
+        self, images: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """`encode` of images that the squash has been applied to, where there is one."""
         features = self.encoder(images, training=training)
         mean, scale = (
@@ -143,11 +160,15 @@ class DefenseVAE(keras.Model):
         return tf.sigmoid(self.decode_logits(z))
 
     def purify(self, images: tf.Tensor) -> tf.Tensor:
-        """Decodes the latent mean, so it is deterministic: (batch, 28, 28, 1) in [0, 1] -> the same, float32."""
+        """Decodes the latent mean, so it is deterministic: (batch, 28, 28, 1) in [0, 1] -> the
+        same, float32.
+        """
         return self.decode(self.encode(images)[0])
 
     def purify_around_squash(self, images: tf.Tensor) -> tf.Tensor:
-        """What `purify` makes, with a gradient as if the squash were the identity (BPDA); of a purifier with a squash only."""
+        """What `purify` makes, with a gradient as if the squash were the identity (BPDA); of a
+        purifier with a squash only.
+        """
         squash: Any = self.squash
         squashed = with_identity_gradient(images, squash(images))
         return self.decode(self.encode_squashed(squashed)[0])

@@ -14,7 +14,9 @@ from madvae_tf.utils.errors import UserError
 # Set before gradio is loaded: it asks its makers for nothing and tells them nothing.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-_WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "A run with exports; its test images are offered.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", "runs/quick", "A run with exports; its test images are offered."
+)
 _PORT = flags.DEFINE_integer("port", 7860, "Of the page, on 127.0.0.1.", 1, 65535)
 
 
@@ -22,7 +24,8 @@ def main(argv: Sequence[str]) -> None:
     """Serves the page until it is interrupted."""
     if len(argv) > 1:
         raise UserError(
-            f"Unknown argument {argv[1]!r}. Expected flags only, like --workdir=runs/quick; see --help."
+            f"Unknown argument {argv[1]!r}. Expected flags only, like --workdir=runs/quick; see"
+            " --help."
         )
     workdir = Path(_WORKDIR.value).expanduser()
     session = Session(workdir / "export")
@@ -30,7 +33,8 @@ def main(argv: Sequence[str]) -> None:
         from madvae_tf.playground.page import serve
     except ModuleNotFoundError as error:
         raise UserError(
-            f"The playground needs the package {error.name}: pip install 'madvae_tf[playground]', or make playground."
+            f"The playground needs the package {error.name}: pip install 'madvae_tf[playground]',"
+            " or make playground."
         ) from error
     session.check()
     _check_port(_PORT.value)
@@ -47,7 +51,8 @@ def _check_port(port: int) -> None:
             found.bind(("127.0.0.1", port))
         except OSError as error:
             raise UserError(
-                f"--port={port} cannot be had on 127.0.0.1 ({error.strerror}). Give another one, like --port={port % 65535 + 1}."
+                f"--port={port} cannot be had on 127.0.0.1 ({error.strerror}). Give another one,"
+                f" like --port={port % 65535 + 1}."
             ) from None
 
 

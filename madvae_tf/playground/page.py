@@ -1,4 +1,6 @@
-"""The playground's page, on gradio: controls in, pictures and probabilities out. All it computes is `session`'s."""
+"""The playground's page, on gradio: controls in, pictures and probabilities out. All it computes is
+`session`'s.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,9 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                 attack = gradio.Dropdown(
                     [(title, name) for name, title in ATTACKS.items()], value="pgd", label="Attack"
                 )
-                epsilon = gradio.Slider(0.0, 0.5, 0.3, step=0.02, label="Epsilon (L-infinity budget)")
+                epsilon = gradio.Slider(
+                    0.0, 0.5, 0.3, step=0.02, label="Epsilon (L-infinity budget)"
+                )
                 variant = gradio.Dropdown(
                     session.variants,
                     value="combined" if "combined" in session.variants else session.variants[0],
@@ -90,7 +94,9 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                             elem_id=f"picture-{title.lower()}",
                         )
                     )
-                    outputs.append(gradio.Label(label=f"{title}: the classifier says", num_top_classes=3))
+                    outputs.append(
+                        gradio.Label(label=f"{title}: the classifier says", num_top_classes=3)
+                    )
 
         def choose(event: gradio.SelectData) -> tuple[int, str]:
             return event.index, "test"
@@ -98,7 +104,9 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
         def go(place: int | None, drawn: Any, source: str, *controls: Any) -> list[Any]:
             try:
                 image = (
-                    from_drawing(_ink(drawn)) if source == "drawing" or place is None else picked[place][0]
+                    from_drawing(_ink(drawn))
+                    if source == "drawing" or place is None
+                    else picked[place][0]
                 )
                 model, attack, epsilon, variant = controls
                 outcome = session.run(image, attack, epsilon, model, variant)
@@ -106,14 +114,23 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                 raise gradio.Error(str(error)) from None
             lines = f"{outcome.words()} Change: L-infinity {outcome.linf:.3f}, L2 {outcome.l2:.2f}."
             if outcome.clean_purified.label != outcome.clean.label:
-                lines += f" Even without an attack the purifier changes the answer, to {outcome.clean_purified.label}."
+                lines += (
+                    " Even without an attack the purifier changes the answer, to"
+                    f" {outcome.clean_purified.label}."
+                )
             views = (outcome.clean, outcome.adversarial, outcome.purified)
-            return [lines, *(each for view in views for each in (_shown(view.image, _SCALE), _named(view)))]
+            return [
+                lines,
+                *(each for view in views for each in (_shown(view.image, _SCALE), _named(view))),
+            ]
 
         gallery.select(choose, None, [chosen, source])
         sketch.input(lambda: "drawing", None, source)
         button.click(
-            go, [chosen, sketch, source, model, attack, epsilon, variant], outputs, api_name="attack"
+            go,
+            [chosen, sketch, source, model, attack, epsilon, variant],
+            outputs,
+            api_name="attack",
         )
     return page
 
@@ -133,7 +150,9 @@ def serve(session: Session, workdir: Path, port: int) -> None:
 
 
 def _ink(drawn: Any) -> np.ndarray:
-    """Where the sketch has ink, float (height, width) in [0, 1]: dark on a light or a transparent ground."""
+    """Where the sketch has ink, float (height, width) in [0, 1]: dark on a light or a transparent
+    ground.
+    """
     composite = None if drawn is None else drawn.get("composite")
     if composite is None:
         return np.zeros((1, 1))

@@ -1,4 +1,6 @@
-"""What the playground does: an image in; attacked, purified, and classified all along. From exported SavedModels alone."""
+"""What the playground does: an image in; attacked, purified, and classified all along. From
+exported SavedModels alone.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -13,14 +15,20 @@ from madvae_tf.utils.images import IMAGE_SHAPE, check_images
 # The attacks whose strength is an L-infinity distance.
 ATTACKS = {"fgsm": "FGSM", "rand_fgsm": "Rand-FGSM", "pgd": "PGD", "mi_fgsm": "MI-FGSM"}
 THREAT_MODELS = {
-    "oblivious": "Oblivious: the attacker attacks the classifier alone and does not know of the purifier",
-    "end_to_end": "End to end: the attacker knows of the purifier and attacks purifier and classifier together",
+    "oblivious": (
+        "Oblivious: the attacker attacks the classifier alone and does not know of the purifier"
+    ),
+    "end_to_end": (
+        "End to end: the attacker knows of the purifier and attacks purifier and classifier"
+        " together"
+    ),
 }
 LIMITS = (
-    "Oblivious robustness is not security: an attacker who knows of the purifier attacks end to end, and then little or nothing is "
-    "left of what the paper's variants protect. Try both."
+    "Oblivious robustness is not security: an attacker who knows of the purifier attacks end to"
+    " end, and then little or nothing is left of what the paper's variants protect. Try both."
 )
-# MNIST's own layout: the digit fits a box of this side, its centre of mass in the middle of the image.
+# MNIST's own layout: the digit fits a box of this side, its centre of mass in the middle of the
+# image.
 _BOX = 20
 _HEIGHT, _WIDTH, _ = IMAGE_SHAPE
 _CLASSIFIER = "classifier"
@@ -77,8 +85,9 @@ class Outcome:
             else "The attacker knew of the purifier (end to end)."
         )
         return (
-            f"The classifier says {self.clean.label} for the clean image and {self.adversarial.label} for the attacked one: {alone}. "
-            f"Behind the purifier it says {self.purified.label}: the purifier {behind}. {knowledge}"
+            f"The classifier says {self.clean.label} for the clean image and"
+            f" {self.adversarial.label} for the attacked one: {alone}. Behind the purifier it says"
+            f" {self.purified.label}: the purifier {behind}. {knowledge}"
         )
 
 
@@ -86,7 +95,8 @@ class Session:
     """The exports of a run, loaded as they are needed.
 
     Args:
-        exports: the folder with the exported classifier and a folder for each variant, like runs/quick/export.
+        exports: the folder with the exported classifier and a folder for each variant, like
+            runs/quick/export.
 
     Raises:
         UserError: there is no exported classifier or no exported variant.
@@ -98,13 +108,15 @@ class Session:
         self.variants = [name for name in found if name != _CLASSIFIER]
         if _CLASSIFIER not in found or not self.variants:
             raise UserError(
-                f"No exported classifier and purifier in {self.exports}; it has: {', '.join(found) or 'no SavedModel'}; "
-                "make them with python -m pipeline.run --stage=export."
+                f"No exported classifier and purifier in {self.exports}; it has:"
+                f" {', '.join(found) or 'no SavedModel'}; make them with python -m pipeline.run"
+                " --stage=export."
             )
         self._loaded: dict[str, Any] = {}
 
     def check(self) -> None:
-        """Looks at the classifier, so that exports that nothing can be drawn for are told before a page is shown.
+        """Looks at the classifier, so that exports that nothing can be drawn for are told before a
+        page is shown.
 
         Raises:
             UserError: it cannot be read, or its images are not those of a drawing, 28 x 28 grey.
@@ -116,12 +128,19 @@ class Session:
         shape = shape_of_signature(function, folder)
         if shape != IMAGE_SHAPE:
             raise UserError(
-                f"The exports in {self.exports} take images of shape {shape}; the playground draws and shows {IMAGE_SHAPE} "
-                "only. For these use the commands madvae-attack and madvae-purify."
+                f"The exports in {self.exports} take images of shape {shape}; the playground draws"
+                f" and shows {IMAGE_SHAPE} only. For these use the commands madvae-attack and"
+                " madvae-purify."
             )
 
     def run(
-        self, image: np.ndarray, attack: str, epsilon: float, threat_model: str, variant: str, seed: int = 0
+        self,
+        image: np.ndarray,
+        attack: str,
+        epsilon: float,
+        threat_model: str,
+        variant: str,
+        seed: int = 0,
     ) -> Outcome:
         """Attacks `image` away from the classifier's own answer for it, and purifies the result.
 
@@ -150,7 +169,12 @@ class Session:
         attacked = self._system(_CLASSIFIER if threat_model == "oblivious" else variant)
         label = np.asarray(attacked(clean)).argmax(axis=1)
         result = run_attack(
-            KINDS[attack](**own), DefendedModel(logits=attacked), clean, label, (seed, 0), batch_size=1
+            KINDS[attack](**own),
+            DefendedModel(logits=attacked),
+            clean,
+            label,
+            (seed, 0),
+            batch_size=1,
         )
         difference = result.x_adv - clean
         return Outcome(
@@ -206,7 +230,9 @@ def from_drawing(ink: np.ndarray) -> np.ndarray:
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = _BOX / max(cut.shape)
     size = (max(1, round(cut.shape[1] * scale)), max(1, round(cut.shape[0] * scale)))
-    picture = Image.fromarray(np.round(cut * 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
+    picture = Image.fromarray(np.round(cut * 255).astype(np.uint8)).resize(
+        size, Image.Resampling.LANCZOS
+    )
     small = np.asarray(picture, np.float32) / 255
     total = max(float(small.sum()), 1e-6)
     down = float((small.sum(axis=1) * np.arange(small.shape[0])).sum()) / total
@@ -220,7 +246,8 @@ def from_drawing(ink: np.ndarray) -> np.ndarray:
 
 
 def sample_images(workdir: Path, wanted: int = 20) -> list[tuple[np.ndarray, int]]:
-    """Clean test images of a run with their labels, evenly spaced in the set; none where the run has no such set.
+    """Clean test images of a run with their labels, evenly spaced in the set; none where the run
+    has no such set.
 
     Args:
         workdir: of the pipeline, like runs/quick.
@@ -228,7 +255,9 @@ def sample_images(workdir: Path, wanted: int = 20) -> list[tuple[np.ndarray, int
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from madvae_tf.data.batches import evenly_spaced
 
-    folders = sorted(path.parent for path in Path(workdir).glob("artifacts/attack/test-none-*/manifest.json"))
+    folders = sorted(
+        path.parent for path in Path(workdir).glob("artifacts/attack/test-none-*/manifest.json")
+    )
     if not folders:
         return []
     test = AdversarialSet.open(folders[-1])

@@ -65,7 +65,9 @@ def write_report(
         found,
         [(name, light, dark) for name, (light, dark, _) in STYLES.items()],
     )
-    files = {f"figures/{name}": content for section in found for name, content in section.files.items()}
+    files = {
+        f"figures/{name}": content for section in found for name, content in section.files.items()
+    }
     tables = formats.files([table for section in found for table in section.tables])
     files |= {f"tables/{name}": text.encode() for name, text in tables.items()}
     results = _results_json(run, rows)
@@ -87,7 +89,8 @@ def _results_json(run: Mapping[str, Any], rows: list[Row]) -> str:
     """The text of results.json: schema, run, and one row a line, fields in the schema's order."""
     head = json.dumps(run, indent=1, ensure_ascii=False, allow_nan=False)
     body = ",\n".join(
-        json.dumps({name: row[name] for name in FIELDS}, ensure_ascii=False, allow_nan=False) for row in rows
+        json.dumps({name: row[name] for name in FIELDS}, ensure_ascii=False, allow_nan=False)
+        for row in rows
     )
     return f'{{"schema": {SCHEMA_VERSION},\n"run": {head},\n"rows": [\n{body}\n]}}\n'
 
@@ -117,7 +120,8 @@ def _check_pictures(images: Mapping[str, np.ndarray]) -> None:
             expected = "(k, 10)"
         if np.ndim(array) != expected.count(",") + (expected != "(k,)"):
             raise UserError(
-                f"Invalid report image {key!r}: received shape {np.shape(array)}, expected {expected}."
+                f"Invalid report image {key!r}: received shape {np.shape(array)}, expected"
+                f" {expected}."
             )
         if sizes[key] != next(iter(sizes.values())):
             raise UserError(

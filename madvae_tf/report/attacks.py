@@ -19,20 +19,27 @@ def section(rows: Sequence[Row], run: dict[str, Any]) -> list[Table]:
         sample += [f"seed {line['seed']}"] if line.get("seed") is not None else []
         budget, rest = split_parameters(line.get("parameters"))
         cells = [
-            Cell()
-            if line.get(metric) is None
-            else Cell(
-                figures=(
-                    Figure(
-                        float(line[metric]),
-                        line.get("success_interval") if metric == "success_rate" else None,
-                        line.get("n"),
-                    ),
+            (
+                Cell()
+                if line.get(metric) is None
+                else Cell(
+                    figures=(
+                        Figure(
+                            float(line[metric]),
+                            line.get("success_interval") if metric == "success_rate" else None,
+                            line.get("n"),
+                        ),
+                    )
                 )
             )
             for metric in _COLUMNS
         ]
-        body.append((Cell(attack_title(line.get("attack", "")), (*budget, " · ".join(sample)), rest), *cells))
+        body.append(
+            (
+                Cell(attack_title(line.get("attack", "")), (*budget, " · ".join(sample)), rest),
+                *cells,
+            )
+        )
     if not body:
         return []
     text = (
@@ -60,7 +67,13 @@ def attack_lines(rows: Sequence[Row], run: dict[str, Any]) -> list[dict[str, Any
         if row["metric"] == "success_rate" and row["ci_low"] is not None:
             line["success_interval"] = (row["ci_low"], row["ci_high"])
     known = {(line["attack"], key(line["parameters"])) for line in lines.values()}
-    extra = [a for a in run.get("attacks") or [] if (a.get("attack"), key(a.get("parameters"))) not in known]
+    extra = [
+        a
+        for a in run.get("attacks") or []
+        if (a.get("attack"), key(a.get("parameters"))) not in known
+    ]
     order = list(ATTACKS)
     both = [*lines.values(), *extra]
-    return sorted(both, key=lambda a: order.index(a["attack"]) if a.get("attack") in order else len(order))
+    return sorted(
+        both, key=lambda a: order.index(a["attack"]) if a.get("attack") in order else len(order)
+    )

@@ -63,7 +63,11 @@ def _baselines(rows: Sequence[Row]) -> list[Table]:
         for model in THREAT_MODELS:
             for source in ("table1", "table4", "baselines"):
                 place = (defense, model, source)
-                own = [row for row in shown if (row["defense"], row["threat_model"], row["table"]) == place]
+                own = [
+                    row
+                    for row in shown
+                    if (row["defense"], row["threat_model"], row["table"]) == place
+                ]
                 if own:
                     repeated = f"{model} · {_REPEATED[source]}" if source in _REPEATED else model
                     lines.append(Line(title, own, (repeated,)))
@@ -114,6 +118,8 @@ def notes(measured: Collection[str], run: Mapping[str, Any]) -> list[Part]:
     """What `run["notes"]` says of the defences measured; nothing where it says nothing of them."""
     given = run.get("notes") or {}
     found = {
-        title: str(given[name]) for name, title in DEFENSES.items() if name in measured and given.get(name)
+        title: str(given[name])
+        for name, title in DEFENSES.items()
+        if name in measured and given.get(name)
     }
     return [definitions(found, "Notes on the defences")] if found else []

@@ -20,13 +20,19 @@ from madvae_tf.report.seeds import mean_rows
 from madvae_tf.report.table import Cell, Figure, Table
 
 PROTOCOLS = {
-    "table3a": "Protocol (a), that of the released code: each of the models A to E is attacked and is "
-    "itself the classifier behind the purifier, which was trained against another classifier; no image "
-    "is carried over.",
-    "table3b": "Protocol (b), transfer: the attacker trains the substitute on the training images, attacks it, and "
-    "carries the images over to the classifier that the purifiers were trained for.",
-    "table3c": "Protocol (c), extraction: the attacker trains the substitute on the labels that the target gives to "
-    "queries, attacks it, and carries the images over.",
+    "table3a": (
+        "Protocol (a), that of the released code: each of the models A to E is attacked and is"
+        " itself the classifier behind the purifier, which was trained against another classifier;"
+        " no image is carried over."
+    ),
+    "table3b": (
+        "Protocol (b), transfer: the attacker trains the substitute on the training images, attacks"
+        " it, and carries the images over to the classifier that the purifiers were trained for."
+    ),
+    "table3c": (
+        "Protocol (c), extraction: the attacker trains the substitute on the labels that the target"
+        " gives to queries, attacks it, and carries the images over."
+    ),
 }
 
 
@@ -74,13 +80,18 @@ def lines_of(rows: Sequence[Row]) -> list[Line]:
             line.attacked.setdefault(row["defense"], []).append(row)
     for row in kept_rows:
         if row["attack"] == "none":
-            same = [line for line in lines.values() if line.substitute == row["parameters"]["substitute"]]
+            same = [
+                line
+                for line in lines.values()
+                if line.substitute == row["parameters"]["substitute"]
+            ]
             own = [line for line in same if line.parameters == _setting(row)] or same
             for line in own or [lines.setdefault(_identity(row), _line(row))]:
                 line.clean.setdefault(row["defense"], []).append(row)
     attacks = list(ATTACKS)
     return sorted(
-        lines.values(), key=lambda line: (SUBSTITUTES.index(line.substitute), attacks.index(line.attack))
+        lines.values(),
+        key=lambda line: (SUBSTITUTES.index(line.substitute), attacks.index(line.attack)),
     )
 
 
@@ -90,24 +101,41 @@ def _line(row: Row) -> Line:
 
 def _identity(row: Row) -> str:
     return key(
-        [row["dataset"], row["attack"], row["parameters"]["substitute"], row["threat_model"], _setting(row)]
+        [
+            row["dataset"],
+            row["attack"],
+            row["parameters"]["substitute"],
+            row["threat_model"],
+            _setting(row),
+        ]
     )
 
 
 def _setting(row: Row) -> dict[str, Any]:
     """The parameters of a line, but for its substitute and the queries, which may differ."""
-    return {name: value for name, value in row["parameters"].items() if name not in ("substitute", "queries")}
+    return {
+        name: value
+        for name, value in row["parameters"].items()
+        if name not in ("substitute", "queries")
+    }
 
 
 def _protocol(name: str, rows: list[Row]) -> list[Table]:
     lines = lines_of(rows)
     if not lines:
         return []
-    defenses = [name for name in DEFENSES if any(name in {*line.attacked, *line.clean} for line in lines)]
+    defenses = [
+        name for name in DEFENSES if any(name in {*line.attacked, *line.clean} for line in lines)
+    ]
     unattacked = any("none" in line.clean for line in lines)
     body = []
     for line in lines:
-        own = [row for group in (line.attacked, line.clean) for found in group.values() for row in found]
+        own = [
+            row
+            for group in (line.attacked, line.clean)
+            for found in group.values()
+            for row in found
+        ]
         sample = sample_of(own)
         budget, rest = split_parameters(line.parameters)
         under = ", ".join((attack_title(line.attack), *budget))
@@ -118,13 +146,16 @@ def _protocol(name: str, rows: list[Row]) -> list[Table]:
     paper = " and the paper’s figure" if any(row["paper"] is not None for row in shown) else ""
     clean = any(row["attack"] == "none" and row["defense"] != "none" for row in shown)
     text = (
-        f"{PROTOCOLS[name]} In each cell the accuracy against the label with its 95% Wilson "
-        "interval, then the agreement with the evaluated classifier’s own prediction on the "
-        f"clean image{paper}{'; “clean”: the accuracy on images without an attack' if clean else ''}."
-        f"{summary.several_seeds(shown)} "
-        f"{summary.evidence(shown)}."
+        f"{PROTOCOLS[name]} In each cell the accuracy against the label with its 95% Wilson"
+        " interval, then the agreement with the evaluated classifier’s own prediction on the clean"
+        f" image{paper}{'; “clean”: the accuracy on images without an attack' if clean else ''}.{summary.several_seeds(shown)}"  # noqa: E501
+        f" {summary.evidence(shown)}."
     )
-    heads = ["Substitute", *(["No attack"] if unattacked else []), *map(DEFENSES.__getitem__, defenses)]
+    heads = [
+        "Substitute",
+        *(["No attack"] if unattacked else []),
+        *map(DEFENSES.__getitem__, defenses),
+    ]
     title = f"Table {name.removeprefix('table')}."
     return [Table(name, title, text, [*map(Cell, heads)], body, kind="grid")]
 
@@ -132,8 +163,14 @@ def _protocol(name: str, rows: list[Row]) -> list[Table]:
 def _defended(line: Line, defense: str, sample: Sample) -> Cell:
     attacked = cell(line.attacked.get(defense, []), sample, BOTH)
     # The undefended model's clean figure is the column "No attack".
-    clean = [row for row in line.clean.get(defense, []) if row["metric"] == "accuracy" and defense != "none"]
-    return replace(attacked, figures=(*attacked.figures, *(Figure.of(row, label="clean") for row in clean)))
+    clean = [
+        row
+        for row in line.clean.get(defense, [])
+        if row["metric"] == "accuracy" and defense != "none"
+    ]
+    return replace(
+        attacked, figures=(*attacked.figures, *(Figure.of(row, label="clean") for row in clean))
+    )
 
 
 def _substitutes(name: str, rows: list[Row]) -> list[Table]:
@@ -147,11 +184,15 @@ def _substitutes(name: str, rows: list[Row]) -> list[Table]:
     for substitute in SUBSTITUTES:
         for defense, title in DEFENSES.items():
             place = (substitute, defense)
-            target = [row for row in rows if (row["parameters"]["substitute"], row["defense"]) == place]
+            target = [
+                row for row in rows if (row["parameters"]["substitute"], row["defense"]) == place
+            ]
             found = [row for row in target if row["metric"] in columns]
             if not found:
                 continue
-            asked = sorted({row["parameters"]["queries"] for row in target if "queries" in row["parameters"]})
+            asked = sorted(
+                {row["parameters"]["queries"] for row in target if "queries" in row["parameters"]}
+            )
             sample = sample_of(found)
             cells = [
                 cell([row for row in found if row["metric"] == metric], sample, {metric: ""})
@@ -169,4 +210,6 @@ def _substitutes(name: str, rows: list[Row]) -> list[Table]:
         f"intervals.{summary.several_seeds(measured)} {summary.evidence(measured)}."
     )
     heads = [*map(Cell, ("Substitute", "Target", "Queries", *columns.values()))]
-    return [Table(f"{name}-substitutes", "The attacker’s substitutes.", text, heads, body, kind="grid")]
+    return [
+        Table(f"{name}-substitutes", "The attacker’s substitutes.", text, heads, body, kind="grid")
+    ]

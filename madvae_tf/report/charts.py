@@ -50,7 +50,9 @@ def table1_chart(lines: Sequence[Measured]) -> Figure:
         close.set_xlim(*_close_up(lines, purifiers))
         whole.set_xlim(-0.06, 1.06)
         whole.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-        close.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10], prune="lower"))
+        close.xaxis.set_major_locator(
+            matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10], prune="lower")
+        )
         titles = [
             ATTACKS[attack].replace(" (clean)", "\n(clean)").replace(" Pixel", "\nPixel")
             for attack, _ in lines
@@ -67,7 +69,9 @@ def table1_chart(lines: Sequence[Measured]) -> Figure:
                 axes.axhline(edge - 0.5, color=RULE, linewidth=0.7)
             axes.tick_params(left=False)
         handles, labels = whole.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=10)
+        figure.legend(
+            handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=10
+        )
         return figure
 
 
@@ -81,8 +85,14 @@ def _accuracies(axes: Any, lines: Sequence[Measured], name: str, group: Sequence
     ]
     values = [row["value"] for _, row in measured]
     error = [
-        [0.0 if row["ci_low"] is None else max(0.0, row["value"] - row["ci_low"]) for _, row in measured],
-        [0.0 if row["ci_high"] is None else max(0.0, row["ci_high"] - row["value"]) for _, row in measured],
+        [
+            0.0 if row["ci_low"] is None else max(0.0, row["value"] - row["ci_low"])
+            for _, row in measured
+        ],
+        [
+            0.0 if row["ci_high"] is None else max(0.0, row["ci_high"] - row["value"])
+            for _, row in measured
+        ],
     ]
     heights = [index + offset for index, _ in measured]
     axes.errorbar(
@@ -108,7 +118,10 @@ def _close_up(lines: Sequence[Measured], names: Sequence[str]) -> tuple[float, f
 def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> Figure | None:
     """One panel per loss term, one line per variant, points for validation; None without a log."""
     logged = {
-        t.removeprefix(_VALIDATION) for curves in training.values() for t in curves if any(_known(curves[t]))
+        t.removeprefix(_VALIDATION)
+        for curves in training.values()
+        for t in curves
+        if any(_known(curves[t]))
     }
     terms = [term for term in TERM_TITLES if term in logged]
     terms += sorted(logged - {*TERM_TITLES, "step"})
@@ -127,11 +140,19 @@ def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> Figu
             for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
                 found.setdefault(name, handle)
         figure.legend(
-            found.values(), found.keys(), loc="outside upper center", ncols=2, frameon=False, fontsize=9.5
+            found.values(),
+            found.keys(),
+            loc="outside upper center",
+            ncols=2,
+            frameon=False,
+            fontsize=9.5,
         )
-        points = any(name.startswith(_VALIDATION) for curves in training.values() for name in curves)
+        points = any(
+            name.startswith(_VALIDATION) for curves in training.values() for name in curves
+        )
         figure.supxlabel(
-            "training step; points: on validation images" if points else "training step", fontsize=9.5
+            "training step; points: on validation images" if points else "training step",
+            fontsize=9.5,
         )
         return figure
 
@@ -157,7 +178,9 @@ def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term:
             places = [n for n, known in enumerate(_known(curve[: len(steps)])) if known]
             values = [float(curve[n]) for n in places]
             if values:
-                label = {} if logged.startswith(_VALIDATION) else {"label": DEFENSES.get(name, name)}
+                label = (
+                    {} if logged.startswith(_VALIDATION) else {"label": DEFENSES.get(name, name)}
+                )
                 axes.plot([steps[n] for n in places], values, color=color, **style, **label)
                 drawn += values
     title = TERM_TITLES.get(term, term.replace("_", " ").replace("$", ""))
@@ -188,7 +211,9 @@ def roc_curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]
             axes.set_title(titles[name], fontsize=9.5)
             axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         handles, labels = every[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+        figure.legend(
+            handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=8
+        )
         figure.supxlabel("share of clean images flagged", fontsize=9)
         figure.supylabel("share of attacked images flagged", fontsize=9)
         return figure
@@ -213,7 +238,8 @@ def accuracy_curves(
             label = f"{DEFENSES[defense]}, {model.replace('_', ' ')}"
             axes.plot(x, [row["value"] for row in rows], color=color, marker=marker, label=label)
             low, high = (
-                [row["value" if row[end] is None else end] for row in rows] for end in ("ci_low", "ci_high")
+                [row["value" if row[end] is None else end] for row in rows]
+                for end in ("ci_low", "ci_high")
             )
             axes.fill_between(x, low, high, color=color, alpha=0.16, linewidth=0)
         axes.set_xticks(list(xs.values()), [f"{place:g}" for place in xs])
@@ -238,14 +264,18 @@ def scatter_panels(points: np.ndarray, label: np.ndarray, predicted: np.ndarray 
         points: (n, 2); their units mean nothing, so the axes have no ticks.
         label, predicted: (n,) labels in 0..9.
     """
-    panels = [("true label", label)] + ([] if predicted is None else [("predicted label", predicted)])
+    panels = [("true label", label)] + (
+        [] if predicted is None else [("predicted label", predicted)]
+    )
     # About 1,000 points are readable at this size, and fewer may be larger.
     size = float(np.clip(8000 / max(len(points), 1), 1.0, 16))
     with settings(size=9.5):
         figure = Figure(figsize=(WIDTH, 2.95), layout="constrained")
         # A panel alone is as large as one of two, and in the middle.
         places = (
-            figure.subplots(1, 2) if len(panels) == 2 else figure.subplots(1, 3, width_ratios=(1, 2, 1))[1:2]
+            figure.subplots(1, 2)
+            if len(panels) == 2
+            else figure.subplots(1, 3, width_ratios=(1, 2, 1))[1:2]
         )
         for axes in figure.axes:
             axes.set_visible(any(axes is place for place in places))
@@ -255,7 +285,13 @@ def scatter_panels(points: np.ndarray, label: np.ndarray, predicted: np.ndarray 
             # As pixels, since a thousand marks would make the page slow.
             colors = np.array(CLASS_COLORS)[labels]
             axes.scatter(
-                points[:, 0], points[:, 1], s=size, c=colors, alpha=0.85, linewidths=0, rasterized=True
+                points[:, 0],
+                points[:, 1],
+                s=size,
+                c=colors,
+                alpha=0.85,
+                linewidths=0,
+                rasterized=True,
             )
             axes.set(xticks=[], yticks=[])
             axes.spines[["top", "right"]].set_visible(True)

@@ -41,8 +41,8 @@ def section(rows: Sequence[Row], warnings: Sequence[Any]) -> Part:
     found = [row for row in rows if row["table"] == "robustness"]
     accuracy = [row for row in found if row["metric"] == "accuracy"]
     answers = {
-        "Is the attacker’s knowledge stated, and has one who knows everything been tried?": _knowledge(
-            accuracy
+        "Is the attacker’s knowledge stated, and has one who knows everything been tried?": (
+            _knowledge(accuracy)
         ),
         "Which budgets?": _budgets(accuracy),
         "Is accuracy without an attack given?": _clean(accuracy),
@@ -61,7 +61,9 @@ def section(rows: Sequence[Row], warnings: Sequence[Any]) -> Part:
         "Another norm’s strongest form: every single pixel?": _listed(accuracy, "one_pixel"),
         "Accuracy against budget, up to chance, and against steps?": _curve(accuracy),
         "Do gradients vanish?": _gradients(found),
-        "Does white-box beat black-box, more knowledge less, more steps fewer?": _order(found, warnings),
+        "Does white-box beat black-box, more knowledge less, more steps fewer?": _order(
+            found, warnings
+        ),
         "Per-image worst case over all attacks?": _listed(accuracy, WORST),
         "Changes that are no attack: rotation, translation, corruptions?": _natural(rows),
         "If images are detected rather than purified: oblivious and adaptive?": _detection(rows),
@@ -74,7 +76,8 @@ def _most(rows: Iterable[Row]) -> Row:
 
 
 def _listed(rows: Sequence[Row], *prefixes: str) -> str:
-    """Each attack whose name begins so, with n, its settings, and the least accuracy that it left a defence.
+    """Each attack whose name begins so, with n, its settings, and the least accuracy that it left a
+    defence.
 
     Where it met no defence, the least that it left the classifier alone.
     """
@@ -91,7 +94,11 @@ def _listed(rows: Sequence[Row], *prefixes: str) -> str:
 
 def _setting(rows: Sequence[Row]) -> str:
     shown = [f"n = {span(row['n'] for row in rows)}"]
-    for name, noun in (("iterations", "iterations"), ("restarts", "restarts"), ("queries", "queries")):
+    for name, noun in (
+        ("iterations", "iterations"),
+        ("restarts", "restarts"),
+        ("queries", "queries"),
+    ):
         values = {row["parameters"][name] for row in rows if name in row["parameters"]}
         if values:
             shown.append(f"{'up to ' if name == 'queries' else ''}{span(values)} {noun}")
@@ -104,7 +111,9 @@ def _shown(row: Row) -> str:
 
 def _where(row: Row) -> str:
     budget = budget_title(row) if "norm" in row["parameters"] else ""
-    return ", ".join(part for part in (DEFENSES[row["defense"]], row["threat_model"], budget) if part)
+    return ", ".join(
+        part for part in (DEFENSES[row["defense"]], row["threat_model"], budget) if part
+    )
 
 
 def _knowledge(rows: Sequence[Row]) -> str:
@@ -121,7 +130,11 @@ def _knowledge(rows: Sequence[Row]) -> str:
 def _budgets(rows: Sequence[Row]) -> str:
     measured = {budget_of(row) for row in rows if row["attack"] != CURVE}
     listed = sorted(measured, key=lambda budget: (list(NORMS).index(budget[0]), budget[1]))
-    return ", ".join(f"{NORMS[norm]} {epsilon:g}" for norm, epsilon in listed) + "." if listed else _NOT
+    return (
+        ", ".join(f"{NORMS[norm]} {epsilon:g}" for norm, epsilon in listed) + "."
+        if listed
+        else _NOT
+    )
 
 
 def _undefended(rows: Sequence[Row]) -> str:
@@ -142,7 +155,9 @@ def _clean(rows: Sequence[Row]) -> str:
     clean = [row for row in rows if row["attack"] == "none"]
     own = {row["defense"]: row for row in sorted(clean, key=lambda row: row["n"])}
     parts = [
-        f"{DEFENSES[name]} {_shown(own[name])} (n = {own[name]['n']})" for name in DEFENSES if name in own
+        f"{DEFENSES[name]} {_shown(own[name])} (n = {own[name]['n']})"
+        for name in DEFENSES
+        if name in own
     ]
     return f"{', '.join(parts)}." if parts else _NOT
 
@@ -163,7 +178,10 @@ def _gradients(rows: Sequence[Row]) -> str:
     if not own:
         return _NOT
     most = _most(own)
-    answer = f"Exactly 0 at a share of at most {_shown(most)} of the clean images ({DEFENSES[most['defense']]}, n = {most['n']})."
+    answer = (
+        f"Exactly 0 at a share of at most {_shown(most)} of the clean images"
+        f" ({DEFENSES[most['defense']]}, n = {most['n']})."
+    )
     for metric, where in _PIXELS.items():
         shares = [row for row in rows if row["metric"] == metric]
         if shares:
@@ -181,7 +199,9 @@ def _curve(rows: Sequence[Row]) -> str:
         last = max(row["parameters"]["at"] for row in own)
         kept = _most(row for row in own if row["parameters"]["at"] == last)
         title = "budget" if axis == "epsilon" else "steps"
-        parts.append(f"by {title} up to {last:g} ({NORMS[norm]}), where at most {_shown(kept)} is left")
+        parts.append(
+            f"by {title} up to {last:g} ({NORMS[norm]}), where at most {_shown(kept)} is left"
+        )
     return f"PGD {'; '.join(parts)}." if parts else _NOT
 
 

@@ -53,7 +53,9 @@ _CLASSES = 10
 
 def _figures() -> dict[str, int]:
     """`FIGURES`, and 0 for the purifiers that the paper has none of."""
-    further = [f"{what}/{name}" for name in DEFENSES if name != "none" for what in ("output", "latent")]
+    further = [
+        f"{what}/{name}" for name in DEFENSES if name != "none" for what in ("output", "latent")
+    ]
     return FIGURES | {stem: 0 for stem in further if stem not in FIGURES}
 
 
@@ -80,7 +82,9 @@ def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
             raise _error(key, values, "integers (n,) in 0..9")
     for stem in {key.rpartition("/")[0] for key in embeddings}:
         sizes = {
-            name: len(embeddings[f"{stem}/{name}"]) for name in _FIELDS if f"{stem}/{name}" in embeddings
+            name: len(embeddings[f"{stem}/{name}"])
+            for name in _FIELDS
+            if f"{stem}/{name}" in embeddings
         }
         if not {"xy", "label"} <= set(sizes) or len(set(sizes.values())) != 1:
             raise UserError(
@@ -107,7 +111,9 @@ def _picture(
         "test": "Clean test images",
         "adversarial": f"Adversarial images ({attack_title(POOLED_ATTACK)})",
         "output": f"Output of the purifier {DEFENSES[defense]} for adversarial images",
-        "latent": f"Latent codes (means) of the purifier {DEFENSES[defense]} for adversarial images",
+        "latent": (
+            f"Latent codes (means) of the purifier {DEFENSES[defense]} for adversarial images"
+        ),
     }[what]
     of = "purified image" if what in ("output", "latent") else "image itself"
     models = [
@@ -119,12 +125,17 @@ def _picture(
     guess = "" if predicted is None else f", right what the classifier predicts for the {of}"
     side = "Coloured by true label" if predicted is None else "Left the true label"
     number_of = FIGURES.get(stem)
-    text = f"{title}, laid out by UMAP. {side}{guess}. n = {len(points)}, seed {run.get('seed', '–')}{model}."
+    text = (
+        f"{title}, laid out by UMAP. {side}{guess}. n = {len(points)}, seed"
+        f" {run.get('seed', '–')}{model}."
+    )
     alt = (
         f"{f'Figure {number_of}' if number_of else title}: scatter plot of {len(points)} points, "
         "ten colours for the classes 0 to 9"
     )
-    figure = charts.scatter_panels(points, label, None if predicted is None else np.asarray(predicted))
+    figure = charts.scatter_panels(
+        points, label, None if predicted is None else np.asarray(predicted)
+    )
     name = f"figure{number_of:02d}_{what}" if number_of else f"clusters_{what}"
     name += "" if defense == "none" else f"_{defense}"
     return drawing.picture(name, figure, alt, f"Figure {number_of}." if number_of else "", text)
@@ -135,7 +146,9 @@ def measures(rows: Sequence[Row]) -> list[Table]:
     found = mean_rows([row for row in rows if row["table"] == "clusters"])
     if not found:
         return []
-    places = [(space, metric, labels) for space in _SPACES for metric in _MEASURES for labels in _LABELS]
+    places = [
+        (space, metric, labels) for space in _SPACES for metric in _MEASURES for labels in _LABELS
+    ]
     columns = {
         place: Cell(_MEASURES[place[1]], (f"{_LABELS[place[2]]}, {_SPACES[place[0]]}",))
         for place in places
@@ -148,16 +161,22 @@ def measures(rows: Sequence[Row]) -> list[Table]:
             for attack in ATTACKS:
                 place = (of, defense, attack)
                 own = [
-                    row for row in found if (row["parameters"]["of"], row["defense"], row["attack"]) == place
+                    row
+                    for row in found
+                    if (row["parameters"]["of"], row["defense"], row["attack"]) == place
                 ]
                 title = _TITLES[of] + ("" if defense == "none" else f", {DEFENSES[defense]}")
                 notes = (attack_title(attack),) if attack in attacks and len(attacks) > 1 else ()
                 lines += [Line(title, own, notes)] if own else []
     neighbors = sorted({row["parameters"]["k"] for row in found if "k" in row["parameters"]})
     purity = f" {', '.join(map(str, neighbors))}" if neighbors else ""
-    models = ", ".join(dict.fromkeys(row["threat_model"] for row in found if row["attack"] != "none"))
+    models = ", ".join(
+        dict.fromkeys(row["threat_model"] for row in found if row["attack"] != "none")
+    )
     attacked = (
-        f"; attacks: {', '.join(map(attack_title, attacks))}; threat model: {models}" if attacks else ""
+        f"; attacks: {', '.join(map(attack_title, attacks))}; threat model: {models}"
+        if attacks
+        else ""
     )
     text = (
         "Silhouette, in [−1, 1]: how much nearer a point lies to its own label’s points than to "
@@ -191,5 +210,6 @@ def _are_labels(values: np.ndarray) -> bool:
 
 def _error(key: str, values: np.ndarray, expected: str) -> UserError:
     return UserError(
-        f"Invalid clusters {key!r}: received {values.dtype} of shape {values.shape}, expected {expected}."
+        f"Invalid clusters {key!r}: received {values.dtype} of shape {values.shape}, expected"
+        f" {expected}."
     )

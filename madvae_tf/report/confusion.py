@@ -52,7 +52,9 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
     parts: list[Part | Table] = [paragraph(note)]
     for index, matrix in enumerate(found):
         # One table of the paper can occur twice, with two seeds: the names must differ.
-        parts.append(_table(matrix, f"{matrix.table}-{index}" if matrix.table in names else matrix.table))
+        parts.append(
+            _table(matrix, f"{matrix.table}-{index}" if matrix.table in names else matrix.table)
+        )
         names.add(matrix.table)
     return parts
 
@@ -75,7 +77,9 @@ def _table(matrix: Confusion, name: str) -> Table:
     foot = [[Cell("Accuracy, ours"), *(_share(value, matrix.n) for value in matrix.per_class)]]
     paper_share = ""
     if matrix.paper_per_class is not None:
-        foot.append([Cell("Accuracy, paper"), *(Cell(f"{value:.2f}") for value in matrix.paper_per_class)])
+        foot.append(
+            [Cell("Accuracy, paper"), *(Cell(f"{value:.2f}") for value in matrix.paper_per_class)]
+        )
         paper_share = f" (the paper: {number(matrix.paper_overall)} of 30000)"
     text = (
         f"Images of the {ATTACKS[POOLED_ATTACK]} test sets together: predicted label in rows, "
@@ -85,7 +89,9 @@ def _table(matrix: Confusion, name: str) -> Table:
         f"{matrix.threat_model}. Last rows: the share of each true label that is right."
     )
     columns = [Cell(notes=("predicted ↓ true →",)), *(Cell(str(label)) for label in range(CLASSES))]
-    title = f"Table {matrix.table.removeprefix('table')}. {DEFENSES[CONFUSION_TABLES[matrix.table]]}."
+    title = (
+        f"Table {matrix.table.removeprefix('table')}. {DEFENSES[CONFUSION_TABLES[matrix.table]]}."
+    )
     return Table(name, title, text, columns, body, foot, kind="confusion")
 
 
@@ -94,14 +100,17 @@ def _share(value: float | None, n: int) -> Cell:
 
 
 def confusions(rows: Sequence[Row]) -> list[Confusion]:
-    """The confusion matrices of the rows, in the order of the paper's tables; absent cells are 0."""
+    """The confusion matrices of the rows, in the order of the paper's tables; absent cells are 0."""  # noqa: E501
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["table"] in CONFUSION_TABLES:
-            groups.setdefault((row["table"], setting_of(row, drop=("true", "predicted"))), []).append(row)
+            groups.setdefault(
+                (row["table"], setting_of(row, drop=("true", "predicted"))), []
+            ).append(row)
     order = list(CONFUSION_TABLES)
     return [
-        _confusion(group) for (table, _), group in sorted(groups.items(), key=lambda x: order.index(x[0][0]))
+        _confusion(group)
+        for (table, _), group in sorted(groups.items(), key=lambda x: order.index(x[0][0]))
     ]
 
 

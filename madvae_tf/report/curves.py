@@ -44,7 +44,9 @@ def _curve(own: Sequence[Row], norm: str, axis: str) -> list[Part | Table]:
         if by_budget
         else f"steps at {NORMS[norm]} {own[0]['parameters']['epsilon']:g}"
     )
-    grey = f", and at {places[-1]:g}, where any image can be made grey, to chance" if by_budget else ""
+    grey = (
+        f", and at {places[-1]:g}, where any image can be made grey, to chance" if by_budget else ""
+    )
     name = axis if norm == "linf" else f"{axis}-{norm}"
     table = grid(
         f"robustness-by-{name}",
@@ -74,7 +76,9 @@ def curve(name: str, rows: Sequence[Row], axis: str, title: str, text: str) -> P
         title, text: the caption.
     """
     series: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (list(DEFENSES).index(row["defense"]), row["parameters"]["at"])):
+    for row in sorted(
+        rows, key=lambda row: (list(DEFENSES).index(row["defense"]), row["parameters"]["at"])
+    ):
         series.setdefault((row["defense"], row["threat_model"]), []).append(row)
     xs = _positions(sorted({row["parameters"]["at"] for row in rows}))
     values = {
@@ -89,7 +93,8 @@ def curve(name: str, rows: Sequence[Row], axis: str, title: str, text: str) -> P
         "rules": [(f"{step / 5:.1f}", _y(step / 5)) for step in range(6)],
         "ticks": [(f"{place:g}", x) for place, x in xs.items()],
         "series": [
-            _line(own, xs, axis, _DASHES[index % len(_DASHES)]) for index, own in enumerate(series.values())
+            _line(own, xs, axis, _DASHES[index % len(_DASHES)])
+            for index, own in enumerate(series.values())
         ],
     }
     return Part("curve", values, drawing.files(name, charts.accuracy_curves(series, xs, axis)))
@@ -102,9 +107,17 @@ def _positions(places: Sequence[float]) -> Mapping[float, float]:
     gaps = [b - a for a, b in zip(places, places[1:], strict=False)]
     ranked = bool(gaps) and max(gaps) > 4 * min(gaps)
     return {
-        place: _LEFT
-        + width
-        * (0.5 if low == high else rank / (len(places) - 1) if ranked else (place - low) / (high - low))
+        place: (
+            _LEFT
+            + width
+            * (
+                0.5
+                if low == high
+                else rank / (len(places) - 1)
+                if ranked
+                else (place - low) / (high - low)
+            )
+        )
         for rank, place in enumerate(places)
     }
 
@@ -134,4 +147,7 @@ def _label(row: Row, axis: str) -> str:
     value, low, high = (number(row[name], row["n"]) for name in ("value", "ci_low", "ci_high"))
     between = "" if row["ci_low"] is None else f", 95% interval {low} to {high}"
     place = f"{axis} {row['parameters']['at']:g}"
-    return f"{DEFENSES[row['defense']]}, {row['threat_model']}, {place}: accuracy {value}{between}, n = {row['n']}"
+    return (
+        f"{DEFENSES[row['defense']]}, {row['threat_model']}, {place}: accuracy {value}{between}, n"
+        f" = {row['n']}"
+    )

@@ -18,7 +18,9 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
     found = mean_rows([row for row in rows if row["table"] == "detection"])
     if not found:
         return []
-    names = [name for name in DETECTORS if any(row["parameters"]["detector"] == name for row in found)]
+    names = [
+        name for name in DETECTORS if any(row["parameters"]["detector"] == name for row in found)
+    ]
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in sorted(found, key=lambda row: list(DEFENSES).index(row["defense"])):
         groups.setdefault((row["defense"], *_attack(row)), []).append(row)
@@ -30,7 +32,9 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
         against += "" if weight is None else f", weight {weight:g} of the distance"
         sizes = [row["n"] for row in own if row["parameters"]["among"] == "all"]
         sample = f"{first['threat_model']} · n = {summary.span(sizes) if sizes else DASH}"
-        cells = [_cell([row for row in own if row["parameters"]["detector"] == name]) for name in names]
+        cells = [
+            _cell([row for row in own if row["parameters"]["detector"] == name]) for name in names
+        ]
         body.append((Cell(DEFENSES[first["defense"]], (against, sample)), *cells))
     text = (
         "In each cell the AUC, the chance that an attacked image scores higher than a clean one, "
@@ -54,7 +58,9 @@ def _cell(rows: Sequence[Row]) -> Cell:
     for among in ("all", "fooling"):
         own = [row for row in rows if row["parameters"]["among"] == among]
         area = next((row for row in own if row["metric"] == "auc"), None)
-        flagged = [row for row in own if row["metric"] == "tpr" and row["parameters"]["fpr"] == QUOTED]
+        flagged = [
+            row for row in own if row["metric"] == "tpr" and row["parameters"]["fpr"] == QUOTED
+        ]
         if area is not None:
             of = f"of {area['n']} that fool: " if among == "fooling" else ""
             figures.append(Figure.of(area, label=f"{of}AUC"))
@@ -67,7 +73,9 @@ def _picture(rows: Sequence[Row], defense: str) -> Part | None:
     own = [
         row
         for row in rows
-        if row["defense"] == defense and row["metric"] == "tpr" and row["parameters"]["among"] == "all"
+        if row["defense"] == defense
+        and row["metric"] == "tpr"
+        and row["parameters"]["among"] == "all"
     ]
     panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name in DETECTORS:

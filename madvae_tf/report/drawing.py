@@ -43,7 +43,9 @@ _FURTHER = (
     *(("#55702a", "#a9cf6a", "x"), ("#9a3b26", "#f09a80", "|")),
 )
 # Defence -> its colour on light, its colour on dark, its marker.
-STYLES = {name: _OWN.get(name, _FURTHER[place % len(_FURTHER)]) for place, name in enumerate(DEFENSES)}
+STYLES = {
+    name: _OWN.get(name, _FURTHER[place % len(_FURTHER)]) for place, name in enumerate(DEFENSES)
+}
 # Rules behind the data, and frames.
 RULE, FRAME = "#d5dbe1", "#9aa5b0"
 # What a colour is on the page.
@@ -105,7 +107,9 @@ def _inline(svg: str, name: str) -> str:
     """matplotlib's SVG as an element of the page: identifiers of its own, the page's colours."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body))
+    body = re.sub(
+        r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body)
+    )
     body = re.sub(r">\s*\n\s*<", "><", body)
     # The first white is the ground.
     body = body.replace("fill: #ffffff", "fill: none", 1)

@@ -18,7 +18,9 @@ from madvae_tf.report.rendering import data_uri
 
 def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Part]:
     """The gallery; nothing without clean, labelled and purified images (see `write_report`)."""
-    variants = [name for name in DEFENSES if any(key.startswith(f"purified/{name}/") for key in images)]
+    variants = [
+        name for name in DEFENSES if any(key.startswith(f"purified/{name}/") for key in images)
+    ]
     if "clean" not in images or "label" not in images or not variants or not len(images["clean"]):
         return []
     attacks = [
@@ -46,16 +48,25 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
         "shown": {"clean": "Clean", "adversarial": "Adversarial", "purified": "Purified"},
         "width": width,
         "height": height,
-        "text": "What the classifier makes of each image: its probability for every digit. The true digit’s line is marked with "
-        f"a dot. Seed {run.get('seed', '–')}, threat model: oblivious, so these pictures say "
-        "nothing about an attacker who knows of the purifier.",
-        "data": json.dumps(_data(images, variants, attacks), separators=(",", ":")).replace("<", "\\u003c"),
+        "text": (
+            "What the classifier makes of each image: its probability for every digit. The true"
+            f" digit’s line is marked with a dot. Seed {run.get('seed', '–')}, threat model:"
+            " oblivious, so these pictures say nothing about an attacker who knows of the"
+            " purifier."
+        ),
+        "data": (
+            json.dumps(_data(images, variants, attacks), separators=(",", ":")).replace(
+                "<", "\\u003c"
+            )
+        ),
     }
     return [Part("explorer", values)]
 
 
-def _data(images: Mapping[str, np.ndarray], variants: list[str], attacks: list[str]) -> dict[str, Any]:
-    """What the script reads: the sprite, its rows, predictions, probabilities in ten-thousandths."""
+def _data(
+    images: Mapping[str, np.ndarray], variants: list[str], attacks: list[str]
+) -> dict[str, Any]:
+    """What the script reads: the sprite, its rows, predictions, probabilities in ten-thousandths."""  # noqa: E501
     pictures = ["clean", *(f"adversarial/{name}" for name in attacks if name != "none")]
     pictures += [f"purified/{variant}/{name}" for variant in variants for name in attacks]
     pictures = [name for name in pictures if name in images]
@@ -70,9 +81,11 @@ def _data(images: Mapping[str, np.ndarray], variants: list[str], attacks: list[s
             if f"prediction/{name}" in images
         },
         "probabilities": {
-            name: np.round(np.asarray(images[f"probabilities/{name}"], np.float64) * 10_000)
-            .astype(int)
-            .tolist()
+            name: (
+                np.round(np.asarray(images[f"probabilities/{name}"], np.float64) * 10_000)
+                .astype(int)
+                .tolist()
+            )
             for name in who
             if f"probabilities/{name}" in images
         },
@@ -89,5 +102,7 @@ def png(image: np.ndarray) -> bytes:
     """An image (height, width, channels) in [0, 1] as a PNG of its own size in pixels."""
     pixels = np.clip(np.round(image * 255), 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG", optimize=True)
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
+        buffer, "PNG", optimize=True
+    )
     return buffer.getvalue()

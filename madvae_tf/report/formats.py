@@ -60,7 +60,10 @@ _PARTS: tuple[tuple[str, Callable[[Figure], str]], ...] = (
     ("n", lambda figure: "" if figure.n is None else str(figure.n)),
     ("paper", lambda figure: "" if figure.paper is None else f"{figure.paper:.6g}"),
     ("change", lambda figure: figure.change),
-    ("seeds", lambda figure: " ".join(f"{seed}: {value:.6g}" for seed, value in figure.seeds.items())),
+    (
+        "seeds",
+        lambda figure: " ".join(f"{seed}: {value:.6g}" for seed, value in figure.seeds.items()),
+    ),
     ("sd", lambda figure: "" if figure.deviation is None else f"{figure.deviation:.6g}"),
     ("notes", lambda figure: figure.note),
 )
@@ -81,7 +84,11 @@ def to_csv(table: Table) -> str:
                 if any(text.strip("; ") for text in texts):
                     full = " ".join(filter(None, (name, label, part)))
                     # Words and figures of one column stand apart.
-                    full = f"{full} value" if columns and full in [column[0] for column in columns] else full
+                    full = (
+                        f"{full} value"
+                        if columns and full in [column[0] for column in columns]
+                        else full
+                    )
                     columns.append([full, *texts])
         if any(_small(cell) for cell in cells):
             columns.append([f"{name} details", *("; ".join(_small(cell)) for cell in cells)])
@@ -100,10 +107,8 @@ def to_latex(table: Table) -> str:
     body = "".join(f"{' & '.join(line)} \\\\\n" for line in _lines(table, _latex_cell, latex))
     caption = latex(f"{table.title} {table.text} {_COMPACT}".strip())
     return (
-        "% \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\small\n"
-        f"\\caption{{{caption}}}\n\\label{{tab:{table.name}}}\n"
-        f"\\begin{{tabular}}{{{'l' * len(heads)}}}\n\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
-        f"{body}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
+        f"% \\usepackage{{booktabs}}\n\\begin{{table}}\n\\centering\n\\small\n\\caption{{{caption}}}\n\\label{{tab:{table.name}}}\n\\begin{{tabular}}{{{'l' * len(heads)}}}\n\\toprule\n{' & '.join(heads)}"  # noqa: E501
+        f" \\\\\n\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
     )
 
 

@@ -124,7 +124,9 @@ def grid(
     columns: Mapping[Any, str | Cell],
     lines: Iterable[Line],
     column: Callable[[Row], Any],
-    draw: Callable[[Sequence[Row], Sample, Any], Cell] = lambda rows, sample, key: cell(rows, sample),
+    draw: Callable[[Sequence[Row], Sample, Any], Cell] = lambda rows, sample, key: cell(
+        rows, sample
+    ),
     corner: str = "Defence",
 ) -> Table:
     """A table of rows by line and column.
@@ -141,7 +143,9 @@ def grid(
     body = []
     for line in lines:
         sample = sample_of(line.rows)
-        cells = [draw([row for row in line.rows if column(row) == key], sample, key) for key in columns]
+        cells = [
+            draw([row for row in line.rows if column(row) == key], sample, key) for key in columns
+        ]
         body.append((Cell(line.title, (sample.text, *line.notes)), *cells))
     return Table(name, title, text, (Cell(corner), *heads), body, kind="grid")
 
@@ -159,7 +163,11 @@ def column_head(attack: str, given: Mapping[str, Any], rows: Sequence[Row]) -> C
         attack, given: of the column.
         rows: of the whole report.
     """
-    settings = {key(row["parameters"]) for row in rows if (row["table"], row["attack"]) == ("table1", attack)}
+    settings = {
+        key(row["parameters"])
+        for row in rows
+        if (row["table"], row["attack"]) == ("table1", attack)
+    }
     return Cell(attack_title(attack), () if settings == {key(given)} else (parameters_text(given),))
 
 

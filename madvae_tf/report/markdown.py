@@ -9,7 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from madvae_tf.report import baselines, black_box, clusters, opening, reference, table1, timing, verdict
+from madvae_tf.report import (
+    baselines,
+    black_box,
+    clusters,
+    opening,
+    reference,
+    table1,
+    timing,
+    verdict,
+)
 from madvae_tf.report.formats import to_markdown
 from madvae_tf.report.seeds import mean_rows
 from madvae_tf.report.table import Table

@@ -98,7 +98,14 @@ CONFUSION_TABLES = {"table2": "pd", "table8": "vanilla", "table9": "cls", "table
 BLACK_BOX_TABLES = ("table3a", "table3b", "table3c")
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 
-_RATES = ("accuracy", "agreement", "success_rate", "substitute_agreement", "detection_rate", "safe_rate")
+_RATES = (
+    "accuracy",
+    "agreement",
+    "success_rate",
+    "substitute_agreement",
+    "detection_rate",
+    "safe_rate",
+)
 _RATES += (
     "restart_share",
     "zero_gradient_share",
@@ -225,5 +232,7 @@ def restart_rows(rows: Sequence[Row]) -> list[Row]:
     and are left out.
     """
     return [
-        row for row in rows if row["metric"] == "restart_share" and row["parameters"].get("restarts", 1) > 1
+        row
+        for row in rows
+        if row["metric"] == "restart_share" and row["parameters"].get("restarts", 1) > 1
     ]

@@ -21,7 +21,9 @@ def section(rows: Sequence[Row]) -> list[Table]:
         f"part of a worst case above.{summary.several_seeds(found)} {summary.evidence(found)}."
     )
     columns = {_place(row): _place(row) for row in found}
-    return [grid("natural", "Without an attacker’s noise.", text, columns, by_defense(found), _place)]
+    return [
+        grid("natural", "Without an attacker’s noise.", text, columns, by_defense(found), _place)
+    ]
 
 
 def _place(row: Row) -> Cell:

@@ -59,8 +59,12 @@ def _table(found: Sequence[System], budgets: Sequence[Budget]) -> Table:
         aware = [_aware(system, budget) for budget in budgets or [None]]
         body.append((Cell(system.title, used), _clean(system), _unaware(system), *aware))
     clean, unaware, aware_title = _COLUMNS
-    heads = [f"{aware_title}{f', {result.budget_name(budget)}' if several else ''}" for budget in budgets]
-    shown = [row for system in found for row in (system.clean, system.unaware, system.bounded) if row]
+    heads = [
+        f"{aware_title}{f', {result.budget_name(budget)}' if several else ''}" for budget in budgets
+    ]
+    shown = [
+        row for system in found for row in (system.clean, system.unaware, system.bounded) if row
+    ]
     shown += [aware.worst for system in found for aware in system.aware.values()]
     text = (
         "Aware: an image counts only if every attack on the whole system fails; the attack named "
@@ -81,7 +85,9 @@ def _unaware(system: System) -> Cell:
     figures = [_figure(system.unaware, result.attack_summary(system.unaware))]
     if system.bounded is not None:
         figures.append(
-            _figure(system.bounded, f"the worst with a budget: {result.attack_summary(system.bounded)}")
+            _figure(
+                system.bounded, f"the worst with a budget: {result.attack_summary(system.bounded)}"
+            )
         )
     return Cell(figures=tuple(figures))
 
@@ -123,7 +129,10 @@ def last_lines(results: Mapping[str, Any], workdir: Path | str, exported: bool) 
         sets = " ".join(f"--set={each}" for each in AWARE)
         lines += ["Next, measure them:", f"  {command} --workdir={workdir} {sets}"]
     elif exported:
-        lines += ["Next, attack and purify digits in the browser:", f"  make playground WORKDIR={workdir}"]
+        lines += [
+            "Next, attack and purify digits in the browser:",
+            f"  make playground WORKDIR={workdir}",
+        ]
     elif command:
         lines += ["Next, export them as SavedModels:", f"  {command} --workdir={workdir}"]
     return lines
@@ -136,7 +145,10 @@ def _terminal_table(found: Sequence[System], budget: Budget | None) -> list[str]
     flat = [["Result", *(column.lower() for column in _COLUMNS)]]
     for head, *cells in _table(found, [budget] if budget else []).rows:
         figures = [cell.figures[:1] for cell in cells]
-        values = [f"{own[0].shown} {own[0].ends}".strip() if own else _NOT_MEASURED.text for own in figures]
+        values = [
+            f"{own[0].shown} {own[0].ends}".strip() if own else _NOT_MEASURED.text
+            for own in figures
+        ]
         flat += [[head.text, *values], ["", *(own[0].note if own else "" for own in figures)]]
     widths = [max(len(line[column]) for line in flat) for column in range(len(flat[0]))]
     return [

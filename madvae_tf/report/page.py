@@ -24,7 +24,14 @@ from madvae_tf.report import (
     training,
     tuning,
 )
-from madvae_tf.report.names import ATTACKS, BLACK_BOX_TABLES, CONFUSION_TABLES, DEFENSES, Row, parameters_text
+from madvae_tf.report.names import (
+    ATTACKS,
+    BLACK_BOX_TABLES,
+    CONFUSION_TABLES,
+    DEFENSES,
+    Row,
+    parameters_text,
+)
 from madvae_tf.report.parts import Part, Section, paragraph
 from madvae_tf.report.table import Cell, Figure, Table
 
@@ -43,20 +50,39 @@ def sections(
     warnings = run.get("warnings") or []
     none = paragraph("None: no check of this run found anything to warn of.")
     found = [
-        Section("result", "Which purifier, against whom, how good", opening.section(rows, warnings)),
+        Section(
+            "result", "Which purifier, against whom, how good", opening.section(rows, warnings)
+        ),
         Section("run", "This run", run_facts.section(run, table1.table1_lines(rows))),
         Section("pipeline", "How a purifier is trained", [_pipeline(images)]),
-        Section("results", "Table 1: six attacks, with and without a purifier", table1.section(rows)),
+        Section(
+            "results", "Table 1: six attacks, with and without a purifier", table1.section(rows)
+        ),
         Section("attack-settings", "The attacks", attacks.section(rows, run)),
         Section("black-box", "Table 3: black-box attacks", black_box.section(rows)),
         Section("baselines", "Table 4 and baselines", baselines.section(rows, run)),
-        Section("robustness", "Attackers who know of the defence", robustness.section(rows, warnings, run)),
-        Section("reference", "Why the paper’s figures are lower", reference.section(rows)),
-        Section("confusion", "Tables 2, 8, 9 and 10: which classes are confused", confusion.section(rows)),
-        Section("explorer", "Gallery: one digit, one attack, one variant", explorer.section(images, run)),
-        Section("images", "Figures 7 to 11: what the purifiers see and draw", strips.section(images, run)),
         Section(
-            *("clusters", "Figures 2 to 5 and 12 to 17: clustering"), clusters.section(rows, embeddings, run)
+            "robustness",
+            "Attackers who know of the defence",
+            robustness.section(rows, warnings, run),
+        ),
+        Section("reference", "Why the paper’s figures are lower", reference.section(rows)),
+        Section(
+            "confusion",
+            "Tables 2, 8, 9 and 10: which classes are confused",
+            confusion.section(rows),
+        ),
+        Section(
+            "explorer", "Gallery: one digit, one attack, one variant", explorer.section(images, run)
+        ),
+        Section(
+            "images",
+            "Figures 7 to 11: what the purifiers see and draw",
+            strips.section(images, run),
+        ),
+        Section(
+            *("clusters", "Figures 2 to 5 and 12 to 17: clustering"),
+            clusters.section(rows, embeddings, run),
         ),
         Section("training", "Training", training.section(run)),
         Section("tuning", "Tuning", tuning.section(run)),
@@ -83,7 +109,9 @@ def _thumbnails(images: Mapping[str, np.ndarray]) -> dict[str, str]:
                 # The digit in the middle: an arbitrary but fixed choice.
                 middle = len(images["clean"]) // 2
                 return {
-                    key.partition("/")[0]: rendering.data_uri(explorer.png(images[key][middle]), "image/png")
+                    key.partition("/")[0]: rendering.data_uri(
+                        explorer.png(images[key][middle]), "image/png"
+                    )
                     for key in keys
                 }
     return {}

@@ -171,7 +171,9 @@ def _black_box(
     substitute = str(parameters.get("substitute"))
     if undefended_clean and metric == "accuracy":
         return SUBSTITUTE_ACCURACY.get(substitute)
-    same_attack = attack == "fgsm" and parameters.get("epsilon", BLACK_BOX_EPSILON) == BLACK_BOX_EPSILON
+    same_attack = (
+        attack == "fgsm" and parameters.get("epsilon", BLACK_BOX_EPSILON) == BLACK_BOX_EPSILON
+    )
     if same_attack and metric == "agreement":
         return BLACK_BOX.get(substitute, {}).get(defense)
     return None

@@ -60,5 +60,7 @@ def gallery(pictures: Sequence[Part]) -> list[Part]:
     """Pictures side by side; nothing without any."""
     files = {name: content for picture in pictures for name, content in picture.files.items()}
     return (
-        [Part("gallery", {"pictures": [picture.values for picture in pictures]}, files)] if pictures else []
+        [Part("gallery", {"pictures": [picture.values for picture in pictures]}, files)]
+        if pictures
+        else []
     )

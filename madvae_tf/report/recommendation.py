@@ -37,16 +37,21 @@ def _for(chosen: Choice, found: Sequence[System]) -> list[str]:
     rivals = ", ".join(f"{s.title} {_value(s.aware[budget].worst)}" for s in chosen.rivals)
     lines = [
         f"Use {system.title}.",
-        "It holds best against attackers who know of it: it keeps "
-        f"{_figure(system.aware[budget].worst)} at {budget_name(budget)}{beside}.",
+        (
+            "It holds best against attackers who know of it: it keeps "
+            f"{_figure(system.aware[budget].worst)} at {budget_name(budget)}{beside}."
+        ),
         *([f"Its interval overlaps with: {rivals}."] if rivals else []),
         f"It is not for changes beyond that budget: {_beyond(system, budget)}.",
     ]
-    lost = [s for s in found if s.name in VARIANTS and budget in s.aware and not holds(s, budget, found)]
+    lost = [
+        s for s in found if s.name in VARIANTS and budget in s.aware and not holds(s, budget, found)
+    ]
     if lost:
         kept = _range([s.aware[budget].worst for s in lost])
         lines.append(
-            f"Not for attackers who know of them: {', '.join(s.title for s in lost)}, which keep {kept}."
+            f"Not for attackers who know of them: {', '.join(s.title for s in lost)}, which keep"
+            f" {kept}."
         )
     return lines
 
@@ -56,14 +61,20 @@ def _beyond(system: System, budget: Budget) -> str:
     parts = []
     if system.unaware is not None and system.unaware["attack"] in NO_BUDGET:
         title = ATTACKS[system.unaware["attack"]]
-        parts.append(f"{title}, which knows no budget, leaves {_value(system.unaware)} even unaware of it")
-    parts += [f"{budget_name(b)} leaves {_value(a.worst)}" for b, a in system.aware.items() if b != budget]
+        parts.append(
+            f"{title}, which knows no budget, leaves {_value(system.unaware)} even unaware of it"
+        )
+    parts += [
+        f"{budget_name(b)} leaves {_value(a.worst)}" for b, a in system.aware.items() if b != budget
+    ]
     return "; ".join(parts) or "no other budget was measured"
 
 
 def _against(measured: Sequence[System], found: Sequence[System]) -> list[str]:
     """No system holds: how much the best one keeps, and where it could still serve."""
-    budget = next(budget for budget in budgets(found) if any(budget in system.aware for system in measured))
+    budget = next(
+        budget for budget in budgets(found) if any(budget in system.aware for system in measured)
+    )
     there = [system for system in measured if budget in system.aware]
     best = max(there, key=lambda system: system.aware[budget].worst["value"])
     lines = [

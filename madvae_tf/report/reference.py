@@ -79,5 +79,6 @@ def _paper(attacks: Sequence[str]) -> tuple[Cell, ...]:
     figures = [paper.AGREEMENT.get(attack, {}).get("vanilla") for attack in attacks]
     head = Cell("The paper", ("Table 1, vanilla; n = 10000, oblivious",))
     return head, *(
-        Cell() if value is None else Cell(figures=(Figure(value, label="agreement"),)) for value in figures
+        Cell() if value is None else Cell(figures=(Figure(value, label="agreement"),))
+        for value in figures
     )

@@ -41,7 +41,13 @@ def page(title: str, sections: Sequence[Section], colors: object = ()) -> str:
     """
     script = scripts()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    values = {"title": title, "sections": sections, "colors": colors, "script": script, "digest": digest}
+    values = {
+        "title": title,
+        "sections": sections,
+        "colors": colors,
+        "script": script,
+        "digest": digest,
+    }
     return _environment().get_template("page.html.j2").render(values)
 
 

@@ -73,9 +73,11 @@ class Choice:
 
 
 def systems(rows: Sequence[Row]) -> list[System]:
-    """The classifier alone, the measured variants, and other defences that an aware attacker met."""
+    """The classifier alone, the measured variants, and other defences that an aware attacker met."""  # noqa: E501
     tables = ("table1", "baselines", "robustness")
-    accuracy = mean_rows([row for row in rows if row["table"] in tables and row["metric"] == "accuracy"])
+    accuracy = mean_rows(
+        [row for row in rows if row["table"] in tables and row["metric"] == "accuracy"]
+    )
     attacked = {row["defense"] for row in accuracy if _is_aware(row)}
     variants = {row["defense"] for row in accuracy if row["table"] == "table1"}
     main = next(iter(_budgets(accuracy)), None)
@@ -102,7 +104,9 @@ def choice(found: Sequence[System]) -> Choice | None:
         if holding:
             best = max(holding, key=lambda system: system.aware[budget].worst["value"])
             low = best.aware[budget].worst["ci_low"]
-            rivals = [s for s in holding if s is not best and s.aware[budget].worst["ci_high"] >= low]
+            rivals = [
+                s for s in holding if s is not best and s.aware[budget].worst["ci_high"] >= low
+            ]
             return Choice(best, budget, rivals)
     return None
 
@@ -190,7 +194,11 @@ def _is_unaware(row: Row, main: Budget | None) -> bool:
         return False
     if row["table"] != "robustness":
         return row["threat_model"] != "end_to_end"
-    return row["threat_model"] == "oblivious" and "met" not in row["parameters"] and budget_of(row) == main
+    return (
+        row["threat_model"] == "oblivious"
+        and "met" not in row["parameters"]
+        and budget_of(row) == main
+    )
 
 
 def _aware(rows: Sequence[Row], budget: Budget) -> Aware:

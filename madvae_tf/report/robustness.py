@@ -27,11 +27,15 @@ _WORST = "worst_case"
 _GRADIENTS = {
     "zero_gradient_share": "gradient exactly 0",
     "faint_gradient_share": "mean share of pixels where the gradient is faint",
-    "other_sign_share": "mean share of pixels where the gradient around the squash has another sign",
+    "other_sign_share": (
+        "mean share of pixels where the gradient around the squash has another sign"
+    ),
 }
 
 
-def section(rows: Sequence[Row], warnings: Sequence[Any], run: Mapping[str, Any]) -> list[Part | Table]:
+def section(
+    rows: Sequence[Row], warnings: Sequence[Any], run: Mapping[str, Any]
+) -> list[Part | Table]:
     """Everything of tables "robustness", "natural" and "detection"; nothing without rows.
 
     Of `run` come the notes on defences that no other table has.
@@ -63,11 +67,17 @@ def _budgets(rows: Sequence[Row]) -> list[Table]:
 
 
 def _budget(found: Sequence[Row], norm: str, epsilon: float) -> Table:
-    columns = {name: title for name, title in ATTACKS.items() if any(row["attack"] == name for row in found)}
+    columns = {
+        name: title
+        for name, title in ATTACKS.items()
+        if any(row["attack"] == name for row in found)
+    }
     lines = []
     for defense, title in DEFENSES.items():
         for model in THREAT_MODELS:
-            own = [row for row in found if (row["defense"], row["threat_model"]) == (defense, model)]
+            own = [
+                row for row in found if (row["defense"], row["threat_model"]) == (defense, model)
+            ]
             lines += [Line(title, own, (model,))] if own else []
     text = (
         "Accuracy against the label with its 95% Wilson interval. “then” columns: AutoAttack’s "

@@ -36,11 +36,17 @@ def section(run: Mapping[str, Any], lines: Sequence[Line]) -> list[Part]:
         "Data source": f"{source.get('kind', '')}: {source.get('detail', '')}" if source else "",
         "Sample": sample(lines),
         "Run seed": str(run.get("seed", "")),
-        "Classifier’s test accuracy": accuracy + ("" if n is None else f", n = {n}") if classifier else "",
+        "Classifier’s test accuracy": (
+            accuracy + ("" if n is None else f", n = {n}") if classifier else ""
+        ),
         "Classifier’s validation accuracy": _share(classifier.get("validation_accuracy")),
-        "Machine": ", ".join(_machine(key, value) for key, value in (run.get("machine") or {}).items()),
-        "Version": str(run.get("project_version", ""))
-        + (f" (commit {run['commit']})" if run.get("commit") is not None else ""),
+        "Machine": ", ".join(
+            _machine(key, value) for key, value in (run.get("machine") or {}).items()
+        ),
+        "Version": (
+            str(run.get("project_version", ""))
+            + (f" (commit {run['commit']})" if run.get("commit") is not None else "")
+        ),
     }
     return [
         paragraph(introduction),
@@ -81,7 +87,9 @@ def stages(run: Mapping[str, Any]) -> list[Table]:
     ]
     minutes, rest = divmod(round(sum(seconds)), 60)
     peak = Cell(f"{_gibibytes(max(peaks, default=None))} at most")
-    foot = [(Cell("Sum"), Cell(f"{minutes} min {rest} s"), Cell(f"{sum(seconds):.1f}"), Cell(" "), peak)]
+    foot = [
+        (Cell("Sum"), Cell(f"{minutes} min {rest} s"), Cell(f"{sum(seconds):.1f}"), Cell(" "), peak)
+    ]
     columns = [*map(Cell, ("Stage", "Instance", "Seconds", "Beside the longest", "Peak memory"))]
     text = "Wall time and peak memory of each as it was built."
     return [Table("stages", "Stages of the pipeline.", text, columns, body, foot)]
@@ -105,7 +113,10 @@ def reproduce(run: Mapping[str, Any]) -> list[Part]:
     ):
         if values:
             parts.append(Part("settings", {"title": title, "values": list(flatten(values))}))
-    where = "The figures of this page as data: results.json, and tables/ as CSV and LaTeX; its pictures: figures/."
+    where = (
+        "The figures of this page as data: results.json, and tables/ as CSV and LaTeX; its"
+        " pictures: figures/."
+    )
     return [*parts, paragraph(where)]
 
 

@@ -71,7 +71,9 @@ def validate_rows(rows: Sequence[Row]) -> None:
         UserError: one line that names the row, the field, what was received and what is valid.
     """
     if not isinstance(rows, Sequence) or isinstance(rows, str):
-        raise UserError(f"Invalid rows: received {type(rows).__name__}, expected a list of row dicts.")
+        raise UserError(
+            f"Invalid rows: received {type(rows).__name__}, expected a list of row dicts."
+        )
     seen: dict[str, int] = {}
     for index, row in enumerate(rows):
         _check_row(index, row)
@@ -90,7 +92,8 @@ def validate_rows(rows: Sequence[Row]) -> None:
 def _check_row(index: int, row: Any) -> None:
     if not isinstance(row, Mapping):
         raise UserError(
-            f"Invalid row {index}: received {type(row).__name__}, expected a dict of {', '.join(FIELDS)}."
+            f"Invalid row {index}: received {type(row).__name__}, expected a dict of"
+            f" {', '.join(FIELDS)}."
         )
     for field in FIELDS:
         if field not in row:
@@ -99,7 +102,9 @@ def _check_row(index: int, row: Any) -> None:
             )
     for field in row:
         if field not in FIELDS:
-            raise UserError(f"Invalid row {index}: unknown field {field!r}; a row has {', '.join(FIELDS)}.")
+            raise UserError(
+                f"Invalid row {index}: unknown field {field!r}; a row has {', '.join(FIELDS)}."
+            )
     _check_names(index, row)
     _check_parameters(index, row)
     _check_numbers(index, row)
@@ -116,11 +121,17 @@ def _check_names(index: int, row: Mapping[str, Any]) -> None:
         except UserError as error:
             raise UserError(f"Invalid row {index}, field {field!r}: {error}") from None
     if row["metric"] not in TABLES[row["table"]]:
-        raise _error(index, row, "metric", row["metric"], f"one of: {', '.join(TABLES[row['table']])}")
+        raise _error(
+            index, row, "metric", row["metric"], f"one of: {', '.join(TABLES[row['table']])}"
+        )
     variant = CONFUSION_TABLES.get(row["table"])
     if variant is not None and row["defense"] != variant:
         raise _error(
-            index, row, "defense", row["defense"], f"{variant!r}, the variant that {row['table']} shows"
+            index,
+            row,
+            "defense",
+            row["defense"],
+            f"{variant!r}, the variant that {row['table']} shows",
         )
 
 
@@ -142,30 +153,47 @@ def _check_numbers(index: int, row: Mapping[str, Any]) -> None:
     low, high = RANGES[row["metric"]]
     if row["metric"] == "count" and (not _is_int(row["value"]) or row["value"] < 0):
         raise _error(index, row, "value", row["value"], "an integer >= 0")
-    expected = "a finite number " + (f"in [{low:g}, {high:g}]" if math.isfinite(high) else f">= {low:g}")
+    expected = "a finite number " + (
+        f"in [{low:g}, {high:g}]" if math.isfinite(high) else f">= {low:g}"
+    )
     for field in ("value", "ci_low", "ci_high", "paper"):
         number = row[field]
         if number is None and field != "value":
             continue
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise _error(index, row, field, number, expected + ("" if field == "value" else " or null"))
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int | float)
+            or not math.isfinite(number)
+        ):
+            raise _error(
+                index, row, field, number, expected + ("" if field == "value" else " or null")
+            )
         if not low <= number <= high:
             raise _error(index, row, field, number, expected)
     if (row["ci_low"] is None) != (row["ci_high"] is None):
-        raise _error(index, row, "ci_high", row["ci_high"], "both ends of the interval, or null for both")
+        raise _error(
+            index, row, "ci_high", row["ci_high"], "both ends of the interval, or null for both"
+        )
     # A Wilson interval's end may fall short of 0 or 1 by a rounding error where the value is
     # exactly that.
     slack = 1e-9
-    if row["ci_low"] is not None and not row["ci_low"] - slack <= row["value"] <= row["ci_high"] + slack:
+    if (
+        row["ci_low"] is not None
+        and not row["ci_low"] - slack <= row["value"] <= row["ci_high"] + slack
+    ):
         interval = f"[{row['ci_low']}, {row['ci_high']}]"
-        raise _error(index, row, "ci_low", interval, f"an interval that contains the value {row['value']}")
+        raise _error(
+            index, row, "ci_low", interval, f"an interval that contains the value {row['value']}"
+        )
     if not _is_int(row["n"]) or row["n"] < 1:
         raise _error(index, row, "n", row["n"], "an integer >= 1")
     if not _is_int(row["seed"]):
         raise _error(index, row, "seed", row["seed"], "an integer")
 
 
-def _error(index: int, row: Mapping[str, Any], field: str, received: Any, expected: str) -> UserError:
+def _error(
+    index: int, row: Mapping[str, Any], field: str, received: Any, expected: str
+) -> UserError:
     where = ", ".join(str(row[name]) for name in ("table", "attack", "defense", "metric"))
     shown = " ".join(repr(received).split())
     return UserError(

@@ -52,7 +52,9 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
         )
         stem = "strips" if figure_number is None else f"figure{figure_number:02d}"
         name = f"{stem}_{'adversarial' if defense == 'none' else defense}"
-        pictures.append(drawing.picture(name, image_grid(rows, label, columns), alt, f"{title}.", text))
+        pictures.append(
+            drawing.picture(name, image_grid(rows, label, columns), alt, f"{title}.", text)
+        )
     return gallery(pictures)
 
 
@@ -63,7 +65,9 @@ def _wrong(label: np.ndarray | None, predictions: np.ndarray | None) -> str:
 
 
 def image_grid(
-    strips: Sequence[tuple[str, np.ndarray, np.ndarray | None]], label: np.ndarray | None, columns: int
+    strips: Sequence[tuple[str, np.ndarray, np.ndarray | None]],
+    label: np.ndarray | None,
+    columns: int,
 ) -> Figure:
     """Strips of images with their titles; the predicted label in each corner, wrong ones framed.
 
@@ -86,7 +90,11 @@ def image_grid(
             axes.text(gap, top - title * 0.72, name, fontsize=9.5, va="baseline", weight="bold")
             for column in range(min(columns, len(images))):
                 prediction = None if predictions is None else int(predictions[column])
-                wrong = prediction is not None and label is not None and prediction != int(label[column])
+                wrong = (
+                    prediction is not None
+                    and label is not None
+                    and prediction != int(label[column])
+                )
                 corner = (gap + column * (tile + gap), top - title - tile)
                 _tile(axes, images[column], corner, tile, prediction, wrong)
         axes.set(xlim=(0, WIDTH), ylim=(0, height))
@@ -104,8 +112,12 @@ def _tile(
     shown = image[..., 0] if image.shape[-1] == 1 else image
     left, bottom = corner
     extent = (left, left + size, bottom, bottom + size)
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="none", extent=extent, aspect="auto")
-    frame = {"edgecolor": _WRONG, "linewidth": 2.2} if wrong else {"edgecolor": FRAME, "linewidth": 0.6}
+    axes.imshow(
+        shown, cmap="gray", vmin=0, vmax=1, interpolation="none", extent=extent, aspect="auto"
+    )
+    frame = (
+        {"edgecolor": _WRONG, "linewidth": 2.2} if wrong else {"edgecolor": FRAME, "linewidth": 0.6}
+    )
     axes.add_patch(Rectangle(corner, size, size, fill=False, zorder=3, **frame))
     if prediction is not None:
         axes.text(

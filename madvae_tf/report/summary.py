@@ -10,7 +10,11 @@ from madvae_tf.report.seeds import seeds_of
 
 def warning_list(warnings: Sequence[Any], banner: bool = False) -> Part:
     """The run's warnings; as a banner with their number, where a reader cannot miss them."""
-    many = f"{count(len(warnings), 'warning').capitalize()}: read the figures with care." if banner else ""
+    many = (
+        f"{count(len(warnings), 'warning').capitalize()}: read the figures with care."
+        if banner
+        else ""
+    )
     return Part("warnings", {"messages": list(warnings), "title": many})
 
 
@@ -18,7 +22,9 @@ def evidence(rows: Sequence[Row]) -> str:
     """Like "n = 200 to 1000, seed 0; threat model: oblivious (the attacker ...)"."""
     models = [name for name in THREAT_MODELS if any(row["threat_model"] == name for row in rows)]
     meant = "; ".join(f"{name} ({THREAT_MODELS[name]})" for name in models)
-    return f"n = {span(row['n'] for row in rows)}, {seed_list(seeds_of(rows))}; threat model: {meant}"
+    return (
+        f"n = {span(row['n'] for row in rows)}, {seed_list(seeds_of(rows))}; threat model: {meant}"
+    )
 
 
 def span(sizes: Iterable[int]) -> str:

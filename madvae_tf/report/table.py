@@ -84,7 +84,9 @@ class Figure:
             "paper": row["paper"],
             "seeds": row.get("seeds", {}),
             "deviation": row.get("deviation"),
-            "detail": f"{row['value']!r}, n = {row['n']}, {row['threat_model']}, seed {row['seed']}",
+            "detail": (
+                f"{row['value']!r}, n = {row['n']}, {row['threat_model']}, seed {row['seed']}"
+            ),
         }
         return cls(**(given | changes))
 

@@ -45,7 +45,8 @@ def section(rows: Sequence[Row]) -> list[Part | Table]:
     chart = drawing.picture(
         "table1",
         charts.table1_chart([(line.attack, line.cells) for line in lines]),
-        "Chart of Table 1's accuracies: a row per attack, a marker per defence with its 95% interval.",
+        "Chart of Table 1's accuracies: a row per attack, a marker per defence with its 95%"
+        " interval.",
         "Chart of Table 1.",
         "Left, every column on the full scale; right, the purifiers alone on a scale that does "
         f"not begin at 0. Bars: {bars}. {sample(lines)}; {model_of(lines)}.",
@@ -85,7 +86,9 @@ def table(lines: Sequence[Line], name: str, title: str, text: str, bold: bool = 
                 seen,
                 BOTH,
                 # Passed as default so that each defence has its own.
-                change=lambda row, own=defense == best: {"best": own and row["metric"] == "accuracy"},
+                change=lambda row, own=defense == best: {
+                    "best": own and row["metric"] == "accuracy"
+                },
             )
             for defense in defenses
         ]
@@ -106,7 +109,9 @@ def table1_lines(rows: Sequence[Row], table: str = "table1") -> list[Line]:
     """
     lines: dict[str, Line] = {}
     for row in mean_rows([row for row in rows if row["table"] == table]):
-        line = Line(*(row[name] for name in ("dataset", "attack", "parameters", "threat_model", "n")))
+        line = Line(
+            *(row[name] for name in ("dataset", "attack", "parameters", "threat_model", "n"))
+        )
         line = lines.setdefault(setting_of(row, among=("seed",)), line)
         line.seeds = tuple(sorted({*line.seeds, *seeds_of([row])}))
         line.cells.setdefault(row["defense"], {})[row["metric"]] = row
@@ -124,7 +129,9 @@ def setting_of(row: Row, drop: tuple[str, ...] = (), among: tuple[str, ...] = ()
     """
     measured = ("defense", "metric", "value", "ci_low", "ci_high", "paper", "parameters", *among)
     shared: list[Any] = [row[name] for name in FIELDS if name not in measured]
-    return key([*shared, {name: value for name, value in row["parameters"].items() if name not in drop}])
+    return key(
+        [*shared, {name: value for name, value in row["parameters"].items() if name not in drop}]
+    )
 
 
 def defenses_of(lines: Sequence[Line]) -> list[str]:
@@ -143,7 +150,9 @@ def best_defense(line: Line) -> str | None:
     The best is named only where its 95% interval lies wholly above that of every other defence:
     Wilson's interval of a value of one seed, the t-interval of the mean over several.
     """
-    measured = {name: metrics["accuracy"] for name, metrics in line.cells.items() if "accuracy" in metrics}
+    measured = {
+        name: metrics["accuracy"] for name, metrics in line.cells.items() if "accuracy" in metrics
+    }
     if len(measured) < 2 or any(row["ci_low"] is None for row in measured.values()):
         return None
     best = max(measured, key=lambda name: measured[name]["value"])

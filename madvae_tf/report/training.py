@@ -13,7 +13,9 @@ def section(run: Mapping[str, Any]) -> list[Part]:
     figure = charts.training_curves(training) if training else None
     if figure is None:
         return []
-    alt = "Training curves: one panel per loss term, one line per variant: " + ", ".join(map(str, training))
+    alt = "Training curves: one panel per loss term, one line per variant: " + ", ".join(
+        map(str, training)
+    )
     text = (
         "One panel per loss term, one line per variant that has the term, against the training "
         f"step; points: the same on validation images. Seed {run.get('seed', '–')}."

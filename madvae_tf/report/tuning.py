@@ -25,7 +25,9 @@ def section(run: Mapping[str, Any]) -> list[Part | Table]:
     names = list(dict.fromkeys(name for _, trial in entries for name in trial.get("weights") or {}))
     body = []
     for title, trial in entries:
-        marks = [word for word, known in (("hand-picked", picked), ("best", best)) if _is(trial, known)]
+        marks = [
+            word for word, known in (("hand-picked", picked), ("best", best)) if _is(trial, known)
+        ]
         value = _value(trial)
         figures = () if value is None else (Figure(value, n=tuning.get("n")),)
         given = trial.get("weights") or {}
@@ -47,20 +49,27 @@ def _objective(tuning: Mapping[str, Any], run: Mapping[str, Any]) -> str:
         f"n = {tuning['n']} validation images" if tuning.get("n") is not None else "",
         f"seed {run['seed']}" if run.get("seed") is not None else "",
         "threat model: oblivious",
-        f"the search took {float(tuning['cost_seconds']):.0f} s"
-        if tuning.get("cost_seconds") is not None
-        else "",
+        (
+            f"the search took {float(tuning['cost_seconds']):.0f} s"
+            if tuning.get("cost_seconds") is not None
+            else ""
+        ),
     ]
     return f"{', '.join(filter(None, parts))}. "
 
 
 def _used(tuning: Mapping[str, Any], picked: Mapping[str, Any], best: Mapping[str, Any]) -> Part:
     n = tuning.get("n")
-    found = f"The best trial reached {number(_value(best), n)}, the hand-picked weights {number(_value(picked), n)}."
+    found = (
+        f"The best trial reached {number(_value(best), n)}, the hand-picked weights"
+        f" {number(_value(picked), n)}."
+    )
     if not tuning.get("used"):
         return paragraph(found)
     chosen = best if tuning["used"] == "tuned" else picked
-    weights = ", ".join(f"{name} {_weight(value)}" for name, value in (chosen.get("weights") or {}).items())
+    weights = ", ".join(
+        f"{name} {_weight(value)}" for name, value in (chosen.get("weights") or {}).items()
+    )
     used = f"This run used the {tuning['used']} weights{f': {weights}' if weights else ''}."
     return paragraph(found, strong=used)
 
@@ -79,7 +88,9 @@ def _rank(value: float | None, falling: bool) -> tuple[bool, float]:
 
 def _is(trial: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
     return (
-        bool(best) and trial.get("weights") == best.get("weights") and trial.get("value") == best.get("value")
+        bool(best)
+        and trial.get("weights") == best.get("weights")
+        and trial.get("value") == best.get("value")
     )
 
 

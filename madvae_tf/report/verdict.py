@@ -53,9 +53,13 @@ def verdicts(rows: Sequence[Row]) -> dict[Budget, dict[str, dict[Column, Row]]]:
     for budget in sorted(budgets, key=lambda budget: (budget[0] == "l2", budget)):
         for defense in DEFENSES:
             own = [row for row in accuracy if row["defense"] == defense]
-            line = {column: row for column in COLUMNS if (row := _pick(own, column, budget)) is not None}
+            line = {
+                column: row for column in COLUMNS if (row := _pick(own, column, budget)) is not None
+            }
             # A clean figure and nothing else is no verdict.
-            if any(column.attack != "none" and budget_of(row) == budget for column, row in line.items()):
+            if any(
+                column.attack != "none" and budget_of(row) == budget for column, row in line.items()
+            ):
                 found.setdefault(budget, {})[defense] = line
     return found
 

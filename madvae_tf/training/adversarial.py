@@ -1,6 +1,7 @@
 """Adversarial training: a classifier that learns from attacks on itself.
 
-    min over weights of E max over |x' - x|_inf <= epsilon, x' in [0, 1] of L(x', y)              Madry et al. 2017
+    min over weights of E max over |x' - x|_inf <= epsilon, x' in [0, 1] of L(x', y)
+    Madry et al. 2017
 
 The inner maximum is sought anew in every step, by sign steps along the gradient from a random point
 of the ball: one step is the fast gradient sign method with a random start (Goodfellow et al. 2014;
@@ -116,7 +117,11 @@ class AdversarialTrainer(keras.Model):
         variables = self.classifier.trainable_variables
         apply_clipped(self.optimizer, tape.gradient(loss, variables), variables, CLIP_NORM)
         epsilon = strength * self.epsilon / context.num_replicas_in_sync
-        return {"loss": loss, "accuracy": correct(logits, label) / global_size(label), "epsilon": epsilon}
+        return {
+            "loss": loss,
+            "accuracy": correct(logits, label) / global_size(label),
+            "epsilon": epsilon,
+        }
 
     def test_step(self, data):
         """On clean images, and on images attacked at the full epsilon from fixed starts."""

@@ -6,7 +6,9 @@ from madvae_tf.training.replicas import replica_part
 
 
 def random_shift(images: tf.Tensor, max_shift: int, seed: tf.Tensor) -> tf.Tensor:
-    """Each image moved by up to `max_shift` pixels along both axes, zeros moving in; the same shape."""
+    """Each image moved by up to `max_shift` pixels along both axes, zeros moving in; the same
+    shape.
+    """
     if max_shift == 0:
         return images
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
@@ -25,7 +27,9 @@ def random_shift(images: tf.Tensor, max_shift: int, seed: tf.Tensor) -> tf.Tenso
 def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Each image, with probability 1/2, mirrored left to right; the same shape."""
     chosen = replica_part(
-        lambda size: tf.random.stateless_uniform(tf.stack([size]), seed, 0, 2, tf.int32, alg="philox"),
+        lambda size: tf.random.stateless_uniform(
+            tf.stack([size]), seed, 0, 2, tf.int32, alg="philox"
+        ),
         tf.shape(images)[0],
     )
     return tf.where(tf.reshape(chosen == 1, (-1, 1, 1, 1)), tf.reverse(images, [2]), images)

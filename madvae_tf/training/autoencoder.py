@@ -1,4 +1,6 @@
-"""Training of autoencoders to undo Gaussian noise (Meng & Chen 2017, section 4.2): min E |AE(clip(x + noise)) - x|^2."""
+"""Training of autoencoders to undo Gaussian noise (Meng & Chen 2017, section 4.2): min E |AE(clip(x
++ noise)) - x|^2.
+"""
 
 from collections.abc import Sequence
 
@@ -12,9 +14,10 @@ from madvae_tf.utils.images import shape_of
 class AutoencoderTrainer(keras.Model):
     """Trains several autoencoders beside each other, on the same batches and the same noise.
 
-    They share no weights, and the loss is the sum of theirs, so under Adam each learns what it would learn alone. Batches
-    are dicts with "x", float32 (batch, 28, 28, 1) in [0, 1], and "label". Noise comes from (seed, optimizer.iterations), so a
-    resumed run repeats an unbroken one.
+    They share no weights, and the loss is the sum of theirs, so under Adam each learns what it
+    would learn alone. Batches are dicts with "x", float32 (batch, 28, 28, 1) in [0, 1], and
+    "label". Noise comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken
+    one.
 
     Args:
         autoencoders: images -> images, float32.
@@ -48,7 +51,9 @@ class AutoencoderTrainer(keras.Model):
             logs = self._measured(noisy, data)
         variables = self.trainable_variables
         # Not clipped: a norm over both would tie them together.
-        self.optimizer.apply_gradients(zip(tape.gradient(logs["loss"], variables), variables, strict=True))
+        self.optimizer.apply_gradients(
+            zip(tape.gradient(logs["loss"], variables), variables, strict=True)
+        )
         return logs
 
     def test_step(self, data):

@@ -1,4 +1,6 @@
-"""What watches a training run: progress with an ETA, a CSV of every loss term, TensorBoard, an average of the weights."""
+"""What watches a training run: progress with an ETA, a CSV of every loss term, TensorBoard, an
+average of the weights.
+"""
 
 import csv
 import os
@@ -43,8 +45,9 @@ class Progress(keras.callbacks.Callback):
 class MeanLog(keras.callbacks.Callback):
     """Means of every logged value over `log_steps` steps, to `log.csv` and to TensorBoard scalars.
 
-    A row is appended when it is known. On resume the rows past the checkpoint are dropped, and with them one that a kill cut
-    short, so the file ends as an unbroken run's, provided that `log_steps` divides the steps between checkpoints.
+    A row is appended when it is known. On resume the rows past the checkpoint are dropped, and with
+    them one that a kill cut short, so the file ends as an unbroken run's, provided that `log_steps`
+    divides the steps between checkpoints.
     """
 
     def __init__(self, folder: Path, log_steps: int):
@@ -65,10 +68,13 @@ class MeanLog(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.window.append(logs or {})
-        if (batch + 1) % self.log_steps and batch + 1 != self.params["steps"] * self.params["epochs"]:
+        if (batch + 1) % self.log_steps and batch + 1 != self.params["steps"] * self.params[
+            "epochs"
+        ]:
             return
         means = {
-            name: float(np.mean([float(entry[name]) for entry in self.window])) for name in self.window[0]
+            name: float(np.mean([float(entry[name]) for entry in self.window]))
+            for name in self.window[0]
         }
         means["learning_rate"] = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         self.window = []
@@ -109,7 +115,9 @@ class MeanLog(keras.callbacks.Callback):
         return list(csv.DictReader(lines))
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        """The whole file, with the columns of all rows: where it is new, cut short or gets a column."""
+        """The whole file, with the columns of all rows: where it is new, cut short or gets a
+        column.
+        """
         if not rows:
             self.path.unlink(missing_ok=True)
             self.last = {}
@@ -126,11 +134,13 @@ class MeanLog(keras.callbacks.Callback):
 
 
 class PurifierPictures(keras.callbacks.Callback):
-    """To TensorBoard: clean, adversarial and purified images side by side, and the norms of the class centres.
+    """To TensorBoard: clean, adversarial and purified images side by side, and the norms of the
+    class centres.
 
     Args:
         folder: the run's folder.
-        pairs: {"x_adv", "x"} of a few validation images, float32 (k, 28, 28, 1); a function, where they change with the model.
+        pairs: {"x_adv", "x"} of a few validation images, float32 (k, 28, 28, 1); a function, where
+            they change with the model.
         every: steps between pictures.
     """
 
@@ -165,8 +175,9 @@ class PurifierPictures(keras.callbacks.Callback):
 class AverageWeights(keras.callbacks.Callback):
     """After every step: average <- average + (1 - d) (weights - average).
 
-    d is `decay`, less in the first steps, (1 + t) / (10 + t), so that the initial weights are soon forgotten. A weight that stands still
-    is its own average, exactly. It runs outside the replicas: there a mirrored variable is one.
+    d is `decay`, less in the first steps, (1 + t) / (10 + t), so that the initial weights are soon
+    forgotten. A weight that stands still is its own average, exactly. It runs outside the replicas:
+    there a mirrored variable is one.
 
     Args:
         average, trained: models of the same weights; no average, nothing to do.

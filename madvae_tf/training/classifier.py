@@ -21,17 +21,20 @@ _FLIP_STREAM = 67_867_967
 class ClassifierTrainer(keras.Model):
     """Trains `classifier` with cross-entropy on shifted, and if wished mirrored, images.
 
-    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All randomness comes
-    from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All
+    randomness comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
 
     Args:
         classifier: a model with `logits(images, dropout_seed)`.
         max_shift: pixels of augmentation, 0 for none.
         seed: folded into shifts, mirror images and dropout.
-        flip: whether half of the images are mirrored left to right, for data whose labels do not mind.
+        flip: whether half of the images are mirrored left to right, for data whose labels do not
+            mind.
     """
 
-    def __init__(self, classifier: keras.Model, max_shift: int, seed: int, flip: bool = False, **kwargs):
+    def __init__(
+        self, classifier: keras.Model, max_shift: int, seed: int, flip: bool = False, **kwargs
+    ):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.classifier = classifier
         self.max_shift = max_shift
@@ -47,7 +50,8 @@ class ClassifierTrainer(keras.Model):
         step = tf.cast(self.optimizer.iterations, tf.int32)
         replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
         shift_seed = tf.stack([self.seed, 2 * step])
-        # Dropout is drawn per replica: its mask has the shape of an activation, not of the global batch.
+        # Dropout is drawn per replica: its mask has the shape of an activation, not of the global
+        # batch.
         dropout_seed = tf.stack([self.seed + 7919 * replica, 2 * step + 1])
         images = random_shift(images, self.max_shift, shift_seed)
         if self.flip:
@@ -62,9 +66,14 @@ class ClassifierTrainer(keras.Model):
 
     def test_step(self, data):
         logits = self.classifier(data["x"])
-        entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=data["label"], logits=logits)
+        entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=data["label"], logits=logits
+        )
         size = global_size(data["label"])
-        return {"loss": tf.reduce_sum(entropy) / size, "accuracy": correct(logits, data["label"]) / size}
+        return {
+            "loss": tf.reduce_sum(entropy) / size,
+            "accuracy": correct(logits, data["label"]) / size,
+        }
 
 
 def correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
@@ -81,10 +90,12 @@ def build_classifier(
 
 
 def classifier_in(precision: str, classifier: Any, name: str) -> Any:
-    """What a purifier is trained against: a copy of `classifier` that computes in `precision`, a Keras dtype policy.
+    """What a purifier is trained against: a copy of `classifier` that computes in `precision`, a
+    Keras dtype policy.
 
     Args:
-        name: its name in `CLASSIFIERS`; "" for a `ExternalClassifier`, which is returned as it is unless it is a Table 6 from a file.
+        name: its name in `CLASSIFIERS`; "" for a `ExternalClassifier`, which is returned as it is
+            unless it is a Table 6 from a file.
     """
     source = classifier if name else classifier.source
     ours = name or (isinstance(source, Table6Classifier) and classifier.outputs == "logits")

@@ -1,9 +1,12 @@
-"""Training on several machines: who this process is (TF_CONFIG), the strategy, and what a lost worker looks like.
+"""Training on several machines: who this process is (TF_CONFIG), the strategy, and what a lost
+worker looks like.
 
-    TF_CONFIG='{"cluster": {"worker": ["host0:4000", "host1:4000"]}, "task": {"type": "worker", "index": 0}}'
+    TF_CONFIG='{"cluster": {"worker": ["host0:4000", "host1:4000"]}, "task": {"type": "worker",
+    "index": 0}}'
 
-Every worker runs the same command with a workdir of its own, on a machine of the same kind. The strategy must be made before any
-other TensorFlow operation, so `join` is the first thing that such a process does.
+Every worker runs the same command with a workdir of its own, on a machine of the same kind. The
+strategy must be made before any other TensorFlow operation, so `join` is the first thing that such
+a process does.
 """
 
 import functools
@@ -41,25 +44,31 @@ def workers() -> tuple[int, int]:
             or config["task"]["type"] != "worker"
             or not 0 <= index < count
         ):
-            raise ValueError("the task is not one of its workers, or there are tasks other than workers")
+            raise ValueError(
+                "the task is not one of its workers, or there are tasks other than workers"
+            )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f'Invalid TF_CONFIG: {type(error).__name__}: {error}; expected {{"cluster": {{"worker": ["host0:4000", '
-            '"host1:4000"]}, "task": {"type": "worker", "index": 0}}.'
+            f'Invalid TF_CONFIG: {type(error).__name__}: {error}; expected {{"cluster": {{"worker":'
+            ' ["host0:4000", "host1:4000"]}, "task": {"type": "worker", "index": 0}}.'
         ) from error
     return index, count
 
 
 @functools.lru_cache(maxsize=1)
 def join() -> tf.distribute.Strategy | None:
-    """The strategy over the workers of TF_CONFIG, after all of them are there; None for one worker or no TF_CONFIG."""
+    """The strategy over the workers of TF_CONFIG, after all of them are there; None for one worker
+    or no TF_CONFIG.
+    """
     if workers()[1] < 2:
         return None
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def share(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
-    """The replicas' parts of global batches, in order: replica r of n gets the r-th n-th of every batch."""
+    """The replicas' parts of global batches, in order: replica r of n gets the r-th n-th of every
+    batch.
+    """
     total = strategy.num_replicas_in_sync
 
     def pieces(context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -80,7 +89,9 @@ def share(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Any:
 
 
 def newest_common(strategy: tf.distribute.Strategy, step: int) -> int:
-    """The smallest of the workers' `step`s: a checkpoint that all of them have, since each keeps the last two."""
+    """The smallest of the workers' `step`s: a checkpoint that all of them have, since each keeps
+    the last two.
+    """
 
     @tf.function
     def gathered() -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Training of the purifiers: `DefenseTrainer` holds what the loss of a variant needs (section 2.2)."""
+"""Training of the purifiers: `DefenseTrainer` holds what the loss of a variant needs (section 2.2)."""  # noqa: E501
 
 import functools
 import math
@@ -20,14 +20,17 @@ _SHIFT_STREAM = 104_729
 
 
 class DefenseTrainer(keras.Model):
-    """A purifier with the frozen classifier, the class centres and the weights of one variant's loss terms.
+    """A purifier with the frozen classifier, the class centres and the weights of one variant's
+    loss terms.
 
-    Batches are dicts {"x_adv", "x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. Noise comes from
-    (seed, optimizer.iterations). L_p and L_d share one set of centres, trained with the purifier by one optimizer.
+    Batches are dicts {"x_adv", "x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}.
+    Noise comes from (seed, optimizer.iterations). L_p and L_d share one set of centres, trained
+    with the purifier by one optimizer.
 
     Args:
         purifier: trained in place.
-        classifier: frozen; float32 or mixed precision; gives logits; a Keras model or a `ExternalClassifier`.
+        classifier: frozen; float32 or mixed precision; gives logits; a Keras model or a
+            `ExternalClassifier`.
         weights: term -> weight, from `losses.weights_of`.
         seed: folded into the noise.
         clip_norm: bound of the global gradient norm; 0 for none.
@@ -55,7 +58,9 @@ class DefenseTrainer(keras.Model):
         self.seed = seed
         self.clip_norm = clip_norm
         self.max_shift = max_shift
-        self._divide = losses.divisors(reduction, math.prod(purifier.image_shape), purifier.latent_size)
+        self._divide = losses.divisors(
+            reduction, math.prod(purifier.image_shape), purifier.latent_size
+        )
         self.centers = None
         if losses.CENTERED & self.term_weights.keys():
             self.centers = self.add_weight(
@@ -68,7 +73,9 @@ class DefenseTrainer(keras.Model):
     def call(self, inputs):
         return self.purifier(inputs)
 
-    def forward(self, data: Mapping[str, tf.Tensor], noise: tf.Tensor, training: bool) -> losses.Forward:
+    def forward(
+        self, data: Mapping[str, tf.Tensor], noise: tf.Tensor, training: bool
+    ) -> losses.Forward:
         """One pass of a batch; `noise` float32 (batch, latent) scales the latent deviation."""
         mean, log_variance = self.purifier.encode(data["x_adv"], training=training)
         z = mean + tf.exp(0.5 * log_variance) * noise
@@ -90,17 +97,24 @@ class DefenseTrainer(keras.Model):
         shift_seed = tf.stack([self.seed + _SHIFT_STREAM, step])
         data = {
             **data,
-            **{name: random_shift(data[name], self.max_shift, shift_seed) for name in ("x_adv", "x")},
+            **{
+                name: random_shift(data[name], self.max_shift, shift_seed)
+                for name in ("x_adv", "x")
+            },
         }
         return self.learn(data)[0]
 
     def learn(self, data: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], losses.Forward]:
-        """One step of the optimizer on a batch as it is: the logged values, and the forward pass that gave them."""
+        """One step of the optimizer on a batch as it is: the logged values, and the forward pass
+        that gave them.
+        """
         step = tf.cast(self.optimizer.iterations, tf.int32)
         latent = self.purifier.latent_size
 
         def draw(size):
-            return tf.random.stateless_normal((size, latent), tf.stack([self.seed, step]), alg="philox")
+            return tf.random.stateless_normal(
+                (size, latent), tf.stack([self.seed, step]), alg="philox"
+            )
 
         noise = replica_part(draw, tf.shape(data["label"])[0])
         size = global_size(data["label"])
@@ -114,7 +128,9 @@ class DefenseTrainer(keras.Model):
         return logs, forward
 
     def test_step(self, data):
-        """The same terms at the latent mean, and the accuracy of the classifier on the purified images."""
+        """The same terms at the latent mean, and the accuracy of the classifier on the purified
+        images.
+        """
         latent = self.purifier.latent_size
         forward = self.forward(data, tf.zeros((tf.shape(data["label"])[0], latent)), training=False)
         terms = losses.evaluate_terms(forward, self.term_weights)
@@ -128,5 +144,7 @@ class DefenseTrainer(keras.Model):
         return losses.total(terms, self.term_weights, self._divide)
 
     def center_norms(self) -> tf.Tensor | None:
-        """|c_i| of every class, (classes,), or None. -sigma L_d is unbounded below, so these are logged."""
+        """|c_i| of every class, (classes,), or None. -sigma L_d is unbounded below, so these are
+        logged.
+        """
         return None if self.centers is None else tf.norm(tf.convert_to_tensor(self.centers), axis=1)

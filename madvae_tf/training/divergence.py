@@ -10,7 +10,8 @@ import tensorflow as tf
 from madvae_tf.models.finite import all_finite
 from madvae_tf.utils.errors import UserError
 
-# Logged values are read together, so that an accelerator need not wait for the host after every step.
+# Logged values are read together, so that an accelerator need not wait for the host after every
+# step.
 READ_STEPS = 20
 
 
@@ -25,8 +26,8 @@ def diverged(step: int, total: int, what: str, rate: Any) -> Diverged:
         rate: the learning rate there.
     """
     return Diverged(
-        f"Training diverged at step {step + 1} of {total}: {what} at learning rate {float(rate):.3g}; nothing is saved; choose "
-        "a smaller learning_rate and train again."
+        f"Training diverged at step {step + 1} of {total}: {what} at learning rate"
+        f" {float(rate):.3g}; nothing is saved; choose a smaller learning_rate and train again."
     )
 
 
@@ -66,4 +67,6 @@ class FiniteCheck:
             raise self._error(step, "a weight is NaN or infinite")
 
     def _error(self, step: int, what: str) -> Diverged:
-        return diverged(step, self._total, what, tf.convert_to_tensor(self._trainer.optimizer.learning_rate))
+        return diverged(
+            step, self._total, what, tf.convert_to_tensor(self._trainer.optimizer.learning_rate)
+        )

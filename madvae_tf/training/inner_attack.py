@@ -91,16 +91,17 @@ class InnerAttack:
         norm: of `NORMS`; "both": every other image of a batch within `epsilon` in L-infinity, the
             rest in L2.
         l2_epsilon: the L2 radius of "both"; it grows as epsilon does.
-        threshold_l2: whether its steps in L2 are those of the attack `threshold_l2`, by the gradient
-            without the squash's slope (that of L-infinity has the same signs either way); needs a
-            purifier with a squash. A step along the gradient misses what a squash lets through: a
-            few pixels, taken across its threshold.
-        decaying_steps: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first it
-            looks far, then near. As many steps of one length find far less.
+        threshold_l2: whether its steps in L2 are those of the attack `threshold_l2`, by the
+            gradient without the squash's slope (that of L-infinity has the same signs either way);
+            needs a purifier with a squash. A step along the gradient misses what a squash lets
+            through: a few pixels, taken across its threshold.
+        decaying_steps: of n steps the i-th, from 0, is `step_ratio` (1 - i / n) epsilon long: first
+            it looks far, then near. As many steps of one length find far less.
         norm_mix: what the images of a batch are attacked by in turn, of `config.norm_mix.KINDS`,
-            joined by commas: in L-infinity, in L2 along the gradient, in L2 by `threshold_l2`. Empty:
-            what `norm` and `threshold_l2` say. A purifier withstands only what it is trained against:
-            behind a squash the gradient finds what `threshold_l2` does not, and the other way round.
+            joined by commas: in L-infinity, in L2 along the gradient, in L2 by `threshold_l2`.
+            Empty: what `norm` and `threshold_l2` say. A purifier withstands only what it is trained
+            against: behind a squash the gradient finds what `threshold_l2` does not, and the other
+            way round.
     """
 
     epsilon: float = 0.3
@@ -149,7 +150,9 @@ class InnerAttack:
         begins: Any = squash
         makers: dict[str, Any] = {
             "linf": LinfBall,
-            "l2": functools.partial(SlopedL2Ball, squash=begins) if self.straight_through else L2Ball,
+            "l2": (
+                functools.partial(SlopedL2Ball, squash=begins) if self.straight_through else L2Ball
+            ),
             "threshold_l2": functools.partial(ThresholdL2Ball, squash=begins),
         }
         in_l2 = self.l2_epsilon / self.epsilon if self.norm == "both" else 1.0
@@ -160,7 +163,9 @@ class InnerAttack:
 
     def epsilon_at(self, step: tf.Tensor) -> tf.Tensor:
         """From start_epsilon to the training's radius, linear over the ramp; float32 ()."""
-        part = tf.minimum(1.0, tf.cast(step, tf.float32) / self.ramp_steps) if self.ramp_steps else 1.0
+        part = (
+            tf.minimum(1.0, tf.cast(step, tf.float32) / self.ramp_steps) if self.ramp_steps else 1.0
+        )
         end = self.epsilon * self.radius_ratio
         return self.start_epsilon + (end - self.start_epsilon) * tf.convert_to_tensor(part)
 

@@ -1,7 +1,7 @@
 """The training loop: one loop on `strategy.run` for one device and for many, with exact resume.
 
-`fit` cannot serve every strategy, and it cannot start in the middle of an epoch; this loop drives the same
-`train_step` and the same Keras callbacks.
+`fit` cannot serve every strategy, and it cannot start in the middle of an epoch; this loop drives
+the same `train_step` and the same Keras callbacks.
 """
 
 import contextlib
@@ -27,7 +27,8 @@ _TEST_STEP = "_compiled_test_step"
 
 
 def default_strategy() -> tf.distribute.Strategy:
-    """MirroredStrategy over the accelerators (or logical CPUs) when more than one is visible, else one device.
+    """MirroredStrategy over the accelerators (or logical CPUs) when more than one is visible, else
+    one device.
 
     Where TF_CONFIG names several workers, the strategy over all of them (`cluster`).
     """
@@ -53,15 +54,17 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     validation: Callable[[], Logs] | None = None,
 ) -> int:
-    """Trains to `steps_per_epoch * epochs` steps, from the newest checkpoint in `checkpoint_folder` if there is one.
+    """Trains to `steps_per_epoch * epochs` steps, from the newest checkpoint in `checkpoint_folder`
+    if there is one.
 
     Args:
-        trainer: built, with its optimizer, under `strategy.scope()`; `train_step` returns each replica's share of
-            every logged value, so that their sum is the value.
+        trainer: built, with its optimizer, under `strategy.scope()`; `train_step` returns each
+            replica's share of every logged value, so that their sum is the value.
         dataset: step -> batches of the global size from that step on.
         checkpoint_steps: a checkpoint is written every so many steps, and at the end.
-        callbacks: told of steps (`on_train_batch_end(step, logs)`, step counted from 0, logs float32 tensors: to read one waits for
-            the step) and of epochs. On resume `on_train_begin` gets {"step": the step to start from}.
+        callbacks: told of steps (`on_train_batch_end(step, logs)`, step counted from 0, logs
+            float32 tensors: to read one waits for the step) and of epochs. On resume
+            `on_train_begin` gets {"step": the step to start from}.
         validation: called at the end of each epoch; its values reach `on_epoch_end` as `val_*`.
 
     Returns:
@@ -86,7 +89,9 @@ def train(
     watchers = keras.callbacks.CallbackList([*callbacks, *profiling.callbacks()], model=trainer)
     watchers.set_params({"steps": steps_per_epoch, "epochs": epochs, "verbose": 0})
     watchers.on_train_begin({"step": start})
-    distribute = functools.partial(share, strategy) if together else strategy.experimental_distribute_dataset
+    distribute = (
+        functools.partial(share, strategy) if together else strategy.experimental_distribute_dataset
+    )
     batches = iter(distribute(dataset(start))) if start < total else iter(())
     check = FiniteCheck(trainer, total)
     for step in range(start, total):
@@ -114,26 +119,33 @@ def train(
 
 @contextlib.contextmanager
 def _lost_workers(step: int, total: int, together: bool) -> Iterator[None]:
-    """What the end of another worker raises within becomes one line, where there are several (`together`)."""
+    """What the end of another worker raises within becomes one line, where there are several
+    (`together`).
+    """
     try:
         yield
     except LOST as error:
         if not together:
             raise
         raise UserError(
-            f"Training stopped at step {step} of {total}: a worker was lost ({type(error).__name__}); start all workers "
-            "again: they go on from the last checkpoint."
+            f"Training stopped at step {step} of {total}: a worker was lost"
+            f" ({type(error).__name__}); start all workers again: they go on from the last"
+            " checkpoint."
         ) from error
 
 
 def restore_newest(
-    checkpoint: tf.train.Checkpoint, manager: tf.train.CheckpointManager, variables: Sequence[keras.Variable]
+    checkpoint: tf.train.Checkpoint,
+    manager: tf.train.CheckpointManager,
+    variables: Sequence[keras.Variable],
 ) -> None:
-    """Restores the newest checkpoint that is whole; without one, `variables` keep the values that they have.
+    """Restores the newest checkpoint that is whole; without one, `variables` keep the values that
+    they have.
 
     Of several workers, the newest that all of them have.
 
-    A damaged one is passed over with a warning: what was trained since the one before is trained again.
+    A damaged one is passed over with a warning: what was trained since the one before is trained
+    again.
     """
     # A restore that fails half-way has assigned some of them.
     initial = [variable.numpy() for variable in variables] if manager.checkpoints else []
@@ -143,7 +155,8 @@ def restore_newest(
         paths = [path for path in paths if int(path.rpartition("-")[2]) == common]
         if common and not paths:
             raise UserError(
-                f"Checkpoint {common} of another worker is not here; remove the checkpoints of all workers."
+                f"Checkpoint {common} of another worker is not here; remove the checkpoints of all"
+                " workers."
             )
     for path in paths:
         try:
@@ -160,7 +173,9 @@ def restore_newest(
 def compiled_step(
     trainer: keras.Model, strategy: tf.distribute.Strategy
 ) -> Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]:
-    """One training step on every replica of `strategy`: a batch of the global size -> the logged values, summed over replicas."""
+    """One training step on every replica of `strategy`: a batch of the global size -> the logged
+    values, summed over replicas.
+    """
 
     @tf.function
     def step(batch):
@@ -171,14 +186,18 @@ def compiled_step(
 
 
 def evaluate_steps(trainer: keras.Model, dataset: tf.data.Dataset) -> Logs:
-    """Means of `trainer.test_step` over the images of `dataset`, on one device; compiled once for a trainer."""
+    """Means of `trainer.test_step` over the images of `dataset`, on one device; compiled once for a
+    trainer.
+    """
     # Past Keras' tracking: it is no part of a checkpoint.
     own: dict[str, Any] = trainer.__dict__
     if _TEST_STEP not in own:
         own[_TEST_STEP] = tf.function(trainer.test_step, reduce_retracing=True)
     batches = [(int(batch["label"].shape[0]), own[_TEST_STEP](batch)) for batch in dataset]
     images = sum(size for size, _ in batches)
-    # Read when all are under way, so that an accelerator need not wait for the host after every batch.
+    # Read when all are under way, so that an accelerator need not wait for the host after every
+    # batch.
     return {
-        name: sum(float(values[name]) * size for size, values in batches) / images for name in batches[0][1]
+        name: sum(float(values[name]) * size for size, values in batches) / images
+        for name in batches[0][1]
     }

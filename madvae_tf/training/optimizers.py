@@ -1,4 +1,6 @@
-"""Adam by TensorFlow's fused kernel: one pass over a variable where the stock optimizer makes a dozen."""
+"""Adam by TensorFlow's fused kernel: one pass over a variable where the stock optimizer makes a
+dozen.
+"""
 
 from typing import Any
 
@@ -8,9 +10,11 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class FusedAdam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam` (Kingma & Ba 2015, with epsilon outside the root's bias correction), the same numbers to a rounding.
+    """`keras.optimizers.Adam` (Kingma & Ba 2015, with epsilon outside the root's bias correction),
+    the same numbers to a rounding.
 
-    State, schedule and checkpoints are the stock optimizer's. A variable that is not float32, and AMSGrad, take its own way.
+    State, schedule and checkpoints are the stock optimizer's. A variable that is not float32, and
+    AMSGrad, take its own way.
     """
 
     def update_step(self, gradient, variable, learning_rate):

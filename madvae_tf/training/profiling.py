@@ -1,7 +1,7 @@
 """A profile of one training step, on request: where its time goes, for TensorBoard's profiler.
 
-Not part of any artifact: it changes nothing that a training makes. TensorFlow writes it; to look at it, TensorBoard needs the package
-tensorboard-plugin-profile.
+Not part of any artifact: it changes nothing that a training makes. TensorFlow writes it; to look at
+it, TensorBoard needs the package tensorboard-plugin-profile.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _requested: list[Path] = []
 
 
 def request(folder: Path | None) -> None:
-    """From now on every training of this process profiles one step into `folder`; None ends that."""
+    """From now on every training of this process profiles one step into `folder`; None ends that."""  # noqa: E501
     _requested[:] = [] if folder is None else [folder]
 
 
@@ -27,7 +27,9 @@ def callbacks() -> "Sequence[StepProfile]":
 
 
 class StepProfile(keras.callbacks.Callback):
-    """Profiles the eleventh step, or the last one of a shorter training, into `folder`/plugins/profile."""
+    """Profiles the eleventh step, or the last one of a shorter training, into
+    `folder`/plugins/profile.
+    """
 
     def __init__(self, folder: Path):
         super().__init__()
@@ -38,14 +40,17 @@ class StepProfile(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         first, last = (logs or {}).get("step", 0), self.params["steps"] * self.params["epochs"]
-        # The step after which the profile begins, counted from 0; a training of one step has none before it.
+        # The step after which the profile begins, counted from 0; a training of one step has none
+        # before it.
         self._before = min(first + _WARM_UP, last - 1) - 1
 
     def on_train_batch_end(self, batch, logs=None):
         if self._running:
             self._stop(batch)
         elif not self._done and batch >= self._before:
-            options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=2, python_tracer_level=0)
+            options = tf.profiler.experimental.ProfilerOptions(
+                host_tracer_level=2, python_tracer_level=0
+            )
             tf.profiler.experimental.start(str(self.folder), options=options)
             self._running = True
 

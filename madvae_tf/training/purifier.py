@@ -26,14 +26,16 @@ class PurifierSettings:
     Attributes:
         title: for the progress bar.
         weights: term of `losses.TERMS` -> weight.
-        first_epoch: epochs that came before (a warm-up's): the order of the pairs and the noise go on from there.
-        latent_size, latent_scale, initial_deviation: of `DefenseVAE`.
-        epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
+        first_epoch: epochs that came before (a warm-up's): the order of the pairs and the noise go
+        on from there. latent_size, latent_scale, initial_deviation: of `DefenseVAE`. epochs,
+        batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
         clip_norm, max_shift, reduction: of `DefenseTrainer`.
-        epoch_steps: the length of an epoch; 0: as many batches as the pairs fill. Shorter ones see other pairs each.
+        epoch_steps: the length of an epoch; 0: as many batches as the pairs fill. Shorter ones see
+            other pairs each.
         fused_adam: `FusedAdam` in the place of Keras' Adam.
         precision: a Keras dtype policy.
-        checkpoint_steps, image_steps: steps between checkpoints, and between TensorBoard's pictures.
+        checkpoint_steps, image_steps: steps between checkpoints, and between TensorBoard's
+            pictures.
     """
 
     title: str
@@ -67,7 +69,8 @@ def fit_purifier(
     folder: Path,
     scratch: Path,
 ) -> dict[str, float | int]:
-    """Trains a purifier and writes `purifier.keras`, `centers.npy` (where it has centres), `log.csv` and `tensorboard/`.
+    """Trains a purifier and writes `purifier.keras`, `centers.npy` (where it has centres),
+    `log.csv` and `tensorboard/`.
 
     Args:
         pairs, validation: rows with the fields x_adv, x, label.
@@ -75,10 +78,12 @@ def fit_purifier(
         classifier_name: its name in `CLASSIFIERS`; "" for a `ExternalClassifier`.
         start_from: the weights to begin with, or None for new ones.
         folder: where the files go.
-        scratch: where the checkpoints are; a killed run goes on from there and ends with the same weights.
+        scratch: where the checkpoints are; a killed run goes on from there and ends with the same
+            weights.
 
     Returns:
-        pairs, steps, batch_size, and the last epoch's validation accuracy of the classifier on purified images.
+        pairs, steps, batch_size, and the last epoch's validation accuracy of the classifier on
+        purified images.
     """
     shape = (settings.latent_size, settings.latent_scale, settings.initial_deviation)
     images = pairs.image_shape

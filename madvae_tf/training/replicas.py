@@ -1,7 +1,8 @@
 """What a `train_step` needs to be the same on one device and on many.
 
-The loss is divided by the global batch and the optimizer sums over replicas. Noise is drawn for the global batch from
-(seed, step) and every replica takes its part, so the number of devices does not change the draw.
+The loss is divided by the global batch and the optimizer sums over replicas. Noise is drawn for the
+global batch from (seed, step) and every replica takes its part, so the number of devices does not
+change the draw.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,9 @@ import tensorflow as tf
 
 
 def first_row(local_batch: tf.Tensor) -> Any:
-    """The place of this replica's first row in the global batch, int32 (); 0 where there is one replica."""
+    """The place of this replica's first row in the global batch, int32 (); 0 where there is one
+    replica.
+    """
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return 0
@@ -27,7 +30,8 @@ def replica_part(
     """This replica's rows of `draw(global batch size)`, which draws the same rows on every replica.
 
     Args:
-        place: the first of these rows and how many there are on all replicas, where replicas hold different numbers of them.
+        place: the first of these rows and how many there are on all replicas, where replicas hold
+            different numbers of them.
     """
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     if replicas == 1:
@@ -38,7 +42,9 @@ def replica_part(
 
 def global_size(labels: tf.Tensor) -> tf.Tensor:
     """Images in the global batch, float32; every replica holds as many."""
-    return tf.cast(tf.shape(labels)[0] * tf.distribute.get_replica_context().num_replicas_in_sync, tf.float32)
+    return tf.cast(
+        tf.shape(labels)[0] * tf.distribute.get_replica_context().num_replicas_in_sync, tf.float32
+    )
 
 
 def apply_clipped(
@@ -49,7 +55,8 @@ def apply_clipped(
 ) -> None:
     """Clips the *global* gradient by its norm and applies it.
 
-    The optimizer's own clipping would bound every replica's part alone, before their sum. `clip_norm` 0: no clipping.
+    The optimizer's own clipping would bound every replica's part alone, before their sum.
+    `clip_norm` 0: no clipping.
     """
     if not clip_norm:
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -64,9 +71,13 @@ def apply_clipped(
     optimizer.apply_gradients(zip(clipped, variables, strict=True))
 
 
-def cosine_decay(start: float, end: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Learning rate end + (start - end) (1 + cos(pi step / steps)) / 2, and `end` from `steps` on."""
-    return keras.optimizers.schedules.CosineDecay(start, decay_steps=max(steps, 1), alpha=end / start)
+def cosine_decay(
+    start: float, end: float, steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Learning rate end + (start - end) (1 + cos(pi step / steps)) / 2, and `end` from `steps` on."""  # noqa: E501
+    return keras.optimizers.schedules.CosineDecay(
+        start, decay_steps=max(steps, 1), alpha=end / start
+    )
 
 
 def exponential_decay(

@@ -1,16 +1,20 @@
 """Training of a purifier against attacks on the whole system: the variant `robust`.
 
-    min over the purifier of E max over |x' - x| <= epsilon, x' in [0, 1] of CE(classifier(purifier(x')), y)
+    min over the purifier of E max over |x' - x| <= epsilon, x' in [0, 1] of
+    CE(classifier(purifier(x')), y)
 
-The classifier is frozen; the purifier minimises the variant's loss on what the attack finds (Madry et al. 2017, with a purifier in the
-place of the classifier), with the clean image as what is to be restored. The inner maximum is sought by
-`inner_attack.attack_within`, which says why epsilon must grow and why one step starts at random and overshoots. For several norms, each
-image of a batch is attacked in one of them (Tramer and Boneh 2019 take the worst, or the mean, of attacks in all: a pass for each).
+The classifier is frozen; the purifier minimises the variant's loss on what the attack finds (Madry
+et al. 2017, with a purifier in the place of the classifier), with the clean image as what is to be
+restored. The inner maximum is sought by `inner_attack.attack_within`, which says why epsilon must
+grow and why one step starts at random and overshoots. For several norms, each image of a batch is
+attacked in one of them (Tramer and Boneh 2019 take the worst, or the mean, of attacks in all: a
+pass for each).
 
-The attack goes through what will be deployed: the latent mean, and batch normalisation by its moving statistics. The pass that
-learns samples z and normalises by its batch, and it alone moves the statistics; they are therefore those of attacked images.
-An attack through batch statistics would make one image's perturbation depend on the others', which no attacker of a deployed
-system can do, and it would have to synchronise replicas inside its loop.
+The attack goes through what will be deployed: the latent mean, and batch normalisation by its
+moving statistics. The pass that learns samples z and normalises by its batch, and it alone moves
+the statistics; they are therefore those of attacked images. An attack through batch statistics
+would make one image's perturbation depend on the others', which no attacker of a deployed system
+can do, and it would have to synchronise replicas inside its loop.
 """
 
 import dataclasses
@@ -35,19 +39,23 @@ _START_STREAM, _SHIFT_STREAM = 32_452_843, 49_979_687
 
 
 class RobustTrainer(DefenseTrainer):
-    """Trains `purifier` on images attacked through purifier and classifier, as they are at that step.
+    """Trains `purifier` on images attacked through purifier and classifier, as they are at that
+    step.
 
-    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All randomness comes from
-    (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All
+    randomness comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
 
     Args:
-        purifier, classifier, weights, seed, clip_norm, max_shift: see `DefenseTrainer`. With a weight for "consistency", clean
-            images join the attacked ones in every step, so that batch normalisation sees both.
+        purifier, classifier, weights, seed, clip_norm, max_shift: see `DefenseTrainer`. With a
+            weight for "consistency", clean images join the attacked ones in every step, so that
+            batch normalisation sees both.
         attack: the inner attack.
-        average: decay of the exponential average of all weights, moving statistics included, that `AverageWeights` keeps; 0: none.
+        average: decay of the exponential average of all weights, moving statistics included, that
+            `AverageWeights` keeps; 0: none.
         validation_steps: sign steps of the attack of `test_step`, end to end at `attack.epsilon`.
-        encoder_classifier: of `purifier`'s own encoder, trained by `robust_encoder.EncoderTrainer`. With it squash and encoder stay as they are,
-            and the training's attacks go through it, which costs a fraction of an attack end to end.
+        encoder_classifier: of `purifier`'s own encoder, trained by `robust_encoder.EncoderTrainer`.
+            With it squash and encoder stay as they are, and the training's attacks go through it,
+            which costs a fraction of an attack end to end.
     """
 
     def __init__(
@@ -98,21 +106,38 @@ class RobustTrainer(DefenseTrainer):
         """`InnerAttack.perturb` against the deployed system of `purifier`."""
         purify = purifier.purify_around_squash if self.attack.straight_through else purifier.purify
         return self.attack.perturb(
-            lambda given: self._classify(purify(given)), images, label, epsilon, steps, seed, purifier.squash
+            lambda given: self._classify(purify(given)),
+            images,
+            label,
+            epsilon,
+            steps,
+            seed,
+            purifier.squash,
         )
 
     def _training_images(
-        self, images: tf.Tensor, label: tf.Tensor, epsilon: tf.Tensor, steps: tf.Tensor, seed: tf.Tensor
+        self,
+        images: tf.Tensor,
+        label: tf.Tensor,
+        epsilon: tf.Tensor,
+        steps: tf.Tensor,
+        seed: tf.Tensor,
     ) -> tf.Tensor:
-        """What a step learns from: images attacked through the encoder's classifier where there is one, else end to end."""
+        """What a step learns from: images attacked through the encoder's classifier where there is
+        one, else end to end.
+        """
         if self._encoder_logits is None:
             return self.attacked(self.purifier, images, label, epsilon, steps, seed)
         return self.attack.perturb(
             self._encoder_logits, images, label, epsilon, steps, seed, self.purifier.squash
         )
 
-    def forward(self, data: Mapping[str, tf.Tensor], noise: tf.Tensor, training: bool) -> losses.Forward:
-        """As `DefenseTrainer.forward`; with consistency, the batch is clean images and then the same ones attacked."""
+    def forward(
+        self, data: Mapping[str, tf.Tensor], noise: tf.Tensor, training: bool
+    ) -> losses.Forward:
+        """As `DefenseTrainer.forward`; with consistency, the batch is clean images and then the
+        same ones attacked.
+        """
         forward = super().forward(data, noise, training)
         if "consistency" not in self.term_weights:
             return forward
@@ -136,7 +161,9 @@ class RobustTrainer(DefenseTrainer):
         logs, forward = self.learn(given)
         logits: Any = forward.class_logits
         # The attacked images come last.
-        logs["attacked_accuracy"] = correct(logits[-tf.shape(label)[0] :], label) / global_size(label)
+        logs["attacked_accuracy"] = correct(logits[-tf.shape(label)[0] :], label) / global_size(
+            label
+        )
         state = {"epsilon": epsilon}
         if self.purifier.squash is not None:
             state["squash_scale"] = self.purifier.squash.scale
@@ -145,10 +172,14 @@ class RobustTrainer(DefenseTrainer):
         return logs | {name: value / replicas for name, value in state.items()}
 
     def test_step(self, data):
-        """On clean images, and on images attacked at the full epsilon from one fixed draw of starts; `served` is measured."""
+        """On clean images, and on images attacked at the full epsilon from one fixed draw of
+        starts; `served` is measured.
+        """
         images, label = data["x"], data["label"]
         seed = tf.stack([self.seed + _START_STREAM, -1])
-        attacked = self.attacked(self.served, images, label, self.attack.epsilon, self.validation_steps, seed)
+        attacked = self.attacked(
+            self.served, images, label, self.attack.epsilon, self.validation_steps, seed
+        )
         size = global_size(label)
         logs = {}
         for prefix, given in (("", images), ("attacked_", attacked)):

@@ -1,10 +1,12 @@
 """Adversarial training of the purifier's encoder alone, with a linear classifier on its features.
 
-    min over encoder and head of E max over |x' - x| <= epsilon, x' in [0, 1] of CE(head(encoder(x')), y)      Madry et al. 2017
+    min over encoder and head of E max over |x' - x| <= epsilon, x' in [0, 1] of
+    CE(head(encoder(x')), y)      Madry et al. 2017
 
-Through a small encoder a step costs a fraction of one through purifier and classifier, so that robust features are learnt from
-more images and stronger attacks in the same time. A decoder then learns to draw from them (`robust.RobustTrainer`). The nearest published idea
-is CARSO (2025, arXiv 2306.06081), which purifies from the representation of an adversarially trained classifier.
+Through a small encoder a step costs a fraction of one through purifier and classifier, so that
+robust features are learnt from more images and stronger attacks in the same time. A decoder then
+learns to draw from them (`robust.RobustTrainer`). The nearest published idea is CARSO (2025, arXiv
+2306.06081), which purifies from the representation of an adversarially trained classifier.
 """
 
 import keras
@@ -23,7 +25,8 @@ _START_STREAM, _SHIFT_STREAM = 86_028_121, 104_395_301
 
 
 class EncoderClassifier(keras.Model):
-    """A linear classifier on a purifier's features: images float32 (batch, height, width, channels) in [0, 1] -> logits float32 (batch, 10).
+    """A linear classifier on a purifier's features: images float32 (batch, height, width, channels)
+    in [0, 1] -> logits float32 (batch, 10).
 
     Squash and encoder are the purifier's own layers: what is trained here is trained there.
     """
@@ -38,7 +41,9 @@ class EncoderClassifier(keras.Model):
     def call(self, inputs, training=False):
         return self.logits(inputs, training)
 
-    def logits(self, images: tf.Tensor, training: bool = False, around_squash: bool = False) -> tf.Tensor:
+    def logits(
+        self, images: tf.Tensor, training: bool = False, around_squash: bool = False
+    ) -> tf.Tensor:
         """Logits; with `around_squash` their gradient is as if the squash were the identity."""
         if self.squash is not None:
             squashed = self.squash(images)
@@ -49,8 +54,9 @@ class EncoderClassifier(keras.Model):
 class EncoderTrainer(keras.Model):
     """Trains `classifier` on images attacked through it, as it is at that step.
 
-    Batches are dicts {"x": float32 (batch, height, width, channels) in [0, 1], "label": int64 (batch,)}. All randomness comes from
-    (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+    Batches are dicts {"x": float32 (batch, height, width, channels) in [0, 1], "label": int64
+    (batch,)}. All randomness comes from (seed, optimizer.iterations), so a resumed run repeats an
+    unbroken one.
 
     Args:
         classifier: on the encoder that is to be trained.
@@ -71,7 +77,11 @@ class EncoderTrainer(keras.Model):
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.classifier, self.average, self.attack, self.seed = classifier, average, attack, seed
-        self.clip_norm, self.max_shift, self.validation_steps = clip_norm, max_shift, validation_steps
+        self.clip_norm, self.max_shift, self.validation_steps = (
+            clip_norm,
+            max_shift,
+            validation_steps,
+        )
         if average is not None:
             average.set_weights(classifier.get_weights())
             average.trainable = False
@@ -104,7 +114,9 @@ class EncoderTrainer(keras.Model):
     def train_step(self, data):
         label = data["label"]
         step = tf.cast(self.optimizer.iterations, tf.int32)
-        images = random_shift(data["x"], self.max_shift, tf.stack([self.seed + _SHIFT_STREAM, step]))
+        images = random_shift(
+            data["x"], self.max_shift, tf.stack([self.seed + _SHIFT_STREAM, step])
+        )
         epsilon, steps = self.attack.epsilon_at(step), self.attack.steps_at(step)
         start_seed = tf.stack([self.seed + _START_STREAM, step])
         x_adv = self.attacked(self.classifier, images, label, epsilon, steps, start_seed)
@@ -123,7 +135,9 @@ class EncoderTrainer(keras.Model):
         }
 
     def test_step(self, data):
-        """On clean images, and on images attacked at `attack.epsilon` from one fixed draw of starts; `served` is measured."""
+        """On clean images, and on images attacked at `attack.epsilon` from one fixed draw of
+        starts; `served` is measured.
+        """
         images, label = data["x"], data["label"]
         seed = tf.stack([self.seed + _START_STREAM, -1])
         epsilon, steps = self.attack.epsilon, self.validation_steps

@@ -1,4 +1,6 @@
-"""What every training from rows of images shares: batches, strategy, initial weights, checkpoints, log, validation."""
+"""What every training from rows of images shares: batches, strategy, initial weights, checkpoints,
+log, validation.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -36,7 +38,8 @@ def train_on_rows(
     """Trains what `build` makes, from the newest checkpoint where there is one.
 
     Args:
-        build: total number of steps -> compiled trainer; called under the strategy's scope, with initial weights that follow from `seed`.
+        build: total number of steps -> compiled trainer; called under the strategy's scope, with
+            initial weights that follow from `seed`.
         rows: what is learnt from.
         title: what the progress bar and the log call it.
         batch_size: of all replicas; at most all rows.
@@ -47,7 +50,8 @@ def train_on_rows(
         validation: batches that the trainer is measured on after every epoch.
         callbacks: trainer -> further callbacks, which come before the bar and the log.
         epoch_steps: steps of an epoch; 0 for a pass over all rows.
-        first_epoch: passes over `rows` that are taken as done, by a training that this one goes on from.
+        first_epoch: passes over `rows` that are taken as done, by a training that this one goes on
+            from.
         checkpoint_steps: steps between checkpoints; 0 for `CHECKPOINT_STEPS`.
         parts: dataset, number of replicas -> the dataset that the trainer's steps take.
 

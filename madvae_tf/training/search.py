@@ -1,7 +1,8 @@
 """A search by keras-tuner's Bayesian optimisation that starts at known values and outlives a kill.
 
-The first trial has the hand-picked values, so the best one is at least as good as these; a few random ones
-follow, then those where a Gaussian process sees promise. keras-tuner alone would start at random.
+The first trial has the hand-picked values, so the best one is at least as good as these; a few
+random ones follow, then those where a Gaussian process sees promise. keras-tuner alone would start
+at random.
 """
 
 import dataclasses
@@ -20,7 +21,8 @@ from madvae_tf.data.shards import publish
 from madvae_tf.training.divergence import Diverged
 from madvae_tf.utils.errors import UserError
 
-# Proposals are rounded to so many digits before they are tried: what the files say is what was measured.
+# Proposals are rounded to so many digits before they are tried: what the files say is what was
+# measured.
 _DIGITS = 3
 _METRIC = "value"
 
@@ -29,7 +31,9 @@ Measure = Callable[[int, Mapping[str, float]], float]
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What was tried, what `measure` gave for it (None: it diverged), keras-tuner's word for how it ended or "diverged", the seconds."""
+    """What was tried, what `measure` gave for it (None: it diverged), keras-tuner's word for how it
+    ended or "diverged", the seconds.
+    """
 
     weights: dict[str, float]
     value: float | None
@@ -47,34 +51,38 @@ def search(
 ) -> list[Trial]:
     """`trials` measurements, in order.
 
-    Each proposal and each value is written to `folder` at once: called again after a kill, the search repeats
-    the trial that it was in, with the same weights, and no other.
+    Each proposal and each value is written to `folder` at once: called again after a kill, the
+    search repeats the trial that it was in, with the same weights, and no other.
 
     Args:
-        measure: (number of the trial from 0, weights) -> what to maximise, finite; or it raises `Diverged`.
+        measure: (number of the trial from 0, weights) -> what to maximise, finite; or it raises
+            `Diverged`.
         hand_picked: name -> a number of at least 0; one that is 0 stays 0.
-        factors: name -> how many times below and above the hand-picked value to search, evenly in its
-            logarithm.
+        factors: name -> how many times below and above the hand-picked value to search, evenly in
+            its logarithm.
         trials: at least 1.
         seed: at least 0; the same seed and the same values give the same proposals.
         folder: kept when the process is killed.
 
     Raises:
         UserError: hand-picked values that are negative or all 0, no trials.
-        Diverged: the hand-picked values do. Another trial that does has no value, and the search goes on.
+        Diverged: the hand-picked values do. Another trial that does has no value, and the search
+            goes on.
         Exception: what `measure` raises passes through.
     """
     if min(hand_picked.values()) < 0 or max(hand_picked.values()) == 0:
         raise UserError(
-            f"Invalid hand-picked weights: received {dict(hand_picked)}, expected values of at least 0, not "
-            "all of them 0."
+            f"Invalid hand-picked weights: received {dict(hand_picked)}, expected values of at"
+            " least 0, not all of them 0."
         )
     if trials < 1:
         raise UserError(f"Invalid trials: received {trials}, expected at least 1.")
     records = _Records(folder)
     oracle = _Oracle(records, hand_picked, factors, trials, seed)
     # What keras-tuner saves for itself is not always whole after a kill; the records are.
-    tuner = _Tuner(oracle, records, measure, directory=str(folder), project_name="tuner", overwrite=True)
+    tuner = _Tuner(
+        oracle, records, measure, directory=str(folder), project_name="tuner", overwrite=True
+    )
     failure = None
     with warnings.catch_warnings():
         # keras-tuner's use of `threading`, and length scales that a few points leave open.
@@ -95,7 +103,9 @@ def search(
 
 
 class _Records:
-    """What is known of each trial, one file a trial: "weights", and once it is done "value" and "seconds"."""
+    """What is known of each trial, one file a trial: "weights", and once it is done "value" and
+    "seconds".
+    """
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -120,7 +130,9 @@ class _Records:
 
 
 class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
-    """keras-tuner's proposals; the hand-picked values are the first one, and what is on record is kept to."""
+    """keras-tuner's proposals; the hand-picked values are the first one, and what is on record is
+    kept to.
+    """
 
     def __init__(
         self,
@@ -152,13 +164,15 @@ class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         number = int(trial_id)
         weights = self._hand_picked
         if number > 0:
-            # Asked even where there is a record: its random numbers move on as in an unbroken search.
-            # The matrices are tiny: threads would only wait for each other.
+            # Asked even where there is a record: its random numbers move on as in an unbroken
+            # search. The matrices are tiny: threads would only wait for each other.
             with threadpool_limits(1):
                 response = super().populate_space(trial_id)
             if response["values"] is None:
                 return response
-            proposed = {name: float(f"{value:.{_DIGITS}g}") for name, value in response["values"].items()}
+            proposed = {
+                name: float(f"{value:.{_DIGITS}g}") for name, value in response["values"].items()
+            }
             weights = self._hand_picked | proposed
         record = self._records.read(number)
         if not record:
@@ -169,7 +183,9 @@ class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
 
 
 class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
-    """Measures each trial once; an error ends the search, where keras-tuner would count it and go on."""
+    """Measures each trial once; an error ends the search, where keras-tuner would count it and go
+    on.
+    """
 
     def __init__(self, oracle: _Oracle, records: _Records, measure: Measure, **kwargs):
         super().__init__(oracle, **kwargs)
@@ -184,11 +200,15 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
                 value = float(self._measure(number, record["weights"]))
             except Diverged as error:
                 if number == 0:
-                    raise keras_tuner.errors.FatalError("The hand-picked values diverged.") from error
+                    raise keras_tuner.errors.FatalError(
+                        "The hand-picked values diverged."
+                    ) from error
                 value = None
             except Exception as error:
                 raise keras_tuner.errors.FatalError(f"Trial {number} stopped.") from error
             record |= {"value": value, "seconds": round(time.monotonic() - start, 3)}
             self._records.write(number, record)
         # keras-tuner would forget a trial without a value, and propose its like again.
-        return {_METRIC: self._records.worst(number) if record["value"] is None else record["value"]}
+        return {
+            _METRIC: self._records.worst(number) if record["value"] is None else record["value"]
+        }

@@ -1,4 +1,5 @@
-"""What TensorBoard shows beside the training curves: confusion matrices, the latent codes with their images, the search's trials.
+"""What TensorBoard shows beside the training curves: confusion matrices, the latent codes with
+their images, the search's trials.
 
 `tensorboard --logdir runs/quick/tensorboard` shows each under the name of the stage that wrote it.
 """
@@ -31,13 +32,17 @@ def confusion_matrix(predicted: np.ndarray, label: np.ndarray) -> np.ndarray:
     Args:
         predicted, label: integers (n,) in [0, 10).
     """
-    flat = np.bincount(np.asarray(predicted) * NUM_CLASSES + np.asarray(label), minlength=NUM_CLASSES**2)
+    flat = np.bincount(
+        np.asarray(predicted) * NUM_CLASSES + np.asarray(label), minlength=NUM_CLASSES**2
+    )
     return flat.reshape(NUM_CLASSES, NUM_CLASSES)
 
 
 @contextlib.contextmanager
 def _events(folder: Path) -> Iterator[None]:
-    """Summaries go to the one event file of `folder`, whose name tells neither time nor machine: artifacts of one key have the same files."""
+    """Summaries go to the one event file of `folder`, whose name tells neither time nor machine:
+    artifacts of one key have the same files.
+    """
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default():
         yield
@@ -69,7 +74,13 @@ def _drawn(name: str, counts: np.ndarray) -> np.ndarray:
     for predicted, true in np.argwhere(counts):
         colour = "white" if shares[predicted, true] > 0.4 else "black"
         axes.text(
-            true, predicted, str(counts[predicted, true]), ha="center", va="center", fontsize=8, color=colour
+            true,
+            predicted,
+            str(counts[predicted, true]),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=colour,
         )
     axes.set(xlabel="true", ylabel="predicted", title=f"{name}, n = {int(counts.sum())}")
     axes.set_xticks(range(NUM_CLASSES))
@@ -81,7 +92,8 @@ def _drawn(name: str, counts: np.ndarray) -> np.ndarray:
 def write_projector(
     folder: Path, latents: np.ndarray, columns: Mapping[str, Any], images: np.ndarray
 ) -> None:
-    """The embedding projector's files in `folder`: codes, what is known of each, and the images as a sprite.
+    """The embedding projector's files in `folder`: codes, what is known of each, and the images as
+    a sprite.
 
     Args:
         folder: made if absent.
@@ -121,7 +133,8 @@ def write_trials(folder: Path, trials: Sequence[Mapping[str, Any]], objective: s
 
     Args:
         folder: made if absent; every trial has a folder "trial-NNN" in it.
-        trials: {"weights": name -> number, "value": float or None, "status": str} each, at least one.
+        trials: {"weights": name -> number, "value": float or None, "status": str} each, at least
+            one.
         objective: what the value is, in words.
     """
     metric = hparams.Metric("value", display_name=objective)

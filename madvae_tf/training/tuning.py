@@ -1,7 +1,8 @@
 """A search for the weights of the combined loss (section 2.2.3) on validation images.
 
-Every trial trains the same purifier on the same pairs, for the same steps, from the same weights; trials
-differ in gamma, beta, proximity, sigma and the learning rate alone, and the first has their hand-picked values.
+Every trial trains the same purifier on the same pairs, for the same steps, from the same weights;
+trials differ in gamma, beta, proximity, sigma and the learning rate alone, and the first has their
+hand-picked values.
 """
 
 import dataclasses
@@ -25,9 +26,9 @@ from madvae_tf.training.search import search
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.progress import titled
 
-# Field of the configuration -> how many times below and above its value is searched. Tenfold for weights: so
-# far apart are the paper and its released code in alpha and sigma. Threefold for the learning rate: beyond, a
-# trial's few steps diverge or do not arrive.
+# Field of the configuration -> how many times below and above its value is searched. Tenfold for
+# weights: so far apart are the paper and its released code in alpha and sigma. Threefold for the
+# learning rate: beyond, a trial's few steps diverge or do not arrive.
 FACTORS = {"gamma": 10.0, "beta": 10.0, "proximity": 10.0, "sigma": 10.0, "learning_rate": 3.0}
 OBJECTIVE = "accuracy of the classifier on purified validation images"
 
@@ -51,17 +52,18 @@ def tune(
 
     Args:
         settings: of every trial; title, weights and learning rate are each trial's own.
-        hand_picked: the names of `FACTORS` -> at least 0; a weight of 0 stays 0; the rate is above 0.
+        hand_picked: the names of `FACTORS` -> at least 0; a weight of 0 stays 0; the rate is above
+            0.
         trials: at least 1; the first has the hand-picked values.
         images: training pairs of a trial, the same ones for all trials; 0 for all pairs.
         pairs, validation, classifier, classifier_name, start_from: see `fit_purifier`.
-        scratch: kept when the process is killed: finished trials are not run again, and the one that was
-            running goes on from its checkpoint.
+        scratch: kept when the process is killed: finished trials are not run again, and the one
+            that was running goes on from its checkpoint.
 
     Returns:
-        {"objective": str, "n": validation pairs, "hand_picked": {"weights", "value"}, "best": {"weights",
-        "value"}, "trials": [{"weights", "value", "status"}], "cost_seconds": float}. The first of equal trials
-        is the best; a trial that diverged has the value None.
+        {"objective": str, "n": validation pairs, "hand_picked": {"weights", "value"}, "best":
+        {"weights", "value"}, "trials": [{"weights", "value", "status"}], "cost_seconds": float}.
+        The first of equal trials is the best; a trial that diverged has the value None.
 
     Raises:
         UserError: other names or values than the above.
@@ -69,8 +71,8 @@ def tune(
     """
     if set(hand_picked) != set(FACTORS) or not hand_picked["learning_rate"] > 0:
         raise UserError(
-            f"Invalid hand-picked weights: received {dict(hand_picked)}, expected {', '.join(FACTORS)}, with "
-            "a learning_rate above 0."
+            f"Invalid hand-picked weights: received {dict(hand_picked)}, expected"
+            f" {', '.join(FACTORS)}, with a learning_rate above 0."
         )
     some = _Some(pairs, draw_rows(len(pairs), images, settings.seed, _PAIRS_DRAW))
 
@@ -102,7 +104,10 @@ def tune(
         "n": len(validation),
         "hand_picked": {"weights": done[0].weights, "value": done[0].value},
         "best": {"weights": best.weights, "value": best.value},
-        "trials": [{name: getattr(trial, name) for name in ("weights", "value", "status")} for trial in done],
+        "trials": [
+            {name: getattr(trial, name) for name in ("weights", "value", "status")}
+            for trial in done
+        ],
         "cost_seconds": round(sum(trial.seconds for trial in done), 3),
     }
 
@@ -123,7 +128,8 @@ class _Some:
 
 
 def tuned_source(config: Config, weights: Mapping[str, float]) -> str:
-    """The text of a configuration file: `config` with these weights and without a search, for `--config`.
+    """The text of a configuration file: `config` with these weights and without a search, for
+    `--config`.
 
     Args:
         config: the configuration of the search.

@@ -1,4 +1,5 @@
-"""Imported first by the packages that use Keras: refuses a Keras that computes with something else than TensorFlow.
+"""Imported first by the packages that use Keras: refuses a Keras that computes with something else
+than TensorFlow.
 
 Raises:
     UserError: on import, Keras' backend is, or will be, another one.
@@ -20,7 +21,9 @@ def chosen() -> tuple[str, str]:
         return backend, "KERAS_BACKEND"
     file = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
     try:
-        return str(json.loads(file.read_text(encoding="utf-8")).get("backend", "tensorflow")), str(file)
+        return str(json.loads(file.read_text(encoding="utf-8")).get("backend", "tensorflow")), str(
+            file
+        )
     except (OSError, ValueError, AttributeError):
         return "tensorflow", "Keras' default"
 
@@ -30,8 +33,8 @@ def check() -> None:
     backend, where = chosen()
     if backend != "tensorflow":
         raise UserError(
-            f"Invalid Keras backend: received {backend!r} from {where}, expected 'tensorflow'; set KERAS_BACKEND=tensorflow "
-            "before Keras is imported."
+            f"Invalid Keras backend: received {backend!r} from {where}, expected 'tensorflow'; set"
+            " KERAS_BACKEND=tensorflow before Keras is imported."
         )
 
 

@@ -1,6 +1,8 @@
-"""What every command of the project begins with: no line of a library's, one line for a mistake, help with status 0.
+"""What every command of the project begins with: no line of a library's, one line for a mistake,
+help with status 0.
 
-For a process of the project's own only: the library leaves logging, warnings and the environment of whoever imports it alone.
+For a process of the project's own only: the library leaves logging, warnings and the environment of
+whoever imports it alone.
 """
 
 import argparse
@@ -25,11 +27,13 @@ from madvae_tf.utils.progress import write_line
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _HOME = Path(__file__).resolve().parents[1]
-# In an installation `pipeline` lies inside this package, in a checkout beside it, as the benchmarks do.
+# In an installation `pipeline` lies inside this package, in a checkout beside it, as the benchmarks
+# do.
 _OURS = (_HOME, _HOME.parent / "pipeline", _HOME.parent / "benchmarks")
 _HELP = ("-h", "--h", "-help", "--help", "-helpshort", "--helpshort", "-?")
-# Drops what TensorFlow's C++ libraries say while they load, whatever the level: that oneDNN is on, that there is no CUDA. The rest
-# passes. A process of its own, so that the last line of one that is aborted passes, too.
+# Drops what TensorFlow's C++ libraries say while they load, whatever the level: that oneDNN is on,
+# that there is no CUDA. The rest passes. A process of its own, so that the last line of one that is
+# aborted passes, too.
 _SIEVE = r"""
 import re, sys
 said = re.compile(
@@ -45,13 +49,16 @@ for line in sys.stdin.buffer:
 
 
 def quiet() -> None:
-    """Keeps the libraries' start-up lines, warnings and messages below an error from standard error, in this process and those that it starts.
+    """Keeps the libraries' start-up lines, warnings and messages below an error from standard
+    error, in this process and those that it starts.
 
-    Call it before TensorFlow is loaded. A user who sets TF_CPP_MIN_LOG_LEVEL sees what C++ libraries say, and with -W or PYTHONWARNINGS warnings.
+    Call it before TensorFlow is loaded. A user who sets TF_CPP_MIN_LOG_LEVEL sees what C++
+    libraries say, and with -W or PYTHONWARNINGS warnings.
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    # Set by us, and not by the user, where a process that started this one has loaded TensorFlow quietly.
+    # Set by us, and not by the user, where a process that started this one has loaded TensorFlow
+    # quietly.
     if os.environ.get(_LEVEL, "") in ("", "2") and "tensorflow" not in sys.modules:
         os.environ[_LEVEL] = "2"
         if not any(isinstance(finder, _QuietLoad) for finder in sys.meta_path):
@@ -91,7 +98,8 @@ class _QuietLoad(importlib.abc.MetaPathFinder):
         def exec_module(module: Any) -> None:
             with _sieved():
                 load(module)
-                # The first look for devices speaks of CUDA, too; what fails here fails where they are used.
+                # The first look for devices speaks of CUDA, too; what fails here fails where they
+                # are used.
                 with contextlib.suppress(Exception):
                     module.config.list_physical_devices()
 
@@ -103,7 +111,7 @@ class _QuietLoad(importlib.abc.MetaPathFinder):
 def _sieved() -> Iterator[None]:
     kept = os.dup(2)
     try:
-        sieve = subprocess.Popen(
+        sieve = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-S", "-c", _SIEVE],
             stdin=subprocess.PIPE,
             stdout=kept,
@@ -133,7 +141,8 @@ def run(
 ) -> None:
     """Entry point of a command with absl's flags; does not return.
 
-    Status 0 for --help and -h, 2 for a mistake in the flags and for a `UserError`, with one line on standard error.
+    Status 0 for --help and -h, 2 for a mistake in the flags and for a `UserError`, with one line on
+    standard error.
 
     Args:
         main: gets the program's name and the arguments that are no flags.
@@ -177,7 +186,7 @@ def existing_file(text: str) -> Path:
 
 
 def parser(document: str, **options: Any) -> argparse.ArgumentParser:
-    """The parser of a command with argparse's arguments; --help shows `document` as it is written."""
+    """The parser of a command with argparse's arguments; --help shows `document` as it is written."""  # noqa: E501
     return argparse.ArgumentParser(
         description=document, formatter_class=argparse.RawDescriptionHelpFormatter, **options
     )

@@ -1,7 +1,7 @@
 """The one exception for a user's mistake, and the one way to look a name up in a registry.
 
-A `UserError` carries one line that says what was received, what is valid, and the way out; the command
-line prints it without a traceback.
+A `UserError` carries one line that says what was received, what is valid, and the way out; the
+command line prints it without a traceback.
 """
 
 import contextlib
@@ -35,7 +35,9 @@ class UserError(ValueError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not among `known`; names the nearest known one where there is one."""
+    """The error for a name that is not among `known`; names the nearest known one where there is
+    one.
+    """
     known = list(known)
     nearest = difflib.get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
@@ -58,12 +60,16 @@ def lookup(registry: Mapping[str, Entry], name: str, kind: str) -> Entry:
 def cause_of(error: BaseException, length: int = 300) -> str:
     """What a library's error says, as one line of at most `length` characters; never empty.
 
-    Colours, stack traces and dumps of whole configurations are left out, and of Keras' page about a class that it does not know the class remains.
+    Colours, stack traces and dumps of whole configurations are left out, and of Keras' page about a
+    class that it does not know the class remains.
     """
     text = _COLOURS.sub("", str(error))
     if unknown := _UNREGISTERED.search(text):
         kind, name = unknown.groups()
-        return f"it uses the {kind} {name!r}, which is not registered; import the module that registers it"
+        return (
+            f"it uses the {kind} {name!r}, which is not registered; import the module that"
+            " registers it"
+        )
     for dump in _DUMPS:
         text = text.partition(dump)[0]
     text = " ".join(text.split()).rstrip(" :;,")
@@ -76,7 +82,8 @@ def cause_of(error: BaseException, length: int = 300) -> str:
 def as_one_line(interrupted: str) -> Iterator[None]:
     """For a command: a `UserError` within becomes one line on standard error and exit status 2.
 
-    Ctrl-C ends it with status 130 and SIGTERM with 143, as shells have them, after what is open has been closed.
+    Ctrl-C ends it with status 130 and SIGTERM with 143, as shells have them, after what is open has
+    been closed.
 
     Args:
         interrupted: the line that those two get.

@@ -13,7 +13,8 @@ from madvae_tf.utils.machine import put_folder
 
 @contextlib.contextmanager
 def written(path: Path, durable: bool = False) -> Iterator[Path]:
-    """Gives a path beside `path`, with its suffix; the file that the body writes there becomes `path` in one step.
+    """Gives a path beside `path`, with its suffix; the file that the body writes there becomes
+    `path` in one step.
 
     Where the body fails, `path` is as it was. The folder of `path` is made.
 
@@ -36,7 +37,9 @@ def written(path: Path, durable: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def written_folder(folder: Path) -> Iterator[Path]:
-    """Gives a new folder beside `folder`; what the body writes there becomes `folder` in one step, in the place of what was there."""
+    """Gives a new folder beside `folder`; what the body writes there becomes `folder` in one step,
+    in the place of what was there.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
         partial = Path(scratch) / "new"
@@ -46,7 +49,8 @@ def written_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any, durable: bool = False) -> None:
-    """Writes `value` as indented JSON with sorted keys, whole or not at all; `durable` as in `written`.
+    """Writes `value` as indented JSON with sorted keys, whole or not at all; `durable` as in
+    `written`.
 
     Raises:
         TypeError: a value that JSON does not have.

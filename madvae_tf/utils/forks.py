@@ -1,4 +1,5 @@
-"""Notices a process that was forked from one whose TensorFlow had started: there TensorFlow waits for ever.
+"""Notices a process that was forked from one whose TensorFlow had started: there TensorFlow waits
+for ever.
 
 Its threads stay behind in the parent. So whoever calls it gets one line in place of a hang.
 """
@@ -26,6 +27,7 @@ def check_process() -> None:
     """Raises `UserError` in a process that was forked after TensorFlow had started."""
     if _stranded:
         raise UserError(
-            "TensorFlow had started before this process was forked, and cannot be used in it; expected a process of its own: "
-            'use multiprocessing.get_context("spawn"), or fork before anything is computed.'
+            "TensorFlow had started before this process was forked, and cannot be used in it;"
+            ' expected a process of its own: use multiprocessing.get_context("spawn"), or fork'
+            " before anything is computed."
         )

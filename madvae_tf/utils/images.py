@@ -1,7 +1,9 @@
-"""What every public function asks of a batch: images of one shape, finite, in [0, 1], and labels that fit them.
+"""What every public function asks of a batch: images of one shape, finite, in [0, 1], and labels
+that fit them.
 
-The paper's images are 28 x 28 grey. Whatever takes images takes other small squares, too: an even side from 28 pixels, below which
-one of Table 7's networks has nothing left to convolve, to 64, in one channel (grey) or three (red, green, blue).
+The paper's images are 28 x 28 grey. Whatever takes images takes other small squares, too: an even
+side from 28 pixels, below which one of Table 7's networks has nothing left to convolve, to 64, in
+one channel (grey) or three (red, green, blue).
 """
 
 from typing import Any
@@ -17,13 +19,14 @@ IMAGE_SHAPE: Shape = (28, 28, 1)
 NUM_CLASSES = 10
 SIDES = range(28, 65, 2)
 CHANNELS = (1, 3)
-# Further outside [0, 1] than a rounding of 0 or 1 takes a value (float32: 6e-8; a chain of operations: a few times that).
+# Further outside [0, 1] than a rounding of 0 or 1 takes a value (float32: 6e-8; a chain of
+# operations: a few times that).
 PIXEL_TOLERANCE = 1e-6
 SHAPES = f"square images with an even side from {SIDES[0]} to {SIDES[-1]} and 1 or 3 channels"
 
 
 def is_image_shape(shape: Any) -> bool:
-    """Whether (height, width, channels) is one that this project takes; see the module's docstring."""
+    """Whether (height, width, channels) is one that this project takes; see the module's docstring."""  # noqa: E501
     return len(shape) == 3 and shape[0] == shape[1] and shape[0] in SIDES and shape[2] in CHANNELS
 
 
@@ -34,23 +37,33 @@ def shape_of(images: Any) -> Shape:
 
 
 def shape_entry(shape: Shape) -> dict[str, list[int]]:
-    """The entry of a model's configuration that says its images' shape; none for the paper's, as files always had it."""
+    """The entry of a model's configuration that says its images' shape; none for the paper's, as
+    files always had it.
+    """
     return {} if tuple(shape) == IMAGE_SHAPE else {"image_shape": list(shape)}
 
 
 def as_shape(shape: Any) -> Shape:
-    """`shape`, a list in a file, as a tuple. Raises `UserError` where it is none that this project takes."""
+    """`shape`, a list in a file, as a tuple. Raises `UserError` where it is none that this project
+    takes.
+    """
     if not is_image_shape(shape):
-        raise UserError(f"Invalid image_shape: received {tuple(shape)}, expected {SHAPES}, like (28, 28, 1).")
+        raise UserError(
+            f"Invalid image_shape: received {tuple(shape)}, expected {SHAPES}, like (28, 28, 1)."
+        )
     height, width, channels = shape
     return height, width, channels
 
 
-def check_images(images: np.ndarray, what: str = "images", shape: Shape | None = None) -> np.ndarray:
-    """Returns `images` as a float32 array (batch, height, width, channels), or says what is wrong with it.
+def check_images(
+    images: np.ndarray, what: str = "images", shape: Shape | None = None
+) -> np.ndarray:
+    """Returns `images` as a float32 array (batch, height, width, channels), or says what is wrong
+    with it.
 
     Args:
-        images: floating point, (batch, height, width, channels), finite, in [0, 1]; a value at most `PIXEL_TOLERANCE` outside is clipped.
+        images: floating point, (batch, height, width, channels), finite, in [0, 1]; a value at most
+            `PIXEL_TOLERANCE` outside is clipped.
         what: what the images are, for the message.
         shape: (height, width, channels) that they must have; None: any that this project takes.
 
@@ -60,7 +73,8 @@ def check_images(images: np.ndarray, what: str = "images", shape: Shape | None =
     images = np.asarray(images)
     if not np.issubdtype(images.dtype, np.floating):
         raise UserError(
-            f"Invalid {what}: received dtype {images.dtype}, expected float32 in [0, 1]; divide uint8 images by 255."
+            f"Invalid {what}: received dtype {images.dtype}, expected float32 in [0, 1]; divide"
+            " uint8 images by 255."
         )
     if not _fits(images.shape[1:], shape):
         raise UserError(
@@ -70,13 +84,15 @@ def check_images(images: np.ndarray, what: str = "images", shape: Shape | None =
     bad = ~np.isfinite(images)
     if bad.any():
         raise UserError(
-            f"Invalid {what}: {int(bad.sum())} values are NaN or infinite, expected finite values in [0, 1]."
+            f"Invalid {what}: {int(bad.sum())} values are NaN or infinite, expected finite values"
+            " in [0, 1]."
         )
     return within_range(images, what, "rescale the images first")
 
 
 def within_range(images: np.ndarray, what: str, way_out: str) -> np.ndarray:
-    """Finite floating point `images` in [0, 1]: the same array, or a clipped copy where a value is at most `PIXEL_TOLERANCE` outside.
+    """Finite floating point `images` in [0, 1]: the same array, or a clipped copy where a value is
+    at most `PIXEL_TOLERANCE` outside.
 
     Raises:
         UserError: a value is farther outside.
@@ -86,7 +102,8 @@ def within_range(images: np.ndarray, what: str, way_out: str) -> np.ndarray:
     low, high = float(images.min()), float(images.max())
     if low < -PIXEL_TOLERANCE or high > 1 + PIXEL_TOLERANCE:
         raise UserError(
-            f"Invalid {what}: received values in [{low:.8g}, {high:.8g}], expected [0, 1]; {way_out}."
+            f"Invalid {what}: received values in [{low:.8g}, {high:.8g}], expected [0, 1];"
+            f" {way_out}."
         )
     return images if low >= 0 and high <= 1 else np.clip(images, 0, 1)
 
@@ -101,11 +118,15 @@ def _expected(batch: str, shape: Shape | None) -> str:
     return f"({', '.join(map(str, (batch, *shape)))})"
 
 
-def check_any_images(images: object, what: str = "images", shape: Shape | None = None) -> np.ndarray:
-    """Images as a caller may have them, checked all at once without a copy of them, but where a rounding is clipped.
+def check_any_images(
+    images: object, what: str = "images", shape: Shape | None = None
+) -> np.ndarray:
+    """Images as a caller may have them, checked all at once without a copy of them, but where a
+    rounding is clipped.
 
     Args:
-        images: uint8 in [0, 255] or floating point in [0, 1] (see `check_images`); (n, height, width, channels), or (n, height, width) if grey.
+        images: uint8 in [0, 255] or floating point in [0, 1] (see `check_images`); (n, height,
+            width, channels), or (n, height, width) if grey.
         shape: see `check_images`.
 
     Returns:
@@ -117,10 +138,13 @@ def check_any_images(images: object, what: str = "images", shape: Shape | None =
     try:
         array = np.asarray(images)
     except (TypeError, ValueError) as error:
-        raise UserError(f"Invalid {what}: {error}; expected an array {_expected('n', shape)}.") from error
+        raise UserError(
+            f"Invalid {what}: {error}; expected an array {_expected('n', shape)}."
+        ) from error
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise UserError(
-            f"Invalid {what}: received dtype {array.dtype}, expected uint8 in [0, 255] or floating point in [0, 1]."
+            f"Invalid {what}: received dtype {array.dtype}, expected uint8 in [0, 255] or floating"
+            " point in [0, 1]."
         )
     received = array.shape
     if array.ndim == 3:
@@ -136,7 +160,9 @@ def check_any_images(images: object, what: str = "images", shape: Shape | None =
     if array.dtype != np.uint8:
         # NaN, if there is one anywhere.
         if not np.isfinite([float(array.min()), float(array.max())]).all():
-            raise UserError(f"Invalid {what}: received NaN or infinity, expected finite values in [0, 1].")
+            raise UserError(
+                f"Invalid {what}: received NaN or infinity, expected finite values in [0, 1]."
+            )
         return within_range(array, what, "divide by 255, or pass uint8 images as they are")
     return array
 
@@ -149,7 +175,10 @@ def as_float(images: np.ndarray) -> np.ndarray:
 
 
 def check_labels(
-    labels: object, count: int, what: str = "labels", way_out: str = "take the arg-max of one-hot labels"
+    labels: object,
+    count: int,
+    what: str = "labels",
+    way_out: str = "take the arg-max of one-hot labels",
 ) -> np.ndarray:
     """Labels of `count` images as int64 (count,), or says what is wrong with them.
 
@@ -166,11 +195,12 @@ def check_labels(
         array = array[:, 0]
     if not np.issubdtype(array.dtype, np.integer) or array.shape != (count,):
         raise UserError(
-            f"Invalid {what}: received {array.dtype} of shape {array.shape}, expected integers of shape ({count},), "
-            f"one class number per image; {way_out}."
+            f"Invalid {what}: received {array.dtype} of shape {array.shape}, expected integers of"
+            f" shape ({count},), one class number per image; {way_out}."
         )
     if array.size and (array.min() < 0 or array.max() >= NUM_CLASSES):
         raise UserError(
-            f"Invalid {what}: received values in [{array.min()}, {array.max()}], expected [0, {NUM_CLASSES - 1}]."
+            f"Invalid {what}: received values in [{array.min()}, {array.max()}], expected [0,"
+            f" {NUM_CLASSES - 1}]."
         )
     return array.astype(np.int64)

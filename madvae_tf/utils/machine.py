@@ -1,4 +1,4 @@
-"""What the operating system says of this machine and process, or does for it, where systems differ."""
+"""What the operating system says of this machine and process, or does for it, where systems differ."""  # noqa: E501
 
 import ctypes
 import errno
@@ -30,7 +30,9 @@ class PeakMemory:
         self._before = _lifetime_peak()
 
     def bytes(self) -> int | None:
-        """None where the system keeps one mark for the process's whole life, and it was higher earlier."""
+        """None where the system keeps one mark for the process's whole life, and it was higher
+        earlier.
+        """
         if self._restarted and (peak := _status_peak()) is not None:
             return peak
         lifetime = _lifetime_peak()
@@ -46,7 +48,9 @@ def _restart_peak() -> bool:
 
 
 def _status_peak() -> int | None:
-    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+    for line in (
+        Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    ):
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return None
@@ -60,8 +64,9 @@ def _lifetime_peak() -> int:
 def put_folder(new: Path, destination: Path) -> None:
     """Makes the folder `new` the folder `destination`; what was there before is then at `new`.
 
-    A reader of `destination` sees the old folder or the new one: the two are exchanged in one step. Where the system or the
-    file system has no such step, there are two, with a moment between them without `destination`.
+    A reader of `destination` sees the old folder or the new one: the two are exchanged in one step.
+    Where the system or the file system has no such step, there are two, with a moment between them
+    without `destination`.
     """
     if not destination.exists():
         new.rename(destination)

@@ -12,7 +12,8 @@ _BFLOAT16_CAPABILITY = (8, 0)
 def resolve_precision(
     precision: str, cpuinfo: Path = Path("/proc/cpuinfo"), devices: Path = Path("/dev")
 ) -> str:
-    """ "auto" -> "mixed_bfloat16" where what computes has bfloat16 instructions, else "float32"; others as they are.
+    """ "auto" -> "mixed_bfloat16" where what computes has bfloat16 instructions, else "float32";
+    others as they are.
 
     What computes: every GPU that TensorFlow sees, and without one every CPU.
     """
@@ -36,6 +37,7 @@ def _gpus() -> tuple[tuple[int, int], ...]:
     import tensorflow as tf
 
     details = [
-        tf.config.experimental.get_device_details(device) for device in tf.config.list_physical_devices("GPU")
+        tf.config.experimental.get_device_details(device)
+        for device in tf.config.list_physical_devices("GPU")
     ]
     return tuple(each.get("compute_capability", (0, 0)) for each in details)

@@ -1,4 +1,6 @@
-"""Progress bars with an ETA: lively on a terminal and in a notebook; elsewhere a line every ten minutes, so that a log stays short."""
+"""Progress bars with an ETA: lively on a terminal and in a notebook; elsewhere a line every ten
+minutes, so that a log stays short.
+"""
 
 import contextlib
 import contextvars
@@ -19,7 +21,9 @@ _numbers = itertools.count()
 
 
 class Moved(NamedTuple):
-    """Where a bar stands, for another process to draw; `number` tells the bars of one process apart."""
+    """Where a bar stands, for another process to draw; `number` tells the bars of one process
+    apart.
+    """
 
     number: int
     title: str
@@ -34,7 +38,9 @@ _elsewhere: Callable[[str | Moved], None] | None = None
 
 
 def send_to(where: Callable[[str | Moved], None] | None) -> None:
-    """From now on this process draws no bars and writes no lines: `where` is told of both. None ends that."""
+    """From now on this process draws no bars and writes no lines: `where` is told of both. None
+    ends that.
+    """
     global _elsewhere
     _elsewhere = where
 
@@ -51,7 +57,8 @@ def silent(yes: bool = True) -> Iterator[None]:
 
 @contextlib.contextmanager
 def titled(title: str) -> Iterator[None]:
-    """Bars within have this title in the place of their own and leave no line when they end, and `say` says nothing: a log has lines of its own.
+    """Bars within have this title in the place of their own and leave no line when they end, and
+    `say` says nothing: a log has lines of its own.
 
     Inner titles follow outer ones.
     """
@@ -170,6 +177,8 @@ def duration(seconds: float) -> str:
 
 
 def close_bars() -> None:
-    """Ends the lines of bars that an exception has left open, so that what is said next begins on a line of its own."""
+    """Ends the lines of bars that an exception has left open, so that what is said next begins on a
+    line of its own.
+    """
     for bar in list(getattr(_Bar, "_instances", ())):
         bar.close()

@@ -1,7 +1,8 @@
 """Where `pipeline` and `configs` are.
 
-In a checkout they lie beside this package. An installation holds them in `madvae_tf/_shipped`, where their names cannot meet
-another project's: they are on the path of this package's commands only.
+In a checkout they lie beside this package. An installation holds them in `madvae_tf/_shipped`,
+where their names cannot meet another project's: they are on the path of this package's commands
+only.
 """
 
 import os
@@ -10,7 +11,9 @@ from pathlib import Path
 
 
 def bind() -> Path:
-    """Puts the folder that holds `pipeline` and `configs` first on the path, for the processes that this one starts, too; returns it."""
+    """Puts the folder that holds `pipeline` and `configs` first on the path, for the processes that
+    this one starts, too; returns it.
+    """
     here = Path(__file__).resolve().parents[1]
     shipped = here / "_shipped"
     home = shipped if shipped.is_dir() else here.parent

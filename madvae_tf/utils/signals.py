@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM, kept in mind: an exception alone does not always arrive.
 
-Python raises it wherever the program happens to be. Where that is a callback from a C++ library, the library may report it as an error of its
-own, or drop it. So the signal is noted as well: loops ask for it, and an error that follows it counts as the end that was asked for.
+Python raises it wherever the program happens to be. Where that is a callback from a C++ library,
+the library may report it as an error of its own, or drop it. So the signal is noted as well: loops
+ask for it, and an error that follows it counts as the end that was asked for.
 """
 
 import contextlib
@@ -25,14 +26,16 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def noted() -> Iterator[None]:
-    """Notes SIGINT and SIGTERM and raises KeyboardInterrupt or `Terminated` for them, in the main thread.
+    """Notes SIGINT and SIGTERM and raises KeyboardInterrupt or `Terminated` for them, in the main
+    thread.
 
     A signal that the program around ignores or handles itself is left to it.
     """
     ours = [
         number
         for number, default in _DEFAULTS.items()
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is default
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(number) is default
     ]
     if ours:
         _received.clear()
@@ -40,7 +43,8 @@ def noted() -> Iterator[None]:
         signal.signal(number, _note)
     unraisable, uncaught = sys.unraisablehook, sys.excepthook
     if ours:
-        # What a finalizer or a C++ library prints of it, as KeyboardInterrupt or as an error of its own, is none of the user's.
+        # What a finalizer or a C++ library prints of it, as KeyboardInterrupt or as an error of its
+        # own, is none of the user's.
         sys.unraisablehook = lambda what: None if _received else unraisable(what)
         sys.excepthook = lambda *what: None if _received else uncaught(*what)
     try:

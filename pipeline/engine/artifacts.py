@@ -1,8 +1,9 @@
-"""Artifacts: content keys, manifests, the check on reuse, and the atomic step from working to finished folder.
+"""Artifacts: content keys, manifests, the check on reuse, and the atomic step from working to
+finished folder.
 
-An artifact is a folder `<workdir>/artifacts/<stage>/<instance>-<first 12 digits of the key>/`. While its
-stage works the name ends in `.partial`; the manifest is written last, then the folder is renamed. A folder
-with the final name and a manifest is done, and there is no other notion of done.
+An artifact is a folder `<workdir>/artifacts/<stage>/<instance>-<first 12 digits of the key>/`.
+While its stage works the name ends in `.partial`; the manifest is written last, then the folder is
+renamed. A folder with the final name and a manifest is done, and there is no other notion of done.
 """
 
 import hashlib
@@ -46,7 +47,9 @@ def hash_file(path: Path) -> str:
 
 
 def library_versions() -> dict[str, str | None]:
-    """Versions of the libraries that an artifact's content can depend on; None for one that is absent."""
+    """Versions of the libraries that an artifact's content can depend on; None for one that is
+    absent.
+    """
     versions: dict[str, str | None] = {"madvae_tf": madvae_tf.__version__}
     for library in _LIBRARIES:
         try:
@@ -57,7 +60,9 @@ def library_versions() -> dict[str, str | None]:
 
 
 def content_files(folder: Path) -> list[str]:
-    """The artifact's own files, relative with '/', sorted: all but the manifest and the scratch folder."""
+    """The artifact's own files, relative with '/', sorted: all but the manifest and the scratch
+    folder.
+    """
     files = []
     for parent, folders, names in os.walk(folder):
         here = Path(parent).relative_to(folder)
@@ -69,14 +74,16 @@ def content_files(folder: Path) -> list[str]:
 
 
 def finish(partial: Path, final: Path, manifest: Mapping[str, Any]) -> None:
-    """Completes the manifest with the hashes of the files in `partial` and makes it the finished `final`.
+    """Completes the manifest with the hashes of the files in `partial` and makes it the finished
+    `final`.
 
     Args:
         partial: the folder that the stage has filled.
         final: its name from now on; must not exist.
         manifest: everything but schema, files and libraries.
     """
-    # Temporary files of the manifest lie in the scratch folder, so that a killed run leaves none in the content.
+    # Temporary files of the manifest lie in the scratch folder, so that a killed run leaves none in
+    # the content.
     scratch = partial / SCRATCH
     scratch.mkdir(exist_ok=True)
     files = {
@@ -93,7 +100,9 @@ def finish(partial: Path, final: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def rename_finished(partial: Path, final: Path) -> None:
-    """The last step of `finish`, also for a folder whose run was killed between manifest and rename."""
+    """The last step of `finish`, also for a folder whose run was killed between manifest and
+    rename.
+    """
     shutil.rmtree(partial / SCRATCH, ignore_errors=True)
     sync_folder(partial)
     partial.rename(final)
@@ -102,15 +111,17 @@ def rename_finished(partial: Path, final: Path) -> None:
 
 def damaged(folder: Path, file: str, how: str) -> UserError:
     """The error for an artifact that is not what its manifest says, with the way to rebuild it."""
-    return UserError(f"Damaged artifact: {folder / file} {how}; delete {folder} and run again to rebuild it.")
+    return UserError(
+        f"Damaged artifact: {folder / file} {how}; delete {folder} and run again to rebuild it."
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a finished artifact.
 
     Returns:
-        schema, stage, instance, version, key, config, inputs (name -> {key, folder}), files (name ->
-        {sha256, bytes}), libraries, seconds (over all attempts), attempts, peak_memory_bytes.
+        schema, stage, instance, version, key, config, inputs (name -> {key, folder}), files (name
+        -> {sha256, bytes}), libraries, seconds (over all attempts), attempts, peak_memory_bytes.
 
     Raises:
         UserError: the manifest is missing or cannot be read.
@@ -134,7 +145,8 @@ def verify(folder: Path, key: str) -> dict[str, Any]:
         key: the full key that it must have.
 
     Raises:
-        UserError: a file is changed, missing, unreadable or not in the manifest, or the key differs.
+        UserError: a file is changed, missing, unreadable or not in the manifest, or the key
+            differs.
     """
     manifest = read_manifest(folder)
     if manifest["key"] != key:
@@ -147,9 +159,9 @@ def verify(folder: Path, key: str) -> dict[str, Any]:
         if name not in present:
             raise damaged(folder, name, "is missing")
         try:
-            same = (folder / name).stat().st_size == facts["bytes"] and hash_file(folder / name) == facts[
-                "sha256"
-            ]
+            same = (folder / name).stat().st_size == facts["bytes"] and hash_file(
+                folder / name
+            ) == facts["sha256"]
         except OSError as error:
             raise damaged(folder, name, f"cannot be read ({error.strerror})") from None
         if not same:
@@ -158,7 +170,8 @@ def verify(folder: Path, key: str) -> dict[str, Any]:
 
 
 def lineage(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """The manifests of finished artifacts and of everything that they were made from, upstream first.
+    """The manifests of finished artifacts and of everything that they were made from, upstream
+    first.
 
     Args:
         folders: finished artifacts of one workdir, such as a stage's inputs.

@@ -1,6 +1,8 @@
-"""Input channels: the inputs of a stage that are of one kind, each under its own name, as TFX has them.
+"""Input channels: the inputs of a stage that are of one kind, each under its own name, as TFX has
+them.
 
-A channel stands in a stage's inputs as "channel:name" for each of its members; nobody else puts such a name together or apart.
+A channel stands in a stage's inputs as "channel:name" for each of its members; nobody else puts
+such a name together or apart.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,6 @@
-"""Time and peak memory of a stage over all its attempts, kept in a file so that a kill loses little of them."""
+"""Time and peak memory of a stage over all its attempts, kept in a file so that a kill loses little
+of them.
+"""
 
 import contextlib
 import json
@@ -15,7 +17,8 @@ _BEAT_SECONDS = 5.0
 
 
 class StageClock:
-    """A context manager around a stage's work; `totals` counts earlier attempts too, killed ones included.
+    """A context manager around a stage's work; `totals` counts earlier attempts too, killed ones
+    included.
 
     A thread writes the file every few seconds, so an attempt that is killed is counted up to then.
     """
@@ -36,7 +39,10 @@ class StageClock:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stopped.set()
         self._thread.join()
@@ -45,7 +51,9 @@ class StageClock:
         self._write()
 
     def totals(self) -> dict[str, Any]:
-        """`seconds` and `attempts` over all attempts, `peak_memory_bytes` of the process within them (None: not known)."""
+        """`seconds` and `attempts` over all attempts, `peak_memory_bytes` of the process within
+        them (None: not known).
+        """
         peak = self._memory.bytes()
         self._peak = peak if self._peak is None else max(self._peak, peak or 0)
         return {
@@ -69,6 +77,10 @@ def _read(path: Path) -> tuple[float, int, int | None]:
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
         peak = earlier["peak_memory_bytes"]
-        return float(earlier["seconds"]), int(earlier["attempts"]), None if peak is None else int(peak)
+        return (
+            float(earlier["seconds"]),
+            int(earlier["attempts"]),
+            None if peak is None else int(peak),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0, 0, None

@@ -1,7 +1,9 @@
-"""Reports a run that was killed from outside, or aborted for want of memory, and so cannot report itself.
+"""Reports a run that was killed from outside, or aborted for want of memory, and so cannot report
+itself.
 
-A small process waits at a pipe. A run that ends by itself says so first; where the pipe just closes, the process
-prints which stage it was in and, where the system tells, that memory ran out. It holds no lock and none of the run's files.
+A small process waits at a pipe. A run that ends by itself says so first; where the pipe just
+closes, the process prints which stage it was in and, where the system tells, that memory ran out.
+It holds no lock and none of the run's files.
 """
 
 import contextlib
@@ -36,14 +38,16 @@ if stage != "done":
         f"error: Stage {stage} was ended without a word ({how}); with more memory or smaller batches, "
         "run again: it goes on from what is done.\n"
     )
-"""
+"""  # noqa: E501
 
 
 @contextlib.contextmanager
 def crash_reporter() -> Iterator[Callable[[str], None]]:
-    """Gives a function that is told each stage as it begins; where no process can be made it does nothing."""
+    """Gives a function that is told each stage as it begins; where no process can be made it does
+    nothing.
+    """
     try:
-        reporter = subprocess.Popen(
+        reporter = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-S", "-c", _REPORTER, _memory_limit()],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -1,7 +1,8 @@
 """Stages side by side: which may start, and which of them first.
 
-A stage may start when its inputs are finished. Of those that may, the one with the most work behind it goes first: its own cost and that
-of the longest chain of stages that wait for it. What a stage makes does not depend on what runs beside it.
+A stage may start when its inputs are finished. Of those that may, the one with the most work behind
+it goes first: its own cost and that of the longest chain of stages that wait for it. What a stage
+makes does not depend on what runs beside it.
 """
 
 import contextlib
@@ -15,7 +16,9 @@ from pipeline.engine.plan import PlanStep, Stage
 
 
 def chains(steps: Sequence[PlanStep]) -> dict[str, float]:
-    """Key -> seconds from a stage's start to the end of the longest chain that begins with it; reused stages cost nothing."""
+    """Key -> seconds from a stage's start to the end of the longest chain that begins with it;
+    reused stages cost nothing.
+    """
     longest: dict[str, float] = {}
     for step in reversed(steps):  # readers first
         own = 0.0 if step.state == "done" else max(step.stage.cost, 0.1)
@@ -43,11 +46,13 @@ def run_side_by_side(
         steps: inputs before what reads them.
         lock: the descriptor of the workdir's lock.
         begin: called before a step starts.
-        end: called in this process when it has finished, with whether its function ran; for a reused one at once.
+        end: called in this process when it has finished, with whether its function ran; for a
+            reused one at once.
         moved: called in this process when a bar of a stage has moved.
 
     Raises:
-        UserError, RuntimeError: of the first stage that failed; those that run beside it are stopped and go on in another run.
+        UserError, RuntimeError: of the first stage that failed; those that run beside it are
+            stopped and go on in another run.
     """
     longest = chains(steps)
     finished: set[str] = set()

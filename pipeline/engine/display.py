@@ -1,4 +1,6 @@
-"""What a run says of itself: a line for each stage that begins, in that order, with the time to the end; bars beneath them on a terminal."""
+"""What a run says of itself: a line for each stage that begins, in that order, with the time to the
+end; bars beneath them on a terminal.
+"""
 
 import time
 from typing import Any

@@ -1,10 +1,13 @@
-"""Helper processes: each executes the stages that it is sent, one at a time, and ends with the process that started it.
+"""Helper processes: each executes the stages that it is sent, one at a time, and ends with the
+process that started it.
 
     python -m pipeline.engine.helpers        stages come pickled on standard input; lines of the log, what moves bars, and answers go back on standard output
 
-A helper keeps what it loaded (TensorFlow, the data set, compiled attacks) for the stages that follow. It holds the workdir's lock, too:
-when a run is killed, the next one can start only after the helpers have ended, and they end as soon as their input does.
-"""
+A helper keeps what it loaded (TensorFlow, the data set, compiled attacks) for the stages that
+follow. It holds the workdir's lock, too:
+when a run is killed, the next one can start only after the helpers have ended, and they end as soon
+as their input does.
+"""  # noqa: E501
 
 import contextlib
 import os
@@ -32,7 +35,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Answer(NamedTuple):
-    """How a stage ended: whether its function ran, or the message of a user's mistake, or the traceback of a bug."""
+    """How a stage ended: whether its function ran, or the message of a user's mistake, or the
+    traceback of a bug.
+    """
 
     ran: bool = False
     mistake: str = ""
@@ -50,7 +55,7 @@ def send(pipe: IO[bytes], value: Any) -> None:
 
 def receive(pipe: IO[bytes]) -> Any:
     """Reads one value. Raises EOFError where the other side has ended."""
-    return pickle.loads(_exactly(pipe, _LENGTH.unpack(_exactly(pipe, _LENGTH.size))[0]))
+    return pickle.loads(_exactly(pipe, _LENGTH.unpack(_exactly(pipe, _LENGTH.size))[0]))  # noqa: S301
 
 
 def _exactly(pipe: IO[bytes], size: int) -> bytes:
@@ -79,24 +84,28 @@ class Helper:
         )
 
     def start(self, stage: "Stage", workdir: Path) -> None:
-        """Sends a stage; what the helper tells is read by `receive` when `fileno` becomes readable."""
+        """Sends a stage; what the helper tells is read by `receive` when `fileno` becomes readable."""  # noqa: E501
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # `receive` says that it has ended.
             send(self._process.stdin, (stage, workdir))
 
     def receive(self, title: str) -> "str | Moved | Answer":
-        """Waits for what the helper tells next of the stage of that title: a line of the log, where a bar stands, or at last the answer.
+        """Waits for what the helper tells next of the stage of that title: a line of the log, where
+        a bar stands, or at last the answer.
 
         Raises:
             UserError: the stage raised one.
-            RuntimeError: it raised something else, or the process has ended; traceback or status are in the message.
+            RuntimeError: it raised something else, or the process has ended; traceback or status
+                are in the message.
         """
         assert self._process.stdout is not None
         try:
             found = receive(self._process.stdout)
         except EOFError:
             status = self._process.wait()
-            raise RuntimeError(f"The process of stage {title} ended with status {status}.") from None
+            raise RuntimeError(
+                f"The process of stage {title} ended with status {status}."
+            ) from None
         if isinstance(found, Answer) and found.mistake:
             raise UserError(found.mistake)
         if isinstance(found, Answer) and found.bug:
@@ -109,7 +118,9 @@ class Helper:
         return self._process.stdout.fileno()
 
     def stop(self) -> None:
-        """Ends the process; what it was at goes on from its last checkpoint or shard in another run."""
+        """Ends the process; what it was at goes on from its last checkpoint or shard in another
+        run.
+        """
         self._process.terminate()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -130,7 +141,8 @@ def _serve(requests: IO[bytes], tell: Callable[[Any], None]) -> None:
     ready = threading.Semaphore(0)
 
     def read() -> None:
-        # Beside the stage's work: the input ends when the parent does, and then nobody wants the result.
+        # Beside the stage's work: the input ends when the parent does, and then nobody wants the
+        # result.
         try:
             while True:
                 arrived.append(receive(requests))
@@ -165,7 +177,8 @@ def main() -> None:
         with turn:
             send(answers, value)
 
-    # This process has no place on the terminal of its own: the parent draws its bars and writes its lines.
+    # This process has no place on the terminal of its own: the parent draws its bars and writes its
+    # lines.
     send_to(tell)
     try:
         _serve(requests, tell)

@@ -1,7 +1,8 @@
 """Stages as values, and the plan of what is missing.
 
-A stage's key is the SHA-256 of {stage, instance, version, config, keys of its inputs}: it changes if and
-only if something that the stage may depend on changes, and the artifact's folder is named by it.
+A stage's key is the SHA-256 of {stage, instance, version, config, keys of its inputs}: it changes
+if and only if something that the stage may depend on changes, and the artifact's folder is named by
+it.
 """
 
 import dataclasses
@@ -28,10 +29,12 @@ class Context:
     """What a stage function gets.
 
     Attributes:
-        folder: where to write the artifact's files. It is kept when the process is killed: what the function
-            finds here at its start, it (and nobody else) wrote in an earlier attempt with the same key.
-        scratch: a folder for what only resuming needs, such as checkpoints. Kept like `folder`, and removed
-            when the artifact is finished, so that the function itself need not delete anything.
+        folder: where to write the artifact's files. It is kept when the process is killed: what the
+            function finds here at its start, it (and nobody else) wrote in an earlier attempt with
+            the same key.
+        scratch: a folder for what only resuming needs, such as checkpoints. Kept like `folder`, and
+            removed when the artifact is finished, so that the function itself need not delete
+            anything.
         inputs: name -> folder of the finished input artifact; not to be written to.
         config: the stage's settings, as JSON has them (tuples are lists).
     """
@@ -57,7 +60,8 @@ class Stage:
         config: exactly the settings that the stage reads, as JSON has them.
         inputs: name -> the stage whose artifact is read under that name.
         run: the function; it writes into `Context.folder` and returns nothing.
-        publish_to: a folder relative to the workdir that becomes a copy of the artifact; "" for none.
+        publish_to: a folder relative to the workdir that becomes a copy of the artifact; "" for
+            none.
         cost: about how many seconds it takes (`costs`); 0: a moment. Shown, and in no key.
 
     Raises:
@@ -78,9 +82,11 @@ class Stage:
         for name in filter(None, (self.stage or "?", self.instance)):
             if not _NAME.fullmatch(name):
                 raise ValueError(
-                    f"Invalid stage or instance name {name!r}: expected letters, digits, '.', '_', '+', '-'."
+                    f"Invalid stage or instance name {name!r}: expected letters, digits, '.', '_',"
+                    " '+', '-'."
                 )
-        # The copy is what is hashed and what the function reads: a later change of the caller's dict is not seen.
+        # The copy is what is hashed and what the function reads: a later change of the caller's
+        # dict is not seen.
         object.__setattr__(self, "config", json.loads(artifacts.canonical_json(self.config)))
 
     @functools.cached_property
@@ -113,7 +119,9 @@ class Stage:
         return f"{self.stage}/{prefix}{self.key[:12]}"
 
     def folder(self, workdir: Path) -> Path:
-        """The finished artifact's folder; while the stage works, the same name with `.partial` added."""
+        """The finished artifact's folder; while the stage works, the same name with `.partial`
+        added.
+        """
         return workdir / "artifacts" / self.folder_name
 
     def partial(self, workdir: Path) -> Path:
@@ -124,7 +132,9 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class PlanStep:
-    """A stage, its artifact's folder, what is to do: nothing (done), go on (resume), or all of it (run), and what a done one has taken."""
+    """A stage, its artifact's folder, what is to do: nothing (done), go on (resume), or all of it
+    (run), and what a done one has taken.
+    """
 
     stage: Stage
     folder: Path
@@ -148,7 +158,8 @@ def with_inputs(targets: Iterable[Stage]) -> list[Stage]:
 
 
 def plan(stages: Sequence[Stage], workdir: Path | str) -> list[PlanStep]:
-    """What a run would do. Writes nothing, takes no lock, and reads manifests but not the files they list.
+    """What a run would do. Writes nothing, takes no lock, and reads manifests but not the files
+    they list.
 
     Raises:
         UserError: the workdir is not a folder, or a finished artifact has no readable manifest.
@@ -161,7 +172,8 @@ def plan(stages: Sequence[Stage], workdir: Path | str) -> list[PlanStep]:
     for stage in stages:
         if not {upstream.key for upstream in stage.inputs.values()} <= seen:
             raise ValueError(
-                f"Stage {stage.label!r} comes before one of its inputs; order stages with with_inputs()."
+                f"Stage {stage.label!r} comes before one of its inputs; order stages with"
+                " with_inputs()."
             )
         seen.add(stage.key)
         folder = stage.folder(workdir)
@@ -177,8 +189,13 @@ def plan(stages: Sequence[Stage], workdir: Path | str) -> list[PlanStep]:
 def plan_lines(steps: Sequence[PlanStep]) -> list[str]:
     """The plan for people, one line a stage and what all of it may cost, for `--dry_run`."""
     lines = [
-        f"[{number}/{len(steps)}] {step.stage.title} ({step.stage.key[:12]}): {_PLAN_WORDS[step.state]}"
-        + (f", {duration(step.stage.cost)}" if step.state != "done" and step.stage.cost >= 1 else "")
+        f"[{number}/{len(steps)}] {step.stage.title} ({step.stage.key[:12]}):"
+        f" {_PLAN_WORDS[step.state]}"
+        + (
+            f", {duration(step.stage.cost)}"
+            if step.state != "done" and step.stage.cost >= 1
+            else ""
+        )
         for number, step in enumerate(steps, 1)
     ]
     total = sum(step.stage.cost for step in steps if step.state != "done")

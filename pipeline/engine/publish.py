@@ -1,7 +1,8 @@
-"""Artifacts at fixed places: copies (`<workdir>/report`, `<workdir>/export/<variant>`), swapped atomically, and TensorBoard's runs by name.
+"""Artifacts at fixed places: copies (`<workdir>/report`, `<workdir>/export/<variant>`), swapped
+atomically, and TensorBoard's runs by name.
 
-A published folder holds a marker file with the artifact's key. A folder without the marker is somebody
-else's and is never touched.
+A published folder holds a marker file with the artifact's key. A folder without the marker is
+somebody else's and is never touched.
 """
 
 import os
@@ -32,20 +33,22 @@ def check_destination(destination: Path) -> None:
     for path in (destination, *destination.parents):
         if path.exists() and not path.is_dir() or path == destination and path.is_symlink():
             raise UserError(
-                f"Cannot publish to {destination}: {path} is a file or a link, expected a folder; move it away and "
-                "run again."
+                f"Cannot publish to {destination}: {path} is a file or a link, expected a folder;"
+                " move it away and run again."
             )
     if destination.is_dir() and not (destination / MARKER).is_file() and any(destination.iterdir()):
         raise UserError(
-            f"Cannot publish to {destination}: it holds files that this pipeline did not write (it has no "
-            f"{MARKER} file); move it away and run again."
+            f"Cannot publish to {destination}: it holds files that this pipeline did not write (it"
+            f" has no {MARKER} file); move it away and run again."
         )
 
 
 def publish_copy(artifact: Path, destination: Path) -> bool:
-    """Makes `destination` a copy of the artifact's files; a reader sees the old folder or the new one (`put_folder`).
+    """Makes `destination` a copy of the artifact's files; a reader sees the old folder or the new
+    one (`put_folder`).
 
-    The destination belongs to the pipeline: what else is put into a published folder goes at the next swap.
+    The destination belongs to the pipeline: what else is put into a published folder goes at the
+    next swap.
 
     Args:
         artifact: a finished artifact.
@@ -90,10 +93,12 @@ def _is_copy(destination: Path, manifest: dict) -> bool:
 
 
 def show_board(workdir: Path, stage: Stage, folder: Path) -> None:
-    """Makes `<workdir>/tensorboard/<name>` a link to the event files in `folder`, so that TensorBoard calls the run by that name.
+    """Makes `<workdir>/tensorboard/<name>` a link to the event files in `folder`, so that
+    TensorBoard calls the run by that name.
 
     Args:
-        folder: the stage's finished artifact, or that of the attempt that begins, whose event files come later.
+        folder: the stage's finished artifact, or that of the attempt that begins, whose event files
+            come later.
     """
     name = board_of(stage.stage, stage.instance)
     if not name:
@@ -114,4 +119,6 @@ def show_board(workdir: Path, stage: Stage, folder: Path) -> None:
         new.symlink_to(target)
         new.replace(link)
     except OSError as error:
-        logging.warning("No link %s for TensorBoard (%s); the files are in %s.", link, error.strerror, folder)
+        logging.warning(
+            "No link %s for TensorBoard (%s); the files are in %s.", link, error.strerror, folder
+        )

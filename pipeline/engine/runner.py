@@ -43,18 +43,21 @@ def run_stages(
 ) -> RunSummary:
     """Makes every artifact that is missing and publishes those that have a fixed place.
 
-    Everything that is reused is checked, and every fixed place looked at, before the first stage runs.
+    Everything that is reused is checked, and every fixed place looked at, before the first stage
+    runs.
 
     Args:
         stages: inputs before what reads them, as `with_inputs` returns them.
         workdir: created if it is not there; held by this process until the end.
-        jobs: how many stages may run at a time (`crew`). With 1 they run in this process, one after the other. The artifacts
-            are the same; of their seconds, those of stages that ran side by side overlap.
+        jobs: how many stages may run at a time (`crew`). With 1 they run in this process, one after
+            the other. The artifacts are the same; of their seconds, those of stages that ran side
+            by side overlap.
         started: told the title of each stage that is about to run.
 
     Raises:
-        UserError: the workdir is unusable or in use, an artifact is damaged, the disk is full or refuses, a
-            fixed place holds somebody else's files, or a stage raised one. What is done so far stays.
+        UserError: the workdir is unusable or in use, an artifact is damaged, the disk is full or
+            refuses, a fixed place holds somebody else's files, or a stage raised one. What is done
+            so far stays.
     """
     check_workdir(Path(workdir))
     workdir = Path(workdir).absolute()
@@ -107,7 +110,7 @@ def run_stages(
 
 
 def execute(stage: Stage, workdir: Path) -> bool:
-    """Runs one stage to its finished artifact; False if an earlier attempt lacked only the rename."""
+    """Runs one stage to its finished artifact; False if an earlier attempt lacked only the rename."""  # noqa: E501
     partial, final = stage.partial(workdir), stage.folder(workdir)
     scratch = partial / artifacts.SCRATCH
     manifest = partial / artifacts.MANIFEST

@@ -1,6 +1,8 @@
-"""How long stages take here: `costs` says it for a quiet machine, what has run says how much longer it is on this one.
+"""How long stages take here: `costs` says it for a quiet machine, what has run says how much longer
+it is on this one.
 
-Stages of one kind are alike: what a kind has shown weighs more the more of it there is, and until then what all kinds have shown.
+Stages of one kind are alike: what a kind has shown weighs more the more of it there is, and until
+then what all kinds have shown.
 """
 
 from collections.abc import Iterable, Sequence
@@ -59,7 +61,9 @@ class Speed:
         costs = {stage.key: there.get(stage.key) or self.seconds(stage) for stage in every}
         ends: dict[str, float] = {}
         for stage in every:
-            start = max((ends.get(upstream.key, 0.0) for upstream in stage.inputs.values()), default=0.0)
+            start = max(
+                (ends.get(upstream.key, 0.0) for upstream in stage.inputs.values()), default=0.0
+            )
             ends[stage.key] = start + costs[stage.key]
         # What waits for each other cannot run side by side.
         return max(sum(costs.values()) / self._jobs, max(ends.values(), default=0.0))

@@ -1,7 +1,9 @@
-"""Artifacts and shards in a store that many machines reach: gs://bucket/folder, or whatever `tf.io.gfile` opens.
+"""Artifacts and shards in a store that many machines reach: gs://bucket/folder, or whatever
+`tf.io.gfile` opens.
 
-An object store has no rename, so a name there may hold half of a file's content, or nothing that was meant. What is whole is said by a
-manifest, written after the files that it lists, with the SHA-256 of each: that is the commit, and without it there is nothing.
+An object store has no rename, so a name there may hold half of a file's content, or nothing that
+was meant. What is whole is said by a manifest, written after the files that it lists, with the
+SHA-256 of each: that is the commit, and without it there is nothing.
 """
 
 import contextlib
@@ -27,7 +29,9 @@ class Store:
     url: str
 
     def has(self, manifest: str) -> bool:
-        """Whether what `manifest` lists is there. Raises `UserError` where the store cannot be asked."""
+        """Whether what `manifest` lists is there. Raises `UserError` where the store cannot be
+        asked.
+        """
         import tensorflow as tf
 
         with _errors(self.url):
@@ -48,7 +52,10 @@ class Store:
                 place = self._place(name)
                 tf.io.gfile.makedirs(place.rpartition("/")[0])
                 _write(place, content)
-                listed[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+                listed[name] = {
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "bytes": len(content),
+                }
             text = json.dumps({"files": listed}, indent=2, sort_keys=True) + "\n"
             _write(self._place(manifest), text.encode())
 
@@ -79,7 +86,10 @@ class Store:
     def _listed(self, text: bytes, manifest: str) -> dict[str, Any]:
         try:
             files = json.loads(text)["files"]
-            good = all(isinstance(facts["sha256"], str) and _is_inside(name) for name, facts in files.items())
+            good = all(
+                isinstance(facts["sha256"], str) and _is_inside(name)
+                for name, facts in files.items()
+            )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             good, files = False, {}
         if not good:
@@ -87,12 +97,18 @@ class Store:
         return files
 
     def _damaged(self, name: str, how: str) -> UserError:
-        return UserError(f"Damaged store: {self._place(name)} {how}; delete {self.url} and run again.")
+        return UserError(
+            f"Damaged store: {self._place(name)} {how}; delete {self.url} and run again."
+        )
 
 
 def _is_inside(name: str) -> bool:
     """Whether a name from outside stays in the folder that it is relative to."""
-    return bool(name) and not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+    return (
+        bool(name)
+        and not PurePosixPath(name).is_absolute()
+        and ".." not in PurePosixPath(name).parts
+    )
 
 
 def _write(place: str, content: bytes) -> None:
@@ -115,5 +131,6 @@ def _errors(url: str) -> Iterator[None]:
     except tf.errors.OpError as error:
         said = " ".join(str(error.message).split())[:300]
         raise UserError(
-            f"Cannot use the store {url}: {said}; see that it exists and that this machine may write to it, or choose another --store."
+            f"Cannot use the store {url}: {said}; see that it exists and that this machine may"
+            " write to it, or choose another --store."
         ) from error

@@ -1,4 +1,6 @@
-"""What people call a stage, in the log and as a run of TensorBoard's: "purifier pd, seed 1" for the stage vae of the instance pd-seed1."""
+"""What people call a stage, in the log and as a run of TensorBoard's: "purifier pd, seed 1" for the
+stage vae of the instance pd-seed1.
+"""
 
 import re
 from collections.abc import Callable
@@ -49,7 +51,9 @@ def title_of(stage: str, instance: str) -> str:
 
 
 def board_of(stage: str, instance: str) -> str:
-    """The name of its run in TensorBoard, such as purifier/pd: a path of one or two names; "" for a stage that has none."""
+    """The name of its run in TensorBoard, such as purifier/pd: a path of one or two names; "" for a
+    stage that has none.
+    """
     kind = _BOARDS.get(stage, "")
     # There is one, whoever trained it: a name cannot be a folder of names, too.
     return f"{kind}/{instance}".rstrip("/") if kind and stage != "classifier" else kind

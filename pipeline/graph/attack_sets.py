@@ -1,6 +1,8 @@
-"""The attack settings of a configuration: which adversarial sets there are, and with which parameters.
+"""The attack settings of a configuration: which adversarial sets there are, and with which
+parameters.
 
-Training: three settings each of FGSM, Rand-FGSM and CW, and clean images. Validation: another setting, on held-out
+Training: three settings each of FGSM, Rand-FGSM and CW, and clean images. Validation: another
+setting, on held-out
 images. Test: the paper's settings of every attack, on the test images (section 3).
 """
 
@@ -14,7 +16,7 @@ from madvae_tf.utils.errors import lookup
 
 @dataclass(frozen=True)
 class SetSetting:
-    """One adversarial set: `images` of `split` (0 = all), attacked by `attack` with `parameters`."""
+    """One adversarial set: `images` of `split` (0 = all), attacked by `attack` with `parameters`."""  # noqa: E501
 
     split: str
     attack: str
@@ -40,14 +42,18 @@ def _cw_train(attack: AttackConfig, confidence: float) -> dict[str, Any]:
 
 
 def train_settings(attack: AttackConfig) -> list[SetSetting]:
-    """The sets that purifiers learn from; a set of clean images comes with them if any are asked for."""
+    """The sets that purifiers learn from; a set of clean images comes with them if any are asked
+    for.
+    """
     settings = []
     for epsilon in attack.train_epsilons:
         settings.append(SetSetting("train", "fgsm", {"epsilon": epsilon}, attack.train_images))
         rand = {"epsilon": epsilon, "alpha": attack.alpha}
         settings.append(SetSetting("train", "rand_fgsm", rand, attack.train_images))
     for confidence in attack.train_confidences:
-        settings.append(SetSetting("train", "cw", _cw_train(attack, confidence), attack.train_cw_images))
+        settings.append(
+            SetSetting("train", "cw", _cw_train(attack, confidence), attack.train_cw_images)
+        )
     if attack.train_clean:
         settings.append(SetSetting("train", "none", {}, attack.train_clean_images))
     return settings
@@ -59,17 +65,24 @@ def validation_settings(attack: AttackConfig) -> list[SetSetting]:
     return [
         SetSetting("validation", "fgsm", {"epsilon": epsilon}, attack.validation_images),
         SetSetting(
-            "validation", "rand_fgsm", {"epsilon": epsilon, "alpha": attack.alpha}, attack.validation_images
+            "validation",
+            "rand_fgsm",
+            {"epsilon": epsilon, "alpha": attack.alpha},
+            attack.validation_images,
         ),
         SetSetting(
-            "validation", "cw", _cw_train(attack, attack.validation_confidence), attack.validation_cw_images
+            "validation",
+            "cw",
+            _cw_train(attack, attack.validation_confidence),
+            attack.validation_cw_images,
         ),
         SetSetting("validation", "none", {}, attack.validation_images),
     ]
 
 
 def test_settings(attack: AttackConfig) -> list[SetSetting]:
-    """The test sets: `test_clean_images` clean ones, and `test_images` of them under every test attack.
+    """The test sets: `test_clean_images` clean ones, and `test_images` of them under every test
+    attack.
 
     Raises:
         UserError: an unknown attack; the message lists the known ones.

@@ -1,4 +1,6 @@
-"""The stages that train other defences: those of a configuration, and with another seed what a transfer attack has in their place."""
+"""The stages that train other defences: those of a configuration, and with another seed what a
+transfer attack has in their place.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,13 +24,16 @@ def train_baselines(main: MainStages, names: Iterable[str], seed: int) -> dict[s
         recipe = BASELINES[name]
         if missing := [other for other in recipe.requires if other not in trained]:
             raise UserError(
-                f"Invalid baselines.names: received {name} without {', '.join(missing)}, which it starts from; "
-                "expected both, or neither."
+                f"Invalid baselines.names: received {name} without {', '.join(missing)}, which it"
+                " starts from; expected both, or neither."
             )
-        inputs = main.base | channel("trained", {other: trained[other] for other in recipe.requires})
+        inputs = main.base | channel(
+            "trained", {other: trained[other] for other in recipe.requires}
+        )
         if recipe.pairs:
             inputs |= main.learned
-        # That of the configuration's own seed is there where a variant starts from it; another seed's follows it.
+        # That of the configuration's own seed is there where a variant starts from it; another
+        # seed's follows it.
         if recipe.warmup and main.config.seed in main.warmups:
             inputs |= channel("trained", {"warmup": warmup_stage(main, seed)})
         parameters = recipe.parameters(main.config)
@@ -64,9 +69,13 @@ def _training_seconds(main: MainStages, name: str, parameters: dict[str, Any]) -
     if name == "defense_vae_e2e":
         return costs.purifier_seconds(main.pairs, epochs) / 3
     if name.startswith("adversarial"):
-        return costs.classifier_seconds(main.train_images, epochs) * (1 + parameters.get("steps", 1))
+        return costs.classifier_seconds(main.train_images, epochs) * (
+            1 + parameters.get("steps", 1)
+        )
     if name == "magnet":
         return main.train_images * epochs / 12_000
     if name in ("defense_gan", "mad_gan"):
-        return costs.gan_seconds(parameters["width"], parameters["iterations"], parameters["critic_steps"])
+        return costs.gan_seconds(
+            parameters["width"], parameters["iterations"], parameters["critic_steps"]
+        )
     return 0.0

@@ -1,7 +1,8 @@
-"""What a stage is likely to cost, in seconds: shown before it starts, kept out of every key; of `robust` see `madvae_tf.config.costs`.
+"""What a stage is likely to cost, in seconds: shown before it starts, kept out of every key; of
+`robust` see `madvae_tf.config.costs`.
 
-Rates are those of two quiet cores of a server CPU with bfloat16 instructions, measured once; another machine differs by a factor, which
-`speed` takes from what has run there.
+Rates are those of two quiet cores of a server CPU with bfloat16 instructions, measured once;
+another machine differs by a factor, which `speed` takes from what has run there.
 """
 
 from collections.abc import Mapping
@@ -19,14 +20,18 @@ _EVALUATED_IMAGES, _PURIFIED_IMAGES = (
 _SUBSTITUTE_IMAGES = {"A": 900.0, "B": 1300.0, "C": 900.0, "D": 20_000.0, "E": 20_000.0}
 
 
-def attack_seconds(attack: str, parameters: Mapping[str, Any], images: int, precision: str) -> float:
+def attack_seconds(
+    attack: str, parameters: Mapping[str, Any], images: int, precision: str
+) -> float:
     """Of one adversarial set."""
     if attack == "cw":
         rate = _CW_FLOAT32 if precision == "float32" else _CW_BFLOAT16
         return images * parameters["max_iterations"] * parameters["binary_search_steps"] / rate
     if attack == "single_pixel":
         return (
-            images * (2 * 784 if parameters["exhaustive"] else 2 * parameters["max_pixels"]) / _LABEL_IMAGES
+            images
+            * (2 * 784 if parameters["exhaustive"] else 2 * parameters["max_pixels"])
+            / _LABEL_IMAGES
         )
     return images * parameters.get("iterations", 1) / _GRADIENT_IMAGES
 
@@ -52,7 +57,9 @@ def gan_seconds(width: int, iterations: int, critic_steps: int) -> float:
 
 
 def evaluation_seconds(images: int, purified: bool) -> float:
-    """Of what a defence makes of `images` test images, and the classifier of the clean ones; `purified`: by a VAE, in float32."""
+    """Of what a defence makes of `images` test images, and the classifier of the clean ones;
+    `purified`: by a VAE, in float32.
+    """
     return images * (1 / _EVALUATED_IMAGES + (1 / _PURIFIED_IMAGES if purified else 0))
 
 
@@ -63,7 +70,7 @@ def robustness_seconds(defended: bool, images: int, gradients: float, queries: f
 
 
 def projection_seconds(parameters: Mapping[str, Any], images: int) -> float:
-    """Of purifying by latent projection; 0 with the parameters of a defence that does not project."""
+    """Of purifying by latent projection; 0 with the parameters of a defence that does not project."""  # noqa: E501
     if "restarts" not in parameters:
         return 0.0
     each = parameters["steps"] * parameters["restarts"] * 2.5e-4 * (parameters["width"] / 64) ** 2

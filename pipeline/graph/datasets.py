@@ -1,6 +1,7 @@
 """The stage of the data set: the paper's from IDX files, any other of TFDS, or the user's own.
 
-What the user's own data are is in the key by content, not by path: the same files elsewhere are the same data.
+What the user's own data are is in the key by content, not by path: the same files elsewhere are the
+same data.
 """
 
 import functools
@@ -32,7 +33,9 @@ def data_stage(config: Config) -> Stage:
         tfds_name(name)
         ours = name in DATASETS
         run = steps.prepare_data if ours else steps.fetch_data
-        return Stage("data", instance, 1, own_fields(data, "name", "path"), {}, run, cost=20 if ours else 120)
+        return Stage(
+            "data", instance, 1, own_fields(data, "name", "path"), {}, run, cost=20 if ours else 120
+        )
     path = Path(data.path).expanduser()
     own = {
         "name": name,
@@ -44,21 +47,24 @@ def data_stage(config: Config) -> Stage:
 
 
 def available(config: Config) -> dict[str, int]:
-    """About how many images each split has: for what a run may cost, and to say "all" as a number."""
+    """About how many images each split has: for what a run may cost, and to say "all" as a number."""  # noqa: E501
     known = sizes(config.data.name)
     held = config.data.validation_images
     return {"train": max(known.train - held, 1), "validation": held, "test": known.test}
 
 
 def content_of(path: Path) -> str:
-    """SHA-256 over the names and the contents of the file, or of all files below the folder that are not hidden.
+    """SHA-256 over the names and the contents of the file, or of all files below the folder that
+    are not hidden.
 
     Raises:
         UserError: it is not there, is empty or cannot be read.
     """
     try:
         below = artifacts.content_files(path) if path.is_dir() else []
-        names = [""] if path.is_file() else [n for n in below if not any(map(is_hidden, n.split("/")))]
+        names = (
+            [""] if path.is_file() else [n for n in below if not any(map(is_hidden, n.split("/")))]
+        )
         whole = hashlib.sha256()
         for name in names:
             digest = artifacts.hash_file(path / name if name else path)
@@ -69,7 +75,7 @@ def content_of(path: Path) -> str:
         ) from error
     if not names:
         raise UserError(
-            f"Invalid data.path: received {str(path)!r}, where there is nothing; expected an .npz file, a folder of IDX files, "
-            "or a folder with a folder of pictures for each class."
+            f"Invalid data.path: received {str(path)!r}, where there is nothing; expected an .npz"
+            " file, a folder of IDX files, or a folder with a folder of pictures for each class."
         )
     return whole.hexdigest()

@@ -1,6 +1,8 @@
-"""The stages of the paper's further experiments: baselines, reference settings, black-box attacks, clusters, tuning.
+"""The stages of the paper's further experiments: baselines, reference settings, black-box attacks,
+clusters, tuning.
 
-Each is on where its section of the configuration names something; none of them is an input of the main job.
+Each is on where its section of the configuration names something; none of them is an input of the
+main job.
 """
 
 import dataclasses
@@ -34,9 +36,19 @@ def build(config: Config, main: MainStages) -> ExperimentStages:
     """The stages that `config` asks for beside the main job.
 
     Raises:
-        UserError: the name of a baseline or of a reference setting is unknown, or a baseline lacks another one.
+        UserError: the name of a baseline or of a reference setting is unknown, or a baseline lacks
+            another one.
     """
-    kinds = ("tune", "baseline", "reference", "substitute", "black_box", "evaluate", "clusters", "time")
+    kinds = (
+        "tune",
+        "baseline",
+        "reference",
+        "substitute",
+        "black_box",
+        "evaluate",
+        "clusters",
+        "time",
+    )
     extra_stages = ExperimentStages({kind: [] for kind in kinds}, {})
     _tuning(config, main, extra_stages)
     _baselines(config, main, extra_stages)
@@ -133,7 +145,8 @@ def _black_box(config: Config, main: MainStages, extra_stages: ExperimentStages)
             cost=10,
         )
         extractions = [
-            _extraction(main, letter, name, defenses.get(name), measured) for name in ("none", *defenses)
+            _extraction(main, letter, name, defenses.get(name), measured)
+            for name in ("none", *defenses)
         ]
         for stage in (transfer, *(extractions if own.extract else ())):
             extra_stages.stages["black_box"].append(stage)
@@ -158,7 +171,13 @@ def _extraction(
     images = own.seed_images * (2 ** (own.rounds + 1) - 1)
     cost = costs.substitute_seconds(letter, images, own.extraction_epochs)
     return Stage(
-        "black_box", f"extract-{letter}-{name}", 2, settings, inputs, steps.extract_and_attack, cost=cost + 5
+        "black_box",
+        f"extract-{letter}-{name}",
+        2,
+        settings,
+        inputs,
+        steps.extract_and_attack,
+        cost=cost + 5,
     )
 
 
@@ -182,7 +201,13 @@ def _clusters(config: Config, main: MainStages, extra_stages: ExperimentStages) 
             "k": own.neighbors,
         }
         stage = Stage(
-            "clusters", f"{of}-{name}", 1, settings, inputs, steps.measure_clusters, cost=own.images / 120
+            "clusters",
+            f"{of}-{name}",
+            1,
+            settings,
+            inputs,
+            steps.measure_clusters,
+            cost=own.images / 120,
         )
         extra_stages.stages["clusters"].append(stage)
         extra_stages.reported |= channel("clusters", {f"{of}-{name}": stage})
@@ -212,16 +237,22 @@ def _tuning(config: Config, main: MainStages, extra_stages: ExperimentStages) ->
         **main.common,
         "classifier": main.classifier_name,
         **own_fields(own),
-        **own_fields(vae, "batch_size", "learning_rate", "final_learning_rate", "latent_size", "clip_norm"),
+        **own_fields(
+            vae, "batch_size", "learning_rate", "final_learning_rate", "latent_size", "clip_norm"
+        ),
         "weights": own_fields(vae, "beta", "gamma", "proximity", "sigma"),
         "precision": resolve_precision(vae.precision),
         # What the trials depend on: a change of another experiment must not search again.
-        "config": {name: to_dict(config)[name] for name in ("seed", "data", "classifier", "attack", "vae")},
+        "config": {
+            name: to_dict(config)[name] for name in ("seed", "data", "classifier", "attack", "vae")
+        },
     }
     inputs = main.base | main.learned
     if config.seed in main.warmups:
         inputs["warmup"] = main.warmups[config.seed]
     cost = costs.purifier_seconds(min(own.images, main.pairs), own.trials) * 1.1
-    stage = Stage("tune", "", 1, settings, inputs, steps.tune_weights, publish_to="tuned", cost=cost)
+    stage = Stage(
+        "tune", "", 1, settings, inputs, steps.tune_weights, publish_to="tuned", cost=cost
+    )
     extra_stages.stages["tune"].append(stage)
     extra_stages.reported["tune"] = stage

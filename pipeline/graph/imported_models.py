@@ -1,7 +1,9 @@
-"""Models made elsewhere: a classifier in the place of Table 6 (`classifier.path`), a purifier in the place of the trained `robust`
-(`robust.path`) or that its training goes on from (`robust.start`). Their stages are keyed by the content of their files.
+"""Models made elsewhere: a classifier in the place of Table 6 (`classifier.path`), a purifier in
+the place of the trained `robust` (`robust.path`) or that its training goes on from
+(`robust.start`). Their stages are keyed by the content of their files.
 
-The path is in no key: the same file elsewhere is the same model, another file at the same place another one.
+The path is in no key: the same file elsewhere is the same model, another file at the same place
+another one.
 """
 
 import functools
@@ -40,8 +42,9 @@ def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
     """
     if unfit := [name for name in config.baselines.names if name in _NEED_TABLE6]:
         raise UserError(
-            f"Invalid baselines.names: received {unfit[0]} with classifier.path, expected baselines that do not train "
-            f"the classifier; leave out {', '.join(_NEED_TABLE6)}, or leave classifier.path empty."
+            f"Invalid baselines.names: received {unfit[0]} with classifier.path, expected baselines"
+            f" that do not train the classifier; leave out {', '.join(_NEED_TABLE6)}, or leave"
+            " classifier.path empty."
         )
     path = Path(config.classifier.path).expanduser()
     own = {**common, "content": content_of(path), "outputs": config.classifier.outputs}
@@ -49,8 +52,11 @@ def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
     return Stage("classifier", "own", 1, own, {"data": data}, run, cost=10)
 
 
-def adopted_purifier(main: MainStages, instance: str, field: str, parameters: dict[str, Any]) -> Stage:
-    """The stage "vae" that checks and copies a purifier's file, and measures it as a trained one is measured.
+def adopted_purifier(
+    main: MainStages, instance: str, field: str, parameters: dict[str, Any]
+) -> Stage:
+    """The stage "vae" that checks and copies a purifier's file, and measures it as a trained one is
+    measured.
 
     Args:
         field: of `RobustConfig`, which has the file.
@@ -66,8 +72,8 @@ def adopted_purifier(main: MainStages, instance: str, field: str, parameters: di
         raise _unreadable(error) from error
     if not found:
         raise UserError(
-            f"Invalid robust.{field}: received {str(path)!r}, expected a .keras file that a purifier was saved to "
-            "(export/robust/purifier.keras of another run, say)."
+            f"Invalid robust.{field}: received {str(path)!r}, expected a .keras file that a"
+            " purifier was saved to (export/robust/purifier.keras of another run, say)."
         )
     measured = {name: value for name, value in parameters.items() if name in _MEASURED}
     own = {
@@ -86,25 +92,32 @@ def content_of(path: Path) -> dict[str, str]:
     """File below `path` -> SHA-256; a `.keras` file has the name "classifier.keras".
 
     Raises:
-        UserError: neither a `.keras` file nor a folder with saved_model.pb, or one that cannot be read.
+        UserError: neither a `.keras` file nor a folder with saved_model.pb, or one that cannot be
+            read.
     """
     try:
         if path.is_file() and path.suffix == ".keras":
             return {"classifier.keras": artifacts.hash_file(path)}
         if (path / "saved_model.pb").is_file():
-            return {name: artifacts.hash_file(path / name) for name in artifacts.content_files(path)}
+            return {
+                name: artifacts.hash_file(path / name) for name in artifacts.content_files(path)
+            }
     except OSError as error:
         raise _unreadable(error) from error
     found = "" if path.exists() else ", where there is nothing"
     older = path.suffix in (".h5", ".hdf5")
     way_out = (
-        f": keras.saving.load_model({path.name!r}).save({path.stem + '.keras'!r}) makes one" if older else ""
+        f": keras.saving.load_model({path.name!r}).save({path.stem + '.keras'!r}) makes one"
+        if older
+        else ""
     )
     raise UserError(
-        f"Invalid classifier.path: received {str(path)!r}{found}, expected a .keras file or the folder of a SavedModel "
-        f"(with saved_model.pb){way_out}."
+        f"Invalid classifier.path: received {str(path)!r}{found}, expected a .keras file or the"
+        f" folder of a SavedModel (with saved_model.pb){way_out}."
     )
 
 
 def _unreadable(error: OSError) -> UserError:
-    return UserError(f"Cannot read {error.filename}: {error.strerror}; expected files that can be read.")
+    return UserError(
+        f"Cannot read {error.filename}: {error.strerror}; expected files that can be read."
+    )

@@ -1,4 +1,6 @@
-"""What the graph's parts share: the stages that everything hangs on, and how a training or an evaluation hangs on them."""
+"""What the graph's parts share: the stages that everything hangs on, and how a training or an
+evaluation hangs on them.
+"""
 
 import dataclasses
 from typing import Any
@@ -31,7 +33,8 @@ class MainStages:
         pairs: training pairs in all.
         train_images: clean training images in all.
         warmups: seed -> the warm-up that the variants of that seed share.
-        vaes: instance -> (variant, seed, stage); the instance is the variant's name for the configuration's own seed.
+        vaes: instance -> (variant, seed, stage); the instance is the variant's name for the
+            configuration's own seed.
     """
 
     config: Config
@@ -96,10 +99,13 @@ class MainStages:
         }
         inputs = {**self.base, **self.tests, **({} if trained is None else {"defense": trained})}
         # 0 is all of them: about as many as MNIST has.
-        wanted = [(images or 10_000, stage.config["images"] or 10_000) for stage in self.tests.values()]
+        wanted = [
+            (images or 10_000, stage.config["images"] or 10_000) for stage in self.tests.values()
+        ]
         seen = sum(map(min, wanted))
         cost = cost or costs.evaluation_seconds(seen, "sample" in parts_of(defense))
-        # The third version has the probabilities of the pictures and TensorBoard's files, which only detailed ones make.
+        # The third version has the probabilities of the pictures and TensorBoard's files, which
+        # only detailed ones make.
         version = 3 if own["details"] else 2
         return Stage("evaluate", instance, version, own, inputs, steps.evaluate_defense, cost=cost)
 
@@ -114,7 +120,8 @@ def train_stage(
     cost: float,
     seed: int | None = None,
 ) -> Stage:
-    """The stage that trains one row of `DEFENSES`; it learns from the adversarial sets among `inputs`, if there are any.
+    """The stage that trains one row of `DEFENSES`; it learns from the adversarial sets among
+    `inputs`, if there are any.
 
     `seed`: another than the configuration's, of rows whose `parameters` have none.
     """
@@ -138,7 +145,9 @@ def named(main: MainStages, name: str, seed: int) -> str:
 
 
 def warmup_stage(main: MainStages, seed: int) -> Stage:
-    """The vanilla purifier, at one learning rate throughout, that every variant of the seed goes on from; it joins `main.warmups`."""
+    """The vanilla purifier, at one learning rate throughout, that every variant of the seed goes on
+    from; it joins `main.warmups`.
+    """
     if seed not in main.warmups:
         vae = main.config.vae
         changes: dict[str, Any] = {
@@ -157,5 +166,7 @@ def warmup_stage(main: MainStages, seed: int) -> Stage:
 
 
 def version_in(precision: str) -> int:
-    """Of a stage that computes with our models: in bfloat16 the second one rounds otherwise than the first (`models.convolutions`)."""
+    """Of a stage that computes with our models: in bfloat16 the second one rounds otherwise than
+    the first (`models.convolutions`).
+    """
     return 1 if precision == "float32" else 2

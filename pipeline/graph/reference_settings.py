@@ -1,4 +1,6 @@
-"""The settings of the authors' released code, one at a time: each is a vanilla purifier, trained from nothing."""
+"""The settings of the authors' released code, one at a time: each is a vanilla purifier, trained
+from nothing.
+"""
 
 from madvae_tf.config import Config
 from madvae_tf.config.defenses import Parameters, purifier_parameters
@@ -29,8 +31,14 @@ def reference_parameters(config: Config, setting: str) -> Parameters:
 
 # What the report says of each setting.
 REFERENCE_SETTINGS: dict[str, str] = {
-    "ours": "this project's losses and settings, trained from nothing for as many epochs as the rows below",
-    "mean_losses": "mean binary cross-entropy per pixel and mean KL per latent dimension, both with beta as it is",
+    "ours": (
+        "this project's losses and settings, trained from nothing for as many epochs as the rows"
+        " below"
+    ),
+    "mean_losses": (
+        "mean binary cross-entropy per pixel and mean KL per latent dimension, both with beta as"
+        " it is"
+    ),
     "linear_scale": "the encoder's linear output is itself the latent deviation",
     "batch_512": "batches of 512",
     "no_clean_images": "no clean images among the training pairs",

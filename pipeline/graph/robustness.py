@@ -1,10 +1,11 @@
-"""The stages that attack whole systems: one for each defence, budget, threat model and suite, which is the grain of resuming.
+"""The stages that attack whole systems: one for each defence, budget, threat model and suite, which
+is the grain of resuming.
 
-robustness vanilla-linf-0.3-end_to_end-autoattack     one suite
-robustness vanilla-linf-0.3-worst                     the worst case of all of them
-robustness vanilla-sanity                             curves and gradients
-robustness vanilla-natural                            rotations, translations, corruptions
-robustness vanilla-detection                          whether the purifier's doubts tell attacked images from clean ones
+robustness vanilla-linf-0.3-end_to_end-autoattack     one suite robustness vanilla-linf-0.3-worst
+the worst case of all of them robustness vanilla-sanity                             curves and
+gradients robustness vanilla-natural                            rotations, translations, corruptions
+robustness vanilla-detection                          whether the purifier's doubts tell attacked
+images from clean ones
 """
 
 from typing import Any
@@ -22,12 +23,15 @@ from pipeline.graph.main_stages import MainStages
 # Suites that ask for nothing but logits: the classifier alone has no more.
 _LOGITS_ONLY = ("gradient", "autoattack", "score", "decision", "one_pixel")
 _SANITY_STEPS, _SQUASH_STEPS = 6 * 40 + 186, 100
-# The gradient through a latent projection takes some one and a half times as long as the projection: it goes through one start's search of all.
+# The gradient through a latent projection takes some one and a half times as long as the
+# projection: it goes through one start's search of all.
 _PROJECTION_GRADIENT = 1.5
 _NONE, _VARIANTS = "none", "variants"
-# A grid of 775 places and some dozens of corruptions; three fifths of MNIST's pixels changed to black or white.
+# A grid of 775 places and some dozens of corruptions; three fifths of MNIST's pixels changed to
+# black or white.
 _NATURAL_QUERIES, _ONE_PIXEL_QUERIES = 830, 940
-# Images fall early, so that a suite takes this share of the time that it would take if none did; a defence that holds takes nearly all of it.
+# Images fall early, so that a suite takes this share of the time that it would take if none did; a
+# defence that holds takes nearly all of it.
 _LEFT = {"robust": 0.9}
 _LEFT_ELSEWHERE = 0.2
 # The first attack of the sequence leaves nothing; the overpowered one searches on for long.
@@ -37,17 +41,22 @@ _VERSIONS = {"eot": 2, "joint": 2, "overpowered": 2}
 
 
 def attacked(config: Config) -> list[str]:
-    """`robustness.defenses`, each once, with the configuration's variants in the place of "variants"."""
+    """`robustness.defenses`, each once, with the configuration's variants in the place of
+    "variants".
+    """
     names = config.robustness.defenses
     return list(
         dict.fromkeys(
-            each for name in names for each in (config.vae.variants if name == _VARIANTS else (name,))
+            each
+            for name in names
+            for each in (config.vae.variants if name == _VARIANTS else (name,))
         )
     )
 
 
 def surrogates(config: Config) -> list[str]:
-    """The defences that a transfer attack needs trained once more, with `surrogate_seed`: variants and baselines.
+    """The defences that a transfer attack needs trained once more, with `surrogate_seed`: variants
+    and baselines.
 
     One without training is its own surrogate, and so end to end.
 
@@ -57,11 +66,15 @@ def surrogates(config: Config) -> list[str]:
     own = config.robustness
     if "transfer" not in own.threat_models:
         return []
-    trained = {*config.vae.variants, *(name for name in config.baselines.names if BASELINES[name].trained)}
+    trained = {
+        *config.vae.variants,
+        *(name for name in config.baselines.names if BASELINES[name].trained),
+    }
     found = [name for name in attacked(config) if name in trained]
     if found and own.surrogate_seed == config.seed:
         raise UserError(
-            f"Invalid robustness.surrogate_seed: received {own.surrogate_seed}, the defences' own seed; expected another one."
+            f"Invalid robustness.surrogate_seed: received {own.surrogate_seed}, the defences' own"
+            " seed; expected another one."
         )
     return found
 
@@ -72,7 +85,8 @@ def build(
     """The stages of section `robustness`; none without defences.
 
     Raises:
-        UserError: a defence that the configuration does not have, or one in `brief` that there is not.
+        UserError: a defence that the configuration does not have, or one in `brief` that there is
+            not.
     """
     own = config.robustness
     trained: dict[str, Stage | None] = {_NONE: None}
@@ -123,12 +137,22 @@ def build(
                     "parts": {label: part.config for label, part in parts.items()},
                 }
                 stages += parts.values()
-                stages.append(Stage("robustness", f"{place}-worst", 5, given, inputs, steps.take_worst))
+                stages.append(
+                    Stage("robustness", f"{place}-worst", 5, given, inputs, steps.take_worst)
+                )
         if "natural" in _suites(config, name):
             given = {**settings, "severities": own.severities}
             cost = costs.robustness_seconds(name != _NONE, own.images, 0, _NATURAL_QUERIES)
             stages.append(
-                Stage("robustness", f"{name}-natural", 1, given, system, steps.attack_naturally, cost=cost)
+                Stage(
+                    "robustness",
+                    f"{name}-natural",
+                    1,
+                    given,
+                    system,
+                    steps.attack_naturally,
+                    cost=cost,
+                )
             )
         doubted = "purify" in parts_of(name) and name not in own.brief
         if own.detection_images and doubted and (own.linf or own.l2):
@@ -138,7 +162,9 @@ def build(
             looks = _SANITY_STEPS + (_SQUASH_STEPS if "squash" in given else 0)
             cost = costs.robustness_seconds(name != _NONE, own.sanity_images, looks, 0)
             stages.append(
-                Stage("robustness", f"{name}-sanity", 2, given, system, steps.check_sanity, cost=cost)
+                Stage(
+                    "robustness", f"{name}-sanity", 2, given, system, steps.check_sanity, cost=cost
+                )
             )
     return stages
 
@@ -151,11 +177,15 @@ def _balls(config: Config) -> list[tuple[str, float]]:
 
 
 def _sanity(config: Config, name: str) -> dict[str, Any]:
-    """The budget, and whether there is a squash to go around. Both came later: named only where they differ from what was, so that keys stay."""
+    """The budget, and whether there is a squash to go around. Both came later: named only where
+    they differ from what was, so that keys stay.
+    """
     own = config.robustness
     norm = own.sanity_norm or ("l2" if own.l2 and not own.linf else "linf")
     epsilon = (*getattr(own, norm), 0.3)[0]
-    found: dict[str, Any] = {} if (norm, epsilon) == ("linf", 0.3) else {"norm": norm, "epsilon": epsilon}
+    found: dict[str, Any] = (
+        {} if (norm, epsilon) == ("linf", 0.3) else {"norm": norm, "epsilon": epsilon}
+    )
     return found | ({"squash": True} if _squashed(config, name) else {})
 
 
@@ -180,7 +210,9 @@ def _detection(
     gradients = own.iterations * (1 + fallen * 2 * 3 * len(given["weights"]))
     cost = costs.robustness_seconds(True, own.detection_images, gradients, 0)
     inputs = {**system, **main.tests}
-    return Stage("robustness", f"{name}-detection", 2, given, inputs, steps.measure_detection, cost=cost)
+    return Stage(
+        "robustness", f"{name}-detection", 2, given, inputs, steps.measure_detection, cost=cost
+    )
 
 
 def _suites(config: Config, name: str) -> list[str]:
@@ -208,7 +240,8 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
             }[threat_model]
             has = {
                 "bpda": "purify" in parts,
-                # In L-infinity a step follows signs, which the squash leaves as they are: the sanity stage measures that.
+                # In L-infinity a step follows signs, which the squash leaves as they are: the
+                # sanity stage measures that.
                 "bpda_squash": squashed and norm == "l2",
                 "crossing": squashed and norm == "l2",
                 "eot": "sample" in parts,
@@ -269,6 +302,11 @@ def _cost(config: Config, given: dict[str, Any]) -> float:
     once = costs.projection_seconds(given["parameters"], images)
     # The overpowered attack searches with the generator itself.
     if once and defended and suite != "overpowered":
-        # A batch goes on until its last image has fallen; of a sequence, what follows meets only what is left.
-        return once * (_PROJECTION_GRADIENT * gradients + queries) * (left if suite == "autoattack" else 1)
+        # A batch goes on until its last image has fallen; of a sequence, what follows meets only
+        # what is left.
+        return (
+            once
+            * (_PROJECTION_GRADIENT * gradients + queries)
+            * (left if suite == "autoattack" else 1)
+        )
     return costs.robustness_seconds(defended, images, gradients, queries) * left

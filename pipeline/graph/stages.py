@@ -1,10 +1,12 @@
 """What the stages are: the graph of a configuration.
 
-    data -> classifier -> attack (one per setting) -> vae (one per variant) -> evaluate (one per defence) -> report
-                                                                           -> export (one per variant)
+    data -> classifier -> attack (one per setting) -> vae (one per variant) -> evaluate (one per
+    defence) -> report
+                                                                           -> export (one per
+                                                                             variant)
 
-`experiments` hangs the paper's further experiments on this graph. A stage's config holds exactly what it reads, so that a
-change re-runs only what depends on it.
+`experiments` hangs the paper's further experiments on this graph. A stage's config holds exactly
+what it reads, so that a change re-runs only what depends on it.
 """
 
 import dataclasses
@@ -31,10 +33,27 @@ from pipeline.graph.attack_sets import (
 from pipeline.graph.baselines import baseline_surrogates
 from pipeline.graph.datasets import available, data_stage
 from pipeline.graph.imported_models import adopted_purifier, adopted_stage
-from pipeline.graph.main_stages import MainStages, named, own_fields, train_stage, version_in, warmup_stage
+from pipeline.graph.main_stages import (
+    MainStages,
+    named,
+    own_fields,
+    train_stage,
+    version_in,
+    warmup_stage,
+)
 
 STAGES = (
-    *("data", "classifier", "attack", "vae", "tune", "baseline", "reference", "substitute", "black_box"),
+    *(
+        "data",
+        "classifier",
+        "attack",
+        "vae",
+        "tune",
+        "baseline",
+        "reference",
+        "substitute",
+        "black_box",
+    ),
     *("evaluate", "clusters", "time", "robustness", "report", "export"),
 )
 
@@ -47,19 +66,28 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         command: what the report says it was made by.
 
     Raises:
-        UserError: the name of a data set, classifier, attack, variant, baseline or reference setting is unknown.
+        UserError: the name of a data set, classifier, attack, variant, baseline or reference
+            setting is unknown.
     """
     main = _main_stages(config)
     extra_stages = experiments.build(config, main)
     again, seed = robustness.surrogates(config), config.robustness.surrogate_seed
     variant_surrogates = {
-        name: main.vaes[f"{name}-seed{seed}"][2] if seed in config.seeds else _variant(main, name, seed)
+        name: (
+            main.vaes[f"{name}-seed{seed}"][2]
+            if seed in config.seeds
+            else _variant(main, name, seed)
+        )
         for name in again
         if name in config.vae.variants
     }
     extra = [] if seed in config.seeds else list(variant_surrogates.values())
-    others = baseline_surrogates(main, [name for name in again if name not in variant_surrogates], seed)
-    tested = robustness.build(config, main, extra_stages.stages["baseline"], variant_surrogates | others)
+    others = baseline_surrogates(
+        main, [name for name in again if name not in variant_surrogates], seed
+    )
+    tested = robustness.build(
+        config, main, extra_stages.stages["baseline"], variant_surrogates | others
+    )
     extra_stages.stages["baseline"] += others.values()
     evaluations = {
         "none": main.evaluation("none", "none"),
@@ -73,7 +101,11 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         "report",
         "",
         4,
-        {"config": to_dict(config), "command": command, "precision": resolve_precision(config.vae.precision)},
+        {
+            "config": to_dict(config),
+            "command": command,
+            "precision": resolve_precision(config.vae.precision),
+        },
         {
             **main.base,
             **channel("vae", variants),
@@ -88,7 +120,10 @@ def build_stages(config: Config, command: str) -> dict[str, list[Stage]]:
         Stage("export", name, 3, {}, inputs, steps.export_defense, publish_to=f"export/{name}")
         for name, inputs in {
             "classifier": {"classifier": main.classifier},
-            **{name: {"classifier": main.classifier, "vae": stage} for name, stage in variants.items()},
+            **{
+                name: {"classifier": main.classifier, "vae": stage}
+                for name, stage in variants.items()
+            },
         }.items()
     ]
     stages = {
@@ -136,11 +171,15 @@ def _main_stages(config: Config) -> MainStages:
         own = (
             dataclasses.asdict(setting)
             | own_fields(config.attack, "batch_size", "shard_size")
-            | {"draw": draw, "precision": precision}
+            | {
+                "draw": draw,
+                "precision": precision,
+            }
         )
         images = min(setting.images or there[setting.split], there[setting.split])
         cost = costs.attack_seconds(setting.attack, setting.parameters, images, precision)
-        # Two more where images are drawn for: seeds are folded from canonical values. One more where a loss is climbed: it does not vanish.
+        # Two more where images are drawn for: seeds are folded from canonical values. One more
+        # where a loss is climbed: it does not vanish.
         spec = ATTACK_SPECS[setting.attack]
         newer = 2 * spec.draws + spec.follows_gradient
         version = version_in(precision) + newer
@@ -151,7 +190,9 @@ def _main_stages(config: Config) -> MainStages:
     validation = channel(
         "validation", {s.instance: adversarial(s) for s in validation_settings(config.attack)}
     )
-    pairs = sum(min(s.images or there["train"], there["train"]) for s in train_settings(config.attack))
+    pairs = sum(
+        min(s.images or there["train"], there["train"]) for s in train_settings(config.attack)
+    )
     main = MainStages(
         config=config,
         common=common,
@@ -167,13 +208,19 @@ def _main_stages(config: Config) -> MainStages:
 
 
 def _purifiers(main: MainStages, surrogates: list[Stage]) -> list[Stage]:
-    """The variants and surrogates, and before them what they go on from: warm-ups, and the start of `robust`."""
+    """The variants and surrogates, and before them what they go on from: warm-ups, and the start of
+    `robust`.
+    """
     variants = [*(stage for _, _, stage in main.vaes.values()), *surrogates]
-    before = {id(each): each for stage in variants for each in members(stage.inputs, "trained").values()}
+    before = {
+        id(each): each for stage in variants for each in members(stage.inputs, "trained").values()
+    }
     return [*before.values(), *variants]
 
 
-def _trained_classifier(config: Config, common: dict[str, Any], data: Stage, train_images: int) -> Stage:
+def _trained_classifier(
+    config: Config, common: dict[str, Any], data: Stage, train_images: int
+) -> Stage:
     precision = resolve_precision(config.classifier.precision)
     return Stage(
         "classifier",
@@ -195,10 +242,13 @@ def _add_variants(main: MainStages, seed: int) -> None:
 
 
 def _robust(main: MainStages, seed: int) -> Stage:
-    """The variant `robust`: it makes its attacks itself, so that it needs neither adversarial sets nor the warm-up."""
+    """The variant `robust`: it makes its attacks itself, so that it needs neither adversarial sets
+    nor the warm-up.
+    """
     own, inputs = main.config.robust, main.base
     parameters = robust_parameters(main.config, seed)
-    # Another seed's is trained, from nothing: it stands for what an attacker has, or for the spread.
+    # Another seed's is trained, from nothing: it stands for what an attacker has, or for the
+    # spread.
     if seed == main.config.seed and own.path:
         return adopted_purifier(main, "robust", "path", parameters)
     if seed == main.config.seed and own.start:

@@ -1,4 +1,5 @@
-"""The functions of the stages: each reads its input artifacts and settings, and writes its own folder.
+"""The functions of the stages: each reads its input artifacts and settings, and writes its own
+folder.
 
 The library is imported inside them: TensorFlow is loaded only by a stage that runs.
 """

@@ -1,8 +1,10 @@
-"""The Beam pipeline of one adversarial set: shard numbers in, shards on disk. Only the engine "beam" loads this module.
+"""The Beam pipeline of one adversarial set: shard numbers in, shards on disk. Only the engine
+"beam" loads this module.
 
-Without a store, workers write into the artifact's folder. With one (`Beam.store`) they share nothing but it: they copy the stage's inputs
-from there, once, and leave shards there; at the end the launching process takes these into the folder. A shard that a store has
-(its manifest, that is) is not made again.
+Without a store, workers write into the artifact's folder. With one (`Beam.store`) they share
+nothing but it: they copy the stage's inputs from there, once, and leave shards there; at the end
+the launching process takes these into the folder. A shard that a store has (its manifest, that is)
+is not made again.
 """
 
 import contextlib
@@ -21,10 +23,13 @@ from pipeline.steps.engines import Beam
 
 try:
     import apache_beam as beam  # pyright: ignore[reportMissingImports]
-    from apache_beam.options.pipeline_options import PipelineOptions  # pyright: ignore[reportMissingImports]
+    from apache_beam.options.pipeline_options import (  # pyright: ignore[reportMissingImports]
+        PipelineOptions,
+    )
 except ImportError as missing:
     raise UserError(
-        f"Cannot use --engine=beam: {missing}; install the extra with pip install -e '.[beam]', or use --engine=local."
+        f"Cannot use --engine=beam: {missing}; install the extra with pip install -e '.[beam]', or"
+        " use --engine=local."
     ) from missing
 
 # Named by its class: DirectRunner itself would first look for a runner to download.
@@ -32,7 +37,9 @@ _RUNNERS = {"DirectRunner": "apache_beam.runners.portability.fn_api_runner.FnApi
 
 
 class MakeShard(beam.DoFn):
-    """Shard number -> the same number, after that shard is there for all. A worker loads data and model once."""
+    """Shard number -> the same number, after that shard is there for all. A worker loads data and
+    model once.
+    """
 
     def __init__(self, context: Context, store: str = ""):
         self._context, self._store = context, store
@@ -53,7 +60,9 @@ class MakeShard(beam.DoFn):
                 self._work.make([element])
         elif not (shards := _shards(self._store, self._context)).has(_manifest(element)):
             self._work.make([element])
-            shards.put(self._folder, [path.name for path in self._files(element)], _manifest(element))
+            shards.put(
+                self._folder, [path.name for path in self._files(element)], _manifest(element)
+            )
             for path in self._files(element):
                 path.unlink()
         yield element
@@ -84,13 +93,17 @@ def _inputs(store: str, context: Context) -> dict[str, Store]:
 
 
 def _from_store(context: Context, store: str, own: Path) -> Context:
-    """The same context on a machine that has only the store: inputs are copied below `own`, shards go there too."""
+    """The same context on a machine that has only the store: inputs are copied below `own`, shards
+    go there too.
+    """
     inputs = {}
     for name, place in _inputs(store, context).items():
         inputs[name] = own / "inputs" / name
         place.get(inputs[name], artifacts.MANIFEST)
     (own / "set").mkdir()
-    return dataclasses.replace(context, folder=own / "set", scratch=own / "set" / ".scratch", inputs=inputs)
+    return dataclasses.replace(
+        context, folder=own / "set", scratch=own / "set" / ".scratch", inputs=inputs
+    )
 
 
 def run_shards(engine: Beam, context: Context, shards: list[int]) -> None:
@@ -105,7 +118,10 @@ def run_shards(engine: Beam, context: Context, shards: list[int]) -> None:
                 files = artifacts.content_files(context.inputs[name])
                 place.put(context.inputs[name], files, artifacts.MANIFEST)
     quiet = contextlib.nullcontext()
-    flags = [f"--direct_num_workers={engine.workers}", *(f"--{option}" for option in engine.options)]
+    flags = [
+        f"--direct_num_workers={engine.workers}",
+        *(f"--{option}" for option in engine.options),
+    ]
     if engine.runner == "DirectRunner" and engine.workers > 1:
         flags.append("--direct_running_mode=multi_processing")
         quiet = importlib.import_module("pipeline.steps.beam_workers").without_tracebacks()
@@ -129,5 +145,6 @@ def run_shards(engine: Beam, context: Context, shards: list[int]) -> None:
     except (RuntimeError, ValueError, ImportError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
-            f"The runner {engine.runner} gave up: {lines[-1].strip()[:300]}; run again: it goes on from the shards that are done."
+            f"The runner {engine.runner} gave up: {lines[-1].strip()[:300]}; run again: it goes on"
+            " from the shards that are done."
         ) from error

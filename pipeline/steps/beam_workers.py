@@ -1,4 +1,5 @@
-"""The DirectRunner's worker processes, watched: one that is killed ends the run with an error, where Beam alone would wait for ever.
+"""The DirectRunner's worker processes, watched: one that is killed ends the run with an error,
+where Beam alone would wait for ever.
 
 Only `pipeline.steps.beam` loads this module.
 """
@@ -13,7 +14,9 @@ import grpc
 from absl import logging
 from apache_beam.portability import python_urns  # pyright: ignore[reportMissingImports]
 from apache_beam.portability.api import beam_fn_api_pb2  # pyright: ignore[reportMissingImports]
-from apache_beam.runners.portability import local_job_service  # pyright: ignore[reportMissingImports]
+from apache_beam.runners.portability import (  # pyright: ignore[reportMissingImports]
+    local_job_service,
+)
 from apache_beam.runners.portability.fn_api_runner import (  # pyright: ignore[reportMissingImports]
     worker_handlers,
 )
@@ -24,10 +27,14 @@ LOST = "a worker process was lost"
 
 @contextlib.contextmanager
 def without_tracebacks() -> Iterator[None]:
-    """The threads that talked to a worker which is lost say so with tracebacks; the run's own line is enough."""
+    """The threads that talked to a worker which is lost say so with tracebacks; the run's own line
+    is enough.
+    """
     before, logger = threading.excepthook, std_logging.getLogger(data_plane.__name__)
     level = logger.level
-    threading.excepthook = lambda what: None if issubclass(what.exc_type, grpc.RpcError) else before(what)
+    threading.excepthook = lambda what: (
+        None if issubclass(what.exc_type, grpc.RpcError) else before(what)
+    )
     logger.setLevel(std_logging.CRITICAL)
     try:
         yield
@@ -63,7 +70,9 @@ class WatchedWorkerHandler(worker_handlers.SubprocessSdkWorkerHandler):
             for number in list(waiting):
                 future = waiting.pop(number, None)
                 if future is not None:
-                    future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=number, error=LOST))
+                    future.set(
+                        beam_fn_api_pb2.InstructionResponse(instruction_id=number, error=LOST)
+                    )
 
     def close(self) -> None:
         self._stopped.set()

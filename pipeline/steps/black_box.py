@@ -1,8 +1,10 @@
-"""The stages of black-box attacks (section 3.2): the attacker knows neither the classifier nor the purifier.
+"""The stages of black-box attacks (section 3.2): the attacker knows neither the classifier nor the
+purifier.
 
-Three protocols, a table each. 3a is the paper's: a substitute is attacked, and the same substitute is evaluated, alone
-and behind purifiers that were trained against another classifier. 3b carries the same images over to the classifier
-that is defended. In 3c the substitute is extracted from the defended classifier's labels (Papernot et al. 2016).
+Three protocols, a table each. 3a is the paper's: a substitute is attacked, and the same substitute
+is evaluated, alone and behind purifiers that were trained against another classifier. 3b carries
+the same images over to the classifier that is defended. In 3c the substitute is extracted from the
+defended classifier's labels (Papernot et al. 2016).
 """
 
 import functools
@@ -19,7 +21,9 @@ _TEST, _ATTACKER = zlib.crc32(b"test"), zlib.crc32(b"black_box")
 
 
 def attack_substitute(context: Context) -> None:
-    """FGSM on a trained substitute, evaluated on it (3a) and on the classifier (3b), by defence: `rows.json`."""
+    """FGSM on a trained substitute, evaluated on it (3a) and on the classifier (3b), by defence:
+    `rows.json`.
+    """
     from madvae_tf.evaluation.oblivious import defense_rows, rate_row
     from madvae_tf.utils.progress import progress_bar
 
@@ -51,18 +55,27 @@ def attack_substitute(context: Context) -> None:
             reference = of_clean if reference is None else reference
             defense = {"defense": "none" if name is None else name}
             oblivious, transfer = (
-                {**defense, "threat_model": threat_model} for threat_model in ("oblivious", "transfer")
+                {**defense, "threat_model": threat_model}
+                for threat_model in ("oblivious", "transfer")
             )
             own, carried = reference.T
-            rows += defense_rows("table3a", of_attacked[:, 0], label, own, {**attacked, **oblivious})
-            rows += defense_rows("table3b", of_attacked[:, 1], label, carried, {**attacked, **transfer})
-            rows += defense_rows("table3b", of_clean[:, 1], label, carried, {**unattacked, **transfer})
+            rows += defense_rows(
+                "table3a", of_attacked[:, 0], label, own, {**attacked, **oblivious}
+            )
+            rows += defense_rows(
+                "table3b", of_attacked[:, 1], label, carried, {**attacked, **transfer}
+            )
+            rows += defense_rows(
+                "table3b", of_clean[:, 1], label, carried, {**unattacked, **transfer}
+            )
             bar.update()
     write_json(context.folder / "rows.json", rows)
 
 
 def extract_and_attack(context: Context) -> None:
-    """A substitute from the labels of one defence (or none), and its FGSM images on that defence: `rows.json`."""
+    """A substitute from the labels of one defence (or none), and its FGSM images on that defence:
+    `rows.json`.
+    """
     from madvae_tf.evaluation.extraction import extract
     from madvae_tf.evaluation.oblivious import defense_rows, rate_row
     from madvae_tf.training.classifier import build_classifier
@@ -76,7 +89,8 @@ def extract_and_attack(context: Context) -> None:
     defended = "defense" in context.inputs
     purifier = load_model(context.inputs["defense"] / "purifier.keras") if defended else None
     target = _predictor((classifier,), purifier, batch_size)
-    # Held out from the classifier's training and from the test; their true labels are not the attacker's.
+    # Held out from the classifier's training and from the test; their true labels are not the
+    # attacker's.
     held_out, _ = _drawn(splits["validation"], settings["seed_images"], settings["seed"], _ATTACKER)
     title = f"extract {settings['substitute']} from {settings['defense']}"
     with progress_bar((settings["rounds"] + 1) * settings["epochs"], title, "epoch") as bar:
@@ -102,9 +116,15 @@ def extract_and_attack(context: Context) -> None:
     clean, label = _drawn(splits["test"], settings["images"], settings["seed"], _TEST)
     attack = _fgsm(extraction.substitute, clean, label, settings)
     predicted, clean_predicted = target(attack.x_adv)[:, 0], target(clean)[:, 0]
-    substitute, undefended = _predictor((extraction.substitute, classifier), None, batch_size)(clean).T
+    substitute, undefended = _predictor((extraction.substitute, classifier), None, batch_size)(
+        clean
+    ).T
 
-    cost = {"queries": extraction.queries, "seed_images": len(held_out), "rounds": settings["rounds"]}
+    cost = {
+        "queries": extraction.queries,
+        "seed_images": len(held_out),
+        "rounds": settings["rounds"],
+    }
     unattacked = {
         **{name: settings[name] for name in ("dataset", "seed", "defense")},
         "threat_model": "transfer",
@@ -115,12 +135,16 @@ def extract_and_attack(context: Context) -> None:
     attacked = {**unattacked, "attack": "fgsm", "parameters": parameters}
     rows = defense_rows("table3c", predicted, label, undefended, attacked)
     rows.append(rate_row("table3c", "success_rate", attack.success, attacked))
-    rows.append(rate_row("table3c", "substitute_agreement", substitute == clean_predicted, unattacked))
+    rows.append(
+        rate_row("table3c", "substitute_agreement", substitute == clean_predicted, unattacked)
+    )
     write_json(context.folder / "rows.json", rows)
 
 
 def _drawn(split: Any, wanted: int, seed: int, purpose: int) -> tuple[Any, Any]:
-    """Images float32 (n, 28, 28, 1) and labels of `wanted` images of the split, 0 for all, in its order."""
+    """Images float32 (n, 28, 28, 1) and labels of `wanted` images of the split, 0 for all, in its
+    order.
+    """
     from madvae_tf.data.generate import draw_rows
     from madvae_tf.data.prepare import to_float
 

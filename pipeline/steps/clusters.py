@@ -1,4 +1,6 @@
-"""The stage of the clustering figures: one UMAP picture, and how well its classes cluster (section 3.3)."""
+"""The stage of the clustering figures: one UMAP picture, and how well its classes cluster (section
+3.3).
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +13,14 @@ PICTURES = ("test", "adversarial", "output", "latent")
 
 
 def measure_clusters(context: Context) -> None:
-    """One picture: `clusters.npz` with "<of>/<defense>/xy", ".../label" and ".../predicted", and `rows.json`.
+    """One picture: `clusters.npz` with "<of>/<defense>/xy", ".../label" and ".../predicted", and
+    `rows.json`.
 
-    `of` says what is drawn: the "test" images, the "adversarial" ones (FGSM, Rand-FGSM and CW together, as in
-    the paper), the purifier's "output" for these, or its "latent" means. Predictions are the classifier's on
-    the test, the adversarial and the purified images. Both measures are taken in the features' own space and in
-    the picture, with true labels and with predictions; a silhouette that is undefined has no row.
+    `of` says what is drawn: the "test" images, the "adversarial" ones (FGSM, Rand-FGSM and CW
+    together, as in the paper), the purifier's "output" for these, or its "latent" means.
+    Predictions are the classifier's on the test, the adversarial and the purified images. Both
+    measures are taken in the features' own space and in the picture, with true labels and with
+    predictions; a silhouette that is undefined has no row.
     """
     import numpy as np
 
@@ -65,7 +69,9 @@ def measure_clusters(context: Context) -> None:
 
 
 def _points(context: Context, names: Sequence[str], wanted: int) -> tuple[Any, Any]:
-    """As many images of each named test set, evenly spaced: float32 (n, 28, 28, 1), and labels int64 (n,)."""
+    """As many images of each named test set, evenly spaced: float32 (n, 28, 28, 1), and labels
+    int64 (n,).
+    """
     import numpy as np
 
     from madvae_tf.data.adversarial_sets import AdversarialSet
@@ -81,7 +87,9 @@ def _points(context: Context, names: Sequence[str], wanted: int) -> tuple[Any, A
 
 
 def _features(context: Context, images: Any) -> tuple[Any, Any]:
-    """What is drawn, float32 (n, d), and the classifier's predictions, int64 (n,), as the settings say."""
+    """What is drawn, float32 (n, d), and the classifier's predictions, int64 (n,), as the settings
+    say.
+    """
     import tensorflow as tf
 
     from madvae_tf.evaluation.oblivious import batched

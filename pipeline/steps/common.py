@@ -68,7 +68,8 @@ def load_classifier(folder: Path) -> Any:
 
 @functools.lru_cache(maxsize=2)
 def attack_target(folder: Path, precision: str) -> Any:
-    """Kept for the stages that follow in this process: compiled gradients are cached by its callables.
+    """Kept for the stages that follow in this process: compiled gradients are cached by its
+    callables.
 
     A classifier of the user's own computes as it does, whatever the precision.
     """
@@ -83,10 +84,12 @@ def attack_target(folder: Path, precision: str) -> Any:
 
 
 def defended(context: Context, classifier: Any) -> Any:
-    """The `DefendedModel` that the stage's settings name, from the artifact "defense"; without one, the classifier alone.
+    """The `DefendedModel` that the stage's settings name, from the artifact "defense"; without one,
+    the classifier alone.
 
     Raises:
-        UserError: it has other parts than `madvae_tf.config.defenses` says, so that attacks would be left out, or could not run.
+        UserError: it has other parts than `madvae_tf.config.defenses` says, so that attacks would
+            be left out, or could not run.
     """
     from madvae_tf.defenses import DEFENSES
     from madvae_tf.models.defended_model import DefendedModel
@@ -101,8 +104,9 @@ def defended(context: Context, classifier: Any) -> Any:
     if set(own) != set(said):
         received, expected = (", ".join(parts) or "nothing" for parts in (own, said))
         raise UserError(
-            f"Invalid defence {settings['defense']}: received one that has {received} beyond its logits, expected {expected}; "
-            "correct parts= in its row of BASELINES (madvae_tf/config/defenses.py)."
+            f"Invalid defence {settings['defense']}: received one that has {received} beyond its"
+            f" logits, expected {expected}; correct parts= in its row of BASELINES"
+            " (madvae_tf/config/defenses.py)."
         )
     return system
 

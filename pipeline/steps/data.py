@@ -11,7 +11,9 @@ from pipeline.steps.common import ARRAYS, attack_target, splits_of, start_anew
 
 
 def prepare_data(context: Context) -> None:
-    """Fetches the IDX files, writes the TFDS dataset and `source.json`, the stamp of where it came from."""
+    """Fetches the IDX files, writes the TFDS dataset and `source.json`, the stamp of where it came
+    from.
+    """
     from madvae_tf.data.sources import DATASETS, fetch_idx
 
     dataset = DATASETS[context.config["name"]]
@@ -51,19 +53,23 @@ def adopt_data(path: Path, context: Context) -> None:
 
 
 def generate_adversarial_set(context: Context) -> None:
-    """Attacks one split with one setting: a set of shards in the artifact's folder, made by the engine of this run."""
+    """Attacks one split with one setting: a set of shards in the artifact's folder, made by the
+    engine of this run.
+    """
     from madvae_tf.utils.progress import progress_bar
 
     work = set_work(context)
     missing = work.missing()
     title = f"{context.config['split']} {context.config['attack']}"
-    with progress_bar(len(work.rows), title, "image", done=len(work.rows) - work.images_in(missing)) as bar:
+    with progress_bar(
+        len(work.rows), title, "image", done=len(work.rows) - work.images_in(missing)
+    ) as bar:
         engines.current().make(context, work, missing, bar.update)
     work.finish()
 
 
 def set_work(context: Context) -> Any:
-    """The `SetWork` of a stage "attack": what the stage itself makes, and any worker of an engine."""
+    """The `SetWork` of a stage "attack": what the stage itself makes, and any worker of an engine."""  # noqa: E501
     from madvae_tf.attacks import ATTACKS
     from madvae_tf.data.generate import SetWork, draw_rows
 

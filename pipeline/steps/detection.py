@@ -10,8 +10,8 @@ from pipeline.steps.robustness import drawn, prototypes
 
 
 def measure_detection(context: Context) -> None:
-    """Every detector on the test sets (oblivious) and on adaptive images, of which each detector has its own: `rows.json`, `roc.npz`,
-    `warnings.json` (none).
+    """Every detector on the test sets (oblivious) and on adaptive images, of which each detector
+    has its own: `rows.json`, `roc.npz`, `warnings.json` (none).
     """
     import functools
 
@@ -50,7 +50,9 @@ def measure_detection(context: Context) -> None:
 
 
 def _oblivious(context: Context, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """Of each attacked test set: attack, threat model, parameters, detectors, clean images, attacked images, labels."""
+    """Of each attacked test set: attack, threat model, parameters, detectors, clean images,
+    attacked images, labels.
+    """
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import to_float
@@ -70,10 +72,13 @@ def _oblivious(context: Context, names: tuple[str, ...]) -> list[tuple[Any, ...]
 
 
 def _adaptive(context: Context, system: Any, logits: Any, functions: Any) -> list[tuple[Any, ...]]:
-    """The same of attacks on the whole system: one that does not know of the detectors, and one that evades each of them.
+    """The same of attacks on the whole system: one that does not know of the detectors, and one
+    that evades each of them.
 
-    An evasion has a weight, and no weight is the best for every image: of all of them, and of the attack that does not know, an image keeps
-    what fools with the lowest score. `logits` are the system's, compiled. What that attack does not fool is not tried again: it stays what it made of it.
+    An evasion has a weight, and no weight is the best for every image: of all of them, and of the
+    attack that does not know, an image keeps what fools with the lowest score. `logits` are the
+    system's, compiled. What that attack does not fool is not tried again: it stays what it made of
+    it.
     """
     import dataclasses
 
@@ -90,7 +95,17 @@ def _adaptive(context: Context, system: Any, logits: Any, functions: Any) -> lis
     plain = APGD(**own)
     x_adv = _attacked(context, "apgd_ce_restarts", plain, system, images, labels)
     fooled = np.flatnonzero(batched(logits, x_adv, size).argmax(axis=1) != labels)
-    found = [("apgd_ce_restarts", "end_to_end", plain.parameters, tuple(functions), images, x_adv, labels)]
+    found = [
+        (
+            "apgd_ce_restarts",
+            "end_to_end",
+            plain.parameters,
+            tuple(functions),
+            images,
+            x_adv,
+            labels,
+        )
+    ]
     for name, function in functions.items() if len(fooled) else ():
         # In units of what clean images score, so that a weight means the same for every detector.
         unit = max(float(np.median(batched(function, images, size))), 1e-6)
@@ -110,7 +125,9 @@ def _adaptive(context: Context, system: Any, logits: Any, functions: Any) -> lis
     return found
 
 
-def _attacked(context: Context, label: str, attack: Any, system: Any, images: Any, labels: Any) -> Any:
+def _attacked(
+    context: Context, label: str, attack: Any, system: Any, images: Any, labels: Any
+) -> Any:
     """The attacked images, batch by batch; a batch that was made before a stop is read."""
     import numpy as np
 

@@ -13,7 +13,8 @@ _POINTS = 100
 def evaluate_defense(context: Context) -> None:
     """One defence (or none) on every test set: `rows.json`, `predictions.npz`, `images.npz`.
 
-    With details also `tensorboard/`: confusion matrices, and the latent codes of a defence that has them.
+    With details also `tensorboard/`: confusion matrices, and the latent codes of a defence that has
+    them.
     """
     import numpy as np
     import tensorflow as tf
@@ -35,7 +36,8 @@ def evaluate_defense(context: Context) -> None:
     undefended, logits = tf.function(classifier), tf.function(system.logits)
     detect = None if system.detect is None else tf.function(system.detect)
     size = settings["batch_size"]
-    # Where another network stands in the classifier's place, the images were made on a model that is not the one they meet.
+    # Where another network stands in the classifier's place, the images were made on a model that
+    # is not the one they meet.
     replaced = settings["defense"] != "none" and system.purify is None
     common = {
         "dataset": settings["dataset"],
@@ -59,15 +61,23 @@ def evaluate_defense(context: Context) -> None:
             clean_predicted = oblivious.batched(undefended, clean, size).argmax(axis=1)
             parameters = {**test.metadata["parameters"], **settings["note"]}
             named = {**common, "attack": name, "parameters": parameters}
-            rows += oblivious.defense_rows(settings["table"], predicted, label, clean_predicted, named)
+            rows += oblivious.defense_rows(
+                settings["table"], predicted, label, clean_predicted, named
+            )
             if settings["defense"] == "defense_vae":
                 rows += oblivious.defense_rows("table4", predicted, label, clean_predicted, named)
             if detect is not None:
                 refused = oblivious.batched(detect, x_adv, size)
-                rows += oblivious.detection_rows(settings["table"], refused, predicted == label, named)
+                rows += oblivious.detection_rows(
+                    settings["table"], refused, predicted == label, named
+                )
             if settings["defense"] == "none" and name != "none":
                 rows += oblivious.attack_rows(x_adv, clean, predicted, label, named)
-            predictions |= {f"{name}/predicted": predicted, f"{name}/label": label, f"{name}/index": index}
+            predictions |= {
+                f"{name}/predicted": predicted,
+                f"{name}/label": label,
+                f"{name}/index": index,
+            }
             some = evenly_spaced(len(label), _POINTS)
             values = (x_adv[some], label[some], predicted[some], np.full(len(some), name))
             for column, value in zip(points.values(), values, strict=True):
@@ -77,7 +87,9 @@ def evaluate_defense(context: Context) -> None:
             if len(places) and len(places) == len(shown):
                 images |= {"clean": clean[places], "label": label[places]}
                 images[f"prediction/{settings['defense']}/{name}"] = predicted[places]
-                images[f"probabilities/{settings['defense']}/{name}"] = softmax(found[places], axis=1)
+                images[f"probabilities/{settings['defense']}/{name}"] = softmax(
+                    found[places], axis=1
+                )
                 if system.purify is None:
                     images[f"adversarial/{name}"] = x_adv[places]
                 else:
@@ -95,7 +107,9 @@ def evaluate_defense(context: Context) -> None:
     if settings["details"]:
         board = context.folder / "tensorboard"
         matrices = {
-            name: tensorboard.confusion_matrix(predictions[f"{name}/predicted"], predictions[f"{name}/label"])
+            name: tensorboard.confusion_matrix(
+                predictions[f"{name}/predicted"], predictions[f"{name}/label"]
+            )
             for name in tests
         }
         tensorboard.write_confusions(board, matrices)

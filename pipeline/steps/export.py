@@ -11,6 +11,8 @@ def export_defense(context: Context) -> None:
     start_anew(context)
     classifier = load_classifier(context.inputs["classifier"])
     if "vae" in context.inputs:
-        export_purifier(context.folder, load_model(context.inputs["vae"] / "purifier.keras"), classifier)
+        export_purifier(
+            context.folder, load_model(context.inputs["vae"] / "purifier.keras"), classifier
+        )
     else:
         export_classifier(context.folder, classifier)

@@ -1,4 +1,6 @@
-"""The stages that take over models made elsewhere: a classifier, and a purifier for the variant `robust` or its training to go on from."""
+"""The stages that take over models made elsewhere: a classifier, and a purifier for the variant
+`robust` or its training to go on from.
+"""
 
 import shutil
 from pathlib import Path
@@ -19,7 +21,8 @@ _SUSPICIOUS = 0.5
 
 
 def adopt_classifier(path: Path, context: Context) -> None:
-    """Checks the classifier at `path` and copies it, as `classifier.keras` or `saved_model/`, with `adopted.json` and `metrics.json`.
+    """Checks the classifier at `path` and copies it, as `classifier.keras` or `saved_model/`, with
+    `adopted.json` and `metrics.json`.
 
     Raises:
         UserError: it is no classifier of these images, or has changed since the plan was made.
@@ -47,22 +50,28 @@ def adopt_classifier(path: Path, context: Context) -> None:
     metrics: dict[str, Any] = classifier_metrics(classifier, splits, context.config["seed"])
     if metrics["validation"]["accuracy"] < _SUSPICIOUS:
         logging.warning(
-            "The classifier %s is right on %.1f%% of the validation images only: does it expect float32 images in [0, 1] "
-            "of %s and its labels?",
+            "The classifier %s is right on %.1f%% of the validation images only: does it expect"
+            " float32 images in [0, 1] of %s and its labels?",
             path,
             100 * metrics["validation"]["accuracy"],
             context.config["dataset"],
         )
     write_json(context.folder / "metrics.json", metrics)
-    record = {"outputs": classifier.outputs, "file": copy.name, **shape_entry(classifier.image_shape)}
+    record = {
+        "outputs": classifier.outputs,
+        "file": copy.name,
+        **shape_entry(classifier.image_shape),
+    }
     write_json(context.folder / ADOPTED, record)
 
 
 def adopt_purifier(path: Path, field: str, context: Context) -> None:
-    """Checks the purifier at `path`, of `RobustConfig`'s `field`, and copies it as `purifier.keras`, with `metrics.json` of its accuracies on validation images.
+    """Checks the purifier at `path`, of `RobustConfig`'s `field`, and copies it as
+    `purifier.keras`, with `metrics.json` of its accuracies on validation images.
 
     Raises:
-        UserError: it is no purifier of this project, or of other images, or has changed since the plan was made.
+        UserError: it is no purifier of this project, or of other images, or has changed since the
+            plan was made.
     """
     from madvae_tf.defenses.robust import Robust
     from madvae_tf.models.finite import check_finite
@@ -78,19 +87,21 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
     except Exception as error:  # Whatever Keras raises for a file that it did not write.
         raise_if_received()
         raise UserError(
-            f"Invalid robust.{field}: {path} cannot be read ({type(error).__name__}), expected a DefenseVAE that this project saved."
+            f"Invalid robust.{field}: {path} cannot be read ({type(error).__name__}), expected a"
+            " DefenseVAE that this project saved."
         ) from error
     if not isinstance(purifier, DefenseVAE):
         raise UserError(
-            f"Invalid robust.{field}: {path} holds {type(purifier).__name__}, expected a DefenseVAE that this project saved."
+            f"Invalid robust.{field}: {path} holds {type(purifier).__name__}, expected a DefenseVAE"
+            " that this project saved."
         )
     check_finite(purifier, f"robust.{field} ({path})")
     inputs = training_inputs(context)
     shape = tuple(inputs.validation.images.shape[1:])
     if tuple(purifier.image_shape) != shape:
         raise UserError(
-            f"Invalid robust.{field}: {path} takes images of shape {purifier.image_shape}, expected {shape}, those of "
-            f"{context.config['dataset']}."
+            f"Invalid robust.{field}: {path} takes images of shape {purifier.image_shape}, expected"
+            f" {shape}, those of {context.config['dataset']}."
         )
     parameters = context.config["parameters"]
     crosses = {
@@ -100,12 +111,13 @@ def adopt_purifier(path: Path, field: str, context: Context) -> None:
     for option in crosses:
         if crosses[option] and purifier.squash is None:
             raise UserError(
-                f"Invalid robust.{option}: received {parameters[option]!r} with {path}, which has no squash to cross; "
-                "expected one without threshold_l2."
+                f"Invalid robust.{option}: received {parameters[option]!r} with {path}, which has"
+                " no squash to cross; expected one without threshold_l2."
             )
     found = Robust(**parameters).measure(purifier, inputs)
     logging.info(
-        "The purifier %s is right on %.3f of %d validation images, on %.3f of them attacked end to end.",
+        "The purifier %s is right on %.3f of %d validation images, on %.3f of them attacked end to"
+        " end.",
         *(path, found["validation_accuracy"], found["validation_images"]),
         found["validation_attacked_accuracy"],
     )

@@ -26,7 +26,12 @@ def write_report(context: Context) -> None:
     evaluated = context.channel("evaluate")
     clustered, tested = context.channel("clusters"), context.channel("robustness")
     timed = [context.inputs["time"]] if "time" in context.inputs else []
-    measured = [*evaluated.values(), *context.channel("black_box").values(), *clustered.values(), *timed]
+    measured = [
+        *evaluated.values(),
+        *context.channel("black_box").values(),
+        *clustered.values(),
+        *timed,
+    ]
     for folder in (*measured, *tested.values()):
         rows += read_json(folder / "rows.json")
     for folder in evaluated.values():
@@ -81,19 +86,31 @@ def _training_log(path: Path) -> dict[str, list[float | None]]:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {
-        name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else {})
+        name: [float(row[name]) if row[name] else None for row in rows]
+        for name in (rows[0] if rows else {})
     }
 
 
 def _commit() -> str | None:
-    """The commit of the code that runs, with "+" where files differ from it; None outside a checkout."""
+    """The commit of the code that runs, with "+" where files differ from it; None outside a
+    checkout.
+    """
     root = Path(__file__).resolve().parents[2]
     # An installation may lie inside somebody else's checkout.
     if not (root / ".git").exists():
         return None
     try:
-        described = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+        described = subprocess.run(  # noqa: S603
+            [  # noqa: S607
+                "git",
+                "-C",
+                str(root),
+                "describe",
+                "--always",
+                "--dirty=+",
+                "--abbrev=12",
+                "--exclude=*",
+            ],
             capture_output=True,
             text=True,
             timeout=10,

@@ -1,4 +1,6 @@
-"""The stages that attack whole systems, take the worst case, and ask whether the attacks themselves are sound."""
+"""The stages that attack whole systems, take the worst case, and ask whether the attacks themselves
+are sound.
+"""
 
 import functools
 import zlib
@@ -20,11 +22,19 @@ _GRADIENTS = {
 
 
 def attack_system(context: Context) -> None:
-    """One suite under one threat model: `rows.json`, `right.npz` (who was right after each trial), `warnings.json` (none)."""
+    """One suite under one threat model: `rows.json`, `right.npz` (who was right after each trial),
+    `warnings.json` (none).
+    """
     import numpy as np
 
     from madvae_tf.data.batches import evenly_spaced
-    from madvae_tf.evaluation import evaluate, expectation, latent_matching, straight_through, target_of
+    from madvae_tf.evaluation import (
+        evaluate,
+        expectation,
+        latent_matching,
+        straight_through,
+        target_of,
+    )
     from madvae_tf.evaluation.rows import evaluation_rows
 
     start_anew(context)
@@ -82,7 +92,9 @@ def _clean(system: Any, images: Any, labels: Any, batch_size: int) -> Any:
 
 
 def _spread(robust: dict[str, Any], subset: Any, clean: Any) -> dict[str, Any]:
-    """Who of all images was right, where only those of `subset` were attacked; "attacked" says which."""
+    """Who of all images was right, where only those of `subset` were attacked; "attacked" says
+    which.
+    """
     import numpy as np
 
     full = {"clean": clean}
@@ -96,7 +108,9 @@ def _spread(robust: dict[str, Any], subset: Any, clean: Any) -> dict[str, Any]:
 
 
 def take_worst(context: Context) -> None:
-    """Who is right whatever was done, by threat model and over all of them: `rows.json`; `warnings.json` where less beats more."""
+    """Who is right whatever was done, by threat model and over all of them: `rows.json`;
+    `warnings.json` where less beats more.
+    """
     import numpy as np
 
     from madvae_tf.evaluation import THREAT_MODELS
@@ -116,7 +130,9 @@ def take_worst(context: Context) -> None:
             found.setdefault(part["threat_model"], []).extend(
                 Outcome(suite, trial, file[trial.label], (), attacked) for trial in suite.trials
             )
-    evaluations = {name: Evaluation(clean, tuple(found[name])) for name in THREAT_MODELS if name in found}
+    evaluations = {
+        name: Evaluation(clean, tuple(found[name])) for name in THREAT_MODELS if name in found
+    }
     ball = _ball(settings)
     rows = []
     for name, evaluation in evaluations.items():
@@ -137,7 +153,9 @@ def take_worst(context: Context) -> None:
 
 
 def attack_naturally(context: Context) -> None:
-    """The worst of a grid of rotations and translations, and common corruptions: `rows.json`, `right.npz`, `warnings.json` (none)."""
+    """The worst of a grid of rotations and translations, and common corruptions: `rows.json`,
+    `right.npz`, `warnings.json` (none).
+    """
     import numpy as np
 
     from madvae_tf.evaluation import evaluate, natural
@@ -165,7 +183,9 @@ def attack_naturally(context: Context) -> None:
 
 
 def check_sanity(context: Context) -> None:
-    """Accuracy against budget and steps of PGD, the gradients' sizes, and PGD around a squash: `rows.json`, `gradients.npy`, `warnings.json`."""
+    """Accuracy against budget and steps of PGD, the gradients' sizes, and PGD around a squash:
+    `rows.json`, `gradients.npy`, `warnings.json`.
+    """
     import numpy as np
 
     from madvae_tf.evaluation import diagnostics, gradients, sanity
@@ -210,7 +230,9 @@ def drawn(context: Context, wanted: int) -> tuple[Any, Any]:
 
 
 def attacked_images(split: Any, wanted: int, seed: int) -> tuple[Any, Any]:
-    """Of a split `wanted` images, float32 in [0, 1], and labels: those that the robustness stages of this seed attack."""
+    """Of a split `wanted` images, float32 in [0, 1], and labels: those that the robustness stages
+    of this seed attack.
+    """
     from madvae_tf.data.generate import draw_rows
     from madvae_tf.data.prepare import to_float
 
@@ -234,12 +256,16 @@ def prototypes(context: Context, system: Any) -> Any:
     from madvae_tf.evaluation.oblivious import batched
 
     split = splits_of(context)["validation"]
-    codes = batched(tf.function(system.encode), to_float(split.images), context.config["batch_size"])
+    codes = batched(
+        tf.function(system.encode), to_float(split.images), context.config["batch_size"]
+    )
     return tf.constant(np.stack([codes[split.labels == label].mean(axis=0) for label in range(10)]))
 
 
 def _check_composition(system: Any, other: Any, images: Any) -> None:
-    """BPDA's logits must be the system's own: not every defence's are made of its purified image alone."""
+    """BPDA's logits must be the system's own: not every defence's are made of its purified image
+    alone.
+    """
     import numpy as np
 
     from madvae_tf.utils.errors import UserError
@@ -247,7 +273,8 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
     own, through = (np.asarray(each.logits(images)) for each in (system, other))
     if not np.allclose(own, through, atol=1e-3):
         raise UserError(
-            "Invalid suite bpda: this defence's logits are not the classifier's of what its purifier makes; leave bpda out."
+            "Invalid suite bpda: this defence's logits are not the classifier's of what its"
+            " purifier makes; leave bpda out."
         )
 
 
@@ -260,7 +287,9 @@ def _suite(settings: dict[str, Any]) -> Any:
     if settings["suite"] in ("decision", "score"):
         return SUITES[settings["suite"]](**ball, queries=settings["queries"])
     if settings["suite"] == "joint":
-        return joint(**ball, **{name: settings[name] for name in ("iterations", "restarts", "weights")})
+        return joint(
+            **ball, **{name: settings[name] for name in ("iterations", "restarts", "weights")}
+        )
     if settings["suite"] == "autoattack":
         numbers = {name: settings[name] for name in ("iterations", "targets", "queries")}
         return auto_attack(**ball, **numbers)

@@ -1,4 +1,4 @@
-"""The stage that measures what a defence costs a user: milliseconds per image, at batch 1 and 256."""
+"""The stage that measures what a defence costs a user: milliseconds per image, at batch 1 and 256."""  # noqa: E501
 
 import time
 from typing import Any
@@ -7,13 +7,16 @@ from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import load_classifier, splits_of, start_anew
 
-# A defence is timed in at most so many rounds, and in no further one once it has taken so many seconds.
+# A defence is timed in at most so many rounds, and in no further one once it has taken so many
+# seconds.
 ROUNDS = 9
 SECONDS = 20.0
 
 
 def time_defenses(context: Context) -> None:
-    """Every defence in one process, in turns, so that a noisy moment of the machine meets all of them: `rows.json`."""
+    """Every defence in one process, in turns, so that a noisy moment of the machine meets all of
+    them: `rows.json`.
+    """
     import numpy as np
     import tensorflow as tf
 

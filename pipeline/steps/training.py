@@ -8,7 +8,9 @@ from pipeline.steps.common import load_classifier, paired_sets, splits_of
 
 
 def train_classifier(context: Context) -> None:
-    """Trains the classifier; writes `classifier.keras`, `metrics.json`, `log.csv` and `tensorboard/`."""
+    """Trains the classifier; writes `classifier.keras`, `metrics.json`, `log.csv` and
+    `tensorboard/`.
+    """
     import keras
 
     from madvae_tf.data.batches import CleanImages, in_order
@@ -29,7 +31,9 @@ def train_classifier(context: Context) -> None:
         trainer = ClassifierTrainer(
             classifier, settings["max_shift"], settings["seed"], settings.get("flip", False)
         )
-        schedule = exponential_decay(settings["learning_rate"], settings["final_learning_rate"], total)
+        schedule = exponential_decay(
+            settings["learning_rate"], settings["final_learning_rate"], total
+        )
         trainer.compile(optimizer=keras.optimizers.Adam(schedule))  # pyright: ignore[reportArgumentType]
         return trainer
 

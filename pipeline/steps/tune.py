@@ -6,10 +6,11 @@ from pipeline.steps.common import load_classifier, load_model, paired_sets, spli
 
 
 def tune_weights(context: Context) -> None:
-    """Writes `tuned.json`, what was tried and how it did, `tuned.py`, a configuration for `--config`, and `tensorboard/`, the trials.
+    """Writes `tuned.json`, what was tried and how it did, `tuned.py`, a configuration for
+    `--config`, and `tensorboard/`, the trials.
 
-    The setting `config` is the whole configuration; what a trial shares with the variants is read from it;
-    `weights` are gamma, beta, proximity and sigma, the hand-picked ones.
+    The setting `config` is the whole configuration; what a trial shares with the variants is read
+    from it; `weights` are gamma, beta, proximity and sigma, the hand-picked ones.
     """
     from madvae_tf.config import from_dict
     from madvae_tf.training import tensorboard

@@ -1,4 +1,6 @@
-"""A linear classifier of squares, as logits and as probabilities, and a defence that was fitted to it."""
+"""A linear classifier of squares, as logits and as probabilities, and a defence that was fitted to
+it.
+"""
 
 from types import SimpleNamespace
 
@@ -13,7 +15,11 @@ from madvae_tf.attacks import FGSM, CarliniWagner, NoAttack
 ATTACKS = (
     FGSM(epsilon=0.2),
     CarliniWagner(
-        confidence=1.0, max_iterations=12, binary_search_steps=1, learning_rate=0.3, initial_const=5.0
+        confidence=1.0,
+        max_iterations=12,
+        binary_search_steps=1,
+        learning_rate=0.3,
+        initial_const=5.0,
     ),
     NoAttack(),
 )
@@ -30,7 +36,9 @@ def squares(n=40, seed=5):
 
 
 def templates():
-    """float32 (784, 10): what each class lights up, with numbers on it so that no gradient is exactly zero."""
+    """float32 (784, 10): what each class lights up, with numbers on it so that no gradient is
+    exactly zero.
+    """
     weights = 0.02 * np.random.default_rng(1).standard_normal((28, 28, 10))
     for label in range(10):
         weights[2 * label : 2 * label + 8, 2 * label : 2 * label + 8, label] += 0.15
@@ -40,7 +48,11 @@ def templates():
 def linear(activation=None):
     """The Keras model; `activation` "softmax" gives probabilities."""
     model = keras.Sequential(
-        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10, activation=activation)]
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation=activation),
+        ]
     )
     model.set_weights([templates(), np.zeros(10, np.float32)])
     return model
@@ -59,7 +71,9 @@ def toy():
 
 @pytest.fixture(scope="session")
 def fitted():
-    """(defense, classifier, its weights before): a combined purifier behind a classifier that gives probabilities."""
+    """(defense, classifier, its weights before): a combined purifier behind a classifier that gives
+    probabilities.
+    """
     images, labels = squares()
     classifier = linear("softmax")
     before = [np.array(weight) for weight in classifier.get_weights()]

@@ -24,7 +24,12 @@ def test_the_classifier_is_left_as_it_was(fitted):
 
 def test_info_says_how_it_was_made(fitted, toy):
     info = json.loads(json.dumps(fitted[0].info))
-    assert (info["variant"], info["seed"], info["pairs"], info["batch_size"]) == ("combined", 0, 72, 16)
+    assert (info["variant"], info["seed"], info["pairs"], info["batch_size"]) == (
+        "combined",
+        0,
+        72,
+        16,
+    )
     assert info["steps"] == 2 * (72 // 16)
     assert [each["name"] for each in info["attacks"]] == ["fgsm", "cw", "none"]
     images, labels = toy.squares()
@@ -103,7 +108,10 @@ def test_bad_images_are_refused(fitted, images, message):
 
 
 BAD_FITS = {
-    "labels' length": ({"labels": np.zeros(3, int)}, "Invalid labels: received int64 of shape \\(3,\\)"),
+    "labels' length": (
+        {"labels": np.zeros(3, int)},
+        "Invalid labels: received int64 of shape \\(3,\\)",
+    ),
     "one-hot": ({"labels": np.eye(10)[np.zeros(40, int)]}, "arg-max of one-hot"),
     "label 10": ({"labels": np.full(40, 10)}, r"received values in \[10, 10\]"),
     "variant": ({"variant": "combine"}, "Unknown variant 'combine'. Did you mean 'combined'"),
@@ -134,7 +142,11 @@ def test_a_saved_defence_comes_back(fitted, toy, tmp_path):
     defense, folder = fitted[0], tmp_path / "deep" / "defense"
     images, _ = toy.squares(5, seed=2)
     defense.save(folder)
-    assert {path.name for path in folder.iterdir()} == {"purifier.keras", "classifier.keras", "defense.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "purifier.keras",
+        "classifier.keras",
+        "defense.json",
+    }
     loaded = madvae_tf.load(folder)
     np.testing.assert_array_equal(loaded.purify(images), defense.purify(images))
     np.testing.assert_array_equal(loaded.predict_proba(images), defense.predict_proba(images))
@@ -162,12 +174,19 @@ def test_a_function_as_classifier_stays_out_of_the_folder(toy, tmp_path, capsys)
     arguments = {**FAST, "variant": "defense_vae", "precision": "float32", "verbose": 0}
     data = {"validation_data": (images[:8, ..., 0] / 255.0, labels[:8, None])}
     defense = madvae_tf.fit(
-        toy.as_function, images[8:], labels[8:], attacks=[*toy.ATTACKS[:1], NoAttack()], **arguments, **data
+        toy.as_function,
+        images[8:],
+        labels[8:],
+        attacks=[*toy.ATTACKS[:1], NoAttack()],
+        **arguments,
+        **data,
     )
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "")
     # Of Defense-VAE's pairs none is clean.
-    assert [each["name"] for each in defense.info["attacks"]] == ["fgsm"] and defense.info["pairs"] == 4
+    assert [each["name"] for each in defense.info["attacks"]] == ["fgsm"] and defense.info[
+        "pairs"
+    ] == 4
     defense.save(tmp_path / "defense")
     assert not (tmp_path / "defense" / "classifier.keras").exists()
     loaded = madvae_tf.load(tmp_path / "defense")
@@ -183,14 +202,18 @@ def test_a_classifier_with_python_code_in_it_is_not_saved(fitted, toy, tmp_path)
         [keras.Input((28, 28, 1)), keras.layers.Lambda(lambda images: images * 1.0), toy.linear()]
     )
     probe = np.zeros((2, 28, 28, 1), np.float32)
-    defense = madvae_tf.FittedDefense(fitted[0].purifier, madvae_tf.api.fitted.adapt(unsafe, probe), {})
+    defense = madvae_tf.FittedDefense(
+        fitted[0].purifier, madvae_tf.api.fitted.adapt(unsafe, probe), {}
+    )
     with pytest.raises(UserError, match="classifier.keras cannot be loaded in safe mode"):
         defense.save(tmp_path / "defense")
     assert not list(tmp_path.iterdir())
 
 
 def test_published_weights_are_a_defence():
-    """Of docs/weights: the purifier alone, or with the classifier beside it; what they say is what Keras' own reader gives."""
+    """Of docs/weights: the purifier alone, or with the classifier beside it; what they say is what
+    Keras' own reader gives.
+    """
     folder = Path(__file__).parents[2] / "docs" / "weights"
     defense = madvae_tf.load(folder / "mnist-robust")
     images = np.random.default_rng(0).random((3, 28, 28, 1)).astype(np.float32)

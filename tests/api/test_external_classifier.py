@@ -1,4 +1,6 @@
-"""Foreign classifiers: what is told apart, what is refused, and that probabilities attack as logits do."""
+"""Foreign classifiers: what is told apart, what is refused, and that probabilities attack as logits
+do.
+"""
 
 import functools
 
@@ -70,7 +72,11 @@ def test_a_probability_of_zero_has_a_finite_logarithm_and_gradient(toy):
     with tf.GradientTape() as tape:
         tape.watch(x)
         logits = adapted(x)
-    assert adapted.outputs == "probabilities" and np.isfinite(logits).all() and logits.numpy().min() < -50
+    assert (
+        adapted.outputs == "probabilities"
+        and np.isfinite(logits).all()
+        and logits.numpy().min() < -50
+    )
     assert np.isfinite(tape.gradient(logits, x)).all()
 
 
@@ -90,7 +96,11 @@ BAD = {
         "auto",
         r"gave shape \(6, 784\).*expected \(6, 10\)",
     ),
-    "nan": (lambda images: tf.fill((len(images), 10), float("nan")), "auto", "gave NaN or infinity"),
+    "nan": (
+        lambda images: tf.fill((len(images), 10), float("nan")),
+        "auto",
+        "gave NaN or infinity",
+    ),
     "numpy": (
         lambda images: np.asarray(images).reshape(-1, 784)[:, :10],
         "auto",

@@ -38,11 +38,17 @@ def test_the_figures_are_those_of_held_out_images(fitted, toy):
         ("classifier", classifier.predict(held / np.float32(255), verbose=0).argmax(axis=1)),
         ("defense", defense.predict(held)),
     ):
-        clean, unaware, aware = (found[row][name]["accuracy"] for name in ("clean", "unaware", "aware"))
+        clean, unaware, aware = (
+            found[row][name]["accuracy"] for name in ("clean", "unaware", "aware")
+        )
         assert clean == np.mean(predicted == truth) and clean >= unaware >= aware
     low, high = wilson_interval(round(4 * found["defense"]["clean"]["accuracy"]), 4)
-    assert (found["defense"]["clean"]["ci_low"], found["defense"]["clean"]["ci_high"]) == (low, high)
-    # A linear model at L-infinity 0.2: the margin over each class falls by 0.2 times the L1 norm of the difference of templates.
+    assert (found["defense"]["clean"]["ci_low"], found["defense"]["clean"]["ci_high"]) == (
+        low,
+        high,
+    )
+    # A linear model at L-infinity 0.2: the margin over each class falls by 0.2 times the L1 norm of
+    # the difference of templates.
     weights = toy.templates().astype(np.float64)
     x = held.reshape(4, 784) / 255.0
     margins = []
@@ -58,9 +64,18 @@ def test_the_figures_are_those_of_held_out_images(fitted, toy):
 
 def test_the_line_says_what_to_do_where_it_did_not_help():
     line = figures.line(made(aware=0.05), "combined")
-    assert "behind the purifier 0.900 [0.799, 0.953] | 0.850 [0.739, 0.919] | 0.050 [0.017, 0.137]" in line
-    assert "n = 60, linf:0.3" in line and line.endswith("use madvae_tf.fit_robust.") and "\n" not in line
-    assert figures.line(made(aware=0.05), "robust").endswith("train longer (epochs) or on more images.")
+    assert (
+        "behind the purifier 0.900 [0.799, 0.953] | 0.850 [0.739, 0.919] | 0.050 [0.017, 0.137]"
+        in line
+    )
+    assert (
+        "n = 60, linf:0.3" in line
+        and line.endswith("use madvae_tf.fit_robust.")
+        and "\n" not in line
+    )
+    assert figures.line(made(aware=0.05), "robust").endswith(
+        "train longer (epochs) or on more images."
+    )
     assert figures.advice(made(aware=0.5), "combined") == ""
 
 
@@ -83,7 +98,9 @@ def test_a_defence_says_what_it_is(fitted, tmp_path):
     known = defense.info["figures"]["defense"]
     assert repr(defense) == (
         "<FittedDefense combined, images (28, 28, 1) -> 10 classes; held out, n = 4, linf:0.2: "
-        + ", ".join(f"{name} {known[name]['accuracy']:.3f}" for name in ("clean", "unaware", "aware"))
+        + ", ".join(
+            f"{name} {known[name]['accuracy']:.3f}" for name in ("clean", "unaware", "aware")
+        )
         + ">"
     )
     page = defense._repr_html_()
@@ -105,7 +122,8 @@ def test_a_defence_evaluates_itself(fitted, toy, threat_model):
     whole = lambda x: defense.classifier(defense.purifier.purify(x))  # noqa: E731
     target = DefendedModel(whole if threat_model == "end_to_end" else defense.classifier)
     attacked = run_attack(FGSM(epsilon=0.2), target, images / np.float32(255), labels, (0, 0), 24)
-    # FGSM draws nothing; a pixel whose gradient is nearly 0 may step the other way in the folded copy.
+    # FGSM draws nothing; a pixel whose gradient is nearly 0 may step the other way in the folded
+    # copy.
     expected = found.clean & (defense.predict(attacked.x_adv) == labels)
     assert np.sum(found.worst != expected) <= 1
     assert (found.threat_model, found.model) == (threat_model, "combined")

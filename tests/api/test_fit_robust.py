@@ -77,7 +77,11 @@ def test_what_is_asked_for_is_trained(toy, monkeypatch):
     madvae_tf.fit_robust(*given, epochs=1, epoch_steps=20_000, ramp_steps=9, average=0.5, **SMALL)
     madvae_tf.fit_robust(*given, epochs=2, epoch_steps=10_000, **SMALL)
     (first, inputs), (second, _), (third, _) = asked
-    assert plain.purifier.squash is None and (first.norm, first.epsilon, first.seed) == ("l2", 2.0, 3)
+    assert plain.purifier.squash is None and (first.norm, first.epsilon, first.seed) == (
+        "l2",
+        2.0,
+        3,
+    )
     assert first.start_epsilon == pytest.approx(1 / 3) and first.ramp_steps == 5
     assert (second.ramp_steps, second.average) == (9, 0.5)
     assert (third.ramp_steps, third.average, third.late_attack_steps) == (600, 0.999, 4)
@@ -96,7 +100,9 @@ def test_the_defaults_are_those_of_the_committed_configuration():
 
 
 def test_it_says_how_long_it_takes(toy, monkeypatch, capsys):
-    """Before it starts; with the settings of the default and as many images as MNIST has, from the rates by hand."""
+    """Before it starts; with the settings of the default and as many images as MNIST has, from the
+    rates by hand.
+    """
 
     def train(self, inputs, folder):
         save_float32(SmallVAE(self.latent_size), folder / "purifier.keras")
@@ -104,9 +110,15 @@ def test_it_says_how_long_it_takes(toy, monkeypatch, capsys):
 
     monkeypatch.setattr(Robust, "train", train)
     images, labels = toy.squares()
-    asked = {"latent_size": 4, "precision": "float32", "validation_images": 1, "validation_steps": 1}
+    asked = {
+        "latent_size": 4,
+        "precision": "float32",
+        "validation_images": 1,
+        "validation_steps": 1,
+    }
     madvae_tf.fit_robust(toy.as_function, images, labels, epoch_steps=429, **asked)
-    # 54,912 images: five passes at 0.65 + 4 x 0.4 fifths of 1/240 s, one at 1.5 + 4 x 0.4, twice as long in float32: 21.9 minutes.
+    # 54,912 images: five passes at 0.65 + 4 x 0.4 fifths of 1/240 s, one at 1.5 + 4 x 0.4, twice as
+    # long in float32: 21.9 minutes.
     assert "Training takes about 22 min on two CPU cores" in capsys.readouterr().err
     madvae_tf.fit_robust(toy.as_function, images, labels, epoch_steps=429, **asked, verbose=0)
     assert "min" not in capsys.readouterr().err
@@ -144,7 +156,13 @@ BAD = {
 @pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD.keys())
 def test_bad_arguments_are_refused(toy, change, message):
     images, labels = toy.squares()
-    arguments = {"classifier": toy.as_function, "images": images, "labels": labels, **SMALL, **change}
+    arguments = {
+        "classifier": toy.as_function,
+        "images": images,
+        "labels": labels,
+        **SMALL,
+        **change,
+    }
     with pytest.raises(UserError, match=message) as caught:
         madvae_tf.fit_robust(**arguments)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,6 @@
-"""The layer in front of a model: values, gradients, frozen weights, and files that another process loads."""
+"""The layer in front of a model: values, gradients, frozen weights, and files that another process
+loads.
+"""
 
 import keras
 import numpy as np
@@ -50,7 +52,9 @@ def test_training_around_it_leaves_it_as_it_is(fitted, toy):
 
 def test_another_process_loads_a_model_with_it(fitted, toy, tmp_path):
     x = images_of(toy)
-    model = keras.Sequential([keras.Input((28, 28, 1)), madvae_tf.Purifier(fitted[0]), toy.linear()])
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), madvae_tf.Purifier(fitted[0]), toy.linear()]
+    )
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "x.npy", x)
     arguments = [str(tmp_path / name) for name in ("model.keras", "y.npy", "x.npy")]
@@ -60,7 +64,9 @@ def test_another_process_loads_a_model_with_it(fitted, toy, tmp_path):
 
 
 def test_bytes_are_what_purify_makes_of_them(fitted, toy):
-    """Called, in tf.data, behind an Input of bytes and in its export: the bytes' own images; behind an Input of floats Keras has cast them, and that is said."""
+    """Called, in tf.data, behind an Input of bytes and in its export: the bytes' own images; behind
+    an Input of floats Keras has cast them, and that is said.
+    """
     defense = fitted[0]
     images = toy.squares(5, seed=4)[0]
     expected = defense.purify(images)
@@ -71,9 +77,13 @@ def test_bytes_are_what_purify_makes_of_them(fitted, toy):
     model = keras.Sequential([keras.Input((28, 28, 1), dtype="uint8"), layer])
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
     floats = keras.Sequential([keras.Input((28, 28, 1)), layer])
-    np.testing.assert_allclose(floats.predict(images / np.float32(255), verbose=0), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        floats.predict(images / np.float32(255), verbose=0), expected, atol=1e-6
+    )
     for wrong in (images, images / 127.5 - 1):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=r"Invalid images of the layer Purifier"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"Invalid images of the layer Purifier"
+        ):
             floats.predict(wrong, verbose=0)
         with pytest.raises(UserError, match=r"expected \[0, 1\]"):
             layer(tf.constant(wrong, tf.float32))
@@ -87,7 +97,9 @@ def test_an_export_with_the_layer_refuses_what_is_no_image(fitted, toy, tmp_path
     np.testing.assert_allclose(
         loaded.serve(tf.constant(images / 255, tf.float32)), fitted[0].purify(images), atol=1e-6
     )
-    with pytest.raises(tf.errors.InvalidArgumentError, match="expected .0, 1.: divide bytes by 255"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="expected .0, 1.: divide bytes by 255"
+    ):
         loaded.serve(tf.constant(images, tf.float32))
 
 

@@ -1,4 +1,6 @@
-"""The library in somebody else's program: what is global there stays as it is, and decides on nothing here."""
+"""The library in somebody else's program: what is global there stays as it is, and decides on
+nothing here.
+"""
 
 import contextlib
 import inspect
@@ -23,15 +25,23 @@ from madvae_tf.utils.errors import UserError
 
 # Counts are NumPy's, as they come out of an array.
 SMALL = {
-    **{name: np.int64(n) for name, n in {"epochs": 1, "batch_size": 8, "latent_size": 2, "seed": 5}.items()},
+    **{
+        name: np.int64(n)
+        for name, n in {"epochs": 1, "batch_size": 8, "latent_size": 2, "seed": 5}.items()
+    },
     "precision": "float32",
     "verbose": 0,
 }
-FAST = {**SMALL, "attacks": [NoAttack()], "images_per_attack": np.int64(8), "cw_iterations": np.int32(1)}
+FAST = {
+    **SMALL,
+    "attacks": [NoAttack()],
+    "images_per_attack": np.int64(8),
+    "cw_iterations": np.int32(1),
+}
 
 
 def state():
-    """What a program may have set: generators, Keras' settings, logging, warnings, the environment."""
+    """What a program may have set: generators, Keras' settings, logging, warnings, the environment."""  # noqa: E501
     generator = tf.random.get_global_generator().state
     return (
         random.getstate(),
@@ -65,8 +75,12 @@ def settings(floatx, policy):
         keras.config.set_dtype_policy(before[1])
 
 
-@pytest.mark.parametrize(("floatx", "policy"), [("float32", "mixed_float16"), ("float64", "float64")])
-def test_what_is_asked_for_is_made_and_nothing_global_changes(toy, tmp_path, monkeypatch, floatx, policy):
+@pytest.mark.parametrize(
+    ("floatx", "policy"), [("float32", "mixed_float16"), ("float64", "float64")]
+)
+def test_what_is_asked_for_is_made_and_nothing_global_changes(
+    toy, tmp_path, monkeypatch, floatx, policy
+):
     # The figures of an evaluation take longer than all else.
     monkeypatch.setattr(fitting, "concluded", lambda defense, *rest: defense)
     images, labels = toy.squares(24)
@@ -83,14 +97,21 @@ def test_what_is_asked_for_is_made_and_nothing_global_changes(toy, tmp_path, mon
         assert state() == before
         own = defense.purify(images[:3], batch_size=np.int32(2))
         for purifier in (defense.purifier, loaded.purifier, layer.purifier):
-            # Of models inside a model and of inputs, which only hand on, Keras keeps the global policy.
+            # Of models inside a model and of inputs, which only hand on, Keras keeps the global
+            # policy.
             hand_on = (keras.Model, keras.layers.InputLayer)
             layers = [each for each in purifier._flatten_layers() if not isinstance(each, hand_on)]
             assert len(layers) > 15 and {each.compute_dtype for each in layers} == {"float32"}
             assert {weight.dtype for weight in purifier.weights} == {"float32"}
-            np.testing.assert_allclose(purifier.purify(images[:3] / np.float32(255)), own, atol=1e-6)
+            np.testing.assert_allclose(
+                purifier.purify(images[:3] / np.float32(255)), own, atol=1e-6
+            )
     exported = tf.saved_model.load(str(tmp_path / "exported")).signatures["purify"]
-    types = {tensor.dtype for operation in exported.graph.get_operations() for tensor in operation.outputs}
+    types = {
+        tensor.dtype
+        for operation in exported.graph.get_operations()
+        for tensor in operation.outputs
+    }
     assert not types & {tf.float16, tf.float64, tf.bfloat16}
     floats = tf.constant(images[:3] / np.float32(255))
     np.testing.assert_allclose(exported(images=floats)["purified"], own, atol=1e-5)
@@ -113,7 +134,9 @@ def test_fit_robust_leaves_the_generators(toy, monkeypatch):
 def test_a_training_that_diverges_gives_no_defence(toy, fit):
     images, labels = toy.squares(24)
     own = FAST if fit is madvae_tf.fit else {**SMALL, "clip_norm": 0.0}
-    with pytest.raises(UserError, match=r"diverged at step \d+ of \d.* smaller learning_rate") as caught:
+    with pytest.raises(
+        UserError, match=r"diverged at step \d+ of \d.* smaller learning_rate"
+    ) as caught:
         fit(toy.as_function, images, labels, **own, learning_rate=1e30)
     assert "\n" not in str(caught.value)
 
@@ -134,7 +157,15 @@ def defaults(function):
 
 @pytest.mark.parametrize(
     "option",
-    ["epochs", "batch_size", "learning_rate", "final_learning_rate", "latent_size", "alpha", "sigma"],
+    [
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "final_learning_rate",
+        "latent_size",
+        "alpha",
+        "sigma",
+    ],
 )
 @pytest.mark.parametrize("value", [-1, "x"])
 def test_fit_names_its_own_default(toy, option, value):

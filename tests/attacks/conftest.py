@@ -1,4 +1,6 @@
-"""Targets small enough to attack in a test: a trained network on mixtures of ten binary patterns, and linear models."""
+"""Targets small enough to attack in a test: a trained network on mixtures of ten binary patterns,
+and linear models.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -24,7 +26,9 @@ class Prey:
 def _mixtures(
     generator: np.random.Generator, patterns: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images that are mostly their label's pattern and partly another's; pixels of exactly 0 and 1 are common."""
+    """Images that are mostly their label's pattern and partly another's; pixels of exactly 0 and 1
+    are common.
+    """
     y = generator.integers(CLASSES, size=count)
     other = (y + generator.integers(1, CLASSES, size=count)) % CLASSES
     share = generator.uniform(0.5, 1.0, size=(count, 1))
@@ -48,7 +52,9 @@ def prey() -> Prey:
     def train() -> None:
         for _ in tf.range(100):
             with tf.GradientTape() as tape:
-                loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y_train, logits(tf.constant(x_train)))
+                loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    y_train, logits(tf.constant(x_train))
+                )
                 loss = tf.reduce_mean(loss)
             for variable, gradient in zip(
                 (hidden, output), tape.gradient(loss, (hidden, output)), strict=True
@@ -60,7 +66,8 @@ def prey() -> Prey:
     z = np.array(logits(tf.constant(x)))
     lead = z[np.arange(len(y)), y] - np.where(np.eye(CLASSES, dtype=bool)[y], -np.inf, z).max(1)
     by_lead = np.argsort(np.where(lead > 0, lead, np.inf))[: np.sum(lead > 0)]
-    # Half of them so close to a boundary that the weakest attack finds something; the rest of all leads.
+    # Half of them so close to a boundary that the weakest attack finds something; the rest of all
+    # leads.
     chosen = generator.permutation(
         by_lead[(np.linspace(0, 1, 24) ** 4 * (len(by_lead) - 24)).astype(int) + np.arange(24)]
     )
@@ -71,9 +78,12 @@ def prey() -> Prey:
 def linear() -> Callable[..., DefendedModel]:
     """Gives the target with logits flat(x) @ weights + bias, from NumPy (784, 10) and (10,).
 
-    There is one, which the next call changes: attacks that differ in no setting are compiled for it once.
+    There is one, which the next call changes: attacks that differ in no setting are compiled for it
+    once.
     """
-    kernel, offset = (tf.Variable(tf.zeros(shape), trainable=False) for shape in ((PIXELS, CLASSES), CLASSES))
+    kernel, offset = (
+        tf.Variable(tf.zeros(shape), trainable=False) for shape in ((PIXELS, CLASSES), CLASSES)
+    )
     target = DefendedModel(lambda x: tf.matmul(tf.reshape(x, (-1, PIXELS)), kernel) + offset)
 
     def make(weights: np.ndarray, bias: np.ndarray) -> DefendedModel:

@@ -1,4 +1,6 @@
-"""What holds for every attack: parameters, the box, the budget, seeds, and independence from the batch."""
+"""What holds for every attack: parameters, the box, the budget, seeds, and independence from the
+batch.
+"""
 
 import json
 
@@ -12,7 +14,12 @@ SMALL = {
     "none": {},
     "fgsm": {"epsilon": 0.1},
     "rand_fgsm": {"epsilon": 0.1},
-    "cw": {"max_iterations": 60, "binary_search_steps": 3, "initial_const": 1.0, "learning_rate": 0.05},
+    "cw": {
+        "max_iterations": 60,
+        "binary_search_steps": 3,
+        "initial_const": 1.0,
+        "learning_rate": 0.05,
+    },
     "mi_fgsm": {"epsilon": 0.1, "iterations": 5, "step_size": 0.03},
     "pgd": {"epsilon": 0.1, "iterations": 5, "step_size": 0.03},
     "single_pixel": {"max_pixels": 30},
@@ -72,7 +79,11 @@ def test_defaults_are_the_papers(name, parameters):
         ("cw", {"confidence": -1}, "cw confidence"),
         ("cw", {"learning_rate": float("inf")}, "received inf"),
         ("cw", {"max_iterations": -5}, "received -5"),
-        ("cw", {"initial_const": 0.0}, "expected a number > 0; leave it out for the default, 0.001"),
+        (
+            "cw",
+            {"initial_const": 0.0},
+            "expected a number > 0; leave it out for the default, 0.001",
+        ),
         ("single_pixel", {"max_pixels": 4097}, "<= 4096"),
     ],
 )
@@ -95,7 +106,9 @@ def test_result_is_in_the_box_and_the_budget_and_accounts_for_itself(attack, pre
     difference = (result.x_adv - prey.x).reshape(len(prey.x), -1)
     np.testing.assert_array_equal(result.linf, np.abs(difference).max(1))
     np.testing.assert_allclose(result.l2, np.sqrt(np.square(difference).sum(1)), rtol=1e-5)
-    np.testing.assert_array_equal(result.success, np.argmax(prey.target.logits(result.x_adv), 1) != prey.y)
+    np.testing.assert_array_equal(
+        result.success, np.argmax(prey.target.logits(result.x_adv), 1) != prey.y
+    )
     assert result.success.any() == (attack.name != "none")
     if attack.norm_budget is not None:
         assert attack.norm_budget - 0.01 <= result.linf.max() <= attack.norm_budget + 1e-6
@@ -117,22 +130,32 @@ def test_an_image_alone_comes_out_as_in_its_batch(attack, prey):
     # What an attack draws belongs to a batch's row; without draws, any image may be taken out.
     for row in (0, 8, 16) if attack.name in RANDOM else (0, 3, 13, 23):
         batches = attack_batches(
-            attack, prey.target, prey.x[row : row + 1], prey.y[row : row + 1], (1, 2), 8, start_batch=row // 8
+            attack,
+            prey.target,
+            prey.x[row : row + 1],
+            prey.y[row : row + 1],
+            (1, 2),
+            8,
+            start_batch=row // 8,
         )
         off = np.abs(next(batches).x_adv[0] - together[row])
         if row % 8 == 0:
             assert off.max() == 0
-        else:  # In another place of the batch some machines' kernels round otherwise, and a sign next to 0 may turn.
+        else:  # In another place of the batch some machines' kernels round otherwise, and a sign next to 0 may turn.  # noqa: E501
             assert (off > 1e-5).mean() < 0.01
 
 
 @pytest.mark.parametrize("attack", ALL)
 def test_a_shard_alone_comes_out_as_in_the_whole_run(attack, prey):
     whole = run_attack(attack, prey.target, prey.x, prey.y, (5, 6), batch_size=4).x_adv
-    shard = attack_batches(attack, prey.target, prey.x[8:16], prey.y[8:16], (5, 6), 4, start_batch=2)
+    shard = attack_batches(
+        attack, prey.target, prey.x[8:16], prey.y[8:16], (5, 6), 4, start_batch=2
+    )
     np.testing.assert_array_equal(np.concatenate([result.x_adv for result in shard]), whole[8:16])
 
 
 @pytest.mark.parametrize("attack", ALL)
-def test_nothing_retraces_between_batches_runs_and_numbers_of_images(attack, assert_nothing_retraces):
+def test_nothing_retraces_between_batches_runs_and_numbers_of_images(
+    attack, assert_nothing_retraces
+):
     assert_nothing_retraces(attack)

@@ -1,4 +1,6 @@
-"""Carlini & Wagner's L2 attack against its definition and against the closed form on a linear model."""
+"""Carlini & Wagner's L2 attack against its definition and against the closed form on a linear
+model.
+"""
 
 import numpy as np
 import pytest
@@ -7,7 +9,12 @@ import tensorflow as tf
 from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
 
 CarliniWagner = ATTACKS["cw"]
-QUICK = {"max_iterations": 100, "binary_search_steps": 4, "learning_rate": 0.05, "initial_const": 0.1}
+QUICK = {
+    "max_iterations": 100,
+    "binary_search_steps": 4,
+    "learning_rate": 0.05,
+    "initial_const": 0.1,
+}
 
 
 def margins(target, x, y):
@@ -50,13 +57,13 @@ def test_a_success_reaches_its_margin_and_a_failure_is_the_original(confidence, 
 @pytest.mark.parametrize("confidence", [0.0, 2.0])
 @pytest.mark.parametrize("gap", [0.5, 4.0])
 def test_finds_the_nearest_point_beyond_a_linear_boundary(confidence, gap, linear):
-    """Between two classes the least L2 is (Z_y - Z_j + confidence) / ||w_y - w_j||, inside the box."""
+    """Between two classes the least L2 is (Z_y - Z_j + confidence) / ||w_y - w_j||, inside the box."""  # noqa: E501
     generator = np.random.default_rng(1)
     weights = np.zeros((784, 10))
     weights[:, :2] = generator.normal(size=(784, 2)) / 10
-    x = np.full((4, 28, 28, 1), 0.5, np.float32) + generator.uniform(-0.05, 0.05, (4, 28, 28, 1)).astype(
-        np.float32
-    )
+    x = np.full((4, 28, 28, 1), 0.5, np.float32) + generator.uniform(
+        -0.05, 0.05, (4, 28, 28, 1)
+    ).astype(np.float32)
     bias = np.full(10, -1000.0)
     bias[0], bias[1] = 0.0, (x.reshape(4, -1) @ (weights[:, 0] - weights[:, 1])).min() - gap
     target, y = linear(weights, bias), np.zeros(4, int)
@@ -105,7 +112,9 @@ def test_an_unbeatable_image_stays_bit_for_bit_beside_one_that_falls(prey):
 
 
 def test_more_search_steps_never_find_farther_images(prey):
-    results = [attack(prey, binary_search_steps=steps, initial_const=10.0) for steps in (1, 2, 4, 6)]
+    results = [
+        attack(prey, binary_search_steps=steps, initial_const=10.0) for steps in (1, 2, 4, 6)
+    ]
     distances = [np.where(is_success(prey, result, 0.0), result.l2, np.inf) for result in results]
     for fewer, more in zip(distances, distances[1:], strict=False):
         assert (more <= fewer).all()
@@ -113,11 +122,17 @@ def test_more_search_steps_never_find_farther_images(prey):
 
 
 @pytest.mark.parametrize(
-    ("parameter", "values"), [("initial_const", (1.0, 10.0, 1000.0)), ("confidence", (0.0, 1.0, 4.0))]
+    ("parameter", "values"),
+    [("initial_const", (1.0, 10.0, 1000.0)), ("confidence", (0.0, 1.0, 4.0))],
 )
 def test_distance_grows_with(parameter, values, prey):
     """A smaller const weighs distance more; a larger margin lies farther away."""
-    fixed = {"binary_search_steps": 1, "initial_const": 10.0, "max_iterations": 200, "abort_early": False}
+    fixed = {
+        "binary_search_steps": 1,
+        "initial_const": 10.0,
+        "max_iterations": 200,
+        "abort_early": False,
+    }
     distances = []
     for value in values:
         settings = {**fixed, parameter: value}
@@ -132,7 +147,9 @@ def test_distance_grows_with(parameter, values, prey):
 
 def test_neighbours_that_give_up_or_go_on_change_nothing(prey):
     """The same image among others, first or last, and whether they succeed or not."""
-    alone = run_attack(CarliniWagner(**QUICK), prey.target, prey.x[:1], prey.y[:1], (0, 0), batch_size=6)
+    alone = run_attack(
+        CarliniWagner(**QUICK), prey.target, prey.x[:1], prey.y[:1], (0, 0), batch_size=6
+    )
     for rows in ([0, 1, 2, 3, 4, 5], [9, 8, 7, 6, 5, 0], [0, 20, 21]):
         others = run_attack(
             CarliniWagner(**QUICK), prey.target, prey.x[rows], prey.y[rows], (0, 0), batch_size=6
@@ -147,12 +164,16 @@ def test_pixels_at_the_ends_of_the_box_stay_finite_and_inside(prey):
 
 
 def test_the_network_runs_once_per_iteration_in_the_graph(prey):
-    """Logits and gradient come from one pass: tracing calls the network once for the original, once for the loop."""
+    """Logits and gradient come from one pass: tracing calls the network once for the original, once
+    for the loop.
+    """
     calls = []
 
     def logits(x):
         calls.append(1)
         return prey.target.logits(x)
 
-    run_attack(CarliniWagner(**QUICK), DefendedModel(logits), prey.x[:4], prey.y[:4], (0, 0), batch_size=4)
+    run_attack(
+        CarliniWagner(**QUICK), DefendedModel(logits), prey.x[:4], prey.y[:4], (0, 0), batch_size=4
+    )
     assert len(calls) == 3  # and once for the driver's predictions

@@ -1,4 +1,6 @@
-"""Every attack on 32 x 32 colour images: budgets, the single pixel against a plain search, Square's signs per channel."""
+"""Every attack on 32 x 32 colour images: budgets, the single pixel against a plain search, Square's
+signs per channel.
+"""
 
 import numpy as np
 import pytest
@@ -25,7 +27,12 @@ def right():
 
 
 SMALL = {
-    "cw": {"max_iterations": 60, "binary_search_steps": 2, "learning_rate": 0.1, "initial_const": 10.0},
+    "cw": {
+        "max_iterations": 60,
+        "binary_search_steps": 2,
+        "learning_rate": 0.1,
+        "initial_const": 10.0,
+    },
     "pgd": {"iterations": 3},
     "mi_fgsm": {"iterations": 3},
     "single_pixel": {"max_pixels": 4},
@@ -51,16 +58,23 @@ def test_attacks_change_colour_images_within_their_budget(name, right):
 
 
 def test_cw_is_nearer_than_fgsm_on_colours(right):
-    nearest = run_attack(ATTACKS["cw"](**SMALL["cw"]), DefendedModel(logits), X, right, SEED, batch_size=N)
-    crude = run_attack(ATTACKS["fgsm"](epsilon=0.3), DefendedModel(logits), X, right, SEED, batch_size=N)
+    nearest = run_attack(
+        ATTACKS["cw"](**SMALL["cw"]), DefendedModel(logits), X, right, SEED, batch_size=N
+    )
+    crude = run_attack(
+        ATTACKS["fgsm"](epsilon=0.3), DefendedModel(logits), X, right, SEED, batch_size=N
+    )
     assert nearest.success.all() and nearest.l2.max() < crude.l2.min()
 
 
 def test_a_pixel_is_its_three_channels():
-    """Against a plain search: each pixel drawn becomes black, then white; the first misclassified image wins."""
+    """Against a plain search: each pixel drawn becomes black, then white; the first misclassified
+    image wins.
+    """
 
     def fragile(x):
-        # Class 1 where any white pixel is there that was not, by its blue channel; black ones do nothing.
+        # Class 1 where any white pixel is there that was not, by its blue channel; black ones do
+        # nothing.
         return tf.one_hot(tf.cast(tf.reduce_max(x[..., 2], [1, 2]) > 0.99, tf.int32), 10)
 
     x = np.minimum(X, 0.9)
@@ -82,7 +96,9 @@ def test_square_draws_a_sign_for_each_channel():
     attack = STRONG_ATTACKS["square"](queries=1, epsilon=0.1)
     x = np.full((N, *SHAPE), 0.5, np.float32)
     change = (
-        run_attack(attack, DefendedModel(logits), x, logits(x).numpy().argmax(1), SEED, batch_size=N).x_adv
+        run_attack(
+            attack, DefendedModel(logits), x, logits(x).numpy().argmax(1), SEED, batch_size=N
+        ).x_adv
         - x
     )
     np.testing.assert_allclose(np.abs(change), 0.1, atol=1e-6)

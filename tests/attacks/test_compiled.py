@@ -19,7 +19,12 @@ def attacked():
 
     attack = ATTACKS["pgd"](epsilon=0.1, iterations=2)
     run_attack(
-        attack, DefendedModel(logits), np.full((2, 28, 28, 1), 0.5), np.zeros(2, int), (0, 0), batch_size=2
+        attack,
+        DefendedModel(logits),
+        np.full((2, 28, 28, 1), 0.5),
+        np.zeros(2, int),
+        (0, 0),
+        batch_size=2,
     )
     return weakref.ref(logits)
 

@@ -31,7 +31,12 @@ class Rogue(Attack):
 
 @pytest.mark.parametrize(
     ("shift", "start", "words"),
-    [(0.2, 0.5, "exceeded its budget"), (0.05, 1.0, "left"), (-0.05, 0.0, "left"), (np.nan, 0.5, "NaN")],
+    [
+        (0.2, 0.5, "exceeded its budget"),
+        (0.05, 1.0, "left"),
+        (-0.05, 0.0, "left"),
+        (np.nan, 0.5, "NaN"),
+    ],
 )
 def test_an_attack_that_breaks_its_promise_is_a_bug(shift, start, words, prey):
     x = np.full((3, 28, 28, 1), start, np.float32)
@@ -66,7 +71,12 @@ def test_an_attack_within_its_promise_passes(prey):
     ],
 )
 def test_invalid_arguments_are_refused_before_any_work(change, words, prey):
-    arguments = {"x": np.zeros((2, 28, 28, 1), np.float32), "y": np.zeros(2, int), "seed": (0, 0), **change}
+    arguments = {
+        "x": np.zeros((2, 28, 28, 1), np.float32),
+        "y": np.zeros(2, int),
+        "seed": (0, 0),
+        **change,
+    }
     with pytest.raises(UserError, match=words) as caught:
         attack_batches(ATTACKS["none"](), prey.target, **arguments)
     assert "\n" not in str(caught.value)
@@ -87,7 +97,8 @@ def test_batches_are_padded_for_the_attack_and_not_in_the_result(prey):
     )
     assert [len(result.x_adv) for result in results] == done == [4, 4, 3]
     assert shapes == [
-        ((4, 28, 28, 1), (4,), tf.float32, tf.int64, fold_seed((3, 4), batch)) for batch in (7, 8, 9)
+        ((4, 28, 28, 1), (4,), tf.float32, tf.int64, fold_seed((3, 4), batch))
+        for batch in (7, 8, 9)
     ]
     np.testing.assert_array_equal(AttackResult.concatenate(results).x_adv, prey.x[:11])
 
@@ -101,7 +112,10 @@ def test_no_images_give_an_empty_result(prey):
 def test_folded_seeds_are_fixed_distinct_and_in_range():
     assert fold_seed((0, 0)) == FOLDED
     seeds = {
-        fold_seed((first, second), batch) for first in range(5) for second in range(5) for batch in range(20)
+        fold_seed((first, second), batch)
+        for first in range(5)
+        for second in range(5)
+        for batch in range(20)
     }
     assert len(seeds) == 500
     assert all(0 <= part < 2**31 for seed in seeds for part in seed)

@@ -45,7 +45,7 @@ def test_what_fools_has_the_lowest_score_that_the_budget_allows():
 
 
 def test_too_large_a_weight_does_not_fool():
-    """Where the score alone pulls the other way: the image keeps its class, whose score is lowest."""
+    """Where the score alone pulls the other way: the image keeps its class, whose score is lowest."""  # noqa: E501
     target = DefendedModel(logits, score=lambda x: -tf.reduce_mean(x, [1, 2, 3]))
     x_adv = run_attack(
         dataclasses.replace(ATTACK, weight=1e3, epsilon=0.05), target, X, Y, (0, 0), batch_size=3

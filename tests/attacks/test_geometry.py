@@ -25,7 +25,9 @@ def test_level_by_hand():
 
 
 def plane_by_brute_force(x, normal, offset, norm):
-    """The least distance from x to the plane within the box, in float64; None where they do not meet."""
+    """The least distance from x to the plane within the box, in float64; None where they do not
+    meet.
+    """
     x, normal = x.ravel().astype(np.float64), normal.ravel().astype(np.float64)
     if norm == "linf":
         # Minimise r subject to -r <= d_i <= r and -x <= d <= 1 - x.
@@ -59,7 +61,9 @@ def test_the_step_to_a_plane_is_the_shortest_in_the_box(norm):
     x, normal = images(generator, 6), generator.normal(size=(6, 28, 28, 1)).astype(np.float32)
     normal[:, :4] = 0
     offset = np.array([0.5, -3.0, 20.0, -60.0, 0.0, 1000.0], np.float32)
-    step = geometry.step_to_plane(tf.constant(x), tf.constant(normal), tf.constant(offset), norm).numpy()
+    step = geometry.step_to_plane(
+        tf.constant(x), tf.constant(normal), tf.constant(offset), norm
+    ).numpy()
     assert (x + step).min() >= -1e-6 and (x + step).max() <= 1 + 1e-6
     left = offset + (normal * step).reshape(6, -1).sum(1)
     sizes = geometry.distance(tf.constant(step), norm).numpy()
@@ -93,9 +97,12 @@ def test_the_l2_projection_is_the_nearest_point_of_ball_and_box(epsilon):
     found = geometry.project_l2(tf.constant(far), tf.constant(x), tf.constant(epsilon)).numpy()
     assert found.min() >= 0 and found.max() <= 1
     for index in range(4):
-        # The KKT conditions: y = clip(center + (z - center) / (1 + m)) with the least m >= 0 in the ball.
+        # The KKT conditions: y = clip(center + (z - center) / (1 + m)) with the least m >= 0 in the
+        # ball.
         def away(m, index=index):
-            return np.clip(x[index] + (far[index] - x[index]).astype(float) / (1 + m), 0, 1) - x[index]
+            return (
+                np.clip(x[index] + (far[index] - x[index]).astype(float) / (1 + m), 0, 1) - x[index]
+            )
 
         excess = lambda m: np.linalg.norm(away(m)) - epsilon  # noqa: E731
         m = 0.0 if excess(0) <= 0 else brentq(excess, 0, 1e4, xtol=1e-12)
@@ -123,7 +130,9 @@ def test_an_images_draws_are_its_own():
     assert len({tuple(seed) for seed in seeds}) == 5 and seeds.min() >= 0
     np.testing.assert_array_equal(geometry.image_seeds(x[3:4], (1, 2)), seeds[3:4])
     assert not np.array_equal(geometry.image_seeds(x, (1, 3)), seeds)
-    uniform, normal = (geometry.draws(seeds, [2000], normal=normal).numpy() for normal in (False, True))
+    uniform, normal = (
+        geometry.draws(seeds, [2000], normal=normal).numpy() for normal in (False, True)
+    )
     assert -1 <= uniform.min() < -0.99 < 0.99 < uniform.max() < 1
     np.testing.assert_allclose(normal.std(axis=1), 1, atol=0.06)
     assert abs(np.corrcoef(uniform)[np.triu_indices(5, 1)]).max() < 0.1

@@ -1,4 +1,6 @@
-"""The gradient attacks against cleverhans' functions, closed forms on a linear model, and each other."""
+"""The gradient attacks against cleverhans' functions, closed forms on a linear model, and each
+other.
+"""
 
 import numpy as np
 import pytest
@@ -51,7 +53,11 @@ def _normal(shape):
 
 
 def _uniform(shape, bound):
-    return tf.random.stateless_uniform(shape, SEED, -bound, bound, alg="philox").numpy().astype(np.float64)
+    return (
+        tf.random.stateless_uniform(shape, SEED, -bound, bound, alg="philox")
+        .numpy()
+        .astype(np.float64)
+    )
 
 
 def _clip(x):
@@ -119,8 +125,12 @@ def test_equals_its_formula_on_a_linear_model(attack, by_hand, linear):
     ],
 )
 @pytest.mark.parametrize("lead", [24.0, 300.0])
-def test_a_sure_classifier_blinds_float32_and_not_the_default(name, parameters, by_hand, lead, linear):
-    """The true class is so far above the others: each has 4e-11 of the softmax, far below float32's 6e-8 next to 1, or 5e-131, which float32 cannot hold."""
+def test_a_sure_classifier_blinds_float32_and_not_the_default(
+    name, parameters, by_hand, lead, linear
+):
+    """The true class is so far above the others: each has 4e-11 of the softmax, far below float32's
+    6e-8 next to 1, or 5e-131, which float32 cannot hold.
+    """
     generator = np.random.default_rng(5)
     x, y = generator.random((6, 28, 28, 1)).astype(np.float32), np.full(6, 3)
     weights = generator.normal(size=(784, 10)) / 1000
@@ -130,7 +140,9 @@ def test_a_sure_classifier_blinds_float32_and_not_the_default(name, parameters, 
         logits = images.reshape(-1, 784) @ weights + bias
         softmax = np.exp(logits - logits.max(1, keepdims=True))
         softmax /= softmax.sum(1, keepdims=True)
-        softmax[:, 3] = -np.delete(softmax, 3, axis=1).sum(1)  # softmax - one-hot, without the cancellation
+        softmax[:, 3] = -np.delete(softmax, 3, axis=1).sum(
+            1
+        )  # softmax - one-hot, without the cancellation
         return (softmax @ weights.T).reshape(images.shape)
 
     expected = by_hand(x.astype(np.float64), gradient)
@@ -165,9 +177,14 @@ STRONG = {"epsilon": 0.1, "iterations": 10, "restarts": 1}
     ids=lambda attack: f"{attack.name}-{getattr(attack, 'loss', '')}",
 )
 def test_logits_times_a_thousand_are_the_same_classifier(attack, prey):
-    """It answers the same, so that what fools one fools the other; with all logits so far apart the gradient is that of the second class alone."""
+    """It answers the same, so that what fools one fools the other; with all logits so far apart the
+    gradient is that of the second class alone.
+    """
     target = DefendedModel(lambda x: 1000.0 * prey.target.logits(x))
-    found = [run_attack(attack, each, prey.x, prey.y, SEED, batch_size=24) for each in (prey.target, target)]
+    found = [
+        run_attack(attack, each, prey.x, prey.y, SEED, batch_size=24)
+        for each in (prey.target, target)
+    ]
     assert (found[1].linf > 0.09).all()
     assert found[1].success.sum() >= found[0].success.sum() - 1 and found[0].success.any()
 
@@ -185,7 +202,11 @@ def test_a_stronger_attack_fools_at_least_as_often(epsilon, prey):
 
 @pytest.mark.parametrize(
     "attack",
-    [ATTACKS["fgsm"](epsilon=0), ATTACKS["pgd"](epsilon=0), ATTACKS["rand_fgsm"](epsilon=0, alpha=0)],
+    [
+        ATTACKS["fgsm"](epsilon=0),
+        ATTACKS["pgd"](epsilon=0),
+        ATTACKS["rand_fgsm"](epsilon=0, alpha=0),
+    ],
     ids=lambda attack: attack.name,
 )
 def test_a_budget_of_zero_changes_nothing(attack, prey):

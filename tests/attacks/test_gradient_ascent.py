@@ -64,7 +64,9 @@ def test_the_first_that_fools_or_the_last():
 @pytest.mark.parametrize("early", [True, False])
 def test_the_best_is_the_largest_loss_of_those_that_fool(early):
     sizes = [0.1, 0.06, 0.05, 0.03, 0.03]
-    found, looks = ascended(keep="best", early=early, step_size=lambda index: tf.gather(sizes, index))
+    found, looks = ascended(
+        keep="best", early=early, step_size=lambda index: tf.gather(sizes, index)
+    )
     walked = iterates(lambda index: sizes[index])
     fooling = [x[0] for x in walked if x[0, 0, 0, 0] > BEYOND]
     nearest = min(fooling, key=lambda x: np.abs(x - TOP[0]).max())
@@ -110,7 +112,9 @@ def test_adam_by_hand():
     first, second, moments = 0.0, 0.0, Moments.zeros_like(tf.zeros(4))
     for index, gradient in enumerate(gradients):
         first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
-        expected = 0.05 * (first / (1 - 0.9 ** (index + 1))) / np.sqrt(second / (1 - 0.999 ** (index + 1)))
+        expected = (
+            0.05 * (first / (1 - 0.9 ** (index + 1))) / np.sqrt(second / (1 - 0.999 ** (index + 1)))
+        )
         moments = moments.updated(tf.constant(gradient, tf.float32))
         for step in (moments.step, moments.corrected_step):
             np.testing.assert_allclose(step(0.05, tf.constant(index)), expected, rtol=1e-3)

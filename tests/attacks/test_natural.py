@@ -1,4 +1,6 @@
-"""Rotation and translation, corruptions, and the joint loss, against what their definitions give by hand."""
+"""Rotation and translation, corruptions, and the joint loss, against what their definitions give by
+hand.
+"""
 
 import numpy as np
 import pytest
@@ -49,7 +51,8 @@ def test_the_grid_is_engstroms_and_every_place_of_it_is_tried():
         here = tf.constant(np.eye(784)[28 * row + column], tf.float32)
         return DefendedModel(
             lambda x: tf.stack(
-                [tf.fill([tf.shape(x)[0]], 0.5), tf.linalg.matvec(tf.reshape(x, (-1, 784)), here)], 1
+                [tf.fill([tf.shape(x)[0]], 0.5), tf.linalg.matvec(tf.reshape(x, (-1, 784)), here)],
+                1,
             )
         )
 
@@ -72,7 +75,8 @@ def test_corruptions_grow_and_repeat(kind, images):
 
     mild, severe = (run(severity, images) for severity in (1, 5))
     assert 0.001 < np.abs(mild - images).mean() < np.abs(severe - images).mean()
-    # An image's corruption is its own, whatever comes with it; another seed draws anew where anything is drawn.
+    # An image's corruption is its own, whatever comes with it; another seed draws anew where
+    # anything is drawn.
     np.testing.assert_array_equal(run(5, images[[2, 0]]), severe[[2, 0]])
     drawn = kind not in ("gaussian_blur", "brightness", "contrast", "scale")
     assert any(not np.array_equal(run(5, images, seed), severe) for seed in (1, 2, 3)) == drawn
@@ -80,18 +84,24 @@ def test_corruptions_grow_and_repeat(kind, images):
 
 def test_corruptions_by_hand(images):
     none = tf.zeros((4, 2), tf.int32)
-    corrupt = lambda kind, number, x=images: np.array(CORRUPTIONS[kind][0](tf.constant(x), none, number))  # noqa: E731
+
+    def corrupt(kind, number, x=images):
+        return np.array(CORRUPTIONS[kind][0](tf.constant(x), none, number))
+
     flat = np.full((4, 28, 28, 1), 0.5, np.float32)
     np.testing.assert_allclose(corrupt("brightness", 0.25), images + 0.25)
     np.testing.assert_allclose(corrupt("contrast", 0.1).std(), images.std() * 0.1, rtol=0.05)
     assert corrupt("gaussian_noise", 0.2, flat).std() == pytest.approx(0.2, rel=0.05)
     shot = corrupt("shot_noise", 10.0, flat)
     # Poisson(5) / 10: its mean is 0.5 and its variance 5 / 100.
-    assert shot.mean() == pytest.approx(0.5, rel=0.05) and shot.var() == pytest.approx(0.05, rel=0.1)
+    assert shot.mean() == pytest.approx(0.5, rel=0.05) and shot.var() == pytest.approx(
+        0.05, rel=0.1
+    )
     impulse = corrupt("impulse_noise", 0.3, flat)
     assert np.mean(impulse == 0) == pytest.approx(0.15, abs=0.02)
     assert np.mean(impulse == 1) == pytest.approx(0.15, abs=0.02)
-    # A blur keeps the sum of what is far from the rim, and spreads one pixel to a Gaussian's variance.
+    # A blur keeps the sum of what is far from the rim, and spreads one pixel to a Gaussian's
+    # variance.
     point = np.zeros((4, 28, 28, 1), np.float32)
     point[:, 14, 14] = 1
     blurred = corrupt("gaussian_blur", 1.4, point)[0, :, :, 0]
@@ -136,7 +146,9 @@ def test_the_joint_objective_and_its_gradient_by_hand(images, last):
     # ||purify(x) - x|| = ||x|| / 2, whose gradient is x / (2 ||x||).
     size = np.linalg.norm(images.reshape(4, -1), axis=1)
     np.testing.assert_allclose(value - plain, 1.5 * size, rtol=1e-4)
-    np.testing.assert_allclose(gradient - slope, 1.5 * images / size[:, None, None, None], atol=1e-5)
+    np.testing.assert_allclose(
+        gradient - slope, 1.5 * images / size[:, None, None, None], atol=1e-5
+    )
     np.testing.assert_array_equal(fooled, wrong)
     _, gradient, _ = ascent(system, "margin", tf.zeros_like(x), y, y, scored, 3.0)
     assert np.isfinite(gradient).all()
@@ -168,8 +180,12 @@ def test_no_sum_of_gradients_has_more_than_two_terms(images, last, times):
 
 @pytest.mark.parametrize("kind", [JointPGD, JointAPGD])
 def test_the_joint_loss_pulls_the_distance_its_way(kind, images):
-    """On a flat classifier only the distance is left to climb: up with a positive weight, down with a negative one."""
-    target = DefendedModel(lambda x: tf.one_hot(tf.zeros_like(x[:, 0, 0, 0], tf.int32), 10), purify=purify)
+    """On a flat classifier only the distance is left to climb: up with a positive weight, down with
+    a negative one.
+    """
+    target = DefendedModel(
+        lambda x: tf.one_hot(tf.zeros_like(x[:, 0, 0, 0], tf.int32), 10), purify=purify
+    )
     sizes = {}
     for weight in (1.0, -1.0):
         attack = kind(epsilon=0.2, iterations=20, restarts=1, weight=weight, early=False)

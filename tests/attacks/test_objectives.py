@@ -33,12 +33,18 @@ def test_ratios_do_not_see_shift_and_scale(name):
 
 @pytest.mark.parametrize("scale", [1.0, 20.0, 1e4])
 def test_the_cross_entropy_is_climbed_however_sure_the_classifier_is(scale):
-    """By the log-odds, of which it is log(1 + exp(.)); the direction is softmax - one-hot, with the factor 1 - p_y taken out."""
+    """By the log-odds, of which it is log(1 + exp(.)); the direction is softmax - one-hot, with the
+    factor 1 - p_y taken out.
+    """
     kernel = tf.constant(np.random.default_rng(0).normal(size=(784, 10)), tf.float32)
     bias = scale * tf.constant([9.0, 5, 4, 3, 3, 2, 1, 0, 0, 0])
     y = tf.zeros(2, tf.int64)
     _, gradient, _ = ascent(
-        lambda x: tf.reshape(x, (-1, 784)) @ kernel + bias, "cross_entropy", tf.zeros((2, 28, 28, 1)), y, y
+        lambda x: tf.reshape(x, (-1, 784)) @ kernel + bias,
+        "cross_entropy",
+        tf.zeros((2, 28, 28, 1)),
+        y,
+        y,
     )
     others = np.exp(bias[1:].numpy().astype(float) - float(bias[1]))
     direction = kernel.numpy().astype(float) @ np.concatenate([[-1], others / others.sum()])
@@ -49,7 +55,9 @@ def test_log_odds_are_those_of_the_softmax():
     p = np.exp(Z.numpy().astype(float)) / np.exp(Z.numpy().astype(float)).sum(axis=1, keepdims=True)
     right = p[[0, 1], Y.numpy()]
     np.testing.assert_allclose(log_odds(Z, Y), np.log((1 - right) / right), rtol=1e-5)
-    np.testing.assert_allclose(np.log1p(np.exp(log_odds(Z, Y))), BY_HAND["cross_entropy"], rtol=1e-5)
+    np.testing.assert_allclose(
+        np.log1p(np.exp(log_odds(Z, Y))), BY_HAND["cross_entropy"], rtol=1e-5
+    )
 
 
 def test_goal_classes_are_the_wrong_ones_in_order():
@@ -73,6 +81,10 @@ def test_one_look_gives_value_gradient_and_success():
 
 def test_a_target_that_passes_no_gradient_on_gives_zeros():
     _, gradient, _ = ascent(
-        lambda x: tf.stop_gradient(tf.reshape(x, (-1, 784))[:, :10]), "dlr", tf.ones((2, 28, 28, 1)), Y, GOAL
+        lambda x: tf.stop_gradient(tf.reshape(x, (-1, 784))[:, :10]),
+        "dlr",
+        tf.ones((2, 28, 28, 1)),
+        Y,
+        GOAL,
     )
     assert gradient.shape == (2, 28, 28, 1) and not gradient.numpy().any()

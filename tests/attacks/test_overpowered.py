@@ -1,4 +1,6 @@
-"""The overpowered attack on a linear model with pixels as its latent code: it finds what the budget allows, image by image."""
+"""The overpowered attack on a linear model with pixels as its latent code: it finds what the budget
+allows, image by image.
+"""
 
 import dataclasses
 
@@ -34,7 +36,9 @@ TARGET = DefendedModel(
     [(0.5, [0, 0, 0, 0]), (1.5, [1, 0, 0, 0]), (4.0, [1, 1, 0, 0]), (8.0, [1, 1, 1, 0])],
 )
 def test_it_finds_what_the_budget_allows(epsilon, fooled):
-    attack = Overpowered(epsilon=epsilon, iterations=150, learning_rate=0.01, multiplier=1.0, restarts=1)
+    attack = Overpowered(
+        epsilon=epsilon, iterations=150, learning_rate=0.01, multiplier=1.0, restarts=1
+    )
     result = run_attack(attack, TARGET, IMAGES, LABELS, (0, 0), batch_size=4)
     np.testing.assert_array_equal(result.success, fooled)
     # The nearest images over the boundary: 0.84, 2.8, 5.6 and 9.8.
@@ -48,7 +52,9 @@ def test_an_image_does_not_depend_on_its_batch():
     attack = Overpowered(epsilon=4.0, iterations=40, learning_rate=0.01, multiplier=1.0, restarts=2)
     together = run_attack(attack, TARGET, IMAGES, LABELS, (0, 0), batch_size=4).x_adv
     for index in range(4):
-        alone = run_attack(attack, TARGET, IMAGES[index:][:1], LABELS[:1], (0, 0), batch_size=4).x_adv
+        alone = run_attack(
+            attack, TARGET, IMAGES[index:][:1], LABELS[:1], (0, 0), batch_size=4
+        ).x_adv
         np.testing.assert_array_equal(alone[0], together[index])
     assert attack.runs == 2 and attack.norm_budget == 4.0 and attack.parameters["restarts"] == 2
 
@@ -62,18 +68,28 @@ def test_no_sum_in_a_step_has_more_than_two_terms():
         tf.constant(IMAGES),
         tf.constant(LABELS),
         overpowered._State(
-            code, Moments.zeros_like(code), tf.ones(4), tf.constant(IMAGES), tf.constant([False] * 4)
+            code,
+            Moments.zeros_like(code),
+            tf.ones(4),
+            tf.constant(IMAGES),
+            tf.constant([False] * 4),
         ),
         tf.zeros((4, 2), tf.int32),
         *map(tf.constant, (0, 1, False, 4.0, 1.0, 0.05, 1.0)),
     )
-    nodes = [node for function in traced.graph.as_graph_def().library.function for node in function.node_def]
+    nodes = [
+        node
+        for function in traced.graph.as_graph_def().library.function
+        for node in function.node_def
+    ]
     sums = [node for node in nodes if node.op == "AddN"]
     assert sums and all(node.attr["N"].i == 2 for node in sums)
 
 
 def test_labels_count_row_by_row():
-    """Of two equal images the one of the other label is wrong as it is, and stays; its neighbour's margin is its own."""
+    """Of two equal images the one of the other label is wrong as it is, and stays; its neighbour's
+    margin is its own.
+    """
     x = IMAGES[[1, 1]]
     result = run_attack(
         Overpowered(epsilon=4.0, iterations=150, learning_rate=0.01, multiplier=1.0, restarts=1),
@@ -92,7 +108,9 @@ def flat(x):
 
 
 def searching(shift=0.0, looks=None):
-    """A system whose decoder draws flat images only, and whose purifier answers with the nearest of them, `shift` brighter."""
+    """A system whose decoder draws flat images only, and whose purifier answers with the nearest of
+    them, `shift` brighter.
+    """
 
     def whole(x):
         if looks is not None:
@@ -125,17 +143,21 @@ def test_a_purifier_that_searches_the_range_is_searched_without_and_asked_with_i
 
 
 def test_it_is_the_whole_system_that_must_be_fooled():
-    # What fools the classifier does not fool one that answers much brighter than what it was shown, and one that answers a
-    # little brighter only later.
+    # What fools the classifier does not fool one that answers much brighter than what it was shown,
+    # and one that answers a little brighter only later.
     for shift, fooled in ((0.3, [0, 0, 0, 0]), (0.02, [1, 1, 0, 0]), (-0.15, [1, 1, 1, 0])):
         result = run_attack(SEARCH, searching(shift), IMAGES, LABELS, (0, 0), batch_size=4)
         np.testing.assert_array_equal(result.success, fooled)
-        answers = logits(tf.clip_by_value(flat(tf.constant(result.x_adv)) + shift, 0.0, 1.0)).numpy()
+        answers = logits(
+            tf.clip_by_value(flat(tf.constant(result.x_adv)) + shift, 0.0, 1.0)
+        ).numpy()
         np.testing.assert_array_equal(answers.argmax(axis=1) != 0, fooled)
 
 
 def test_off_the_range_its_classifier_says_nothing():
-    """Half black, half white: the range is farther away than the budget, what is tried lies off it, and the whole system is right there."""
+    """Half black, half white: the range is farther away than the budget, what is tried lies off it,
+    and the whole system is right there.
+    """
     half = np.zeros((1, 28, 28, 1), np.float32)
     half[:, :17] = 1.0
     result = run_attack(SEARCH, searching(), half, LABELS[:1], (0, 0), batch_size=4)
@@ -147,10 +169,14 @@ def test_an_image_of_a_searching_purifier_does_not_depend_on_its_batch():
     attack = dataclasses.replace(SEARCH, learning_rate=0.001, restarts=2)
     together = run_attack(attack, target, IMAGES, LABELS, (0, 0), batch_size=4).x_adv
     for index in range(4):
-        alone = run_attack(attack, target, IMAGES[index:][:1], LABELS[:1], (0, 0), batch_size=4).x_adv
+        alone = run_attack(
+            attack, target, IMAGES[index:][:1], LABELS[:1], (0, 0), batch_size=4
+        ).x_adv
         np.testing.assert_array_equal(alone[0], together[index])
 
 
 def test_a_target_without_a_latent_code_is_refused():
     with pytest.raises(UserError, match="without encode and decode"):
-        run_attack(Overpowered(), dataclasses.replace(TARGET, decode=None), IMAGES, LABELS, (0, 0), 4)
+        run_attack(
+            Overpowered(), dataclasses.replace(TARGET, decode=None), IMAGES, LABELS, (0, 0), 4
+        )

@@ -5,7 +5,13 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from madvae_tf.attacks.perturbation_sets import L2Ball, LinfBall, MixedNormBall, SlopedL2Ball, ThresholdL2Ball
+from madvae_tf.attacks.perturbation_sets import (
+    L2Ball,
+    LinfBall,
+    MixedNormBall,
+    SlopedL2Ball,
+    ThresholdL2Ball,
+)
 
 generator = np.random.default_rng(5)
 IMAGES = generator.uniform(0, 1, (6, 28, 28, 1)).astype(np.float32)
@@ -69,7 +75,8 @@ CROSSING = (functools.partial(ThresholdL2Ball, squash=squash), 2.0 / 0.3)
 
 def test_a_crossing_step_brings_more_through_a_squash_than_a_step_along_the_gradient():
     crossing, plain = ThresholdL2Ball(IMAGES, 2.0, squash), L2Ball(IMAGES, 2.0)
-    # The gradient with respect to the squashed images is GRADIENT: what a step brings is linear in them.
+    # The gradient with respect to the squashed images is GRADIENT: what a step brings is linear in
+    # them.
     brought = {}
     for name, ball in (("crossing", crossing), ("plain", plain)):
         moved = ball.step(IMAGES, ball.accumulate(tf.zeros_like(IMAGES), GRADIENT), 2.0).numpy()
@@ -84,7 +91,9 @@ def test_a_crossing_ball_sums_the_scaled_gradients_and_the_others_take_the_last(
     scaled = [g / np.abs(g).mean(axis=(1, 2, 3), keepdims=True) for g in (first, GRADIENT)]
     crossing = ThresholdL2Ball(IMAGES, 2.0, squash)
     past = crossing.accumulate(tf.zeros_like(IMAGES), first)
-    np.testing.assert_allclose(crossing.accumulate(past, GRADIENT), sum(scaled), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        crossing.accumulate(past, GRADIENT), sum(scaled), rtol=1e-4, atol=1e-5
+    )
     both = MixedNormBall(IMAGES, 0.3, [(LinfBall, 1.0), CROSSING])
     past = both.accumulate(tf.zeros_like(IMAGES), first)
     along = both.accumulate(past, GRADIENT).numpy()

@@ -1,4 +1,6 @@
-"""HopSkipJump, SPSA and SimBA: box, budget, batches; what they must find on models whose boundary is known; how often they ask."""
+"""HopSkipJump, SPSA and SimBA: box, budget, batches; what they must find on models whose boundary
+is known; how often they ask.
+"""
 
 import numpy as np
 import pytest
@@ -33,7 +35,9 @@ def test_box_budget_success_and_independence_of_the_batch(attack, prey):
     distance = result.linf if attack.norm == "linf" else result.l2
     assert distance.max() <= attack.epsilon * (1 + 1e-5)
     assert 0 < result.success.sum() < 24
-    np.testing.assert_array_equal(result.success, np.argmax(prey.target.logits(result.x_adv), 1) != prey.y)
+    np.testing.assert_array_equal(
+        result.success, np.argmax(prey.target.logits(result.x_adv), 1) != prey.y
+    )
     order = np.random.default_rng(0).permutation(24)[:9]
     again = run_attack(attack, prey.target, prey.x[order], prey.y[order], (1, 2), batch_size=24)
     np.testing.assert_array_equal(again.x_adv, result.x_adv[order])
@@ -67,12 +71,16 @@ def test_nothing_retraces_and_another_seed_draws_anew(attack, prey, assert_nothi
 )
 def test_an_undefended_classifier_falls(attack, prey):
     """For all but a few of the images, at a budget that turns any image grey."""
-    assert run_attack(attack, prey.target, prey.x, prey.y, (0, 0), batch_size=24).success.sum() >= 20
+    assert (
+        run_attack(attack, prey.target, prey.x, prey.y, (0, 0), batch_size=24).success.sum() >= 20
+    )
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_labels_alone_lead_hop_skip_jump_near_the_nearest_boundary(norm, linear):
-    """z_0 - z_1 = <w, x> + b: the nearest misclassified image is at |<w, x> + b| / ||w||_1, or over ||w||_2."""
+    """z_0 - z_1 = <w, x> + b: the nearest misclassified image is at |<w, x> + b| / ||w||_1, or over
+    ||w||_2.
+    """
     generator = np.random.default_rng(3)
     w = generator.normal(size=784)
     # Noise is then on either side of the boundary.
@@ -111,22 +119,32 @@ def test_hop_skip_jump_keeps_its_budget_of_labels(prey):
     for norm, queries in (("linf", 1_500), ("l2", 900)):
         asked.assign(0)
         attack = HopSkipJump(norm=norm, epsilon=0.0, queries=queries)
-        # Alone in its batch, an image that holds out costs all its iterations; the driver's look and the base's two are no queries.
+        # Alone in its batch, an image that holds out costs all its iterations; the driver's look
+        # and the base's two are no queries.
         run_attack(attack, DefendedModel(logits), prey.x[:1], prey.y[:1], (0, 0), batch_size=1)
         assert 0.5 * queries < asked.numpy() - 3 <= queries
     assert [chunks_at(t) * 25 for t in (1, 2, 4, 9)] == [100, 150, 200, 300]
-    assert iterations_within(50, "l2") == 0 < iterations_within(500, "l2") < iterations_within(20_000, "l2")
+    assert (
+        iterations_within(50, "l2")
+        == 0
+        < iterations_within(500, "l2")
+        < iterations_within(20_000, "l2")
+    )
 
 
 def test_an_image_without_a_misclassified_start_stays():
     target = DefendedModel(lambda x: tf.one_hot(tf.zeros(tf.shape(x)[0], tf.int32), 10))
     x = np.full((2, 28, 28, 1), 0.5, np.float32)
-    result = run_attack(HopSkipJump(queries=2_000), target, x, np.zeros(2, int), (0, 0), batch_size=2)
+    result = run_attack(
+        HopSkipJump(queries=2_000), target, x, np.zeros(2, int), (0, 0), batch_size=2
+    )
     np.testing.assert_array_equal(result.x_adv, x)
 
 
 def test_spsa_estimates_a_linear_models_gradient(linear):
-    """E[v <w, v>] = w: with 256 pairs each coordinate has the variance (||w||^2 - w_i^2) / 256 around it."""
+    """E[v <w, v>] = w: with 256 pairs each coordinate has the variance (||w||^2 - w_i^2) / 256
+    around it.
+    """
     generator = np.random.default_rng(4)
     w = generator.normal(size=784)
     weights, bias = np.zeros((784, 10)), np.full(10, -1e3)
@@ -134,13 +152,15 @@ def test_spsa_estimates_a_linear_models_gradient(linear):
     bias[:2] = 0
     x = tf.fill([1, 28, 28, 1], 0.5)
     seeds, delta = image_seeds(x, (5, 6)), tf.constant(0.01)
-    found = np.array(estimate(linear(weights, bias).logits, x, tf.constant([0]), seeds, delta, 256)).ravel()
+    found = np.array(
+        estimate(linear(weights, bias).logits, x, tf.constant([0]), seeds, delta, 256)
+    ).ravel()
     off = (found - w) / np.sqrt((w @ w - w**2) / 256)
     assert 0.9 < off.std() < 1.1 and abs(off.mean()) < 0.15
 
 
 def test_spsa_follows_uesatos_steps(linear):
-    """The first step of Adam is the rate times the gradient's sign, wherever the estimate is not 0."""
+    """The first step of Adam is the rate times the gradient's sign, wherever the estimate is not 0."""  # noqa: E501
     generator = np.random.default_rng(5)
     weights = generator.normal(size=(784, 10))
     target = linear(weights, np.zeros(10))
@@ -152,7 +172,9 @@ def test_spsa_follows_uesatos_steps(linear):
 
 
 def slow_simba(logits, x, y, order, step, epsilon, norm, queries):
-    """Guo et al.'s Algorithm 1, a pixel and a sign at a time: the image and how often it asked. Odds have the probability's order."""
+    """Guo et al.'s Algorithm 1, a pixel and a sign at a time: the image and how often it asked.
+    Odds have the probability's order.
+    """
 
     def confidence(image):
         z = np.asarray(logits(tf.constant(image[None])), np.float64)[0]
@@ -169,7 +191,9 @@ def slow_simba(logits, x, y, order, step, epsilon, norm, queries):
             candidate = candidate.reshape(x.shape)
             found, guess = confidence(candidate)
             asked += 1
-            change = np.abs(candidate - x).max() if norm == "linf" else np.linalg.norm(candidate - x)
+            change = (
+                np.abs(candidate - x).max() if norm == "linf" else np.linalg.norm(candidate - x)
+            )
             if found < lowest and change <= epsilon * (1 + 1e-6):
                 image, lowest, label = candidate, found, guess
                 break

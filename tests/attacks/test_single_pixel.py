@@ -12,7 +12,9 @@ SETTINGS = [{"max_pixels": 3}, {"max_pixels": 100}, {"max_pixels": 784}, {"exhau
 
 
 def run(prey, **parameters):
-    return run_attack(SinglePixel(**parameters), prey.target, prey.x, prey.y, SEED, batch_size=BATCH)
+    return run_attack(
+        SinglePixel(**parameters), prey.target, prey.x, prey.y, SEED, batch_size=BATCH
+    )
 
 
 def search(target, x, y, pixels):
@@ -51,7 +53,9 @@ def test_more_pixels_find_more_and_the_exhaustive_search_all(prey):
 
 
 def test_a_misclassified_image_stays_as_it_is_and_counts(prey):
-    result = run_attack(SinglePixel(), prey.target, prey.x, (prey.y + 1) % 10, SEED, batch_size=BATCH)
+    result = run_attack(
+        SinglePixel(), prey.target, prey.x, (prey.y + 1) % 10, SEED, batch_size=BATCH
+    )
     assert result.success.all()
     np.testing.assert_array_equal(result.x_adv, prey.x)
 

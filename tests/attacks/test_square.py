@@ -1,4 +1,6 @@
-"""Square: what it asks and what it leaves out, its windows and bumps by hand; test_strong_attacks.py has what it shares with the others."""
+"""Square: what it asks and what it leaves out, its windows and bumps by hand;
+test_strong_attacks.py has what it shares with the others.
+"""
 
 import numpy as np
 import pytest
@@ -17,22 +19,29 @@ def test_square_needs_values_only_and_asks_as_often_as_it_says(prey):
         # tf.round passes no gradient on.
         return prey.target.logits(tf.round(255 * x) / 255)
 
-    # Alone in its batch, an image that holds out costs all its queries, where each of them changes it.
+    # Alone in its batch, an image that holds out costs all its queries, where each of them changes
+    # it.
     attack = Square(norm="l2", epsilon=1e-3, queries=30)
     run_attack(attack, DefendedModel(logits), prey.x[:1], prey.y[:1], (0, 0), batch_size=1)
     # Two more: whether it is fooled as it is, and what became of it; and the driver's own.
     assert asked.numpy() == 30 + 3
     few, many = (
-        run_attack(Square(queries=queries), DefendedModel(logits), prey.x, prey.y, (0, 0), 24).success
+        run_attack(
+            Square(queries=queries), DefendedModel(logits), prey.x, prey.y, (0, 0), 24
+        ).success
         for queries in (1, 200)
     )
     assert (few <= many).all() and few.sum() + 5 < many.sum()
 
 
 def square_by_hand(logits, x, y, epsilon, queries, seed):
-    """Each image alone, every query asked: the image found, and how many candidates were another image than the one there was."""
+    """Each image alone, every query asked: the image found, and how many candidates were another
+    image than the one there was.
+    """
     chance = draws(image_seeds(tf.constant(x), seed), [queries, 6]).numpy()
-    stripes = np.sign(draws(tf.bitwise.bitwise_xor(image_seeds(tf.constant(x), seed), 1), [1, 28, 1]).numpy())
+    stripes = np.sign(
+        draws(tf.bitwise.bitwise_xor(image_seeds(tf.constant(x), seed), 1), [1, 28, 1]).numpy()
+    )
     found, changes = [], []
 
     def margin_of(image, label):
@@ -72,7 +81,8 @@ def test_square_computes_nothing_for_a_query_that_changes_nothing(prey):
         DefendedModel(logits), tf.constant(x), tf.constant(y), (0, 0), 0
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    # The image that asks most, and its start; one more where what is left of its queries changes nothing.
+    # The image that asks most, and its start; one more where what is left of its queries changes
+    # nothing.
     assert asked.numpy() in (1 + max(changes), 2 + max(changes))
     assert 0 < max(changes) < 0.9 * (queries - 1)
 
@@ -92,7 +102,11 @@ def test_the_bump_by_hand():
     # n = 1, so the rim weighs 1 / 2**2 and the middle that and 1 / 1**2.
     np.testing.assert_allclose(bump(3, 3), [[0.25] * 3, [0.25, 1.25, 0.25], [0.25] * 3])
     double = double_bump(5)
-    assert np.linalg.norm(double) == pytest.approx(1) and (double[:2] > 0).all() and (double[2:] < 0).all()
+    assert (
+        np.linalg.norm(double) == pytest.approx(1)
+        and (double[:2] > 0).all()
+        and (double[2:] < 0).all()
+    )
 
 
 def test_moving_mass_keeps_the_norm_and_empties_the_second_window():
@@ -103,7 +117,9 @@ def test_moving_mass_keeps_the_norm_and_empties_the_second_window():
     first, second = (_inside(corner, tf.fill([3], 5)) for corner in corners)
     pattern = np.zeros((28, 28), np.float32)
     pattern[:5, :5] = double_bump(5)
-    shape = _placed(tf.constant(np.array([pattern] * 3)), corners[0], tf.constant([False, True, False]))
+    shape = _placed(
+        tf.constant(np.array([pattern] * 3)), corners[0], tf.constant([False, True, False])
+    )
     np.testing.assert_array_equal(shape[1, 5:10, 7:12, 0], pattern[:5, :5].T)
     assert np.count_nonzero(shape) == 75
     moved = _moved_mass(tf.constant(change), tf.constant(2.0), first, second, shape).numpy()

@@ -1,4 +1,6 @@
-"""Attacks of several runs: box, budget, seeds, batches; linear models whose optimum is known; checkpoints; queries."""
+"""Attacks of several runs: box, budget, seeds, batches; linear models whose optimum is known;
+checkpoints; queries.
+"""
 
 import numpy as np
 import pytest
@@ -42,7 +44,9 @@ def test_box_budget_success_and_independence_of_the_batch(attack, prey):
     assert distance.max() <= attack.epsilon * (1 + 1e-5)
     assert result.x_adv.min() >= 0 and result.x_adv.max() <= 1
     assert 0 < result.success.sum() < 24
-    np.testing.assert_array_equal(result.success, np.argmax(prey.target.logits(result.x_adv), 1) != prey.y)
+    np.testing.assert_array_equal(
+        result.success, np.argmax(prey.target.logits(result.x_adv), 1) != prey.y
+    )
     # Any image, in any batch of this size and at any place, comes out the same.
     order = np.random.default_rng(0).permutation(24)[:9]
     again = run_attack(attack, prey.target, prey.x[order], prey.y[order], (1, 2), batch_size=24)
@@ -95,7 +99,8 @@ def test_on_a_linear_model_the_known_optimum_is_reached(norm, linear):
         (APGD(**own, iterations=100), 2e-3),
         (RestartedPGD(**own, iterations=100, restarts=1, step_size=epsilon / 10), 2e-3),
     ):
-        # The boundary lies so that every image is right and stays right: the best objective comes back.
+        # The boundary lies so that every image is right and stays right: the best objective comes
+        # back.
         bias[0] = 1 - optimum.min()
         target = linear(weights, bias)
         result = run_attack(attack, target, images, np.zeros(5, int), (0, 0), batch_size=5)
@@ -107,7 +112,9 @@ def test_on_a_linear_model_the_known_optimum_is_reached(norm, linear):
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_success_is_what_a_linear_model_allows(norm, linear):
-    """With the boundary a little nearer or a little farther than the optimum, every strong gradient attack agrees with it."""
+    """With the boundary a little nearer or a little farther than the optimum, every strong gradient
+    attack agrees with it.
+    """
     generator = np.random.default_rng(9)
     w, weights, bias = gap(generator, linear)
     x = np.clip(generator.normal(0.5, 0.5, 784), 0, 1).astype(np.float32)
@@ -124,7 +131,9 @@ def test_success_is_what_a_linear_model_allows(norm, linear):
             FAB(**own, targets=1),
             RestartedPGD(**own, restarts=1, step_size=epsilon / 10),
         ):
-            result = run_attack(attack, target, x.reshape(1, 28, 28, 1), np.zeros(1, int), (0, 0), 1)
+            result = run_attack(
+                attack, target, x.reshape(1, 28, 28, 1), np.zeros(1, int), (0, 0), 1
+            )
             assert result.success[0] == fooled, (attack, share)
 
 
@@ -136,7 +145,9 @@ def test_fab_finds_the_nearest_boundary_of_a_linear_model(norm, linear):
     nearest = 0.013 if norm == "linf" else 0.7
     bias[0] = -lowest(w, x.astype(float), nearest, norm)
     attack = FAB(norm=norm, epsilon=1.0, targets=1, iterations=60)
-    result = run_attack(attack, linear(weights, bias), x.reshape(1, 28, 28, 1), np.zeros(1, int), (0, 0), 1)
+    result = run_attack(
+        attack, linear(weights, bias), x.reshape(1, 28, 28, 1), np.zeros(1, int), (0, 0), 1
+    )
     found = getattr(result, norm)[0]
     assert result.success[0] and nearest * (1 - 1e-4) <= found <= nearest * 1.02
 
@@ -153,7 +164,9 @@ def test_restarted_pgd_takes_the_steps_of_cleverhans(prey):
 
 
 class Counting(RepeatedAttack):
-    """Fools the images whose label is the number of the run, by painting them white; notes what it was given."""
+    """Fools the images whose label is the number of the run, by painting them white; notes what it
+    was given.
+    """
 
     name = "counting"
     runs = 3
@@ -175,14 +188,17 @@ def test_runs_go_on_for_what_is_left_and_stop_when_nothing_is():
     x = np.zeros((3, 28, 28, 1), np.float32)
     x[:, 0, 0, 0] = [0.0, 0.1, 0.1]
     SEEN.clear()
-    result = run_attack(Counting(), DefendedModel(logits), x, np.array([0, 1, 1]), (4, 5), batch_size=3)
+    result = run_attack(
+        Counting(), DefendedModel(logits), x, np.array([0, 1, 1]), (4, 5), batch_size=3
+    )
     seed = fold_seed((4, 5), 0)
     assert [(number, fold_seed(seed, number)) for number in (0, 1)] == SEEN
     assert result.success.all()
     alone = [OneRun(Counting(), number) for number in range(3)]
     assert runs_of(Counting()) == alone and runs_of(ATTACKS["fgsm"]()) == [ATTACKS["fgsm"]()]
     parts = [
-        run_attack(part, DefendedModel(logits), x, np.array([0, 1, 1]), (4, 5), 3).success for part in alone
+        run_attack(part, DefendedModel(logits), x, np.array([0, 1, 1]), (4, 5), 3).success
+        for part in alone
     ]
     np.testing.assert_array_equal(parts, [[True, False, False], [False, True, True], [False] * 3])
 

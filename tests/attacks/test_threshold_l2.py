@@ -1,4 +1,6 @@
-"""The attack that crosses a squash's threshold, on linear systems behind a steep squash whose worst image is known by brute force."""
+"""The attack that crosses a squash's threshold, on linear systems behind a steep squash whose worst
+image is known by brute force.
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from madvae_tf.utils.errors import UserError
 
 IMAGES = np.zeros((3, 28, 28, 1), np.float32)
 LABELS = np.zeros(3, int)
-# What each pixel adds to the wrong class once it is white: the best twelve add 12 + ... + 1, the others 0.01 each.
+# What each pixel adds to the wrong class once it is white: the best twelve add 12 + ... + 1, the
+# others 0.01 each.
 GAINS = np.full(784, 0.01, np.float32)
 GAINS[np.random.default_rng(5).choice(784, 12, replace=False)] = np.arange(12, 0, -1)
 
@@ -28,14 +31,21 @@ def target_of(needed):
         seen = tf.reshape(with_identity_gradient(x, squash(x)), (-1, 784))
         total = tf.linalg.matvec(seen, tf.constant(GAINS))
         return tf.stack(
-            [tf.fill([tf.shape(x)[0]], tf.constant(needed, tf.float32)), total, *[total - 1000.0] * 8], axis=1
+            [
+                tf.fill([tf.shape(x)[0]], tf.constant(needed, tf.float32)),
+                total,
+                *[total - 1000.0] * 8,
+            ],
+            axis=1,
         )
 
     return DefendedModel(logits, squash=squash)
 
 
 def most(epsilon):
-    """The largest sum within the budget: of all values for a number of equal pixels, the best one (the others are black and stay)."""
+    """The largest sum within the budget: of all values for a number of equal pixels, the best one
+    (the others are black and stay).
+    """
     found = 0.0
     for level in np.linspace(0, 1, 41)[1:]:
         many = min(int(epsilon**2 / level**2 + 1e-9), 784)
@@ -67,7 +77,9 @@ def test_it_finds_what_the_budget_allows_and_a_step_along_the_gradient_does_not(
 
 
 def test_white_pixels_are_crossed_downwards_and_grey_ones_first():
-    """Grey ones cost less: of two pixels of one gain the one at 0.6 is taken and the white one is not."""
+    """Grey ones cost less: of two pixels of one gain the one at 0.6 is taken and the white one is
+    not.
+    """
     x = np.zeros((1, 28, 28, 1), np.float32)
     x[0, 0, 0], x[0, 0, 1] = 0.6, 1.0
 
@@ -85,7 +97,9 @@ def test_white_pixels_are_crossed_downwards_and_grey_ones_first():
         1,
     )
     assert found.success.all()
-    assert found.x_adv[0, 0, 0] < 0.5 and found.x_adv[0, 0, 1] == 1.0 and found.x_adv[0, 1:].max() == 0
+    assert (
+        found.x_adv[0, 0, 0] < 0.5 and found.x_adv[0, 0, 1] == 1.0 and found.x_adv[0, 1:].max() == 0
+    )
 
 
 def test_an_image_does_not_depend_on_its_batch_and_restarts_start_elsewhere():
@@ -95,7 +109,8 @@ def test_an_image_does_not_depend_on_its_batch_and_restarts_start_elsewhere():
     attack = ThresholdL2(epsilon=2.0, iterations=3, restarts=2)
     together = run_attack(attack, target, x, labels, (0, 0), batch_size=4).x_adv
     alone = [
-        run_attack(attack, target, x[i:][:1], labels[:1], (0, 0), batch_size=4).x_adv[0] for i in range(4)
+        run_attack(attack, target, x[i:][:1], labels[:1], (0, 0), batch_size=4).x_adv[0]
+        for i in range(4)
     ]
     np.testing.assert_array_equal(together, np.stack(alone))
     given = tf.constant(x), tf.constant(labels, tf.int64)

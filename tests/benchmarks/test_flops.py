@@ -22,7 +22,10 @@ def test_a_matrix_product_by_hand():
     transposed = tf.function(lambda a, b: tf.matmul(a, b, transpose_a=True))
     assert count_flops(transposed.get_concrete_function(spec(5, 3), spec(5, 7))) == 2 * 3 * 5 * 7
     several = tf.function(lambda a, b: tf.matmul(a, b))
-    assert count_flops(several.get_concrete_function(spec(4, 3, 5), spec(4, 5, 7))) == 4 * 2 * 3 * 5 * 7
+    assert (
+        count_flops(several.get_concrete_function(spec(4, 3, 5), spec(4, 5, 7)))
+        == 4 * 2 * 3 * 5 * 7
+    )
 
 
 def test_a_convolution_and_its_two_gradients_by_hand():
@@ -43,16 +46,20 @@ def test_a_convolution_and_its_two_gradients_by_hand():
 
 
 def test_a_transposed_convolution_by_hand():
-    """Input (1, 4, 4, 3), kernel 4 x 4 to 2 channels: every input pixel meets every weight once, whatever the stride."""
+    """Input (1, 4, 4, 3), kernel 4 x 4 to 2 channels: every input pixel meets every weight once,
+    whatever the stride.
+    """
     layer = keras.layers.Conv2DTranspose(2, 4, strides=2, padding="same", use_bias=False)
     layer.build((1, 4, 4, 3))
-    assert count_flops(tf.function(layer).get_concrete_function(spec(1, 4, 4, 3))) == 2 * (4 * 4 * 3) * (
-        4 * 4 * 2
-    )
+    assert count_flops(tf.function(layer).get_concrete_function(spec(1, 4, 4, 3))) == 2 * (
+        4 * 4 * 3
+    ) * (4 * 4 * 2)
 
 
 def test_the_models_by_hand():
-    """Tables 5 and 6: 2 x output pixels x output channels x kernel x input channels, layer by layer."""
+    """Tables 5 and 6: 2 x output pixels x output channels x kernel x input channels, layer by
+    layer.
+    """
     classifier = 2 * (
         26 * 26 * 32 * 9
         + 24 * 24 * 32 * 9 * 32
@@ -103,7 +110,8 @@ def test_the_scale_of_a_gpu_by_hand():
     assert searches == pytest.approx([100 * 15 * gradient / 1e12] * 2)
     # Two cores, by their measured rates, are slower than that.
     assert all(
-        a > b for a, b in zip(rows(300, config, TwoCores()).values(), (one, four, simple), strict=False)
+        a > b
+        for a, b in zip(rows(300, config, TwoCores()).values(), (one, four, simple), strict=False)
     )
 
 

@@ -29,7 +29,9 @@ def test_more_images_a_second_are_better_and_more_milliseconds_are_worse():
 
 
 def test_the_ratio_is_the_median_of_the_rounds_ratios():
-    """One noisy round halves both sides: the ratio of medians would be 300/150 = 2 only by luck; here it is 250/100."""
+    """One noisy round halves both sides: the ratio of medians would be 300/150 = 2 only by luck;
+    here it is 250/100.
+    """
     made = row_of("q", "c", [100.0, 300.0, 250.0], "p", [25.0, 100.0, 125.0], "images/s")
     assert made["ratio"] == 3.0  # of 4, 3, 2
     assert (made["ours"], made["peer"], made["rounds"]) == (250.0, 100.0, 3)

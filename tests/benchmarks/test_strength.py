@@ -11,7 +11,8 @@ def test_every_number_of_the_purifier_is_carried():
     found = purifier_weights(purifier)
     np.testing.assert_allclose(found["squash"], [30.0, 0.25], rtol=1e-5)
     epsilons = [name for name in found if name.endswith(".epsilon")]
-    # Purifying needs no variance of the latents; k and b are as many numbers as the squash has weights.
+    # Purifying needs no variance of the latents; k and b are as many numbers as the squash has
+    # weights.
     carried = sum(value.size for name, value in found.items() if name not in epsilons)
     assert carried == purifier.count_params() - purifier.log_variance_head.count_params()
     # Four convolutions and three transposed ones are normalised, the last one has a bias.

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def worker(tmp_path, monkeypatch):
     (tmp_path / "operations_of_a_test.py").write_text(
-        "import os\n"
-        "OPERATIONS = {'add': lambda a, b: a + b, 'fail': lambda: 1 // 0, 'leave': lambda: os._exit(3),\n"
-        "              'chatter': lambda: print('not an answer') or [1, 2]}\n"
+        "import os\nOPERATIONS = {'add': lambda a, b: a + b, 'fail': lambda: 1 // 0, 'leave':"
+        " lambda: os._exit(3),\n              'chatter': lambda: print('not an answer') or [1,"
+        " 2]}\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with Worker(sys.executable, "operations_of_a_test") as made:
@@ -80,7 +80,9 @@ def test_a_mistake_is_one_line(arguments, words, tmp_path):
 
 
 def test_start_up_is_measured_and_written_in_the_quick_form(tmp_path):
-    """A question that needs no peer, through the whole command: rows in the file, and a second run measures nothing."""
+    """A question that needs no peer, through the whole command: rows in the file, and a second run
+    measures nothing.
+    """
     command = [sys.executable, "-m", "benchmarks.run", "--quick", "--only=startup"]
     command += [f"--peers={sys.executable}", f"--folder={tmp_path}"]
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)

@@ -1,4 +1,6 @@
-"""madvae-purify and madvae-attack on small exports: what they print and write, and one line for a mistake."""
+"""madvae-purify and madvae-attack on small exports: what they print and write, and one line for a
+mistake.
+"""
 
 import json
 import re
@@ -34,11 +36,15 @@ def command(name, *arguments):
 def world(tmp_path_factory):
     """(folder with three images and both exports, purifier)."""
     folder = tmp_path_factory.mktemp("world")
-    classifier = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    classifier = keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
     classifier.set_weights([WEIGHTS, np.zeros(10, np.float32)])
     keras.utils.set_random_seed(0)
     purifier = DefenseVAE(4)
-    purifier.set_weights([3 * weight if weight.ndim > 1 else weight for weight in purifier.get_weights()])
+    purifier.set_weights(
+        [3 * weight if weight.ndim > 1 else weight for weight in purifier.get_weights()]
+    )
     export_classifier(folder / "export" / "classifier", classifier)
     export_purifier(folder / "export" / "combined", purifier, classifier)
     (folder / "in").mkdir()
@@ -87,7 +93,9 @@ def test_purify_notes_conversions_and_what_is_not_there(world, tmp_path):
     status, output, errors = command("purify", folder / "big.png", f"--export={alone}")
     lines = output.splitlines()
     assert status == 0 and len(lines) == 2, errors
-    assert lines[0].startswith(f"{folder / 'big.png'}: ? -> ") and lines[0].endswith("; 56 x 56 to 28 x 28")
+    assert lines[0].startswith(f"{folder / 'big.png'}: ? -> ") and lines[0].endswith(
+        "; 56 x 56 to 28 x 28"
+    )
     assert "name one with --classifier" in lines[1]
     assert [path.name for path in tmp_path.iterdir()] == ["alone"]
 
@@ -96,7 +104,12 @@ def test_attack_writes_the_images_it_reports_on(world, tmp_path):
     folder, _ = world
     export = folder / "export" / "classifier"
     status, output, errors = command(
-        "attack", folder / "in", f"--classifier={export}", "--set=epsilon=0.1", f"--out={tmp_path}", "--json"
+        "attack",
+        folder / "in",
+        f"--classifier={export}",
+        "--set=epsilon=0.1",
+        f"--out={tmp_path}",
+        "--json",
     )
     assert status == 0, errors
     document = json.loads(output)
@@ -135,7 +148,11 @@ def test_attack_writes_the_images_it_reports_on(world, tmp_path):
         ("purify", ["{in}", "--export={export}/classifier"], "has no signature purify"),
         ("purify", ["{in}", "--export={export}/combined", "--out={in}"], "one of the images given"),
         ("attack", ["{in}", "--classifier=none"], "No SavedModel in --classifier=none"),
-        ("attack", ["{in}", "--classifier={export}/classifier", "--attack=fgms"], "Did you mean 'fgsm'"),
+        (
+            "attack",
+            ["{in}", "--classifier={export}/classifier", "--attack=fgms"],
+            "Did you mean 'fgsm'",
+        ),
         ("attack", ["{in}/7.png"], "No such image"),
     ],
 )
@@ -149,7 +166,10 @@ def test_mistakes_are_one_line(world, name, arguments, message):
 
 @pytest.mark.parametrize("name", ["purify", "attack", "tflite"])
 def test_help_names_every_flag_and_loads_no_tensorflow(name):
-    code = f"import sys; sys.argv[:] = ['madvae-{name}', '--help']\ntry:\n    from madvae_tf.cli.{name} import run; run()\n"
+    code = (
+        f"import sys; sys.argv[:] = ['madvae-{name}', '--help']\ntry:\n    from"
+        f" madvae_tf.cli.{name} import run; run()\n"
+    )
     code += "finally:\n    assert 'tensorflow' not in sys.modules"
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
@@ -166,7 +186,9 @@ def test_help_names_every_flag_and_loads_no_tensorflow(name):
 
 
 def test_parameters_of_an_attack_are_parsed_by_their_types():
-    assert build(ATTACKS["pgd"], ["epsilon=0.2", "iterations=7", "random_start=False"]).parameters == {
+    assert build(
+        ATTACKS["pgd"], ["epsilon=0.2", "iterations=7", "random_start=False"]
+    ).parameters == {
         "epsilon": 0.2,
         "step_size": 0.01,
         "iterations": 7,
@@ -191,7 +213,9 @@ def test_one_bad_picture_is_named_and_the_good_ones_are_done(world, tmp_path):
     (tmp_path / "1.png").write_bytes(b"no picture")
     (tmp_path / ".hidden.png").write_bytes(b"no picture")
     export = f"--export={folder / 'export' / 'combined'}"
-    status, output, errors = command("purify", tmp_path, export, "--json", f"--out={tmp_path / 'out'}")
+    status, output, errors = command(
+        "purify", tmp_path, export, "--json", f"--out={tmp_path / 'out'}"
+    )
     assert status == 0, errors
     document = json.loads(output)
     assert [Path(each["file"]).name for each in document["images"]] == ["0.png", "2.png"]
@@ -204,12 +228,21 @@ def test_one_bad_picture_is_named_and_the_good_ones_are_done(world, tmp_path):
 
 
 def test_a_very_sure_classifier_is_attacked_all_the_same(tmp_path):
-    """Logits times 1000: its probabilities are 0 and 1 and have no gradient. FGSM moves every pixel, and fools it as it fools the classifier that is not sure."""
-    sure = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    """Logits times 1000: its probabilities are 0 and 1 and have no gradient. FGSM moves every
+    pixel, and fools it as it fools the classifier that is not sure.
+    """
+    sure = keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
     sure.set_weights([1000 * WEIGHTS, np.zeros(10, np.float32)])
     export_classifier(tmp_path / "sure", sure)
     Image.fromarray(ARRAYS[0]).save(tmp_path / "0.png")
-    arguments = (tmp_path / "0.png", f"--classifier={tmp_path / 'sure'}", "--set=epsilon=0.1", "--json")
+    arguments = (
+        tmp_path / "0.png",
+        f"--classifier={tmp_path / 'sure'}",
+        "--set=epsilon=0.1",
+        "--json",
+    )
     status, output, errors = command("attack", *arguments)
     assert status == 0, errors
     (record,) = json.loads(output)["images"]
@@ -226,4 +259,6 @@ def test_a_file_keeps_the_budget_and_a_vanished_one_is_told(world):
         assert status == 0, errors
         for record in json.loads(output)["images"]:
             assert record["linf"] == pytest.approx(largest, abs=1e-6) and record["linf"] <= epsilon
-            assert any("nothing is left of the change" in note for note in record["notes"]) == (largest == 0)
+            assert any("nothing is left of the change" in note for note in record["notes"]) == (
+                largest == 0
+            )

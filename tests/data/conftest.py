@@ -25,7 +25,9 @@ def idx_bytes() -> Callable[[np.ndarray], bytes]:
 
 @pytest.fixture
 def tiny_files(idx_bytes) -> dict[str, bytes]:
-    """IDX file name -> content: 30 training and 12 test images, each with its own index in pixel (0, 0)."""
+    """IDX file name -> content: 30 training and 12 test images, each with its own index in pixel
+    (0, 0).
+    """
     generator = np.random.default_rng(7)
     files = {}
     for prefix, n in (("train", 30), ("t10k", 12)):

@@ -13,7 +13,13 @@ from madvae_tf.data.adversarial_sets import (
 from madvae_tf.data.batches import epoch_order, training_dataset
 from madvae_tf.utils.errors import UserError
 
-METADATA = {"dataset": "mnist", "split": "train", "attack": "fgsm", "parameters": {"epsilon": 0.3}, "seed": 1}
+METADATA = {
+    "dataset": "mnist",
+    "split": "train",
+    "attack": "fgsm",
+    "parameters": {"epsilon": 0.3},
+    "seed": 1,
+}
 CLEAN = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 10, 40)
 
@@ -38,7 +44,11 @@ def test_open_reads_back_what_was_written(tmp_path):
     x_adv, index, label = write(tmp_path / "set")
     opened = AdversarialSet.open(tmp_path / "set")
     assert len(opened) == 23
-    assert opened.metadata["parameters"] == {"epsilon": 0.3} and opened.metadata["shard_sizes"] == [10, 10, 3]
+    assert opened.metadata["parameters"] == {"epsilon": 0.3} and opened.metadata["shard_sizes"] == [
+        10,
+        10,
+        3,
+    ]
     np.testing.assert_array_equal(opened.indices, index)
     np.testing.assert_array_equal(opened.labels, label)
     rows = np.array([22, 0, 9, 10, 10, 19, 20, 1])
@@ -56,10 +66,13 @@ def test_bytes_are_reproducible_and_nothing_else_is_left(tmp_path):
     writer = ShardWriter(tmp_path / "second", 10)
     for k in (2, 0, 1):  # another order, another memory layout, another integer type
         part = slice(10 * k, 10 * k + 10)
-        writer.write(k, np.asfortranarray(x_adv[part]), index[part].astype(np.int32), label[part].tolist())
+        writer.write(
+            k, np.asfortranarray(x_adv[part]), index[part].astype(np.int32), label[part].tolist()
+        )
     writer.finish(dict(reversed(METADATA.items())))
     contents = [
-        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("first", "second")
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("first", "second")
     ]
     assert contents[0] == contents[1]
     fields = ("index", "label", "x_adv")
@@ -229,7 +242,9 @@ def test_sets_that_do_not_fit_the_split_are_refused(tmp_path):
 
 def test_training_batches_are_the_epochs_in_order(pairs):
     paired, x_adv, clean, label = pairs
-    batches = list(training_dataset(paired, 5, seed=9, start_step=0, total_steps=14).as_numpy_iterator())
+    batches = list(
+        training_dataset(paired, 5, seed=9, start_step=0, total_steps=14).as_numpy_iterator()
+    )
     assert len(batches) == 14
     for step, batch in enumerate(batches):
         epoch, place = step // 6, step % 6  # 34 pairs: six steps, four pairs dropped
@@ -247,7 +262,9 @@ def test_training_resumes_exactly_and_shapes_are_static(pairs):
         rest = list(dataset.as_numpy_iterator())
         assert len(rest) == 14 - start
         for one, other in zip(rest, whole[start:], strict=True):
-            assert all(one[field].tobytes() == other[field].tobytes() for field in ("x_adv", "x", "label"))
+            assert all(
+                one[field].tobytes() == other[field].tobytes() for field in ("x_adv", "x", "label")
+            )
         shapes = {field: spec.shape.as_list() for field, spec in dataset.element_spec.items()}
         assert shapes == {"x_adv": [5, 28, 28, 1], "x": [5, 28, 28, 1], "label": [5]}
     with pytest.raises(UserError, match="received 35, expected 1 to 34"):

@@ -1,9 +1,17 @@
-"""Batches against brute force: the order of epochs, exact starts in the middle, validation in order."""
+"""Batches against brute force: the order of epochs, exact starts in the middle, validation in
+order.
+"""
 
 import numpy as np
 import pytest
 
-from madvae_tf.data.batches import CleanImages, IdentityPairs, epoch_order, in_order, training_dataset
+from madvae_tf.data.batches import (
+    CleanImages,
+    IdentityPairs,
+    epoch_order,
+    in_order,
+    training_dataset,
+)
 from madvae_tf.data.prepare import Split
 from madvae_tf.utils.errors import UserError
 
@@ -14,11 +22,14 @@ SPLIT = Split(IMAGES, LABELS)
 
 def test_epoch_order_depends_on_seed_and_epoch_alone():
     orders = {(seed, epoch): epoch_order(50, seed, epoch) for seed in (0, 1) for epoch in (0, 1)}
-    assert all(sorted(order) == list(range(50)) and order.dtype == np.int64 for order in orders.values())
+    assert all(
+        sorted(order) == list(range(50)) and order.dtype == np.int64 for order in orders.values()
+    )
     assert len({order.tobytes() for order in orders.values()}) == 4
     np.random.default_rng().random()
     np.testing.assert_array_equal(epoch_order(50, 1, 1), orders[1, 1])
-    # Held to a value, because a resumed run may have been started by another version of the libraries.
+    # Held to a value, because a resumed run may have been started by another version of the
+    # libraries.
     assert epoch_order(8, 3, 2).tolist() == [6, 5, 0, 7, 2, 1, 3, 4]
 
 
@@ -28,7 +39,9 @@ def test_training_batches_are_the_epochs_in_order(rows):
     picked = np.arange(34) if rows is None else rows
     assert len(images) == len(picked)
     per_epoch = len(picked) // 5  # the rest of an epoch is dropped
-    batches = list(training_dataset(images, 5, seed=9, start_step=0, total_steps=14).as_numpy_iterator())
+    batches = list(
+        training_dataset(images, 5, seed=9, start_step=0, total_steps=14).as_numpy_iterator()
+    )
     assert len(batches) == 14
     for step, batch in enumerate(batches):
         epoch, place = step // per_epoch, step % per_epoch
@@ -55,12 +68,16 @@ def test_a_batch_larger_than_the_data_is_refused():
         training_dataset(CleanImages(SPLIT), 35, 9, 0, 1)
 
 
-@pytest.mark.parametrize(("batch_size", "sizes"), [(10, [10, 10, 10, 4]), (17, [17, 17]), (50, [34])])
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"), [(10, [10, 10, 10, 4]), (17, [17, 17]), (50, [34])]
+)
 def test_in_order_gives_every_row_once(batch_size, sizes):
     batches = list(in_order(CleanImages(SPLIT), batch_size).as_numpy_iterator())
     assert [len(batch["label"]) for batch in batches] == sizes
     np.testing.assert_array_equal(np.concatenate([batch["label"] for batch in batches]), LABELS)
-    np.testing.assert_array_equal(np.concatenate([batch["x"] for batch in batches]), IMAGES / np.float32(255))
+    np.testing.assert_array_equal(
+        np.concatenate([batch["x"] for batch in batches]), IMAGES / np.float32(255)
+    )
 
 
 def test_identity_pairs_are_clean_images_twice():

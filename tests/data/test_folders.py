@@ -44,7 +44,9 @@ def test_npz(tmp_path, names):
 def test_idx_files(tmp_path):
     for prefix, n in (("train", 25), ("t10k", 7)):
         (tmp_path / f"{prefix}-images-idx3-ubyte").write_bytes(idx_content(IMAGES[:n]))
-        (tmp_path / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_content(LABELS[:n])))
+        (tmp_path / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(
+            gzip.compress(idx_content(LABELS[:n]))
+        )
     for split, n in (("train", 25), ("test", 7)):
         images, labels = read_dataset(tmp_path, split)
         np.testing.assert_array_equal(images[..., 0], IMAGES[:n])

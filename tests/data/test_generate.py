@@ -1,4 +1,6 @@
-"""Generation: a shard's bytes depend on its seed and number alone; settings draw apart; rows are drawn once."""
+"""Generation: a shard's bytes depend on its seed and number alone; settings draw apart; rows are
+drawn once.
+"""
 
 import ctypes
 import dataclasses
@@ -117,7 +119,9 @@ def test_drawn_rows_are_distinct_sorted_and_depend_on_all_numbers(wanted):
     assert (np.diff(rows) > 0).all() and rows[0] >= 0 and rows[-1] < 90
     np.testing.assert_array_equal(draw_rows(90, wanted, 5, 1, 2), rows)
     if wanted == 43:
-        others = [draw_rows(90, wanted, *numbers) for numbers in ((6, 1, 2), (5, 1, 3), (5, 2, 1), (5, 1))]
+        others = [
+            draw_rows(90, wanted, *numbers) for numbers in ((6, 1, 2), (5, 1, 3), (5, 2, 1), (5, 1))
+        ]
         assert not any(np.array_equal(other, rows) for other in others)
 
 
@@ -137,7 +141,9 @@ def test_draws_cover_the_whole_split():
 
 
 class _Mallinfo2(ctypes.Structure):
-    """glibc's `struct mallinfo2`: its fourth figure, hblks, is how many allocations have pages of their own."""
+    """glibc's `struct mallinfo2`: its fourth figure, hblks, is how many allocations have pages of
+    their own.
+    """
 
     _fields_ = [
         ("before", ctypes.c_size_t * 3),
@@ -148,7 +154,9 @@ class _Mallinfo2(ctypes.Structure):
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33 or later")
 def test_memory_that_was_given_back_is_used_again(made):
-    """glibc learns from the first large allocation that is freed; tf.data's generator puts an end to that, and every tensor is new pages from there on."""
+    """glibc learns from the first large allocation that is freed; tf.data's generator puts an end
+    to that, and every tensor is new pages from there on.
+    """
     libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.free.argtypes, libc.mallinfo2.restype = [ctypes.c_void_p], _Mallinfo2

@@ -58,7 +58,9 @@ def test_labels_above_nine_are_refused(idx_bytes):
 )
 def test_every_spelling_gives_the_same_content(tmp_path, spelling):
     content = bytes(range(200))
-    (tmp_path / spelling).write_bytes(gzip.compress(content) if spelling.endswith(".gz") else content)
+    (tmp_path / spelling).write_bytes(
+        gzip.compress(content) if spelling.endswith(".gz") else content
+    )
     assert idx.read_content(idx.locate(tmp_path, IMAGES)) == content
 
 
@@ -67,7 +69,9 @@ def test_a_file_that_lost_its_gzip_but_kept_its_name_is_read(tmp_path):
     assert idx.read_content(tmp_path / "f.gz") == b"\0\0\x08\x01plain"
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:12] + b"\xff\xff" + data[14:]])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: data[:12] + b"\xff\xff" + data[14:]]
+)
 def test_damaged_gzip_is_one_line(tmp_path, damage):
     path = tmp_path / f"{IMAGES}.gz"
     path.write_bytes(damage(gzip.compress(np.random.default_rng(0).bytes(5000))))

@@ -1,4 +1,6 @@
-"""Image files: which are meant, what becomes of sizes, colours and transparency, and what is never overwritten."""
+"""Image files: which are meant, what becomes of sizes, colours and transparency, and what is never
+overwritten.
+"""
 
 import numpy as np
 import pytest
@@ -29,13 +31,18 @@ def test_a_28_x_28_grey_png_is_taken_as_it_is(tmp_path):
 
 
 def test_twice_the_size_is_averaged_with_the_weights_of_a_triangle(tmp_path):
-    """Antialiased bilinear: taps at 0.5 and 1.5 pixels on either side weigh 3/8 and 1/8, in both directions."""
+    """Antialiased bilinear: taps at 0.5 and 1.5 pixels on either side weigh 3/8 and 1/8, in both
+    directions.
+    """
     array = RNG.integers(0, 256, (56, 56), dtype=np.uint8)
     picture = read(save(tmp_path / "a.png", array))
     taps = np.array([1, 3, 3, 1]) / 8
     inner = np.array(
         [
-            [taps @ array[2 * r - 1 : 2 * r + 3, 2 * c - 1 : 2 * c + 3] @ taps for c in range(1, 27)]
+            [
+                taps @ array[2 * r - 1 : 2 * r + 3, 2 * c - 1 : 2 * c + 3] @ taps
+                for c in range(1, 27)
+            ]
             for r in range(1, 27)
         ]
     )
@@ -48,7 +55,9 @@ def test_colours_transparency_and_depth(tmp_path):
     red[..., 0] = 200
     picture = read(save(tmp_path / "red.png", red))
     # ITU-R 601-2: 0.299 of red.
-    assert picture.notes == ("colours to grey",) and np.unique(picture.pixels) == [round(0.299 * 200)]
+    assert picture.notes == ("colours to grey",) and np.unique(picture.pixels) == [
+        round(0.299 * 200)
+    ]
     clear = np.zeros((28, 28, 4), np.uint8)
     clear[:14, :, 3] = 255
     picture = read(save(tmp_path / "clear.png", clear))
@@ -133,7 +142,9 @@ def test_bytes_are_rounded():
 
 
 def test_a_picture_in_colours(tmp_path):
-    """Of three channels: the colours stay; a grey one has three equal channels; no note tells of colours."""
+    """Of three channels: the colours stay; a grey one has three equal channels; no note tells of
+    colours.
+    """
     pixels = RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "colour.png")
     Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png")
@@ -142,7 +153,9 @@ def test_a_picture_in_colours(tmp_path):
     assert colour.notes == ()
     grey = image_io.read(tmp_path / "grey.png", "g.png", (32, 32, 3))
     np.testing.assert_array_equal(grey.pixels, np.repeat(pixels[..., :1], 3, axis=2))
-    assert image_io.has_colours(tmp_path / "colour.png") and not image_io.has_colours(tmp_path / "grey.png")
+    assert image_io.has_colours(tmp_path / "colour.png") and not image_io.has_colours(
+        tmp_path / "grey.png"
+    )
     image_io.write(pixels, tmp_path / "out" / "again.png")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "again.png")), pixels)
 
@@ -187,7 +200,10 @@ def test_a_light_picture_has_a_note(tmp_path):
     light, dark = (
         save(tmp_path / f"{value}.png", np.full((28, 28), value, np.uint8)) for value in (200, 120)
     )
-    assert read(light).notes == ("mostly light; MNIST's digits are light on dark",) and read(dark).notes == ()
+    assert (
+        read(light).notes == ("mostly light; MNIST's digits are light on dark",)
+        and read(dark).notes == ()
+    )
     ink = np.zeros((28, 28, 4), np.uint8)
     ink[10:18, 12:16] = (0, 0, 0, 255)
     notes = read(save(tmp_path / "ink.png", ink)).notes

@@ -1,4 +1,6 @@
-"""Data of one's own for the pipeline, and the data sets that TFDS fetches: shapes, splits, one clear line."""
+"""Data of one's own for the pipeline, and the data sets that TFDS fetches: shapes, splits, one
+clear line.
+"""
 
 import numpy as np
 import pytest
@@ -32,7 +34,12 @@ def as_pairs(*splits):
 
 def test_a_tree_of_colour_pictures_is_taken_as_it_is_and_a_sixth_is_held_out(tmp_path):
     splits = own.read_own(tree(tmp_path / "shapes"))
-    assert splits["train"].images.shape == (25, 32, 32, 3) and splits["test"].images.shape == (5, 32, 32, 3)
+    assert splits["train"].images.shape == (25, 32, 32, 3) and splits["test"].images.shape == (
+        5,
+        32,
+        32,
+        3,
+    )
     assert as_pairs(*splits.values()) == as_pairs(type(splits["test"])(COLOURS, LABELS))
     own.write_arrays(tmp_path / "arrays", splits)
     again = own.load_arrays(tmp_path / "arrays")
@@ -48,7 +55,12 @@ def test_grey_pictures_stay_grey_and_other_sizes_are_asked_for(tmp_path):
     folder = tree(tmp_path / "grey", COLOURS[..., 0])
     assert natural_shape(folder) == (32, 32, 1)
     assert own.read_own(folder, image_size=28, channels=3)["test"].images.shape == (5, 28, 28, 3)
-    assert read_dataset(folder).images.shape == (30, 28, 28, 1)  # the paper's, unless one says otherwise
+    assert read_dataset(folder).images.shape == (
+        30,
+        28,
+        28,
+        1,
+    )  # the paper's, unless one says otherwise
     assert read_dataset(folder, image_shape=None).images.shape == (30, 32, 32, 1)
     Image.fromarray(COLOURS[0, :20]).save(folder / "class 0" / "other.png")
     with pytest.raises(UserError, match=r"of 2 sizes \(32 x 20, 32 x 32\).*data.image_size=32"):
@@ -57,12 +69,22 @@ def test_grey_pictures_stay_grey_and_other_sizes_are_asked_for(tmp_path):
 
 def test_npz_with_two_parts_and_floating_point(tmp_path):
     floats = (COLOURS / 255).astype(np.float32)
-    np.savez(tmp_path / "a.npz", x_train=floats, y_train=LABELS, x_test=floats[:7], y_test=LABELS[:7])
+    np.savez(
+        tmp_path / "a.npz", x_train=floats, y_train=LABELS, x_test=floats[:7], y_test=LABELS[:7]
+    )
     splits = own.read_own(tmp_path / "a.npz")
     np.testing.assert_array_equal(splits["train"].images, COLOURS)
     np.testing.assert_array_equal(splits["test"].images, COLOURS[:7])
-    np.savez(tmp_path / "b.npz", x_train=COLOURS, y_train=LABELS, x_test=COLOURS[:, :28, :28], y_test=LABELS)
-    with pytest.raises(UserError, match=r"of shape \(32, 32, 3\), the test images 30 of shape \(28, 28, 3\)"):
+    np.savez(
+        tmp_path / "b.npz",
+        x_train=COLOURS,
+        y_train=LABELS,
+        x_test=COLOURS[:, :28, :28],
+        y_test=LABELS,
+    )
+    with pytest.raises(
+        UserError, match=r"of shape \(32, 32, 3\), the test images 30 of shape \(28, 28, 3\)"
+    ):
         own.read_own(tmp_path / "b.npz")
 
 
@@ -88,7 +110,9 @@ class ToyColours(tfds.core.GeneratorBasedBuilder):
             "label": tfds.features.ClassLabel(num_classes=self.CLASSES),
         }
         return tfds.core.DatasetInfo(
-            builder=self, features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=("image", "label"),
         )
 
     def _split_generators(self, dl_manager):
@@ -113,7 +137,9 @@ def test_a_data_set_of_tfds(tmp_path):
     assert stamp["kind"] == "tfds" and "toy_colours/1.0.0" in stamp["detail"]
     splits = load_splits("tfds:toy_colours", tmp_path, 5)
     assert splits["train"].images.shape == (25, 32, 32, 3)
-    assert as_pairs(splits["train"], splits["validation"]) == as_pairs(type(splits["test"])(COLOURS, LABELS))
+    assert as_pairs(splits["train"], splits["validation"]) == as_pairs(
+        type(splits["test"])(COLOURS, LABELS)
+    )
     with pytest.raises(UserError, match="has 30 training images.*data.validation_images"):
         load_splits("tfds:toy_colours", tmp_path, 30)
     assert len(with_validation("toy", splits, 4)["train"]) == 21
@@ -146,7 +172,9 @@ def test_a_host_that_is_not_reached_is_one_line(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", catalogue.CATALOGUE)
 def test_the_catalogue_names_data_sets_that_tfds_has(name):
-    """In TFDS's own words: ten classes, a shape that this project takes, and as many images as the catalogue says."""
+    """In TFDS's own words: ten classes, a shape that this project takes, and as many images as the
+    catalogue says.
+    """
     builder = tfds.builder(name, data_dir="/nowhere")
     catalogue._check(name, builder)
     known = catalogue.CATALOGUE[name]

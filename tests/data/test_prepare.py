@@ -17,9 +17,9 @@ def data_dir(tiny_dataset, tiny_folder, tmp_path):
 
 def test_plain_tfds_load_reads_every_example_once(data_dir, tiny_files):
     for split, prefix, n in (("train", "train", 30), ("test", "t10k", 12)):
-        images = np.frombuffer(tiny_files[f"{prefix}-images-idx3-ubyte"], np.uint8, offset=16).reshape(
-            n, 28, 28, 1
-        )
+        images = np.frombuffer(
+            tiny_files[f"{prefix}-images-idx3-ubyte"], np.uint8, offset=16
+        ).reshape(n, 28, 28, 1)
         labels = np.frombuffer(tiny_files[f"{prefix}-labels-idx1-ubyte"], np.uint8, offset=8)
         examples = list(
             tfds.as_numpy(tfds.load("mnist", split=split, data_dir=str(data_dir), download=False))
@@ -35,13 +35,17 @@ def test_nothing_but_the_dataset_is_left_and_a_second_run_keeps_it(
     data_dir, tiny_dataset, tiny_folder, capsys
 ):
     before = {
-        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in data_dir.rglob("*") if path.is_file()
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in data_dir.rglob("*")
+        if path.is_file()
     }
     assert {path.parent.relative_to(data_dir).as_posix() for path in before} == {"mnist/3.0.1"}
     (data_dir / "mnist" / "incomplete.killed_3.0.1").mkdir()
     prepare.prepare_tfds(tiny_dataset, sources.fetch_idx(tiny_dataset, str(tiny_folder)), data_dir)
     after = {
-        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in data_dir.rglob("*") if path.is_file()
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in data_dir.rglob("*")
+        if path.is_file()
     }
     assert after == before
     assert [path.name for path in (data_dir / "mnist").iterdir()] == ["3.0.1"]
@@ -51,7 +55,9 @@ def test_nothing_but_the_dataset_is_left_and_a_second_run_keeps_it(
 def test_load_split_keeps_the_order_of_a_plain_load(data_dir):
     split = prepare.load_split("mnist", "train", data_dir)
     assert split.images.dtype == np.uint8 and split.labels.dtype == np.int64
-    plain = list(tfds.as_numpy(tfds.load("mnist", split="train", data_dir=str(data_dir), download=False)))
+    plain = list(
+        tfds.as_numpy(tfds.load("mnist", split="train", data_dir=str(data_dir), download=False))
+    )
     np.testing.assert_array_equal(split.images, [example["image"] for example in plain])
     np.testing.assert_array_equal(split.labels, [example["label"] for example in plain])
 
@@ -59,7 +65,11 @@ def test_load_split_keeps_the_order_of_a_plain_load(data_dir):
 def test_validation_is_the_end_of_train(data_dir):
     whole = prepare.load_split("mnist", "train", data_dir)
     splits = prepare.load_splits("mnist", data_dir, validation_images=7)
-    assert {name: len(split) for name, split in splits.items()} == {"train": 23, "validation": 7, "test": 12}
+    assert {name: len(split) for name, split in splits.items()} == {
+        "train": 23,
+        "validation": 7,
+        "test": 12,
+    }
     np.testing.assert_array_equal(splits["train"].images, whole.images[:23])
     np.testing.assert_array_equal(splits["validation"].images, whole.images[-7:])
     np.testing.assert_array_equal(splits["validation"].labels, whole.labels[-7:])
@@ -90,7 +100,9 @@ def test_a_folder_that_cannot_be_written_is_one_line(tiny_dataset, tiny_folder, 
         prepare.prepare_tfds(tiny_dataset, source, tmp_path / "file" / "tfds")
 
 
-def test_files_that_change_after_they_were_fetched_leave_nothing_behind(tiny_dataset, tiny_folder, tmp_path):
+def test_files_that_change_after_they_were_fetched_leave_nothing_behind(
+    tiny_dataset, tiny_folder, tmp_path
+):
     source = sources.fetch_idx(tiny_dataset, str(tiny_folder))
     path = tiny_folder / "t10k-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:-1])

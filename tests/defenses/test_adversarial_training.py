@@ -1,4 +1,6 @@
-"""Adversarial training as a defence: what it writes, that it resumes exactly, and that it makes robust."""
+"""Adversarial training as a defence: what it writes, that it resumes exactly, and that it makes
+robust.
+"""
 
 import keras
 import numpy as np
@@ -18,13 +20,19 @@ SHORT = {"epochs": 1, "batch_size": 4, "dropout": 0.2}  # 10 steps of 40 images
 @pytest.mark.parametrize("defense", [AdversarialFGSM(**SHORT), AdversarialPGD(**SHORT, steps=2)])
 def test_a_killed_training_ends_as_an_unbroken_one(inputs, assert_a_kill_changes_nothing, defense):
     folder = assert_a_kill_changes_nothing(defense, inputs, kill=6)
-    assert {path.name for path in folder.iterdir()} == {"classifier.keras", "log.csv", "tensorboard"}
+    assert {path.name for path in folder.iterdir()} == {
+        "classifier.keras",
+        "log.csv",
+        "tensorboard",
+    }
 
 
 def robust(defended, split, epsilon):
     x = to_float(split.images)
     attack = PGD(epsilon=epsilon, step_size=epsilon / 4, iterations=8)
-    result = run_attack(attack, DefendedModel(defended.logits), x, split.labels, (1, 2), batch_size=len(x))
+    result = run_attack(
+        attack, DefendedModel(defended.logits), x, split.labels, (1, 2), batch_size=len(x)
+    )
     return 1 - result.success.mean()
 
 
@@ -65,7 +73,9 @@ def test_a_copy_in_float32_has_the_same_weights(tmp_path, inputs):
     saved = load_keras(tmp_path / "model.keras")
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
     images = tf.random.stateless_uniform((4, 28, 28, 1), [0, 1])
-    exact = tf.matmul(tf.reshape(images, (4, 784)), model.dense.kernel.value) + model.dense.bias.value
+    exact = (
+        tf.matmul(tf.reshape(images, (4, 784)), model.dense.kernel.value) + model.dense.bias.value
+    )
     for copy in (returned, saved):
         assert copy.dtype_policy.name == "float32" and copy.dropout == 0.25
         np.testing.assert_allclose(copy(images), exact, rtol=1e-5, atol=1e-6)

@@ -20,7 +20,9 @@ def linear(z):
 
 
 def by_hand(image, start, steps, rate, momentum):
-    """Gradient descent with momentum on the mean squared error, the last fifth at a tenth of the rate."""
+    """Gradient descent with momentum on the mean squared error, the last fifth at a tenth of the
+    rate.
+    """
     z, velocity = start.astype(np.float64), np.zeros(3)
     for step in range(steps):
         gradient = 2 * MATRIX @ (z @ MATRIX - image) / 784
@@ -32,7 +34,9 @@ def by_hand(image, start, steps, rate, momentum):
 def test_the_best_restart_of_momentum_descent_wins():
     images = RNG.random((2, 784)).astype(np.float32)
     first = RNG.standard_normal((3, 3)).astype(np.float32)
-    made, z = project(linear, tf.constant(images.reshape(2, 28, 28, 1)), tf.constant(first), 10, 4.0, 0.7)
+    made, z = project(
+        linear, tf.constant(images.reshape(2, 28, 28, 1)), tf.constant(first), 10, 4.0, 0.7
+    )
     for row in range(2):
         ends = [by_hand(images[row], start, 10, 4.0, 0.7) for start in first]
         best = min(ends, key=lambda end: end[1])[0]
@@ -53,13 +57,17 @@ def test_the_gradient_goes_through_every_step_of_the_best_restarts_search():
     slopes = np.sum(np.reshape(tape.gradient(value, x), (2, 784)) * way, axis=1)
     for row in range(2):
         best = min(first, key=lambda start, row=row: by_hand(images[row], start, 10, 4.0, 0.7)[1])
-        ends = [by_hand(images[row] + side * way[row], best, 10, 4.0, 0.7)[0] for side in (0.5, -0.5)]
+        ends = [
+            by_hand(images[row] + side * way[row], best, 10, 4.0, 0.7)[0] for side in (0.5, -0.5)
+        ]
         assert slopes[row] == pytest.approx((ends[0] - ends[1]) @ MATRIX @ weights, rel=1e-4)
 
 
 def test_an_image_of_the_generator_is_found_again():
     wanted = RNG.standard_normal((4, 3)).astype(np.float32)
-    made, z = project(linear, linear(wanted), tf.constant(RNG.standard_normal((2, 3)), tf.float32), 300, 20.0)
+    made, z = project(
+        linear, linear(wanted), tf.constant(RNG.standard_normal((2, 3)), tf.float32), 300, 20.0
+    )
     np.testing.assert_allclose(z, wanted, atol=1e-3)
     np.testing.assert_allclose(made, linear(wanted), atol=1e-4)
 
@@ -95,7 +103,9 @@ def test_train_and_load(tmp_path, kind):
         "float32",
         tmp_path / "scratch",  # pyright: ignore
     )
-    defense = kind(iterations=2, width=2, latent_size=4, batch_size=5, critic_steps=2, steps=3, restarts=2)
+    defense = kind(
+        iterations=2, width=2, latent_size=4, batch_size=5, critic_steps=2, steps=3, restarts=2
+    )
     folder = tmp_path / "folder"
     folder.mkdir()
     defense.train(inputs, folder)

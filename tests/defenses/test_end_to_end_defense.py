@@ -1,4 +1,4 @@
-"""Defense-VAE end to end: the classifier is tuned on purified images, the purifier stays as it was."""
+"""Defense-VAE end to end: the classifier is tuned on purified images, the purifier stays as it was."""  # noqa: E501
 
 import keras
 import numpy as np
@@ -55,7 +55,9 @@ def test_a_killed_training_ends_as_an_unbroken_one(inputs, rec, assert_a_kill_ch
     assert loss(tuned(0.25 * x), label) < 0.8 * loss(given.classifier(0.25 * x), label)
 
 
-def test_the_loaded_system_has_its_own_classifier_and_all_that_attacks_on_the_code_ask_for(inputs, tmp_path):
+def test_the_loaded_system_has_its_own_classifier_and_all_that_attacks_on_the_code_ask_for(
+    inputs, tmp_path
+):
     given = inputs(tmp_path)
     x = given.validation_pairs.x_adv[:3]
     purifier, tuned = DefenseVAE(latent_size=4), type(given.classifier)(dropout=0.0)
@@ -91,7 +93,9 @@ def test_a_step_is_one_on_purified_images(inputs, tmp_path):
     kernel, bias = given.classifier.get_weights()
     excess = tf.nn.softmax(flat @ kernel + bias).numpy() - np.eye(10)[data["label"]]
     trainer.train_step(data)
-    np.testing.assert_allclose(tuned.get_weights()[0], kernel - 0.5 * flat.T @ excess / 16, atol=1e-6)
+    np.testing.assert_allclose(
+        tuned.get_weights()[0], kernel - 0.5 * flat.T @ excess / 16, atol=1e-6
+    )
     np.testing.assert_allclose(tuned.get_weights()[1], bias - 0.5 * excess.mean(axis=0), atol=1e-6)
     assert len(trainer.weights) == 2 and float(purifier.factor) == 0.25
 

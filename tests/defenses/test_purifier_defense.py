@@ -1,4 +1,6 @@
-"""The variants as defences: what each learns from, and that the registry and the plan name the same things."""
+"""The variants as defences: what each learns from, and that the registry and the plan name the same
+things.
+"""
 
 import numpy as np
 import pytest
@@ -25,8 +27,12 @@ def inputs(tmp_path):
     sets = []
     for attack, rows in (("fgsm", [1, 3]), ("none", [0, 1, 2, 3])):
         writer = ShardWriter(tmp_path / attack, 10)
-        writer.write(0, np.full((len(rows), 28, 28, 1), 0.5, np.float32), np.array(rows), LABELS[rows])
-        writer.finish({"dataset": "mnist", "split": "train", "attack": attack, "parameters": {}, "seed": 0})
+        writer.write(
+            0, np.full((len(rows), 28, 28, 1), 0.5, np.float32), np.array(rows), LABELS[rows]
+        )
+        writer.finish(
+            {"dataset": "mnist", "split": "train", "attack": attack, "parameters": {}, "seed": 0}
+        )
         sets.append(AdversarialSet.open(tmp_path / attack))
     split = Split(CLEAN, LABELS)
     pairs = PairedSets(sets, CLEAN, LABELS)
@@ -55,7 +61,9 @@ def test_defense_vae_sees_attacked_images_only(inputs):
 def test_attacked_images_that_are_not_there_are_asked_for(inputs):
     clean = PairedSets(inputs.pairs.sets[1:], CLEAN, LABELS)
     object.__setattr__(inputs, "pairs", clean)
-    with pytest.raises(UserError, match="defense_vae: received clean images only, expected attacked ones"):
+    with pytest.raises(
+        UserError, match="defense_vae: received clean images only, expected attacked ones"
+    ):
         DEFENSES["defense_vae"]().pairs_of(inputs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -66,7 +74,9 @@ def test_a_loaded_purifier_is_the_composition(tmp_path, inputs):
     images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
     assert system.purify is not None and system.encode is not None and system.detect is None
     np.testing.assert_allclose(system.purify(images), purifier(images), atol=1e-6)
-    np.testing.assert_allclose(system.logits(images), inputs.classifier(purifier(images)), atol=1e-5)
+    np.testing.assert_allclose(
+        system.logits(images), inputs.classifier(purifier(images)), atol=1e-5
+    )
     np.testing.assert_allclose(system.encode(images), purifier.encode(images)[0], atol=1e-5)
 
 
@@ -112,7 +122,13 @@ def test_reference_settings_differ_from_ours_in_what_they_say():
         "batch_512": {"batch_size"},
         "no_clean_images": {"attacked_only"},
         "slow_decay": {"final_learning_rate"},
-        "reference": {"reduction", "latent_scale", "batch_size", "attacked_only", "final_learning_rate"},
+        "reference": {
+            "reduction",
+            "latent_scale",
+            "batch_size",
+            "attacked_only",
+            "final_learning_rate",
+        },
     }
 
 

@@ -1,4 +1,6 @@
-"""The robust purifier as a defence: exact resume, what it reads and writes, and that it holds where an ordinary one does not."""
+"""The robust purifier as a defence: exact resume, what it reads and writes, and that it holds where
+an ordinary one does not.
+"""
 
 import csv
 import dataclasses
@@ -22,7 +24,9 @@ TINY = {"latent_size": 8, "batch_size": 4, "validation_steps": 2, "validation_im
 
 @pytest.fixture
 def clean(inputs, tmp_path):
-    """`inputs` as the stage gives it, without pairs, and with a classifier that is right on clean images."""
+    """`inputs` as the stage gives it, without pairs, and with a classifier that is right on clean
+    images.
+    """
     first = inputs(tmp_path)
     x, label = to_float(first.train.images), first.train.labels
     variables = [variable.value for variable in first.classifier.dense.weights]
@@ -44,7 +48,13 @@ def small(monkeypatch):
 @pytest.mark.usefixtures("small")
 def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_nothing):
     """With everything on that holds a state or draws a number."""
-    options = {"average": 0.9, "late_attack_steps": 2, "late_from": 0.5, "consistency": 1.0, "max_shift": 1}
+    options = {
+        "average": 0.9,
+        "late_attack_steps": 2,
+        "late_from": 0.5,
+        "consistency": 1.0,
+        "max_shift": 1,
+    }
     defense = Robust(**TINY, epochs=2, epoch_steps=4, ramp_steps=6, **options)
     folder = assert_a_kill_changes_nothing(defense, clean, kill=6)
     names = {path.name for path in folder.iterdir()}
@@ -52,7 +62,9 @@ def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_
     with (folder / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
-    assert {"reconstruction", "kl", "classification", "consistency", "attacked_accuracy"} <= set(rows[0])
+    assert {"reconstruction", "kl", "classification", "consistency", "attacked_accuracy"} <= set(
+        rows[0]
+    )
     assert [bool(row["val_attacked_accuracy"]) for row in rows] == [False, True, False, True]
     # Means of two steps each: 0.05 + 0.25 / 6 per step, full from step 6 on.
     each = [0.05 + 0.25 * min(1, step / 6) for step in range(8)]
@@ -65,7 +77,9 @@ def test_a_killed_training_ends_as_an_unbroken_one(clean, assert_a_kill_changes_
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_two_stages_killed_in_each_end_as_unbroken_ones(clean, trained):
-    """Killed in the encoder's stage of six steps, then in the decoder's of eight, each after its first checkpoint."""
+    """Killed in the encoder's stage of six steps, then in the decoder's of eight, each after its
+    first checkpoint.
+    """
     options = {"average": 0.9, "max_shift": 1, "decaying_steps": True, "step_ratio": 0.6}
     stages = {"encoder": "vgg", "encoder_epochs": 3, "epochs": 4, "epoch_steps": 2}
     defense = Robust(**TINY, **stages, **options, radius_ratio=4 / 3, ramp_steps=3)
@@ -111,7 +125,9 @@ def test_the_metrics_of_the_file_are_those_of_the_training(clean, trained):
 
 
 def test_a_training_goes_on_from_its_start(clean, trained, tmp_path):
-    """With steps of next to no length it ends where it began: with the start's weights, latents and squash, whatever its own settings."""
+    """With steps of next to no length it ends where it began: with the start's weights, latents and
+    squash, whatever its own settings.
+    """
     beginning = SmallVAE(6, squash_scale=12.0)
     start = tmp_path / "start"
     start.mkdir()
@@ -136,12 +152,16 @@ def test_a_training_goes_on_from_its_start(clean, trained, tmp_path):
 def kept(defended, split, epsilon):
     x = to_float(split.images)
     attack = PGD(epsilon=epsilon, step_size=epsilon / 4, iterations=8)
-    result = run_attack(attack, DefendedModel(defended.logits), x, split.labels, (1, 2), batch_size=len(x))
+    result = run_attack(
+        attack, DefendedModel(defended.logits), x, split.labels, (1, 2), batch_size=len(x)
+    )
     return 1 - result.success.mean()
 
 
 @pytest.mark.slow
-def test_it_holds_against_attacks_on_the_whole_system_where_an_ordinary_purifier_does_not(clean, trained):
+def test_it_holds_against_attacks_on_the_whole_system_where_an_ordinary_purifier_does_not(
+    clean, trained
+):
     """As long a training on the same images: with squash and attacks, and without either."""
     common = {"latent_size": 8, "batch_size": 20, "epochs": 1, "epoch_steps": 40}
     common |= {"learning_rate": 3e-3, "final_learning_rate": 3e-3}
@@ -164,7 +184,9 @@ def test_it_holds_against_attacks_on_the_whole_system_where_an_ordinary_purifier
 
 
 def test_the_row_of_the_registry_takes_what_the_configuration_has():
-    """All but the files of one that is not trained here and of what the training goes on from, which are the pipeline's."""
+    """All but the files of one that is not trained here and of what the training goes on from,
+    which are the pipeline's.
+    """
     own = dataclasses.asdict(RobustConfig())
     del own["path"], own["start"]
     assert set(own) < {field.name for field in dataclasses.fields(Robust)}

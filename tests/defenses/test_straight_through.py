@@ -1,4 +1,6 @@
-"""BPDA through the squash: the system's logits, and a gradient that is the exact one without the squash's slope."""
+"""BPDA through the squash: the system's logits, and a gradient that is the exact one without the
+squash's slope.
+"""
 
 from pathlib import Path
 
@@ -22,7 +24,9 @@ def classifier():
 def gradient(logits, images):
     with tf.GradientTape() as tape:
         tape.watch(images)
-        loss = tf.keras.losses.sparse_categorical_crossentropy(LABELS, logits(images), from_logits=True)
+        loss = tf.keras.losses.sparse_categorical_crossentropy(
+            LABELS, logits(images), from_logits=True
+        )
     return tape.gradient(loss, images).numpy()
 
 
@@ -40,7 +44,9 @@ def test_it_is_the_exact_gradient_over_the_slope_of_the_squash(tmp_path, classif
     exact = gradient(system.logits, images)
     assert np.abs(exact).max() > 0
     found = gradient(system.straight_through, images)
-    np.testing.assert_allclose(found * 8 * s * (1 - s), exact, rtol=0, atol=1e-4 * np.abs(exact).max())
+    np.testing.assert_allclose(
+        found * 8 * s * (1 - s), exact, rtol=0, atol=1e-4 * np.abs(exact).max()
+    )
 
 
 def test_a_purifier_without_a_squash_has_none(tmp_path, classifier):
@@ -49,11 +55,17 @@ def test_a_purifier_without_a_squash_has_none(tmp_path, classifier):
 
 
 def test_no_sign_of_the_published_robusts_gradient_is_lost_in_its_squash(classifier):
-    """A sign step in L-infinity is the same step, through the squash and around it: of k = 38, too, and at black and white pixels."""
+    """A sign step in L-infinity is the same step, through the squash and around it: of k = 38, too,
+    and at black and white pixels.
+    """
     system = load_purifier(WEIGHTS, classifier)
     rng = np.random.default_rng(1)
     # Mostly black and white, as digits are, and what a step makes of them.
     images = np.where(rng.uniform(size=(4, 28, 28, 1)) < 0.8, 0.0, 1.0).astype(np.float32)
-    images = np.clip(images + rng.choice([-0.3, 0.0, 0.1, 0.3], images.shape), 0, 1).astype(np.float32)
-    exact, straight = (gradient(f, tf.constant(images)) for f in (system.logits, system.straight_through))
+    images = np.clip(images + rng.choice([-0.3, 0.0, 0.1, 0.3], images.shape), 0, 1).astype(
+        np.float32
+    )
+    exact, straight = (
+        gradient(f, tf.constant(images)) for f in (system.logits, system.straight_through)
+    )
     assert (np.sign(exact) == np.sign(straight)).all() and (exact != 0).mean() > 0.999

@@ -63,7 +63,11 @@ def test_a_white_image_stays_white_and_in_range():
     ("trained", "other", "changed"),
     [
         (Binarization(threshold=0.8), Binarization(), lambda x: (x > 0.8).astype(np.float32)),
-        (Blur(sigma=2.0), Blur(), lambda x: ndimage.gaussian_filter(x, (0, 2, 2, 0), mode="reflect")),
+        (
+            Blur(sigma=2.0),
+            Blur(),
+            lambda x: ndimage.gaussian_filter(x, (0, 2, 2, 0), mode="reflect"),
+        ),
     ],
     ids=["binarization", "blur"],
 )

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 
 class Line:
-    """z_0 - z_1 = sum(x) / 784 - 0.5: image i, of brightness b_i, falls to an L-infinity budget above |b_i - 0.5|."""
+    """z_0 - z_1 = sum(x) / 784 - 0.5: image i, of brightness b_i, falls to an L-infinity budget
+    above |b_i - 0.5|.
+    """
 
     brightness = np.array([0.52, 0.56, 0.62, 0.75, 0.45, 0.3], np.float32)
     labels = np.array([0, 0, 0, 0, 1, 0])

@@ -43,7 +43,9 @@ def brute_purity(features, labels, k):
 
 
 def test_silhouette_is_that_of_all_pairs():
-    assert silhouette(CLOUD, CLOUD_LABELS) == pytest.approx(brute_silhouette(CLOUD, CLOUD_LABELS), rel=1e-9)
+    assert silhouette(CLOUD, CLOUD_LABELS) == pytest.approx(
+        brute_silhouette(CLOUD, CLOUD_LABELS), rel=1e-9
+    )
 
 
 def test_silhouette_by_hand():
@@ -55,7 +57,9 @@ def test_silhouette_by_hand():
     assert silhouette(features, np.array([0, 1, 0, 1])) < 0
 
 
-@pytest.mark.parametrize("labels", [np.full(40, 8), np.arange(40)], ids=["one label", "a label a point"])
+@pytest.mark.parametrize(
+    "labels", [np.full(40, 8), np.arange(40)], ids=["one label", "a label a point"]
+)
 def test_silhouette_is_none_where_it_is_undefined(labels):
     assert silhouette(CLOUD, labels) is None
 
@@ -68,7 +72,9 @@ def test_purity_is_that_of_all_pairs(k):
 def test_purity_by_hand():
     # On a line: 0, 1, 3, 7. The two nearest of each: (1, 3), (0, 3), (1, 0), (3, 1).
     features = np.array([[0.0], [1.0], [3.0], [7.0]])
-    assert knn_purity(features, np.array([0, 0, 1, 1]), 2) == pytest.approx((0.5 + 0.5 + 0 + 0.5) / 4)
+    assert knn_purity(features, np.array([0, 0, 1, 1]), 2) == pytest.approx(
+        (0.5 + 0.5 + 0 + 0.5) / 4
+    )
 
 
 def test_equal_points_are_neighbours_and_never_their_own():
@@ -108,15 +114,15 @@ def test_embed_is_the_seeds_alone_and_keeps_blobs_apart():
 
 
 WRONG = {
-    "one axis": (lambda: silhouette(np.zeros(5), np.zeros(5)), r"received shape \(5,\), expected \(points"),
+    "one axis": (lambda: silhouette(np.zeros(5), np.zeros(5)), r"received shape \(5,\), expected \(points"),  # noqa: E501
     "images": (lambda: embed(np.zeros((20, 28, 28)), 0), r"received shape \(20, 28, 28\)"),
     "no points": (lambda: knn_purity(np.zeros((0, 3)), np.zeros(0), 1), r"received shape \(0, 3\)"),
-    "fewer labels": (lambda: silhouette(CLOUD, CLOUD_LABELS[:-1]), r"received shape \(39,\), expected \(40,\)"),
-    "labels of two axes": (lambda: knn_purity(CLOUD, CLOUD_LABELS[:, None]), r"received shape \(40, 1\)"),
-    "not finite": (lambda: knn_purity(np.full((5, 2), np.nan), np.zeros(5), 1), "received NaN or infinity"),
-    "k of all points": (lambda: knn_purity(CLOUD, CLOUD_LABELS, 40), "k: received 40, expected 1 to 39"),
-    "no neighbours": (lambda: knn_purity(CLOUD, CLOUD_LABELS, 0), "k: received 0, expected 1 to 39"),
-    "neighbors of all points": (lambda: embed(CLOUD, 0, neighbors=40), "received 40, expected 2 to 39"),
+    "fewer labels": (lambda: silhouette(CLOUD, CLOUD_LABELS[:-1]), r"received shape \(39,\), expected \(40,\)"),  # noqa: E501
+    "labels of two axes": (lambda: knn_purity(CLOUD, CLOUD_LABELS[:, None]), r"received shape \(40, 1\)"),  # noqa: E501
+    "not finite": (lambda: knn_purity(np.full((5, 2), np.nan), np.zeros(5), 1), "received NaN or infinity"),  # noqa: E501
+    "k of all points": (lambda: knn_purity(CLOUD, CLOUD_LABELS, 40), "k: received 40, expected 1 to 39"),  # noqa: E501
+    "no neighbours": (lambda: knn_purity(CLOUD, CLOUD_LABELS, 0), "k: received 0, expected 1 to 39"),  # noqa: E501
+    "neighbors of all points": (lambda: embed(CLOUD, 0, neighbors=40), "received 40, expected 2 to 39"),  # noqa: E501
     "a wide minimum": (lambda: embed(CLOUD, 0, min_distance=2.0), "received 2.0, expected 0 to 1"),
 }  # fmt: skip
 

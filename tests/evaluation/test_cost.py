@@ -26,7 +26,9 @@ from madvae_tf.utils.progress import silent
     ids=lambda attack: attack.name,
 )
 def test_passes_are_what_the_model_is_asked(line, attack):
-    """An image that does not fall; a start, an end and the choice of a goal cost a few passes more, and Square does not ask for what changes nothing."""
+    """An image that does not fall; a start, an end and the choice of a goal cost a few passes more,
+    and Square does not ask for what changes nothing.
+    """
     asked = tf.Variable(0)
 
     def logits(x):
@@ -60,7 +62,9 @@ class Bar:
 
 
 def test_what_is_left_follows_what_falls():
-    """Two runs of 10 gradients each, then in the same sequence one of 5; a gradient of a batch of 4, however full, takes 8 s."""
+    """Two runs of 10 gradients each, then in the same sequence one of 5; a gradient of a batch of
+    4, however full, takes 8 s.
+    """
     trials = (
         Trial("pgd", RestartedPGD(iterations=10, restarts=2)),
         Trial("apgd", APGD(iterations=5)),
@@ -99,10 +103,16 @@ def terminal(monkeypatch):
 
 
 def test_what_the_folder_has_is_neither_announced_nor_shown(capsys, terminal):
-    """The second attack of three, each 20 s for a batch: one image is left of its run, and the third may meet 4."""
+    """The second attack of three, each 20 s for a batch: one image is left of its run, and the
+    third may meet 4.
+    """
     trials = tuple(Trial(name, APGD(iterations=5)) for name in ("one", "two", "three"))
     course = Course(
-        [Suite("own", trials, sequential=True)], {"exact": Speed(1.0, 4.0)}, RIGHT, 4, announced=True
+        [Suite("own", trials, sequential=True)],
+        {"exact": Speed(1.0, 4.0)},
+        RIGHT,
+        4,
+        announced=True,
     )
     course.begin(0)
     with course:

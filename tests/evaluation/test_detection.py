@@ -72,7 +72,10 @@ def test_rows_of_all_and_of_the_fooling_images():
     }
     rows = detection_rows(clean, attacked, np.array([True, False, False, True]), common)
     validate_rows(rows)
-    found = {(row["parameters"]["among"], row["metric"], row["parameters"].get("fpr")): row for row in rows}
+    found = {
+        (row["parameters"]["among"], row["metric"], row["parameters"].get("fpr")): row
+        for row in rows
+    }
     assert found["all", "auc", None]["value"] == pytest.approx((0 + 0.95 + 1 + 1) / 4)
     assert found["fooling", "auc", None]["value"] == 0.5 and found["fooling", "auc", None]["n"] == 2
     # Five of a hundred may be above: the threshold is 94.

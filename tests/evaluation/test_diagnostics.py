@@ -1,4 +1,6 @@
-"""Warnings where an evaluation does not hold: faint gradients, and what less finds that more does not."""
+"""Warnings where an evaluation does not hold: faint gradients, and what less finds that more does
+not.
+"""
 
 import dataclasses
 
@@ -17,7 +19,11 @@ def test_faint_gradients_are_a_warning_where_steps_follow_their_size():
     norms, faint = np.ones(4), np.array([1.0, 1.0, 0.5, 0.0])
     (line,) = diagnostics.gradient_warnings(norms, faint)
     assert "mean share of 0.6250 of the pixels" in line
-    assert diagnostics.gradient_warnings(norms, faint - 0.125) == diagnostics.gradient_warnings(norms) == []
+    assert (
+        diagnostics.gradient_warnings(norms, faint - 0.125)
+        == diagnostics.gradient_warnings(norms)
+        == []
+    )
 
 
 def evaluation_of(**robust):
@@ -53,7 +59,9 @@ def test_what_attacks_without_gradients_fool_alone():
         # Of the images 40 to 44; 45 to 49 fell to BPDA, too.
         assert query is outcome and (len(alone), alone.sum()) == (size, 5 if size == 100 else 3)
     (row,) = beyond_rows(
-        end, {"dataset": "mnist", "seed": 0, "defense": "pd", "threat_model": "end_to_end"}, {"norm": "linf"}
+        end,
+        {"dataset": "mnist", "seed": 0, "defense": "pd", "threat_model": "end_to_end"},
+        {"norm": "linf"},
     )
     assert (row["attack"], row["metric"], row["value"], row["n"]) == (
         "square",
@@ -66,8 +74,13 @@ def test_what_attacks_without_gradients_fool_alone():
 
 def test_warnings_where_less_beats_more():
     strong = evaluation_of(apgd=20, square=20)
-    assert diagnostics.order_warnings({"end_to_end": strong, "oblivious": evaluation_of(apgd=90)}) == []
-    (line,) = diagnostics.order_warnings({"end_to_end": evaluation_of(apgd=90), "oblivious": strong})
+    assert (
+        diagnostics.order_warnings({"end_to_end": strong, "oblivious": evaluation_of(apgd=90)})
+        == []
+    )
+    (line,) = diagnostics.order_warnings(
+        {"end_to_end": evaluation_of(apgd=90), "oblivious": strong}
+    )
     assert "oblivious leaves 0.2000, end_to_end 0.9000" in line
     (line,) = diagnostics.order_warnings({"end_to_end": evaluation_of(apgd=50, square=40)})
     assert "Square fools 0.1000" in line
@@ -76,7 +89,9 @@ def test_warnings_where_less_beats_more():
 
 
 def test_a_weaker_attacker_on_fewer_images_is_compared_on_those():
-    """The surrogate's attacks fool all of the 20 images that they met; the 80 others count as right in their worst case."""
+    """The surrogate's attacks fool all of the 20 images that they met; the 80 others count as right
+    in their worst case.
+    """
     weaker = evaluation_of(apgd=0)
     met = np.arange(100) < 20
     (outcome,) = weaker.outcomes
@@ -89,12 +104,18 @@ def test_a_weaker_attacker_on_fewer_images_is_compared_on_those():
 
 
 def test_what_goes_around_the_gradient_does_not_hide_that_it_misleads():
-    """`robust` in L2: Square finds what the exact gradient does not; that `crossing` finds it, too, says that the defence is broken, not that the gradient is right."""
-    black, around = diagnostics.order_warnings({"end_to_end": evaluation_of(apgd=90, square=40, crossing=5)})
+    """`robust` in L2: Square finds what the exact gradient does not; that `crossing` finds it, too,
+    says that the defence is broken, not that the gradient is right.
+    """
+    black, around = diagnostics.order_warnings(
+        {"end_to_end": evaluation_of(apgd=90, square=40, crossing=5)}
+    )
     assert "black-box beats white-box: Square fools 0.5000" in black
     assert "attacks around them (crossing) fool 0.8500" in around
     # A search among what the decoder draws takes no steps along the gradient that is in question.
-    assert diagnostics.order_warnings({"end_to_end": evaluation_of(overpowered=20, crossing=5)}) == []
+    assert (
+        diagnostics.order_warnings({"end_to_end": evaluation_of(overpowered=20, crossing=5)}) == []
+    )
     # Without an attack along the exact gradient there are those around it.
     assert diagnostics.order_warnings({"end_to_end": evaluation_of(bpda=40, square=45)}) == []
     (line,) = diagnostics.order_warnings({"end_to_end": evaluation_of(bpda=50, square=40)})

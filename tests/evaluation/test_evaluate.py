@@ -1,4 +1,6 @@
-"""Suites and evaluation on a model whose robustness is known image by image; resuming; targets; messages."""
+"""Suites and evaluation on a model whose robustness is known image by image; resuming; targets;
+messages.
+"""
 
 import numpy as np
 import pytest
@@ -25,7 +27,12 @@ def test_the_name_belongs_to_the_standard_numbers():
         assert suite.name == "autoattack_standard" and suite.sequential
         ce, t, fab, square = (trial.attack.parameters for trial in suite.trials)
         assert (ce["loss"], ce["iterations"], ce["restarts"]) == ("cross_entropy", 100, 1)
-        assert (t["loss"], t["iterations"], t["targets"], t["restarts"]) == ("dlr_targeted", 100, 9, 1)
+        assert (t["loss"], t["iterations"], t["targets"], t["restarts"]) == (
+            "dlr_targeted",
+            100,
+            9,
+            1,
+        )
         assert (fab["iterations"], fab["targets"], fab["restarts"]) == (100, 9, 1)
         assert (square["queries"], square["share"], square["restarts"]) == (5000, 0.8, 1)
         assert {p["norm"] for p in (ce, t, fab, square)} == {norm}
@@ -35,7 +42,8 @@ def test_the_name_belongs_to_the_standard_numbers():
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "robust"), [(0.03, [0, 1, 1, 1, 1, 0]), (0.08, [0, 0, 1, 1, 0, 0]), (0.2, [0, 0, 0, 1, 0, 0])]
+    ("epsilon", "robust"),
+    [(0.03, [0, 1, 1, 1, 1, 0]), (0.08, [0, 0, 1, 1, 0, 0]), (0.2, [0, 0, 0, 1, 0, 0])],
 )
 def test_every_image_falls_where_geometry_says(line, epsilon, robust):
     suites = [gradient_suite("linf", epsilon, 10), auto_attack("linf", epsilon, **SMALL)]
@@ -52,7 +60,9 @@ def test_every_image_falls_where_geometry_says(line, epsilon, robust):
 
 def test_a_system_that_gives_probabilities_is_judged_by_their_logarithm(line):
     system = adapt(lambda x: tf.nn.softmax(line.logits(x)), line.images)
-    found = evaluate(system, line.images, line.labels, [gradient_suite("linf", 0.08, 10)], progress=False)
+    found = evaluate(
+        system, line.images, line.labels, [gradient_suite("linf", 0.08, 10)], progress=False
+    )
     for outcome in found.outcomes:
         np.testing.assert_array_equal(outcome.robust, [0, 0, 1, 1, 0, 0])
 
@@ -73,7 +83,9 @@ def test_rows_are_valid_and_carry_their_intervals(line):
 
 
 def test_restarts_are_shares_of_what_their_own_suite_left(line):
-    """Before or after a sequence, which leaves 2 of 5 images: 5 are right, 3 fall, all of them in the first run."""
+    """Before or after a sequence, which leaves 2 of 5 images: 5 are right, 3 fall, all of them in
+    the first run.
+    """
     attack = APGD(epsilon=0.08, iterations=5)
     suites = [
         Suite("sequence", (Trial("first", attack),), sequential=True),
@@ -82,8 +94,14 @@ def test_restarts_are_shares_of_what_their_own_suite_left(line):
     found = evaluate(line.logits, line.images, line.labels, suites, batch_size=4, progress=False)
     common = {"dataset": "mnist", "threat_model": "end_to_end", "defense": "none", "seed": 0}
     for outcomes in (found.outcomes, found.outcomes[::-1]):
-        rows = evaluation_rows(Evaluation(found.clean, outcomes), common, {"norm": "linf", "epsilon": 0.08})
-        shares = [(row["attack"], row["value"], row["n"]) for row in rows if row["metric"] == "restart_share"]
+        rows = evaluation_rows(
+            Evaluation(found.clean, outcomes), common, {"norm": "linf", "epsilon": 0.08}
+        )
+        shares = [
+            (row["attack"], row["value"], row["n"])
+            for row in rows
+            if row["metric"] == "restart_share"
+        ]
         assert shares == [("apgd_ce_restarts", 0.0, 3)]
 
 
@@ -98,7 +116,9 @@ def test_few_images_come_in_a_smaller_batch_with_the_same_result(line, monkeypat
     monkeypatch.setattr(module, "run_attack", spy)
     suite = Suite("own", (Trial("apgd_ce", APGD(epsilon=0.08, iterations=3, restarts=2)),))
     found = [
-        evaluate(line.logits, line.images, line.labels, [suite], batch_size=size, progress=False).outcomes[0]
+        evaluate(
+            line.logits, line.images, line.labels, [suite], batch_size=size, progress=False
+        ).outcomes[0]
         for size in (20, 36)
     ]
     assert sizes == 2 * [20] + 2 * [9] and 0 < found[0].n_robust[-1] < 5
@@ -107,7 +127,9 @@ def test_few_images_come_in_a_smaller_batch_with_the_same_result(line, monkeypat
 
 
 def test_an_image_made_on_another_model_goes_on_after_it_fools_that_one():
-    """The other one's boundary is at a mean of 0.59, a step away from these images; the system's at 0.5, in reach of ten."""
+    """The other one's boundary is at a mean of 0.59, a step away from these images; the system's at
+    0.5, in reach of ten.
+    """
 
     def logits(x, boundary=0.5):
         gap = 10 * (tf.reduce_mean(x, [1, 2, 3]) - boundary)
@@ -136,7 +158,10 @@ def test_a_stopped_evaluation_goes_on_where_it_was(line, tmp_path, monkeypatch, 
     monkeypatch.setattr(module, "at_once", lambda: workers)
     attack = RestartedPGD(epsilon=0.08, iterations=3, step_size=0.01, restarts=3)
     suites = [
-        Suite("own", (Trial("pgd_restarts", attack), Trial("square", Square(epsilon=0.08, queries=20))))
+        Suite(
+            "own",
+            (Trial("pgd_restarts", attack), Trial("square", Square(epsilon=0.08, queries=20))),
+        )
     ]
     call = lambda folder: evaluate(  # noqa: E731
         line.logits, line.images, line.labels, suites, batch_size=2, folder=folder, progress=False
@@ -194,11 +219,15 @@ def test_a_stopped_evaluation_goes_on_where_it_was(line, tmp_path, monkeypatch, 
 
 
 def test_a_query_attack_has_one_file_whichever_suites_share_the_call(line, tmp_path, monkeypatch):
-    climbing = Suite("own", (Trial("pgd", RestartedPGD(epsilon=0.08, iterations=3, step_size=0.01)),))
+    climbing = Suite(
+        "own", (Trial("pgd", RestartedPGD(epsilon=0.08, iterations=3, step_size=0.01)),)
+    )
     asking = Suite("asking", (Trial("square", Square(epsilon=0.08, queries=20)),))
 
     def found(*suites):
-        whole = evaluate(line.logits, line.images, line.labels, suites, folder=tmp_path, progress=False)
+        whole = evaluate(
+            line.logits, line.images, line.labels, suites, folder=tmp_path, progress=False
+        )
         return whole.robust("square").tolist()
 
     together = found(climbing, asking)
@@ -234,17 +263,25 @@ def test_sequential_attacks_see_only_what_the_former_left(line, monkeypatch):
     for sequential, expected in ((True, [5, 2]), (False, [5, 5])):
         seen.clear()
         found = evaluate(
-            line.logits, line.images, line.labels, [Suite("own", trials, sequential)], progress=False
+            line.logits,
+            line.images,
+            line.labels,
+            [Suite("own", trials, sequential)],
+            progress=False,
         )
         assert seen == expected
         assert found.outcomes[0].n_robust == (2,)
 
 
 def test_an_attack_on_another_target_is_judged_by_the_system(line):
-    """The attacker follows a model that looks the other way: the images of label 0 become brighter, and stay right."""
+    """The attacker follows a model that looks the other way: the images of label 0 become brighter,
+    and stay right.
+    """
     surrogate = DefendedModel(lambda x: line.logits(1 - x))
     suite = gradient_suite("linf", 0.08, 10, early=False)
-    found = evaluate(line.logits, line.images, line.labels, [suite], target=surrogate, progress=False)
+    found = evaluate(
+        line.logits, line.images, line.labels, [suite], target=surrogate, progress=False
+    )
     assert found.worst.tolist() == found.clean.tolist()
 
 
@@ -256,7 +293,10 @@ def logits_of(shape=(10,), dtype=tf.float32, value=0.0):
     ("change", "words"),
     [
         ({"images": np.zeros((2, 27, 28, 1), np.float32)}, "received shape .2, 27, 28, 1"),
-        ({"images": np.zeros((0, 28, 28, 1), np.float32), "labels": np.zeros(0, int)}, "received none"),
+        (
+            {"images": np.zeros((0, 28, 28, 1), np.float32), "labels": np.zeros(0, int)},
+            "received none",
+        ),
         ({"labels": np.zeros((2, 10))}, "expected integers of shape"),
         ({"model": logits_of((7,))}, r"shape \(2, 7\)"),
         ({"model": logits_of(dtype=tf.float16)}, "float16.*float32"),

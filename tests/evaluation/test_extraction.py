@@ -1,4 +1,6 @@
-"""Extraction: what is asked and how often, one step of training by hand, agreement with a linear oracle."""
+"""Extraction: what is asked and how often, one step of training by hand, agreement with a linear
+oracle.
+"""
 
 import random
 
@@ -12,7 +14,14 @@ from madvae_tf.models.substitutes import SubstituteClassifier
 from madvae_tf.utils.errors import UserError
 
 PATTERNS = (np.random.default_rng(0).random((10, 784)) > 0.8).astype(np.float32)
-SETTINGS = {"rounds": 2, "epochs": 6, "batch_size": 16, "learning_rate": 2e-3, "step": 0.1, "seed": 5}
+SETTINGS = {
+    "rounds": 2,
+    "epochs": 6,
+    "batch_size": 16,
+    "learning_rate": 2e-3,
+    "step": 0.1,
+    "seed": 5,
+}
 
 
 def mixtures(n, seed):
@@ -24,7 +33,9 @@ def mixtures(n, seed):
 
 
 class Oracle:
-    """Linear: the pattern, of another order, that the image resembles most; remembers what it was asked."""
+    """Linear: the pattern, of another order, that the image resembles most; remembers what it was
+    asked.
+    """
 
     def __init__(self):
         self.asked = []
@@ -86,7 +97,9 @@ def test_a_linear_oracle_is_learnt(extracted):
 def test_the_same_seed_gives_the_same_weights_and_another_others():
     def weights(letter="D", seed=5):
         short = {**SETTINGS, "rounds": 1, "epochs": 2, "seed": seed}
-        extraction = extract(Oracle(), lambda: SubstituteClassifier(letter), mixtures(20, 1), **short)
+        extraction = extract(
+            Oracle(), lambda: SubstituteClassifier(letter), mixtures(20, 1), **short
+        )
         return extraction.substitute.get_weights()
 
     keras.utils.set_random_seed(77)
@@ -99,7 +112,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_others():
 
 
 def test_one_step_of_training_by_hand():
-    """No round, one batch: Adam's first step is learning_rate * g / (|g| + epsilon / sqrt(1 - beta_2))."""
+    """No round, one batch: Adam's first step is learning_rate * g / (|g| + epsilon / sqrt(1 -
+    beta_2)).
+    """
     images = mixtures(6, 3)
     keras.utils.set_random_seed(4)
     model, oracle = Linear(), Oracle()
@@ -125,7 +140,9 @@ def test_batches_of_one_size_are_traced_once_and_only_training_drops():
 
 def test_mixed_precision_trains_a_float32_substitute():
     oracle = Oracle()
-    mixed = extract(oracle, build, mixtures(80, 1), **SETTINGS, precision="mixed_bfloat16").substitute
+    mixed = extract(
+        oracle, build, mixtures(80, 1), **SETTINGS, precision="mixed_bfloat16"
+    ).substitute
     assert mixed.dtype_policy.name == "float32"
     fresh = mixtures(300, 2)
     assert (mixed(fresh).numpy().argmax(axis=1) == oracle(fresh)).mean() > 0.85
@@ -139,7 +156,10 @@ BAD = {
     "no rounds": ({"rounds": -1}, "Invalid rounds: received -1"),
     "half an epoch": ({"epochs": 0.5}, "Invalid epochs: received 0.5"),
     "no batch": ({"batch_size": -1}, "Invalid batch_size: received -1"),
-    "logits for labels": ({"query": lambda x: np.zeros((len(x), 10))}, "take the arg-max of logits"),
+    "logits for labels": (
+        {"query": lambda x: np.zeros((len(x), 10))},
+        "take the arg-max of logits",
+    ),
     "labels out of range": ({"query": lambda x: np.full(len(x), 10)}, r"values in \[10, 10\]"),
     "too few labels": ({"query": lambda x: np.zeros(1, int)}, r"of shape \(2,\)"),
 }
@@ -147,13 +167,21 @@ BAD = {
 
 @pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD.keys())
 def test_mistakes_are_named(changes, message):
-    arguments = {"query": Oracle(), "build": Linear, "images": mixtures(2, 1), **SETTINGS, **changes}
+    arguments = {
+        "query": Oracle(),
+        "build": Linear,
+        "images": mixtures(2, 1),
+        **SETTINGS,
+        **changes,
+    }
     with pytest.raises(UserError, match=message):
         extract(**arguments)
 
 
 def test_a_substitute_that_diverges_is_none():
-    """The first update makes the weights infinite, so the second loss is none; six images are two batches an epoch."""
+    """The first update makes the weights infinite, so the second loss is none; six images are two
+    batches an epoch.
+    """
     more = {**SETTINGS, "rounds": 1, "epochs": 2, "batch_size": 3, "learning_rate": 1e38}
     with pytest.raises(
         UserError, match=r"diverged at step \d of 12.*learning rate 1e\+38.*smaller learning_rate"

@@ -1,4 +1,6 @@
-"""Jacobian-based augmentation against a linear model by hand and a curved one by finite differences."""
+"""Jacobian-based augmentation against a linear model by hand and a curved one by finite
+differences.
+"""
 
 import numpy as np
 import pytest
@@ -17,9 +19,9 @@ def images(n, seed=0):
 def weights():
     """A third of them zero: those pixels must not move."""
     generator = np.random.default_rng(1)
-    return (generator.standard_normal((PIXELS, 10)) * (generator.random((PIXELS, 10)) > 0.3)).astype(
-        np.float32
-    )
+    return (
+        generator.standard_normal((PIXELS, 10)) * (generator.random((PIXELS, 10)) > 0.3)
+    ).astype(np.float32)
 
 
 @pytest.mark.parametrize("step", [0.1, -0.4])
@@ -28,7 +30,9 @@ def test_a_linear_model_by_hand(weights, step):
     x[0] = 1.0
     x[1] = 0.0
     expected = np.clip(x.reshape(4, PIXELS) + np.float32(step) * np.sign(weights[:, y].T), 0, 1)
-    assert (expected == 0).any() and (expected == 1).any() and (expected == x.reshape(4, PIXELS)).any()
+    assert (
+        (expected == 0).any() and (expected == 1).any() and (expected == x.reshape(4, PIXELS)).any()
+    )
     moved = jacobian_step(
         lambda v: tf.reshape(v, (-1, PIXELS)) @ weights, tf.constant(x), tf.constant(y), step
     )

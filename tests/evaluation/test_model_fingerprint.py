@@ -1,4 +1,6 @@
-"""What tells an attacked model from another one: the way its gradient points, and the precision that it computes in."""
+"""What tells an attacked model from another one: the way its gradient points, and the precision
+that it computes in.
+"""
 
 import keras
 import numpy as np
@@ -13,7 +15,9 @@ from madvae_tf.utils.errors import UserError
 
 
 def test_a_better_gradient_of_the_same_logits_is_attacked_anew(line, tmp_path):
-    """BPDA: the logits are the system's own, and what an author of an adaptive attack changes is their gradient."""
+    """BPDA: the logits are the system's own, and what an author of an adaptive attack changes is
+    their gradient.
+    """
 
     def blind(x):
         return tf.stop_gradient(line.logits(x))
@@ -36,7 +40,9 @@ def test_a_better_gradient_of_the_same_logits_is_attacked_anew(line, tmp_path):
 
 
 def test_what_has_no_gradient_is_asked_for_values(line, tmp_path):
-    """TensorFlow has no gradient for this operation, which changes nothing here; an attack on values alone needs none, and is kept, too."""
+    """TensorFlow has no gradient for this operation, which changes nothing here; an attack on
+    values alone needs none, and is kept, too.
+    """
 
     def logits(x):
         return line.logits(tf.raw_ops.AdjustContrastv2(images=x, contrast_factor=1.0))
@@ -51,7 +57,9 @@ def test_what_has_no_gradient_is_asked_for_values(line, tmp_path):
 
 
 def test_what_is_attacked_computes_in_float32_throughout(line):
-    """bfloat16 inside, float32 at the end, as Keras has it under mixed precision; in a function that the model calls, too."""
+    """bfloat16 inside, float32 at the end, as Keras has it under mixed precision; in a function
+    that the model calls, too.
+    """
 
     @tf.function
     def rounded(x):

@@ -1,4 +1,6 @@
-"""Evaluation against definitions and loops: intervals, both metrics, confusion, warnings, refused images."""
+"""Evaluation against definitions and loops: intervals, both metrics, confusion, warnings, refused
+images.
+"""
 
 import numpy as np
 import pytest
@@ -21,7 +23,8 @@ COMMON = {
 
 
 @pytest.mark.parametrize(
-    ("successes", "n"), [(0, 1), (1, 1), (0, 60), (60, 60), (1, 7), (50, 100), (981, 1000), (9990, 10000)]
+    ("successes", "n"),
+    [(0, 1), (1, 1), (0, 60), (60, 60), (1, 7), (50, 100), (981, 1000), (9990, 10000)],
 )
 def test_the_wilson_interval_inverts_the_score_test(successes, n):
     """Its ends are the rates that the score test just rejects at 5%."""
@@ -30,7 +33,9 @@ def test_the_wilson_interval_inverts_the_score_test(successes, n):
     def score(rate):
         return (observed - rate) ** 2 * n - z**2 * rate * (1 - rate)
 
-    low = 0.0 if successes == 0 else optimize.brentq(score, 0.0, min(observed, 1 - 1e-9), xtol=1e-14)
+    low = (
+        0.0 if successes == 0 else optimize.brentq(score, 0.0, min(observed, 1 - 1e-9), xtol=1e-14)
+    )
     high = 1.0 if successes == n else optimize.brentq(score, max(observed, 1e-9), 1.0, xtol=1e-14)
     got = wilson_interval(successes, n)
     np.testing.assert_allclose(got, (low, high), atol=1e-9)
@@ -52,9 +57,9 @@ def test_accuracy_and_agreement_by_hand():
         accuracy["paper"] is None and agreement["paper"] is not None
     )  # what the paper measured is agreement
     assert (
-        oblivious.defense_rows("table1", predicted, label, clean, COMMON | {"dataset": "fashion_mnist"})[1][
-            "paper"
-        ]
+        oblivious.defense_rows(
+            "table1", predicted, label, clean, COMMON | {"dataset": "fashion_mnist"}
+        )[1]["paper"]
         is None
     )
     validate_rows([accuracy, agreement])
@@ -62,7 +67,9 @@ def test_accuracy_and_agreement_by_hand():
 
 @pytest.mark.parametrize(("attack", "safe"), [("fgsm", 0.75), ("none", 0.25)])
 def test_detection_by_hand(attack, safe):
-    """An attacked image is safe where it is refused or right, a clean one where it is accepted and right."""
+    """An attacked image is safe where it is refused or right, a clean one where it is accepted and
+    right.
+    """
     refused, right = np.array([True, True, False, False]), np.array([True, False, True, False])
     rate, kept = oblivious.detection_rows(
         "baselines", refused, right, COMMON | {"attack": attack, "defense": "magnet"}
@@ -91,7 +98,9 @@ def test_confusion_counts_by_brute_force(defense, table):
     assert {row["table"] for row in rows} == {table} and len(rows) == 100
     for row in rows:
         true, guess = row["parameters"]["true"], row["parameters"]["predicted"]
-        assert row["value"] == sum(t == true and p == guess for t, p in zip(label, predicted, strict=True))
+        assert row["value"] == sum(
+            t == true and p == guess for t, p in zip(label, predicted, strict=True)
+        )
         assert row["n"] == 500
     assert sum(row["value"] for row in rows) == 500
 
@@ -119,13 +128,18 @@ def test_attack_rows_measure_success_and_distance():
 
 def accuracy(attack, defense, correct, n=1000):
     hits = np.arange(n) < correct
-    return oblivious.rate_row("table1", "accuracy", hits, COMMON | {"attack": attack, "defense": defense})
+    return oblivious.rate_row(
+        "table1", "accuracy", hits, COMMON | {"attack": attack, "defense": defense}
+    )
 
 
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([("fgsm", "none", 100), ("pgd", "none", 200)], ["pgd leaves .* 0.2000, above fgsm's 0.1000"]),
+        (
+            [("fgsm", "none", 100), ("pgd", "none", 200)],
+            ["pgd leaves .* 0.2000, above fgsm's 0.1000"],
+        ),
         ([("fgsm", "none", 100), ("mi_fgsm", "none", 200)], ["mi_fgsm leaves"]),
         ([("rand_fgsm", "none", 100), ("fgsm", "none", 200)], ["fgsm leaves .* above rand_fgsm"]),
         ([("fgsm", "none", 100), ("pgd", "none", 110)], []),  # within the intervals

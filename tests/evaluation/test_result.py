@@ -1,4 +1,6 @@
-"""What an evaluation says of itself: figures by hand, files that are read again, images that were kept."""
+"""What an evaluation says of itself: figures by hand, files that are read again, images that were
+kept.
+"""
 
 import csv
 import io
@@ -23,7 +25,10 @@ INTERVALS = {0.9: (0.5958, 0.9821), 0.7: (0.3968, 0.8922), 0.6: (0.3127, 0.8318)
 
 
 def evaluation(**more):
-    trials = (Trial("apgd_ce", APGD(epsilon=0.3)), Trial("apgd_margin", APGD(epsilon=0.3, loss="margin")))
+    trials = (
+        Trial("apgd_ce", APGD(epsilon=0.3)),
+        Trial("apgd_margin", APGD(epsilon=0.3, loss="margin")),
+    )
     suite = Suite("own", trials)
     images = [np.full((10, 2, 2, 1), value, np.float32) for value in (0.25, 0.75)]
     outcomes = [
@@ -40,11 +45,15 @@ def test_rows_have_budget_interval_and_threat_model():
     for row in rows:
         assert (row["norm"], row["epsilon"], row["n"], row["seed"]) == ("linf", 0.3, 10, 3)
         assert (row["threat_model"], row["model"]) == ("end_to_end", "mine")
-        assert (row["ci_low"], row["ci_high"]) == pytest.approx(INTERVALS[row["accuracy"]], abs=1e-4)
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(
+            INTERVALS[row["accuracy"]], abs=1e-4
+        )
 
 
 def test_two_budgets_and_none_are_told_apart():
-    suites = [Suite(str(eps), (Trial("apgd_ce", APGD(norm="l2", epsilon=eps)),)) for eps in (1.0, 2.0)]
+    suites = [
+        Suite(str(eps), (Trial("apgd_ce", APGD(norm="l2", epsilon=eps)),)) for eps in (1.0, 2.0)
+    ]
     suites.append(Suite("natural", (Trial("corruption", Corruption(kind="fog", severity=3)),)))
     found = Evaluation(CLEAN, tuple(Outcome(s, s.trials[0], FIRST, (7,)) for s in suites))
     assert found.threats == [("l2", 1.0), ("l2", 2.0)]
@@ -71,9 +80,10 @@ def test_json_and_csv_say_the_same():
 
 def test_people_see_figures_and_warnings():
     found = evaluation(warnings=("gradients vanish",))
-    assert repr(found) == (
-        "<Evaluation of mine: clean 0.9000 [0.5958, 0.9821], worst case 0.6000 [0.3127, 0.8318], n = 10, "
-        "L-infinity 0.3, end_to_end, 1 warnings: see .summary()>"
+    assert (
+        repr(found)
+        == "<Evaluation of mine: clean 0.9000 [0.5958, 0.9821], worst case 0.6000 [0.3127, 0.8318],"
+        " n = 10, L-infinity 0.3, end_to_end, 1 warnings: see .summary()>"
     )
     assert str(found).splitlines()[-1] == "warning: gradients vanish"
     page = found._repr_html_()
@@ -98,8 +108,9 @@ def test_the_picture_has_a_bar_for_each_row(tmp_path):
 def test_saved_and_printed_again(tmp_path):
     found = evaluation()
     found.save(tmp_path / "deep" / "found.json", arrays=True)
-    assert main([str(tmp_path / "deep" / "found.json")]).splitlines()[-1] == (
-        "mine, end_to_end, linf 0.3: worst_case: right 0.6000 [0.3127, 0.8318] n = 10"
+    assert (
+        main([str(tmp_path / "deep" / "found.json")]).splitlines()[-1]
+        == "mine, end_to_end, linf 0.3: worst_case: right 0.6000 [0.3127, 0.8318] n = 10"
     )
     with np.load(tmp_path / "deep" / "found.npz") as file:
         np.testing.assert_array_equal(file["own: apgd_ce"], FIRST)
@@ -120,7 +131,13 @@ def test_the_image_that_fooled_first_is_the_one_that_counts():
 def test_kept_images_fool_and_come_back_from_the_folder(line, tmp_path, monkeypatch):
     suites = [Suite("own", (Trial("fgsm", FGSM(epsilon=0.08)),))]
     call = lambda: evaluate(  # noqa: E731
-        line.logits, line.images, line.labels, suites, folder=tmp_path, keep_images=True, progress=False
+        line.logits,
+        line.images,
+        line.labels,
+        suites,
+        folder=tmp_path,
+        keep_images=True,
+        progress=False,
     )
     found = call()
     fell = found.clean & ~found.worst
@@ -129,5 +146,7 @@ def test_kept_images_fool_and_come_back_from_the_folder(line, tmp_path, monkeypa
     np.testing.assert_array_equal(predicted == line.labels, found.worst)
     moved = np.abs(found.x_adv - line.images).max(axis=(1, 2, 3))
     assert (moved[fell] <= 0.08 + 1e-6).all() and (moved[~fell] == 0).all()
-    monkeypatch.setattr("madvae_tf.evaluation.trials.run_attack", None)  # Nothing is attacked again.
+    monkeypatch.setattr(
+        "madvae_tf.evaluation.trials.run_attack", None
+    )  # Nothing is attacked again.
     np.testing.assert_array_equal(call().x_adv, found.x_adv)

@@ -1,4 +1,6 @@
-"""The worst case's rows where attacks met a part of the images: never a figure that counts what nobody attacked."""
+"""The worst case's rows where attacks met a part of the images: never a figure that counts what
+nobody attacked.
+"""
 
 import numpy as np
 
@@ -19,7 +21,8 @@ def outcome(title, attacked=None):
 
 def rows(*outcomes):
     return [
-        (row["value"], row["n"], row["parameters"]) for row in worst_rows(RIGHT, outcomes, COMMON, {"a": 1})
+        (row["value"], row["n"], row["parameters"])
+        for row in worst_rows(RIGHT, outcomes, COMMON, {"a": 1})
     ]
 
 
@@ -31,7 +34,10 @@ def test_all_images_that_were_met_and_no_others():
 
 
 def test_an_attack_on_fewer_is_named_though_another_of_its_name_met_all():
-    expected = [(4 / 6, 6, {"a": 1, "partial": "one 2"}), (1 / 2, 2, {"a": 1, "met": "every attack"})]
+    expected = [
+        (4 / 6, 6, {"a": 1, "partial": "one 2"}),
+        (1 / 2, 2, {"a": 1, "met": "every attack"}),
+    ]
     assert rows(outcome("one", [0, 1]), outcome("one")) == expected
     assert rows(outcome("one"), outcome("one", [0, 1])) == expected
     # Of 0, 1 and 4 one met 0 and 4 only.

@@ -21,7 +21,9 @@ def test_curves_and_their_warnings(line):
         (1, 20),
         progress=False,
     )
-    assert {kind: [int(robust.sum()) for robust in curve.values()] for kind, curve in found.items()} == {
+    assert {
+        kind: [int(robust.sum()) for robust in curve.values()] for kind, curve in found.items()
+    } == {
         "epsilon": [5, 2, 0],
         "steps": [2, 2],
     }
@@ -36,9 +38,13 @@ def test_faint_gradients_are_a_share_of_the_pixels(line):
 
     def logits(x):
         faint = x[:, :7] * 1e-5
-        return line.logits(tf.concat([faint + tf.stop_gradient(x[:, :7] - faint), x[:, 7:]], axis=1))
+        return line.logits(
+            tf.concat([faint + tf.stop_gradient(x[:, :7] - faint), x[:, 7:]], axis=1)
+        )
 
-    norms, faint = gradients.gradients(DefendedModel(logits), line.images, line.labels, batch_size=4)
+    norms, faint = gradients.gradients(
+        DefendedModel(logits), line.images, line.labels, batch_size=4
+    )
     assert (norms > 0).all()
     np.testing.assert_allclose(faint, 0.25)
 
@@ -64,13 +70,17 @@ def test_gradients_that_vanish_are_counted(line):
         bright = tf.reduce_mean(x, [1, 2, 3], keepdims=True) > 0.6
         return line.logits(tf.where(bright, tf.stop_gradient(x), x))
 
-    norms, faint = gradients.gradients(DefendedModel(logits), line.images, line.labels, batch_size=4)
+    norms, faint = gradients.gradients(
+        DefendedModel(logits), line.images, line.labels, batch_size=4
+    )
     np.testing.assert_array_equal(norms == 0, [0, 0, 1, 1, 0, 0])
-    # The gradient of the log-odds of an error in the gap: 2 / 784 in every pixel, but for the eight low classes.
+    # The gradient of the log-odds of an error in the gap: 2 / 784 in every pixel, but for the eight
+    # low classes.
     assert norms[0] == pytest.approx(2 / 28, rel=1e-3)
     np.testing.assert_array_equal(faint, norms == 0)
     assert (
-        "0.3333" in diagnostics.gradient_warnings(norms)[0] and diagnostics.gradient_warnings(norms[:2]) == []
+        "0.3333" in diagnostics.gradient_warnings(norms)[0]
+        and diagnostics.gradient_warnings(norms[:2]) == []
     )
 
 

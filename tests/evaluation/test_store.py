@@ -71,7 +71,9 @@ def test_two_models_have_a_file_each_and_what_goes_on_is_saved_where_it_began(tm
 
 
 def test_a_label_is_no_pattern(tmp_path):
-    """Labels such as "joint_apgd@-0.1" go into names; one with brackets must not match another's file."""
+    """Labels such as "joint_apgd@-0.1" go into names; one with brackets must not match another's
+    file.
+    """
     TrialFile(tmp_path, "a", KEY, LOGITS).save(progress(True))
     assert TrialFile(tmp_path, "[a]", KEY, LOGITS).load(1) is None
 
@@ -86,9 +88,13 @@ def test_a_file_of_another_number_of_images_is_refused(tmp_path, n):
 def test_what_a_stopped_evaluation_has_found_is_printed(tmp_path):
     below = tmp_path / "one.partial" / ".scratch" / "trials"
     robust, visited = np.array([True] * 9 + [False]), np.array([True] * 3 + [False] * 7)
-    TrialFile(below, "joint_apgd@-0.1", KEY, LOGITS).save(Progress(robust, visited, np.array([10, 9])))
-    assert main([str(tmp_path)]) == (
-        "joint_apgd@-0.1: 2 runs finished, 3 images into the next; right 0.9000 [0.5958, 0.9821] n = 10"
+    TrialFile(below, "joint_apgd@-0.1", KEY, LOGITS).save(
+        Progress(robust, visited, np.array([10, 9]))
+    )
+    assert (
+        main([str(tmp_path)])
+        == "joint_apgd@-0.1: 2 runs finished, 3 images into the next; right 0.9000 [0.5958, 0.9821]"
+        " n = 10"
     )
 
 
@@ -115,7 +121,10 @@ def test_a_finished_stage_prints_its_accuracies_and_areas(tmp_path):
     assert main([str(tmp_path)]).splitlines() == [
         f"cls, end_to_end, linf 0.3: autoattack_standard, then fab_t: {figures}",
         f"cls, end_to_end, linf 0.3 steps 10: pgd_curve: {figures}",
-        f"cls, end_to_end, linf 0.3: simba: fools, and no gradient did, {figures.removeprefix('right ')}",
+        (
+            "cls, end_to_end, linf 0.3: simba: fools, and no gradient did,"
+            f" {figures.removeprefix('right ')}"
+        ),
         f"cls, end_to_end, fog 3: corruption: {figures}",
         "cls, end_to_end, linf 0.3 l1 fooling: pgd: AUC 0.2500 n = 10",
     ]
@@ -141,23 +150,33 @@ def test_the_union_of_several_budgets_is_who_is_right_under_every_attack(tmp_pat
         folder = tmp_path / name
         folder.mkdir()
         (folder / "manifest.json").write_text(json.dumps({"config": settings}))
-        robust = {attack: clean & ~np.isin(np.arange(10), which) for attack, which in fallen.items()}
+        robust = {
+            attack: clean & ~np.isin(np.arange(10), which) for attack, which in fallen.items()
+        }
         np.savez(folder / "right.npz", clean=clean, attacked=np.arange(10) < attacked, **robust)
 
     own = {"dataset": "mnist", "defense": "robust", "seed": 0}
     for norm, fallen in attacks.items():
         stage(norm, own, clean, fallen)
-    assert main(["--union", str(tmp_path)]) == (
-        "robust, all of l2, linf: right 0.6000 [0.3127, 0.8318] n = 10"
+    assert (
+        main(["--union", str(tmp_path)])
+        == "robust, all of l2, linf: right 0.6000 [0.3127, 0.8318] n = 10"
     )
-    assert main(["--union", str(tmp_path / "l2")]).endswith("all of l2: right 0.7000 [0.3968, 0.8922] n = 10")
+    assert main(["--union", str(tmp_path / "l2")]).endswith(
+        "all of l2: right 0.7000 [0.3968, 0.8922] n = 10"
+    )
     # Six of the ten met EOT: what it would leave of the others is not known.
     stage("eot", own, clean, {"eot": [0]}, attacked=6)
     line = main(["--union", str(tmp_path / "l2"), str(tmp_path / "eot")])
     assert line.endswith("right 0.6000 [0.3127, 0.8318] n = 10, an upper bound")
-    for name, settings, images in (("cls", {**own, "defense": "cls"}, clean), ("other", own, clean[::-1])):
+    for name, settings, images in (
+        ("cls", {**own, "defense": "cls"}, clean),
+        ("other", own, clean[::-1]),
+    ):
         stage(name, settings, images, {"pgd": []})
-        with pytest.raises(UserError, match=f"Invalid folders: {name} is of another defence or other images"):
+        with pytest.raises(
+            UserError, match=f"Invalid folders: {name} is of another defence or other images"
+        ):
             main(["--union", str(tmp_path / "l2"), str(tmp_path / name)])
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="No finished attack in"):

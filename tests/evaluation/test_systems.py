@@ -31,7 +31,9 @@ def network(*first, activation="softmax"):
 
 
 def fgsm_by_hand():
-    """Who stays right, where the step goes along the sign of the cross-entropy's gradient in float64."""
+    """Who stays right, where the step goes along the sign of the cross-entropy's gradient in
+    float64.
+    """
     x = IMAGES.reshape(40, 784) / 255.0
     shares = np.exp(LOGITS - LOGITS.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
@@ -58,7 +60,9 @@ def test_the_same_model_in_any_form(kind, tmp_path):
         given = lambda x: end(tf.reshape(x, (-1, 784)) @ WEIGHTS)  # noqa: E731
     elif kind == "defense":
         given = type(
-            "Own", (), {"system": lambda _: System(DefendedModel(network(activation=None)), name="own")}
+            "Own",
+            (),
+            {"system": lambda _: System(DefendedModel(network(activation=None)), name="own")},
         )()
     else:
         given = model
@@ -67,7 +71,9 @@ def test_the_same_model_in_any_form(kind, tmp_path):
     np.testing.assert_array_equal(found.worst, fgsm_by_hand())
     assert 0 < found.worst.sum() < 30 and found.threat_model == "end_to_end"
     # What cannot be seen through is attacked by the logarithm, and the result says so.
-    assert any("logarithm" in each for each in found.warnings) == (kind in ("saved_model", "probabilities"))
+    assert any("logarithm" in each for each in found.warnings) == (
+        kind in ("saved_model", "probabilities")
+    )
     assert any("logarithm" in line for line in found.summary().splitlines()) == bool(found.warnings)
 
 
@@ -90,7 +96,10 @@ def test_another_target_is_a_transfer_attack():
         (
             "no/such/folder",
             {},
-            "'no/such/folder': there is nothing; expected a .keras file or the folder of a SavedModel",
+            (
+                "'no/such/folder': there is nothing; expected a .keras file or the folder of a"
+                " SavedModel"
+            ),
         ),
         (network, {"threat": "l3:1"}, "Invalid threat: received 'l3:1'"),
         (network, {"preset": "fastest"}, "Unknown preset 'fastest'"),

@@ -67,11 +67,15 @@ def test_bpda_passes_through_a_keras_model():
 def test_the_expectation_is_the_mean_over_fresh_draws():
     def sample(images, seeds):
         noise = tf.map_fn(
-            lambda seed: tf.random.stateless_normal([784], seed), seeds, fn_output_signature=tf.float32
+            lambda seed: tf.random.stateless_normal([784], seed),
+            seeds,
+            fn_output_signature=tf.float32,
         )
         return tf.reshape(images, (-1, 784)) + noise
 
-    system = DefendedModel(classifier, decode=lambda z: tf.reshape(z, (-1, 28, 28, 1)), sample=sample)
+    system = DefendedModel(
+        classifier, decode=lambda z: tf.reshape(z, (-1, 28, 28, 1)), sample=sample
+    )
     scale = np.linalg.norm(WEIGHTS.numpy(), axis=0)
     off = {}
     for draws in (1, 64):
@@ -80,7 +84,9 @@ def test_the_expectation_is_the_mean_over_fresh_draws():
     # Standard normal noise: the deviation of the mean falls with the root of the draws.
     assert 0.6 < off[1] < 1.6 and 0.6 / 8 < off[64] < 1.6 / 8
     one = expectation(system, classifier, 2)
-    np.testing.assert_allclose(one.logits(IMAGES)[2:3], one.logits(IMAGES[2:3]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        one.logits(IMAGES)[2:3], one.logits(IMAGES[2:3]), rtol=1e-4, atol=1e-4
+    )
     with pytest.raises(UserError, match="without sample and decode"):
         expectation(SYSTEM, classifier, 2)
     with pytest.raises(UserError, match="received 0"):
@@ -92,7 +98,9 @@ def test_latent_matching_sees_the_code_alone():
     system = DefendedModel(classifier, encode=lambda x: tf.reshape(x, (-1, 784))[:, :3])
     found = latent_matching(system, prototypes).logits(IMAGES).numpy()
     codes = IMAGES.numpy().reshape(4, -1)[:, :3]
-    expected = [[-np.sum((code - prototype) ** 2) for prototype in prototypes.numpy()] for code in codes]
+    expected = [
+        [-np.sum((code - prototype) ** 2) for prototype in prototypes.numpy()] for code in codes
+    ]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     with pytest.raises(UserError, match="without encode"):
         latent_matching(DefendedModel(classifier), prototypes)

@@ -1,4 +1,6 @@
-"""What an evaluation says of itself: systems whose figures would be wrong without a word, each with its right value or its warning."""
+"""What an evaluation says of itself: systems whose figures would be wrong without a word, each with
+its right value or its warning.
+"""
 
 import json
 
@@ -20,7 +22,9 @@ NOTHING = Suite("own", (Trial("none", NoAttack()),))
 
 
 def warned(found, part):
-    """The warnings with `part`; every warning stands in the summary, the JSON, the HTML and, counted, in the repr."""
+    """The warnings with `part`; every warning stands in the summary, the JSON, the HTML and,
+    counted, in the repr.
+    """
     for warning in found.warnings:
         assert f"warning: {warning}" in found.summary()
     assert json.loads(found.to_json())["warnings"] == list(found.warnings)
@@ -29,11 +33,15 @@ def warned(found, part):
 
 
 def run(line, logits, suite, **options):
-    return evaluate(logits, line.images, line.labels, [suite], batch_size=6, progress=False, **options)
+    return evaluate(
+        logits, line.images, line.labels, [suite], batch_size=6, progress=False, **options
+    )
 
 
 def rounded(line):
-    """A system whose gradient is 0 wherever it has one: the same answers for images of whole hundredths."""
+    """A system whose gradient is 0 wherever it has one: the same answers for images of whole
+    hundredths.
+    """
     return lambda x: line.logits(tf.round(x * 100) / 100)
 
 
@@ -47,7 +55,9 @@ def rounded(line):
     ids=["stop_gradient", "rounding", "numpy"],
 )
 def test_no_gradient_is_said(line, front):
-    """Every gradient attack leaves the clean accuracy, 5 of 6, where the same system with its gradient keeps 2."""
+    """Every gradient attack leaves the clean accuracy, 5 of 6, where the same system with its
+    gradient keeps 2.
+    """
     found = run(line, lambda x: line.logits(front(x)), ONE_STEP)
     assert found.worst.sum() == 5
     assert warned(found, "gradients vanish: exactly 0 at 1.0000 of the images")
@@ -65,7 +75,9 @@ def test_an_attack_without_gradients_that_beats_those_with_one_is_said(line):
 
 
 def test_images_that_come_back_unchanged_are_said(line, tmp_path):
-    """FGSM has no random start: without a gradient the image is what it was. What was found is said again where the call goes on from a folder."""
+    """FGSM has no random start: without a gradient the image is what it was. What was found is said
+    again where the call goes on from a folder.
+    """
     for _ in range(2):
         found = run(line, rounded(line), ONE_STEP, folder=tmp_path)
         assert warned(found, "images come back unchanged: fgsm leaves 1.0000")
@@ -74,7 +86,9 @@ def test_images_that_come_back_unchanged_are_said(line, tmp_path):
 
 
 def test_a_very_sure_system_falls_as_the_same_one_that_is_not(line):
-    """The right value: logits times a number are the same classifier, which keeps images 2 and 3 (`Line`)."""
+    """The right value: logits times a number are the same classifier, which keeps images 2 and 3
+    (`Line`).
+    """
     suite = Suite("own", (*ONE_STEP.trials, Trial("apgd", APGD(epsilon=0.08, iterations=5))))
     found = run(line, lambda x: 1e4 * line.logits(x), suite)
     for outcome in found.outcomes:
@@ -102,7 +116,9 @@ class Augmented(keras.Model):
 
 
 def test_keras_models_are_called_for_inference_wherever_they_stand(line):
-    """As the system, in a DefendedModel, as what is attacked instead, and as one of `targets`: the figures of the model without its augmentation."""
+    """As the system, in a DefendedModel, as what is attacked instead, and as one of `targets`: the
+    figures of the model without its augmentation.
+    """
     model = Augmented(line)
     straight = Suite("own", (Trial("fgsm", FGSM(epsilon=0.08), "straight_through"),))
     for given, suite, options in (
@@ -126,7 +142,8 @@ def test_a_system_that_draws_is_said_and_goes_on_from_its_folder(line, tmp_path)
     tf.random.set_seed(0)
     found = run(line, noisy(line), ONE_STEP, folder=tmp_path)
     assert warned(found, "answers one image differently each time")
-    # The same again: the finished trial is read, and nothing piles up. Another system has a file of its own.
+    # The same again: the finished trial is read, and nothing piles up. Another system has a file of
+    # its own.
     again = run(line, noisy(line), ONE_STEP, folder=tmp_path)
     np.testing.assert_array_equal(again.robust("fgsm"), found.robust("fgsm"))
     assert len(list(tmp_path.iterdir())) == 1
@@ -135,7 +152,9 @@ def test_a_system_that_draws_is_said_and_goes_on_from_its_folder(line, tmp_path)
 
 
 def test_draws_and_repeats(line):
-    """Noise of 0.3 hides what 0.08 does: asked 30 times, no image near the boundary is right each time; the mean of many draws has the quiet system's gradient."""
+    """Noise of 0.3 hides what 0.08 does: asked 30 times, no image near the boundary is right each
+    time; the mean of many draws has the quiet system's gradient.
+    """
     tf.random.set_seed(1)
     found = run(line, noisy(line), NOTHING, repeats=30)
     assert not found.clean[[0, 1, 4, 5]].any()
@@ -150,7 +169,9 @@ def test_draws_and_repeats(line):
 def test_an_answer_that_depends_on_the_batch_is_said(line):
     found = run(
         line,
-        lambda x: line.logits(x - 0.1 * tf.reduce_mean(tf.cumsum(x, axis=0), axis=[1, 2, 3], keepdims=True)),
+        lambda x: line.logits(
+            x - 0.1 * tf.reduce_mean(tf.cumsum(x, axis=0), axis=[1, 2, 3], keepdims=True)
+        ),
         NOTHING,
     )
     assert warned(found, "depends on the images beside it")
@@ -165,7 +186,9 @@ def test_a_system_near_chance_is_said(line):
 def test_one_line_for_what_is_no_system_or_suite(line):
     two = lambda x: (line.logits(x), x)  # noqa: E731
     pair = [keras.Input((28, 28, 1)), keras.Input((28, 28, 1))]
-    inputs = keras.Model(pair, keras.layers.Dense(10)(keras.layers.Flatten()(keras.layers.Add()(pair))))
+    inputs = keras.Model(
+        pair, keras.layers.Dense(10)(keras.layers.Flatten()(keras.layers.Add()(pair)))
+    )
     for given, options, message in (
         (two, {}, "it gives 2 outputs"),
         (inputs, {}, "expects 2 named input"),
@@ -183,8 +206,12 @@ def test_one_line_for_what_is_no_system_or_suite(line):
 
 
 def test_near_neighbours_pass(line, tmp_path):
-    """A suite by itself, one output in a dict, labels in a column, numbers of NumPy's, a signature as it is loaded."""
-    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    """A suite by itself, one output in a dict, labels in a column, numbers of NumPy's, a signature
+    as it is loaded.
+    """
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
     model.export(tmp_path / "model", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     labels = model.predict(line.images, verbose=0).argmax(axis=1)

@@ -50,7 +50,7 @@ for model in ("plain/purifier", "plain/classifier", "squash/purifier", "squash/c
 assert not any(name.split(".")[0] in ("madvae_tf", "pipeline") for name in sys.modules)
 np.savez("found.npz", **arrays)
 print(json.dumps(found))
-"""
+"""  # noqa: E501
 
 
 SQUASHES = {"plain": 0.0, "squash": 10.0}
@@ -62,7 +62,9 @@ def made(squash_scale):
     # Weights away from the start, or every probability is near 0.1 and every pixel near 0.5.
     rng = np.random.default_rng(2)
     for model in (purifier, classifier):
-        values = [2 * w if w.ndim > 1 else w + 0.1 * rng.random(w.shape) for w in model.get_weights()]
+        values = [
+            2 * w if w.ndim > 1 else w + 0.1 * rng.random(w.shape) for w in model.get_weights()
+        ]
         model.set_weights(values)
     return purifier, classifier
 
@@ -84,7 +86,11 @@ def read_elsewhere(both, tmp_path_factory):
     packages = os.path.dirname(os.path.dirname(tf.__file__))
     code = f"import sys; sys.path.append({packages!r})\n{READER}"
     process = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert process.returncode == 0, process.stderr[-3000:]
     with np.load(folder / "found.npz") as arrays:
@@ -106,7 +112,8 @@ def elsewhere(read_elsewhere, kind):
     """Of one kind of purifier, as `read_elsewhere`."""
     folder, *found = read_elsewhere
     own = [
-        {k.removeprefix(f"{kind}/"): v for k, v in each.items() if k.startswith(f"{kind}/")} for each in found
+        {k.removeprefix(f"{kind}/"): v for k, v in each.items() if k.startswith(f"{kind}/")}
+        for each in found
     ]
     return folder / kind, *own
 
@@ -211,7 +218,9 @@ def test_signatures_refuse_other_shapes_and_answer_an_empty_batch(tmp_path):
 
 
 def test_bytes_are_computed_in_parts_and_floats_whole(tmp_path):
-    """More images than a part, the last part cut off: the answers of the models, and memory that does not follow the batch."""
+    """More images than a part, the last part cut off: the answers of the models, and memory that
+    does not follow the batch.
+    """
     keras.utils.set_random_seed(0)
     sizes = []
 
@@ -225,7 +234,10 @@ def test_bytes_are_computed_in_parts_and_floats_whole(tmp_path):
     export_purifier(tmp_path, purifier, classifier)
     loaded = tf.saved_model.load(tmp_path)
     expected = purifier(images / np.float32(255)).numpy()
-    for name, value in (("purify", expected), ("classify", tf.nn.softmax(classifier(expected)).numpy())):
+    for name, value in (
+        ("purify", expected),
+        ("classify", tf.nn.softmax(classifier(expected)).numpy()),
+    ):
         sizes.clear()
         (found,) = loaded.signatures[f"{name}_uint8"](images=tf.constant(images)).values()
         np.testing.assert_allclose(found, value, atol=1e-5)

@@ -1,6 +1,7 @@
 """Whether two workdirs hold the same: shards, logs and rows byte by byte, weights by value.
 
-Saved models carry dates, so of them the weights are compared; times of the stage "time" are not, nor what names the machine.
+Saved models carry dates, so of them the weights are compared; times of the stage "time" are not,
+nor what names the machine.
 """
 
 import hashlib
@@ -49,10 +50,14 @@ def fingerprint(folder: Path, name: str) -> Any:
         return None if kind == "time" else path.read_bytes()
     if name == "results.json":
         results = json.loads(path.read_text())
-        return [row for row in results["rows"] if row["table"] != "time"], results["run"]["training"]
+        return [row for row in results["rows"] if row["table"] != "time"], results["run"][
+            "training"
+        ]
     if name.endswith(".npz"):
         with np.load(path) as arrays:
-            return {each: hashlib.sha256(arrays[each].tobytes()).hexdigest() for each in arrays.files}
+            return {
+                each: hashlib.sha256(arrays[each].tobytes()).hexdigest() for each in arrays.files
+            }
     if "tfrecord" in name:
         return _examples(path)
     if name.startswith("shard-") or name in _EXACT or name.endswith(".npy"):
@@ -61,7 +66,9 @@ def fingerprint(folder: Path, name: str) -> Any:
 
 
 def _examples(path: Path) -> list[Any]:
-    """The examples of a TFRecord file: the order of the fields within one differs from process to process."""
+    """The examples of a TFRecord file: the order of the fields within one differs from process to
+    process.
+    """
     from tensorflow.core.example.example_pb2 import Example
 
     content, place, found = path.read_bytes(), 0, []
@@ -69,7 +76,9 @@ def _examples(path: Path) -> list[Any]:
         length = int.from_bytes(content[place : place + 8], "little")
         example = Example.FromString(content[place + 12 : place + 12 + length])
         fields = sorted(example.features.feature.items())
-        found.append([(name, value.SerializeToString(deterministic=True)) for name, value in fields])
+        found.append(
+            [(name, value.SerializeToString(deterministic=True)) for name, value in fields]
+        )
         place += 16 + length
     return found
 
@@ -82,7 +91,10 @@ def _weights(path: Path) -> dict[str, str]:
         if isinstance(node, h5py.Dataset):
             found[name] = hashlib.sha256(np.asarray(node).tobytes()).hexdigest()
 
-    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+    with (
+        zipfile.ZipFile(path) as archive,
+        h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file,
+    ):
         file.visititems(visit)
     return found
 
@@ -97,7 +109,10 @@ def differences(one: Path, other: Path, kind: str) -> list[str]:
     if not left or left.keys() != right.keys():
         lines.append(f"{kind}: artifacts {sorted(left)} and {sorted(right)}")
     for artifact in left.keys() & right.keys():
-        files = [_lasting(artifacts.content_files(folder)) for folder in (left[artifact], right[artifact])]
+        files = [
+            _lasting(artifacts.content_files(folder))
+            for folder in (left[artifact], right[artifact])
+        ]
         if files[0] != files[1]:
             lines.append(f"{artifact}: files {files[0]} and {files[1]}")
         for name in set(files[0]) & set(files[1]):

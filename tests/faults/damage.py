@@ -1,7 +1,9 @@
-"""A flipped byte, a truncated file, a deleted file in the artifact of every kind, and in what a killed run left.
+"""A flipped byte, a truncated file, a deleted file in the artifact of every kind, and in what a
+killed run left.
 
-In a finished artifact it must be one line that names the file and the way out, and that way must lead to the same artifact.
-In an unfinished one (shards, checkpoints) a resumed run must find it itself.
+In a finished artifact it must be one line that names the file and the way out, and that way must
+lead to the same artifact. In an unfinished one (shards, checkpoints) a resumed run must find it
+itself.
 """
 
 import random
@@ -29,18 +31,24 @@ class Damages:
         shutil.copytree(unbroken / "artifacts", self.workdir / "artifacts")
 
     def finished(self, kind: str, hows: tuple[str, ...], rebuild: bool) -> None:
-        """Each damage of a random file of a random artifact of `kind`; `rebuild`: the last one is also made anew."""
+        """Each damage of a random file of a random artifact of `kind`; `rebuild`: the last one is
+        also made anew.
+        """
         for how in hows:
             last = rebuild and how == hows[-1]
             self.score.case(
-                f"{how} (finished)", kind, lambda how=how, last=last: self._finished(kind, how, last)
+                f"{how} (finished)",
+                kind,
+                lambda how=how, last=last: self._finished(kind, how, last),
             )
 
     def _finished(self, kind: str, how: str, rebuild: bool) -> str:
         folder = self.random.choice(
             [f for name, f in finished(self.workdir).items() if name.startswith(f"{kind}/")]
         )
-        name = self.random.choice([n for n in artifacts.content_files(folder) if (folder / n).stat().st_size])
+        name = self.random.choice(
+            [n for n in artifacts.content_files(folder) if (folder / n).stat().st_size]
+        )
         kept = (folder / name).read_bytes()
         damage(folder / name, how, self.random)
         line = self.world.start(self.workdir, kind).refusal()
@@ -58,16 +66,24 @@ class Damages:
         """Shards and checkpoints of a run that was killed."""
         for how in HOWS[1:] if short else HOWS:
             if how != "flipped byte":  # A shard has no checksum before its manifest.
-                self.score.case(f"{how} (unfinished)", "attack: a shard", lambda how=how: self._shard(how))
+                self.score.case(
+                    f"{how} (unfinished)", "attack: a shard", lambda how=how: self._shard(how)
+                )
             self.score.case(
-                f"{how} (unfinished)", "classifier: a checkpoint", lambda how=how: self._checkpoint(how)
+                f"{how} (unfinished)",
+                "classifier: a checkpoint",
+                lambda how=how: self._checkpoint(how),
             )
         self.score.case(
-            "deleted (unfinished)", "classifier: all checkpoints", lambda: self._checkpoint("all deleted")
+            "deleted (unfinished)",
+            "classifier: all checkpoints",
+            lambda: self._checkpoint("all deleted"),
         )
 
     def _shard(self, how: str) -> str:
-        workdir = self._killed("attack", "test-cw-*.partial/shard-00001-label.npy", ("data", "classifier"))
+        workdir = self._killed(
+            "attack", "test-cw-*.partial/shard-00001-label.npy", ("data", "classifier")
+        )
         (shard,) = workdir.glob("artifacts/attack/test-cw-*.partial/shard-00000-x_adv.npy")
         damage(shard, how, self.random)
         self.world.start(workdir, "attack").finish()
@@ -76,7 +92,9 @@ class Damages:
         return "found and made anew"
 
     def _checkpoint(self, how: str) -> str:
-        workdir = self._killed("classifier", "*.partial/.scratch/checkpoints/ckpt-6.index", ("data",))
+        workdir = self._killed(
+            "classifier", "*.partial/.scratch/checkpoints/ckpt-6.index", ("data",)
+        )
         (folder,) = workdir.glob("artifacts/classifier/*.partial/.scratch/checkpoints")
         newest = sorted(
             folder.glob("ckpt-*.data*"), key=lambda path: int(path.name.split("-")[1].split(".")[0])
@@ -92,7 +110,9 @@ class Damages:
         workdir = self.world.folder / "unfinished"
         shutil.rmtree(workdir, ignore_errors=True)
         for upstream in kept:
-            shutil.copytree(self.unbroken / "artifacts" / upstream, workdir / "artifacts" / upstream)
+            shutil.copytree(
+                self.unbroken / "artifacts" / upstream, workdir / "artifacts" / upstream
+            )
         attempt = self.world.start(workdir, kind)
         while attempt.poll() is None and not list((workdir / "artifacts" / kind).glob(until)):
             time.sleep(0.001)

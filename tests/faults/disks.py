@@ -1,4 +1,6 @@
-"""Disks that fill or refuse, two runs at once, a clock set back, too little memory: a line says so, and a further run goes on."""
+"""Disks that fill or refuse, two runs at once, a clock set back, too little memory: a line says so,
+and a further run goes on.
+"""
 
 import contextlib
 import os
@@ -28,17 +30,23 @@ class Refusals:
         """Every one of them; the short form fills the disk once."""
         for share in (0.5,) if short else (0.02, 0.3, 0.6, 0.9):
             self.score.case(
-                "disk full", f"at {share:.0%} of what is needed", lambda share=share: self.full(share)
+                "disk full",
+                f"at {share:.0%} of what is needed",
+                lambda share=share: self.full(share),
             )
         self.score.case("read-only workdir", "mount", self.read_only_mount)
         self.score.case("read-only workdir", "another user's", self.read_only_owner)
         for number in range(1 if short else 3):
             self.score.case(
-                "two runs at once", f"race {number + 1}", lambda number=number: self.two_runs(number)
+                "two runs at once",
+                f"race {number + 1}",
+                lambda number=number: self.two_runs(number),
             )
         self.score.case("clock set back", "20 years, resumed", self.clock_back)
         for stage, spare in (
-            (("classifier", 300),) if short else (("attack", 200), ("classifier", 300), ("classifier", 600))
+            (("classifier", 300),)
+            if short
+            else (("attack", 200), ("classifier", 300), ("classifier", 600))
         ):
             self.score.case(
                 "out of memory",
@@ -51,7 +59,9 @@ class Refusals:
         folder = self.world.folder / "small"
         stage = "classifier" if share < 0.3 else "attack"
         needed = (
-            _size(self.unbroken / "artifacts" / "data") if stage == "classifier" else _size_to(self.unbroken)
+            _size(self.unbroken / "artifacts" / "data")
+            if stage == "classifier"
+            else _size_to(self.unbroken)
         )
         with _mounted(folder, int(needed * share)):
             line = self.world.start(folder / "work", stage).refusal()
@@ -65,7 +75,9 @@ class Refusals:
         return line[:120]
 
     def read_only_mount(self) -> str:
-        """A workdir on a file system that is mounted read-only, and one that has become so after the run began."""
+        """A workdir on a file system that is mounted read-only, and one that has become so after
+        the run began.
+        """
         folder = self.world.folder / "refusing"
         with _mounted(folder, 50_000_000):
             shutil.copytree(self.unbroken / "artifacts/data", folder / "work/artifacts/data")
@@ -137,7 +149,9 @@ class Refusals:
         # Where a C++ library cannot allocate it aborts the process, and the watcher speaks for it.
         time.sleep(0.2)
         lines = [line for line in attempt.text().splitlines() if line.startswith("error: ")]
-        assert status and len(lines) == 1 and "out of memory" in lines[0], f"status {status}: {text[-1000:]}"
+        assert status and len(lines) == 1 and "out of memory" in lines[0], (
+            f"status {status}: {text[-1000:]}"
+        )
         line = lines[0]
         if lines := broken(workdir):
             raise LostData("; ".join(lines))

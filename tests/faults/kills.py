@@ -1,7 +1,9 @@
-"""kill -9, SIGINT and SIGTERM at random points of every kind of stage; resumed, all is as if nothing had happened.
+"""kill -9, SIGINT and SIGTERM at random points of every kind of stage; resumed, all is as if
+nothing had happened.
 
-A point is either the n-th operation on a file of the stage (an audit hook counts them in the process itself, so the point
-is exact and the same at every call with one seed), or a moment in its work (which the operating system makes random).
+A point is either the n-th operation on a file of the stage (an audit hook counts them in the
+process itself, so the point is exact and the same at every call with one seed), or a moment in its
+work (which the operating system makes random).
 """
 
 import json
@@ -34,7 +36,9 @@ _TRIES = 4
 
 
 def count_operations(path: Path) -> Callable[[], None]:
-    """For a run that nothing happens to: writes kind -> operations on its files to `path`, now and then."""
+    """For a run that nothing happens to: writes kind -> operations on its files to `path`, now and
+    then.
+    """
 
     def install() -> None:
         counts: dict[str, int] = {}
@@ -95,7 +99,9 @@ class Kills:
             self.seconds[kind] = self.seconds.get(kind, 0.0) + manifest["seconds"]
 
     def kind(self, kind: str, weapons: list[tuple[int, str]]) -> None:
-        """Interrupts the stages of `kind` once for each of `weapons`, (signal, "operation" or "moment"), then lets them end."""
+        """Interrupts the stages of `kind` once for each of `weapons`, (signal, "operation" or
+        "moment"), then lets them end.
+        """
         for weapon, where in weapons:
             name = f"{signal.Signals(weapon).name} at a {where}"
             self.score.case(
@@ -106,14 +112,20 @@ class Kills:
     def take(self, kind: str) -> None:
         """The artifacts of `kind` from the unbroken run, for the stages that read them."""
         shutil.copytree(
-            self.unbroken / "artifacts" / kind, self.workdir / "artifacts" / kind, dirs_exist_ok=True
+            self.unbroken / "artifacts" / kind,
+            self.workdir / "artifacts" / kind,
+            dirs_exist_ok=True,
         )
 
     def _interrupt(self, kind: str, weapon: int, where: str) -> str:
-        """Ends a run; what was done before must be there after it. A point that comes too late is drawn again."""
+        """Ends a run; what was done before must be there after it. A point that comes too late is
+        drawn again.
+        """
         before = self._done()
         for _ in range(_TRIES):
-            attempt, point = (self._at_operation if where == "operation" else self._at_moment)(kind, weapon)
+            attempt, point = (self._at_operation if where == "operation" else self._at_moment)(
+                kind, weapon
+            )
             status = attempt.wait()
             if status == 0:
                 continue
@@ -121,7 +133,9 @@ class Kills:
             assert status == _ENDS[weapon], f"status {status} at {point}: {text[-1000:]}"
             assert "Traceback" not in text, f"{point}: {text[-1500:]}"
             if weapon != signal.SIGKILL:
-                assert "goes on from what is done" in text, f"no word of it at {point}: {text[-300:]}"
+                assert "goes on from what is done" in text, (
+                    f"no word of it at {point}: {text[-300:]}"
+                )
             self._check(before)
             return point
         # The stages of this kind are done; what is left is to begin again.
@@ -131,7 +145,9 @@ class Kills:
     def _at_operation(self, kind: str, weapon: int) -> tuple[Attempt, str]:
         # The later attempts have less to do.
         number = self.random.randint(1, max(2, self.operations[kind] * 2 // 3))
-        attempt = self.world.start(self.workdir, kind, before=stop_at_operation(kind, number, weapon))
+        attempt = self.world.start(
+            self.workdir, kind, before=stop_at_operation(kind, number, weapon)
+        )
         return attempt, f"operation {number} of about {self.operations[kind]}"
 
     def _at_moment(self, kind: str, weapon: int) -> tuple[Attempt, str]:
@@ -158,7 +174,8 @@ class Kills:
         if lines := differences(self.unbroken, self.workdir, kind):
             raise LostData("; ".join(lines))
         return (
-            f"{len([name for name in finished(self.workdir) if name.startswith(kind + '/')])} artifacts equal"
+            f"{len([name for name in finished(self.workdir) if name.startswith(kind + '/')])}"
+            " artifacts equal"
         )
 
     def _done(self) -> dict[Path, int]:

@@ -1,9 +1,12 @@
-"""`python -m tests.faults.run`: faults of every kind in the pipeline; what was tried, what survived, what lost data.
+"""`python -m tests.faults.run`: faults of every kind in the pipeline; what was tried, what
+survived, what lost data.
 
     make test-faults                  the long form, at most 20 minutes on two cores
     make test-faults FAULTS=short     at most five minutes, for continuous integration
 
-The run that nothing happens to has every kind of stage: it is the smoke run, and what it leaves is looked at first. Ends with status 1 if anything failed. `--only=data,attack` interrupts the named stages only and leaves the other faults out.
+The run that nothing happens to has every kind of stage: it is the smoke run, and what it leaves is
+looked at first. Ends with status 1 if anything failed. `--only=data,attack` interrupts the named
+stages only and leaves the other faults out.
 """
 
 import argparse
@@ -69,7 +72,12 @@ def main(arguments: argparse.Namespace) -> int:
                 damages.finished(kind, HOWS, rebuild=not short and kind not in _SLOW)
             damages.unfinished(short)
             Refusals(world, score, unbroken).all(short)
-        facts = {"form": arguments.form, "seed": arguments.seed, "runs": world.runs, "cores": os.cpu_count()}
+        facts = {
+            "form": arguments.form,
+            "seed": arguments.seed,
+            "runs": world.runs,
+            "cores": os.cpu_count(),
+        }
         score.write(arguments.results, facts)
     sys.stdout.write("\n" + score.table() + f"\nwritten to {arguments.results}\n")
     return int(any(case.outcome in ("failed", "lost data") for case in score.cases))
@@ -88,7 +96,9 @@ if __name__ == "__main__":
     )
     parser.add_argument("--form", choices=("long", "short"), default="long")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="a run that takes longer hangs")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="a run that takes longer hangs"
+    )
     parser.add_argument("--only", default="")
     parser.add_argument("--results", type=Path, default=Path("runs/faults/results.json"))
     sys.exit(main(parser.parse_args()))

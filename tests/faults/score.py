@@ -12,7 +12,9 @@ from typing import Any
 
 @dataclasses.dataclass
 class Case:
-    """One fault: which, where, what came of it ("survived", "failed", "lost data" or "skipped") and why."""
+    """One fault: which, where, what came of it ("survived", "failed", "lost data" or "skipped") and
+    why.
+    """
 
     fault: str
     where: str
@@ -60,7 +62,9 @@ class Score:
         found: dict[str, dict[str, int]] = {}
         for case in self.cases:
             for name in (case.fault, "all"):
-                row = found.setdefault(name, {"tried": 0, "survived": 0, "lost_data": 0, "skipped": 0})
+                row = found.setdefault(
+                    name, {"tried": 0, "survived": 0, "lost_data": 0, "skipped": 0}
+                )
                 row["skipped" if case.outcome == "skipped" else "tried"] += 1
                 row["survived"] += case.outcome == "survived"
                 row["lost_data"] += case.outcome == "lost data"
@@ -71,7 +75,8 @@ class Score:
         lines = [f"{'fault':26}{'tried':>7}{'survived':>10}{'lost data':>11}{'skipped':>9}"]
         for name, row in self.counts().items():
             lines.append(
-                f"{name:26}" + f"{row['tried']:7}{row['survived']:10}{row['lost_data']:11}{row['skipped']:9}"
+                f"{name:26}"
+                + f"{row['tried']:7}{row['survived']:10}{row['lost_data']:11}{row['skipped']:9}"
             )
         return "\n".join(lines) + "\n"
 

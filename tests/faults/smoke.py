@@ -1,4 +1,4 @@
-"""What a run that nothing happens to must leave, and what a further run makes of it: nothing anew."""
+"""What a run that nothing happens to must leave, and what a further run makes of it: nothing anew."""  # noqa: E501
 
 import json
 import re
@@ -34,7 +34,9 @@ class Smoke:
         names = ("classifier", *CONFIG.vae.variants)
         files = ["report/index.html", *(f"export/{name}/saved_model.pb" for name in names)]
         missing = [file for file in files if not (self.workdir / file).stat().st_size]
-        dangling = [str(path) for path in self.workdir.rglob("*") if path.is_symlink() and not path.exists()]
+        dangling = [
+            str(path) for path in self.workdir.rglob("*") if path.is_symlink() and not path.exists()
+        ]
         assert not missing and not dangling, (missing, dangling)
         return ", ".join(names)
 
@@ -42,20 +44,33 @@ class Smoke:
         """Each attack on each system, with as many images as were asked for."""
         results = json.loads((self.workdir / "report/results.json").read_text())
         rows, own = results["rows"], CONFIG.attack
-        assert results["schema"] == 1 and results["run"]["source"]["kind"] == "folder", results["run"][
-            "source"
-        ]
+        assert results["schema"] == 1 and results["run"]["source"]["kind"] == "folder", results[
+            "run"
+        ]["source"]
         validate_rows(rows)
         assert all(set(row) == set(FIELDS) for row in rows)
         table1 = {(row["attack"], row["defense"]): row for row in rows if row["table"] == "table1"}
-        expected = {(a, d) for a in ("none", *own.test_attacks) for d in ("none", *CONFIG.vae.variants)}
+        expected = {
+            (a, d) for a in ("none", *own.test_attacks) for d in ("none", *CONFIG.vae.variants)
+        }
         assert expected <= set(table1), expected - set(table1)
         for (attack, _), row in table1.items():
             assert row["n"] == (own.test_clean_images if attack == "none" else own.test_images), row
         cells = [row["value"] for row in rows if row["table"] == "table10"]
-        assert len(cells) == 100 and sum(cells) == len(own.test_attacks[:3]) * own.test_images, sum(cells)
+        assert len(cells) == 100 and sum(cells) == len(own.test_attacks[:3]) * own.test_images, sum(
+            cells
+        )
         known = {row["table"] for row in rows}
-        wanted = {"attacks", "baselines", "clusters", "reference", "robustness", "table3a", "table3b", "time"}
+        wanted = {
+            "attacks",
+            "baselines",
+            "clusters",
+            "reference",
+            "robustness",
+            "table3a",
+            "table3b",
+            "time",
+        }
         assert wanted <= known, wanted - known
         return f"{len(rows)} rows of {len(known)} tables"
 
@@ -81,20 +96,33 @@ class Smoke:
         return f"{found[1]} stages, all done"
 
     def another_gamma(self) -> str:
-        """The plan runs what depends on the weight and reuses the rest; a dry run writes nothing."""
+        """The plan runs what depends on the weight and reuses the rest; a dry run writes nothing."""  # noqa: E501
         before = {str(path): path.lstat().st_mtime_ns for path in self.workdir.rglob("*")}
         text = self.world.start(self.workdir, "all", "--set=vae.gamma=0.3", "--dry_run").finish()
         states = dict(re.findall(r"^\[\d+/\d+\] (.+?) \(\w+\): (\w+)", text, re.MULTILINE))
         run = {label for label, state in states.items() if state == "run"}
-        assert {"purifier combined", "evaluation of combined", "export of combined", "report"} <= run, run
+        assert {
+            "purifier combined",
+            "evaluation of combined",
+            "export of combined",
+            "report",
+        } <= run, run
         # All purifiers are in these, or the weights themselves.
-        shared = ("report", "search for weights", "time per image", "black box, images made on substitute D")
+        shared = (
+            "report",
+            "search for weights",
+            "time per image",
+            "black box, images made on substitute D",
+        )
         assert all("combined" in label or label in shared for label in run), run
-        assert {states[label] for label in states.keys() - run} == {"reuse"} and len(states) == self.stages
+        assert {states[label] for label in states.keys() - run} == {"reuse"} and len(
+            states
+        ) == self.stages
         assert {str(path): path.lstat().st_mtime_ns for path in self.workdir.rglob("*")} == before
         return f"{len(run)} of {len(states)} stages"
 
     def _manifests(self) -> dict[str, int]:
         return {
-            str(path): path.stat().st_mtime_ns for path in self.workdir.glob("artifacts/*/*/manifest.json")
+            str(path): path.stat().st_mtime_ns
+            for path in self.workdir.glob("artifacts/*/*/manifest.json")
         }

@@ -55,7 +55,12 @@ def get_config() -> Config:
             image_steps=10,
         ),
         robust=RobustConfig(
-            epochs=1, epoch_steps=4, ramp_steps=2, scale=10.0, validation_images=10, validation_steps=2
+            epochs=1,
+            epoch_steps=4,
+            ramp_steps=2,
+            scale=10.0,
+            validation_images=10,
+            validation_steps=2,
         ),
         baselines=BaselinesConfig(names=("identity",), identity_epochs=1, time=True),
         black_box=BlackBoxConfig(substitutes=("D",), epochs=(1, 1, 1, 1, 1), extract=False),

@@ -1,7 +1,9 @@
-"""The world of the fault suite: small data in MNIST's format, and the pipeline in a process that something happens to.
+"""The world of the fault suite: small data in MNIST's format, and the pipeline in a process that
+something happens to.
 
-TensorFlow is loaded once, here, and nothing of it is used; every run is a fork of this process, so that a run costs its
-work and not the seconds of the imports. A fork is a process of its own: it is killed, limited and refused like any other.
+TensorFlow is loaded once, here, and nothing of it is used; every run is a fork of this process, so
+that a run costs its work and not the seconds of the imports. A fork is a process of its own: it is
+killed, limited and refused like any other.
 """
 
 import dataclasses
@@ -26,7 +28,15 @@ from pipeline.graph.stages import STAGES
 CONFIG = "tests/faults/tiny_all.py"
 SECONDS = 300.0
 _HEAVY = (
-    *("keras", "tensorflow", "tensorflow_datasets", "cleverhans", "umap", "matplotlib.figure", "keras_tuner"),
+    *(
+        "keras",
+        "tensorflow",
+        "tensorflow_datasets",
+        "cleverhans",
+        "umap",
+        "matplotlib.figure",
+        "keras_tuner",
+    ),
     *(
         "madvae_tf.defenses",
         "madvae_tf.evaluation",
@@ -87,7 +97,9 @@ class Attempt:
         """The one line that a run which ended with status 2 leaves; anything else is an error."""
         status, text = self.wait(), self.text()
         lines = [line for line in text.splitlines() if line.startswith("error: ")]
-        assert status == 2 and len(lines) == 1 and "Traceback" not in text, f"status {status}: {text[-1500:]}"
+        assert status == 2 and len(lines) == 1 and "Traceback" not in text, (
+            f"status {status}: {text[-1500:]}"
+        )
         return lines[0]
 
     def finish(self) -> str:
@@ -130,7 +142,11 @@ class World:
         assert set(self.checksums) == set(idx.FILE_NAMES)
 
     def start(
-        self, workdir: Path, stage: str = "all", *arguments: str, before: Callable[[], object] | None = None
+        self,
+        workdir: Path,
+        stage: str = "all",
+        *arguments: str,
+        before: Callable[[], object] | None = None,
     ) -> Attempt:
         """A run in a process of its own; `before` is called in it first."""
         self.runs += 1

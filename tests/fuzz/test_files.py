@@ -80,7 +80,9 @@ IMAGES, LABELS = idx_bytes(3, 28, 28), idx_bytes(3)
     mutated([IMAGES, LABELS, gzip.compress(IMAGES), gzip.compress(LABELS)]),
 )
 @example("images", struct.pack(">4B3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1))
-@example("images", gzip.compress(bytes(300_000_000), 1))  # a bomb: more than any of these files holds
+@example(
+    "images", gzip.compress(bytes(300_000_000), 1)
+)  # a bomb: more than any of these files holds
 def test_idx(tmp_path_factory, name, content):
     folder = tmp_path_factory.mktemp("idx")
     (folder / "train-images-idx3-ubyte").write_bytes(IMAGES)
@@ -88,7 +90,11 @@ def test_idx(tmp_path_factory, name, content):
     (folder / f"train-{name}-idx{3 if name == 'images' else 1}-ubyte").write_bytes(content)
     found = refused_or(idx.read_pair, folder, "train")
     if found is not None:
-        assert found[0].shape[1:] == (28, 28, 1) and len(found[0]) == len(found[1]) and found[1].max() <= 9
+        assert (
+            found[0].shape[1:] == (28, 28, 1)
+            and len(found[0]) == len(found[1])
+            and found[1].max() <= 9
+        )
     assert len(list(folder.iterdir())) == 2
 
 
@@ -112,7 +118,11 @@ def test_an_archive_in_a_shards_place_is_refused_and_closed(tmp_path):
 def test_shards(tmp_path_factory, data, field):
     folder = tmp_path_factory.mktemp("shards")
     shards.write_shard(folder, 0, SHARD)
-    originals = [npy_bytes(SHARD[field]), npy_bytes(np.array([{}, []], object)), npz_bytes(a=SHARD["label"])]
+    originals = [
+        npy_bytes(SHARD[field]),
+        npy_bytes(np.array([{}, []], object)),
+        npz_bytes(a=SHARD["label"]),
+    ]
     shards.shard_path(folder, 0, field).write_bytes(data.draw(mutated(originals)))
     found = refused_or(shards.open_shard, folder, 0)
     if found is not None:
@@ -120,7 +130,11 @@ def test_shards(tmp_path_factory, data, field):
     adversarial_sets.ShardWriter(folder, 5).done(0)
 
 
-@given(mutated([b'{"schema": 1, "images": 3, "shard_sizes": [3]}', b'{"shard_sizes": [1e9]}', b"[[[[1]]]]"]))
+@given(
+    mutated(
+        [b'{"schema": 1, "images": 3, "shard_sizes": [3]}', b'{"shard_sizes": [1e9]}', b"[[[[1]]]]"]
+    )
+)
 @example(b'{"schema": 1, "images": 1000000000000, "shard_sizes": [1000000000000]}')
 @example(b"[" * 100_000)
 @example(b'{"schema": 1, "images": 3, "shard_sizes": 3}')
@@ -135,7 +149,13 @@ PAIR = {"images": np.zeros((2, 28, 28), np.uint8), "labels": np.zeros(2, np.int6
 
 
 @given(
-    mutated([npz_bytes(**PAIR), npz_bytes(images=np.array([{}], object), labels=np.zeros(1)), npz_bytes()])
+    mutated(
+        [
+            npz_bytes(**PAIR),
+            npz_bytes(images=np.array([{}], object), labels=np.zeros(1)),
+            npz_bytes(),
+        ]
+    )
 )
 def test_npz(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("npz") / "own.npz"
@@ -166,7 +186,9 @@ def test_pictures(tmp_path_factory, content, suffix):
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=10)
 @given(
-    st.lists(st.sampled_from(["0", "1", "a b", ".hidden", "9" * 5000, "é", "²"]), unique=True, max_size=4),
+    st.lists(
+        st.sampled_from(["0", "1", "a b", ".hidden", "9" * 5000, "é", "²"]), unique=True, max_size=4
+    ),
     mutated([picture_bytes("PNG")]),
 )
 def test_a_tree_of_folders(tmp_path_factory, names, content):

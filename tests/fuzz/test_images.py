@@ -1,4 +1,6 @@
-"""Images of every kind given to a saved SavedModel's signatures and to `purify`: an answer, or one clear error."""
+"""Images of every kind given to a saved SavedModel's signatures and to `purify`: an answer, or one
+clear error.
+"""
 
 import keras
 import numpy as np
@@ -18,7 +20,16 @@ from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError
 
 SHAPES = st.sampled_from(
-    [(0, 28, 28, 1), (2, 28, 28, 1), (2, 28, 28), (28, 28), (1, 27, 28, 1), (1, 28, 28, 3), (), (3,)]
+    [
+        (0, 28, 28, 1),
+        (2, 28, 28, 1),
+        (2, 28, 28),
+        (28, 28),
+        (1, 27, 28, 1),
+        (1, 28, 28, 3),
+        (),
+        (3,),
+    ]
 )
 DTYPES = st.sampled_from(
     ["float32", "float64", "float16", "uint8", "int32", "bool", "complex64", "object", "U3"]
@@ -63,7 +74,12 @@ def test_purify(defense, data, shape, dtype):
         assert np.isfinite(purified).all() and purified.min() >= 0 and purified.max() <= 1
 
 
-@given(st.data(), SHAPES, DTYPES, st.sampled_from(["purify", "classify", "purify_uint8", "classify_uint8"]))
+@given(
+    st.data(),
+    SHAPES,
+    DTYPES,
+    st.sampled_from(["purify", "classify", "purify_uint8", "classify_uint8"]),
+)
 def test_signatures(signatures, data, shape, dtype, name):
     """A SavedModel knows types, shapes and the range of floats, and says so; NaN stays NaN."""
     value = data.draw(st.sampled_from([0, 1, 255]))

@@ -1,4 +1,6 @@
-"""Models drawn at random, as people make and wrap them: `evaluate`'s clean accuracy is that of `model.predict`."""
+"""Models drawn at random, as people make and wrap them: `evaluate`'s clean accuracy is that of
+`model.predict`.
+"""
 
 import functools
 
@@ -83,7 +85,9 @@ def exported(model, folder):
 # What people give: (model, a folder) -> what `evaluate` takes.
 WRAPPERS = {
     "itself": lambda model, _: model,
-    "nested": lambda model, _: keras.Sequential([keras.Input((28, 28, 1)), keras.Sequential([model])]),
+    "nested": lambda model, _: keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.Sequential([model])]
+    ),
     "functional": lambda model, _: keras.Model(x := keras.Input((28, 28, 1)), model(x)),
     "plain": lambda model, _: Plain(model),
     "told": lambda model, _: Told(model),
@@ -102,9 +106,11 @@ def folder(tmp_path_factory):
 
 
 def build(names, head, seed):
-    """A model whose batch normalisation has seen something, so that training and inference differ."""
+    """A model whose batch normalisation has seen something, so that training and inference differ."""  # noqa: E501
     layers = [LAYERS[name]() for name in names]
-    model = keras.Sequential([keras.Input((28, 28, 1)), *layers, keras.layers.Flatten(), *HEADS[head]()])
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), *layers, keras.layers.Flatten(), *HEADS[head]()]
+    )
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         if variable.dtype == "float32":
@@ -138,7 +144,9 @@ def test_clean_accuracy_is_that_of_predict(folder, names, head, wrapper, dtype, 
 
 @pytest.mark.parametrize("name", ["rotation", "dropout", "batch_normalization"])
 def test_a_function_that_hides_training_is_found_by_asking_twice(name):
-    """Of a function nobody knows what it holds; it is said that it draws, or that an image's answer depends on its batch."""
+    """Of a function nobody knows what it holds; it is said that it draws, or that an image's answer
+    depends on its batch.
+    """
     model = build([name], "logits", 0)
     labels = model.predict(IMAGES / np.float32(255), verbose=0).argmax(axis=1)
     found = evaluate(lambda x: model(x, training=True), IMAGES, labels, [SUITE], progress=False)

@@ -1,4 +1,6 @@
-"""Text from a command line: a configuration, or one line that says what is wrong; never another exception."""
+"""Text from a command line: a configuration, or one line that says what is wrong; never another
+exception.
+"""
 
 import dataclasses
 
@@ -24,9 +26,25 @@ KEYS = ["seed", "seeds", "name"] + [
 VALUES = st.one_of(
     st.integers().map(str),
     st.floats().map(repr),
-    st.lists(st.floats() | st.integers(), max_size=3).map(lambda values: str(values).replace(" ", "")),
+    st.lists(st.floats() | st.integers(), max_size=3).map(
+        lambda values: str(values).replace(" ", "")
+    ),
     st.sampled_from(
-        ["", "true", "None", "[", "]]", "(" * 500, "9" * 5000, "1e999", "-1", "nan", "cls,cls", "1_0", "A"]
+        [
+            "",
+            "true",
+            "None",
+            "[",
+            "]]",
+            "(" * 500,
+            "9" * 5000,
+            "1e999",
+            "-1",
+            "nan",
+            "cls,cls",
+            "1_0",
+            "A",
+        ]
     ),
     st.text(max_size=20),
 )
@@ -68,7 +86,9 @@ def test_an_assignment_of_any_text(text):
 
 @given(
     st.text(max_size=60)
-    | st.sampled_from(["get_config = 3", "def get_config(): return 1", "1/0", "import nothing_of_this_name"])
+    | st.sampled_from(
+        ["get_config = 3", "def get_config(): return 1", "1/0", "import nothing_of_this_name"]
+    )
 )
 @example("\x00")
 @example("raise SystemExit(3)")

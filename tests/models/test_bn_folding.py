@@ -50,7 +50,9 @@ def test_same_images_codes_and_gradients(shape, squash_scale):
     purifier = trained_looking(shape, squash_scale)
     x = tf.constant(np.random.default_rng(0).uniform(size=(8, *shape)).astype(np.float32))
     (images, gradients, *codes), _ = forward_and_back(purifier, x)
-    (our_images, our_gradients, *our_codes), operations = forward_and_back(fold_batch_norm(purifier), x)
+    (our_images, our_gradients, *our_codes), operations = forward_and_back(
+        fold_batch_norm(purifier), x
+    )
     for theirs, ours in zip([images, *codes], [our_images, *our_codes], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5 * np.abs(theirs).max())
     # About one image in sixty is at a kink, and then off by up to some percent.

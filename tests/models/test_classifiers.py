@@ -32,7 +32,10 @@ def test_every_layer_has_the_size_of_table_6(classifier):
 
 def test_parameters_by_hand(classifier):
     convolutions = (9 + 1) * 32 + (9 * 32 + 1) * 32 + (9 * 32 + 1) * 64 + (9 * 64 + 1) * 64
-    assert classifier.count_params() == convolutions + (1024 + 1) * 200 + (200 + 1) * 200 + (200 + 1) * 10
+    assert (
+        classifier.count_params()
+        == convolutions + (1024 + 1) * 200 + (200 + 1) * 200 + (200 + 1) * 10
+    )
 
 
 def test_the_output_is_logits_by_hand(classifier):
@@ -58,7 +61,9 @@ def test_dropout_only_with_a_seed_and_the_same_for_the_same_seed(classifier):
 
 def test_dropout_keeps_half_and_doubles_it(classifier, monkeypatch):
     seen = []
-    monkeypatch.setattr(classifier, "hidden", lambda features: seen.append(features.numpy()) or features)
+    monkeypatch.setattr(
+        classifier, "hidden", lambda features: seen.append(features.numpy()) or features
+    )
     classifier.logits(IMAGES)
     classifier.logits(IMAGES, tf.constant([1, 2]))
     active = seen[0] > 0
@@ -77,7 +82,9 @@ def test_save_and_load_gives_the_same_bits(classifier, tmp_path):
 def test_mixed_precision_gives_float32_logits_from_float32_weights(classifier):
     mixed = build_classifier("table6", 0.5, "mixed_bfloat16")
     mixed.set_weights(classifier.get_weights())
-    assert mixed(IMAGES).dtype == tf.float32 and {weight.dtype for weight in mixed.weights} == {"float32"}
+    assert mixed(IMAGES).dtype == tf.float32 and {weight.dtype for weight in mixed.weights} == {
+        "float32"
+    }
     assert 0 < np.abs(mixed(IMAGES).numpy() - classifier(IMAGES).numpy()).max() < 0.02
 
 

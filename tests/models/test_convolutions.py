@@ -5,11 +5,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from madvae_tf.models.convolutions import Conv2D, Conv2DTranspose, filter_gradient, transposed_by_rows
+from madvae_tf.models.convolutions import (
+    Conv2D,
+    Conv2DTranspose,
+    filter_gradient,
+    transposed_by_rows,
+)
 
 # float32 sums in another order; bfloat16 keeps 8 bits of a number.
 TOLERANCE = {"float32": 1e-5, "mixed_bfloat16": 3e-2}
-# name -> (ours, stock, arguments, shape of the inputs, the stock gradient that ours avoids in bfloat16)
+# name -> (ours, stock, arguments, shape of the inputs, the stock gradient that ours avoids in
+# bfloat16)
 CASES = {
     "down": (Conv2D, keras.layers.Conv2D, (6, 4, 2), (3, 8, 12, 5), "Filter"),
     "down, large": (Conv2D, keras.layers.Conv2D, (6, 4, 2), (2, 32, 32, 5), ""),
@@ -56,7 +62,7 @@ def results(layer, x, weights):
 @pytest.mark.parametrize("name", CASES)
 def test_as_the_stock_layer_forward_and_back(name, policy):
     ours, stock, arguments, shape, avoided = CASES[name]
-    (*arguments, padding) = arguments if len(arguments) == 4 else (*arguments, "same")
+    *arguments, padding = arguments if len(arguments) == 4 else (*arguments, "same")
     x = tf.cast(numbers(0, shape), "bfloat16" if policy == "mixed_bfloat16" else "float32")
     both = []
     for kind in (ours, stock):

@@ -1,4 +1,6 @@
-"""The encoder "vgg": its layers, its gradient, and that saving, folding, exporting and the Keras layer give the same purifier."""
+"""The encoder "vgg": its layers, its gradient, and that saving, folding, exporting and the Keras
+layer give the same purifier.
+"""
 
 import keras
 import numpy as np
@@ -30,7 +32,9 @@ def test_the_layers(purifier):
     # Two poolings: 28, 14, 7.
     assert kernels == [(3, 3, *pair) for pair in pairs] + [(7 * 7 * 128, 256)]
     assert purifier.encoder.output_shape == (None, 256)
-    assert DefenseVAE(3, image_shape=(32, 32, 3), encoder="vgg")(tf.zeros((1, 32, 32, 3))).shape == (
+    assert DefenseVAE(3, image_shape=(32, 32, 3), encoder="vgg")(
+        tf.zeros((1, 32, 32, 3))
+    ).shape == (
         1,
         32,
         32,
@@ -42,12 +46,16 @@ def test_the_code_by_hand_and_the_gradient(purifier):
     """Squash, convolutions, pooling and heads written out in NumPy and SciPy's correlation."""
     from scipy.signal import correlate
 
-    weights = [np.asarray(layer.kernel) for layer in purifier.encoder.layers if hasattr(layer, "kernel")]
+    weights = [
+        np.asarray(layer.kernel) for layer in purifier.encoder.layers if hasattr(layer, "kernel")
+    ]
     relu = lambda value: np.maximum(value, 0)  # noqa: E731
     image = 1 / (1 + np.exp(-9.0 * (X[0].astype(np.float64) - 0.4)))
     for number, kernel in enumerate(weights[:-1]):
         padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
-        maps = [correlate(padded, kernel[..., k], mode="valid")[..., 0] for k in range(kernel.shape[-1])]
+        maps = [
+            correlate(padded, kernel[..., k], mode="valid")[..., 0] for k in range(kernel.shape[-1])
+        ]
         image = relu(np.stack(maps, -1))
         if number in (1, 3):
             side, channels = len(image) // 2, image.shape[-1]
@@ -83,7 +91,9 @@ def test_it_is_the_same_saved_folded_exported_and_as_a_layer(purifier, tmp_path)
     logits = served.signatures["classify"](tf.constant(X))
     found = next(value for value in logits.values() if value.shape == (5, 10))
     wanted = classifier(expected).numpy()
-    assert np.allclose(found, wanted, atol=1e-4) or np.allclose(found, tf.nn.softmax(wanted), atol=1e-5)
+    assert np.allclose(found, wanted, atol=1e-4) or np.allclose(
+        found, tf.nn.softmax(wanted), atol=1e-5
+    )
 
 
 def test_the_paper_s_purifier_does_not_say_which_encoder_it_has():
@@ -97,5 +107,7 @@ def test_names():
         assert RobustConfig(encoder=name).encoder == name
     with pytest.raises(UserError, match="Unknown encoder 'vg'.*vgg"):
         DefenseVAE(2, encoder="vg")
-    with pytest.raises(UserError, match="Invalid robust.encoder: received 'vg', expected table5 or vgg"):
+    with pytest.raises(
+        UserError, match="Invalid robust.encoder: received 'vg', expected table5 or vgg"
+    ):
         RobustConfig(encoder="vg")

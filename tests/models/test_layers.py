@@ -1,4 +1,6 @@
-"""The two layers of our own against the stock layers that they stand for: outputs, gradients, statistics."""
+"""The two layers of our own against the stock layers that they stand for: outputs, gradients,
+statistics.
+"""
 
 import keras
 import numpy as np
@@ -38,7 +40,9 @@ def test_crop_is_the_stock_crop_forward_and_back(pixels, dtype):
     for ours, stock in zip(*results, strict=True):
         assert ours.dtype == stock.dtype == dtype
         np.testing.assert_array_equal(np.asarray(ours, np.float32), np.asarray(stock, np.float32))
-    assert layers[0].compute_output_shape((None, 7, 9, 5)) == layers[1].compute_output_shape((None, 7, 9, 5))
+    assert layers[0].compute_output_shape((None, 7, 9, 5)) == layers[1].compute_output_shape(
+        (None, 7, 9, 5)
+    )
     assert Crop2D.from_config(layers[0].get_config()).pixels == pixels
 
 

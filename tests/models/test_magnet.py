@@ -1,4 +1,6 @@
-"""MagNet's autoencoders: Table 2 of that paper by its counts, range, resolution of the code, and the file."""
+"""MagNet's autoencoders: Table 2 of that paper by its counts, range, resolution of the code, and
+the file.
+"""
 
 import keras
 import numpy as np

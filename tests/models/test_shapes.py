@@ -1,4 +1,6 @@
-"""Images of other shapes: the rule that Table 5 follows, every network on them, and the paper's shape left as it was."""
+"""Images of other shapes: the rule that Table 5 follows, every network on them, and the paper's
+shape left as it was.
+"""
 
 import keras
 import numpy as np
@@ -24,7 +26,9 @@ def pictures(shape, n=2):
 
 
 def table5():
-    """The encoder and the decoder of 28 x 28 grey images as the first version of this project built them."""
+    """The encoder and the decoder of 28 x 28 grey images as the first version of this project built
+    them.
+    """
 
     def block(layer, *more):
         return [layer, *more, BatchNormalization(), keras.layers.ReLU()]
@@ -77,11 +81,14 @@ def test_the_papers_shape_is_the_same_network_bit_for_bit():
     expected = tf.sigmoid(decoder(mean(encoder(x))))
     np.testing.assert_array_equal(model.purify(x), expected)
     # What a file of an earlier version says, and what is said now, are the same.
-    assert "image_shape" not in model.get_config() and "image_shape" not in Table6Classifier().get_config()
+    assert (
+        "image_shape" not in model.get_config()
+        and "image_shape" not in Table6Classifier().get_config()
+    )
 
 
 def test_the_rule_of_the_margin():
-    """28: padded by 2 to 32, halved to 4. Every side is padded to the next multiple of 8, evenly."""
+    """28: padded by 2 to 32, halved to 4. Every side is padded to the next multiple of 8, evenly."""  # noqa: E501
     assert halvings(28) == (4, 2) and halvings(32) == (4, 0) and halvings(64) == (8, 0)
     for side in SIDES:
         inner, margin = halvings(side)
@@ -137,8 +144,12 @@ def test_table_6_on_32_pixels_by_hand():
     assert Table6Classifier(image_shape=(32, 32, 3)).count_params() == trainable
 
 
-@pytest.mark.parametrize("shape", [(27, 27, 1), (26, 26, 1), (66, 66, 1), (28, 30, 1), (28, 28, 2), (28, 28)])
+@pytest.mark.parametrize(
+    "shape", [(27, 27, 1), (26, 26, 1), (66, 66, 1), (28, 30, 1), (28, 28, 2), (28, 28)]
+)
 def test_other_shapes_are_refused(shape):
-    assert shape[0] not in SIDES or len(shape) < 3 or shape[0] != shape[1] or shape[2] not in CHANNELS
+    assert (
+        shape[0] not in SIDES or len(shape) < 3 or shape[0] != shape[1] or shape[2] not in CHANNELS
+    )
     with pytest.raises(UserError, match="Invalid image_shape: received"):
         DefenseVAE(3, image_shape=shape)

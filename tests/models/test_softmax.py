@@ -39,7 +39,11 @@ MODELS = {
     "functional, layer": lambda: functional(lambda x: keras.layers.Softmax()(dense()(x))),
     "nested": lambda: keras.Sequential([keras.Input((28, 28, 1)), sequence(dense("softmax"))]),
     "noise in front": lambda: keras.Sequential(
-        [keras.Input((28, 28, 1)), keras.layers.GaussianNoise(1.0), sequence(dense(), keras.layers.Softmax())]
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.GaussianNoise(1.0),
+            sequence(dense(), keras.layers.Softmax()),
+        ]
     ),
 }
 
@@ -93,7 +97,9 @@ def test_what_does_not_show_its_softmax_keeps_the_logarithm():
 
 
 def test_a_very_sure_model_keeps_its_gradient():
-    """The margin of class 0 over class 1 climbs along the difference of their columns, however sure the model is."""
+    """The margin of class 0 over class 1 climbs along the difference of their columns, however sure
+    the model is.
+    """
     adapted = adapt(sequence(dense("softmax", factor=200.0)), IMAGES)
     x = tf.constant(IMAGES)
     with tf.GradientTape() as tape:

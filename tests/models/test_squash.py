@@ -1,4 +1,6 @@
-"""The squash by hand values and differences, and a purifier with one: what it encodes, saves and loads."""
+"""The squash by hand values and differences, and a purifier with one: what it encodes, saves and
+loads.
+"""
 
 import keras
 import numpy as np
@@ -23,7 +25,9 @@ def pictures(n=3):
 def test_the_formula_by_hand():
     # sigmoid(-5), (-2), (0), (2) and (5).
     got = Squash()(tf.constant([0.0, 0.3, 0.5, 0.7, 1.0]))
-    np.testing.assert_allclose(got, [0.0066928509, 0.1192029220, 0.5, 0.8807970780, 0.9933071491], rtol=2e-6)
+    np.testing.assert_allclose(
+        got, [0.0066928509, 0.1192029220, 0.5, 0.8807970780, 0.9933071491], rtol=2e-6
+    )
     np.testing.assert_allclose(
         Squash(2.0, 0.25)(tf.constant([[1.0]])), [[0.8175744762]], rtol=1e-6
     )  # sigmoid(1.5)
@@ -67,14 +71,19 @@ def test_gradients_to_image_and_scalars_by_hand():
     with tf.GradientTape() as tape:
         tape.watch(given)
         total = tf.reduce_sum(squash(given) * [1.0, 2.0, -3.0])
-    to_x, to_raw, to_center = tape.gradient(total, [given, squash.raw_scale.value, squash.center.value])
+    to_x, to_raw, to_center = tape.gradient(
+        total, [given, squash.raw_scale.value, squash.center.value]
+    )
     s = sigmoid(4 * (x - 0.4))
     slope = np.array([1, 2, -3]) * s * (1 - s)
     np.testing.assert_allclose(to_x, 4 * slope, rtol=1e-5)
     np.testing.assert_allclose(to_center, -4 * slope.sum(), rtol=1e-5)
     # k = log(1 + exp(r)), so dk/dr = 1 - exp(-k).
     np.testing.assert_allclose(to_raw, ((x - 0.4) * slope).sum() * (1 - np.exp(-4)), rtol=1e-5)
-    assert {weight.path.split("/")[-1] for weight in squash.trainable_weights} == {"raw_scale", "center"}
+    assert {weight.path.split("/")[-1] for weight in squash.trainable_weights} == {
+        "raw_scale",
+        "center",
+    }
 
 
 def test_without_a_squash_nothing_changes():
@@ -123,7 +132,9 @@ def test_a_file_is_read_in_another_process(tmp_path):
     )
     process = processes.run(["-c", code], cwd=tmp_path)
     assert process.returncode == 0, process.stderr[-3000:]
-    np.testing.assert_allclose(np.load(tmp_path / "squash.npy"), [np.log1p(np.exp(7.5)), 0.45], rtol=1e-6)
+    np.testing.assert_allclose(
+        np.load(tmp_path / "squash.npy"), [np.log1p(np.exp(7.5)), 0.45], rtol=1e-6
+    )
     np.testing.assert_allclose(np.load(tmp_path / "purified.npy"), purifier(pictures()), atol=1e-6)
 
 

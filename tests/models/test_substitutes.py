@@ -21,8 +21,8 @@ def models():
     return {letter: SubstituteClassifier(letter) for letter in LETTERS}
 
 
-# "same" with stride 1 keeps 28, with stride 2 gives 14; unpadded, (28 - 5) // 2 + 1 = 12, (28 - 3) // 2 + 1 = 13,
-# (14 - 6) // 2 + 1 = 5, 5 - 5 + 1 = 1.
+# "same" with stride 1 keeps 28, with stride 2 gives 14; unpadded, (28 - 5) // 2 + 1 = 12, (28 - 3)
+# // 2 + 1 = 13, (14 - 6) // 2 + 1 = 5, 5 - 5 + 1 = 1.
 SHAPES = {
     "A": [(28, 28, 64), (12, 12, 64), (128,), (10,)],
     "B": [(14, 14, 64), (5, 5, 128), (1, 1, 128), (10,)],
@@ -78,7 +78,13 @@ def test_dropout_has_the_rates_of_the_table_where_the_table_has_them(models, let
     def watched(values, rate, seed, rng_alg):
         dropped = drop(values, rate=rate, seed=seed, rng_alg=rng_alg)
         calls.append(
-            (rate, np.prod(values.shape[1:]), np.asarray(values), dropped.numpy(), tuple(seed.numpy()))
+            (
+                rate,
+                np.prod(values.shape[1:]),
+                np.asarray(values),
+                dropped.numpy(),
+                tuple(seed.numpy()),
+            )
         )
         return dropped
 
@@ -120,8 +126,12 @@ def test_save_and_load_gives_the_same_bits(models, letter, tmp_path):
 
 @pytest.mark.parametrize("letter", LETTERS)
 def test_mixed_precision_gives_float32_logits_from_float32_weights(models, letter):
-    """As an attack takes a classifier into another precision: from its configuration and its weights."""
-    mixed = type(models[letter]).from_config({**models[letter].get_config(), "dtype": "mixed_bfloat16"})
+    """As an attack takes a classifier into another precision: from its configuration and its
+    weights.
+    """
+    mixed = type(models[letter]).from_config(
+        {**models[letter].get_config(), "dtype": "mixed_bfloat16"}
+    )
     mixed.set_weights(models[letter].get_weights())
     assert {layer.compute_dtype for layer in mixed.layers_in_order} == {"bfloat16"}
     assert mixed(IMAGES).dtype == mixed.logits(IMAGES, SEED).dtype == tf.float32
@@ -144,7 +154,9 @@ def test_an_unknown_architecture_is_refused():
 
 def test_the_trainer_trains_and_checkpoints_one(tmp_path):
     keras.utils.set_random_seed(1)
-    trainer = ClassifierTrainer(build_classifier("substitute_b", 0.5, "float32"), max_shift=0, seed=2)
+    trainer = ClassifierTrainer(
+        build_classifier("substitute_b", 0.5, "float32"), max_shift=0, seed=2
+    )
     trainer.compile(optimizer=keras.optimizers.Adam(1e-3))
     trainer.optimizer.build(trainer.trainable_variables)
     batch = {"x": tf.constant(IMAGES), "label": tf.constant([0, 1, 2, 3, 4], tf.int64)}

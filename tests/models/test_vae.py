@@ -12,7 +12,7 @@ LATENT = 16
 
 
 def randomized(model, seed=0):
-    """`model` with weights that no initializer gives, so that nothing passes by being zero or one."""
+    """`model` with weights that no initializer gives, so that nothing passes by being zero or one."""  # noqa: E501
     rng = np.random.default_rng(seed)
     values = []
     for weight in model.weights:
@@ -20,7 +20,11 @@ def randomized(model, seed=0):
         scale = (2 / max(np.prod(weight.shape[:-1]), 1)) ** 0.5
         moving = "moving_variance" in weight.path
         values.append(
-            1 + 0.1 * np.abs(noise) if moving else noise * scale if noise.ndim > 1 else 0.1 * noise + 0.5
+            1 + 0.1 * np.abs(noise)
+            if moving
+            else noise * scale
+            if noise.ndim > 1
+            else 0.1 * noise + 0.5
         )
     model.set_weights(values)
     return model
@@ -36,7 +40,9 @@ def pictures(n, seed=0):
 
 
 def layer_shapes(sequential, x):
-    """(class name, output shape without the batch) of every layer, by running them one after the other."""
+    """(class name, output shape without the batch) of every layer, by running them one after the
+    other.
+    """
     shapes = []
     for layer in sequential.layers:
         x = layer(x)
@@ -65,11 +71,25 @@ def test_parameters_by_hand():
         return 2 * channels
 
     encoder = (
-        25 * 64 + norm(64) + 16 * 64 * 64 + norm(64) + 16 * 64 * 128 + norm(128) + 16 * 128 * 256 + norm(256)
+        25 * 64
+        + norm(64)
+        + 16 * 64 * 64
+        + norm(64)
+        + 16 * 64 * 128
+        + norm(128)
+        + 16 * 128 * 256
+        + norm(256)
     )
     heads = 2 * (4096 * 128 + 128)
     decoder = (
-        128 * 4096 + 4096 + 16 * 256 * 128 + norm(128) + 16 * 128 * 64 + norm(64) + 16 * 64 * 64 + norm(64)
+        128 * 4096
+        + 4096
+        + 16 * 256 * 128
+        + norm(128)
+        + 16 * 128 * 64
+        + norm(64)
+        + 16 * 64 * 64
+        + norm(64)
     )
     decoder += 25 * 64 + 1
     model = DefenseVAE()
@@ -91,7 +111,9 @@ def convolution(x, kernel, stride, padding):
 
 
 def transposed(x, kernel, stride, padding):
-    """PyTorch's ConvTranspose2d: every input pixel adds its kernel; then `padding` rows come off. Kernel (k, k, d, c)."""
+    """PyTorch's ConvTranspose2d: every input pixel adds its kernel; then `padding` rows come off.
+    Kernel (k, k, d, c).
+    """
     n, size = x.shape[1], kernel.shape[0]
     whole = np.zeros((len(x), (n - 1) * stride + size, (n - 1) * stride + size, kernel.shape[2]))
     for i in range(size):
@@ -105,7 +127,8 @@ def test_the_encoder_is_pytorchs_with_its_padding(purifier):
     convolutions = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)]
     norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
     expected = x.astype(np.float64)
-    # Kernel 5, stride 1, padding 2; kernel 4, stride 2, padding 3; kernel 4, stride 2, padding 1, twice.
+    # Kernel 5, stride 1, padding 2; kernel 4, stride 2, padding 3; kernel 4, stride 2, padding 1,
+    # twice.
     for layer, norm, (stride, padding) in zip(
         convolutions, norms, [(1, 2), (2, 3), (2, 1), (2, 1)], strict=True
     ):
@@ -126,7 +149,9 @@ def test_the_decoder_is_pytorchs_with_its_padding(purifier):
         y = transposed(expected, np.asarray(layer.kernel, np.float64), 2, padding)
         gamma, beta, mean, variance = (np.asarray(value) for value in norm.weights)
         expected = np.maximum((y - mean) / np.sqrt(variance + 1e-5) * gamma + beta, 0)
-    expected = transposed(expected, np.asarray(ups[3].kernel, np.float64), 1, 2) + np.asarray(ups[3].bias)
+    expected = transposed(expected, np.asarray(ups[3].kernel, np.float64), 1, 2) + np.asarray(
+        ups[3].bias
+    )
     got = purifier.decode_logits(tf.constant(z)).numpy()
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
@@ -139,7 +164,10 @@ def test_purify_is_deterministic_decodes_the_mean_and_stays_in_the_box(purifier)
     np.testing.assert_array_equal(first, purifier(x).numpy())
     np.testing.assert_array_equal(first, purifier.purify(x).numpy())
     mean, log_variance = purifier.encode(x)
-    assert mean.shape == log_variance.shape == (3, LATENT) and mean.dtype == log_variance.dtype == tf.float32
+    assert (
+        mean.shape == log_variance.shape == (3, LATENT)
+        and mean.dtype == log_variance.dtype == tf.float32
+    )
     assert not np.allclose(mean, log_variance)
     np.testing.assert_array_equal(first, tf.sigmoid(purifier.decode_logits(mean)).numpy())
 
@@ -184,12 +212,16 @@ def test_config_round_trip():
 
 
 def test_the_linear_scale_is_the_deviation_of_either_sign():
-    """The released code takes the head's output as the deviation; its sign does not change the distribution."""
+    """The released code takes the head's output as the deviation; its sign does not change the
+    distribution.
+    """
     model = randomized(DefenseVAE(LATENT, latent_scale="linear"))
     x = pictures(4)
     deviation = model.log_variance_head(model.encoder(x)).numpy()
     assert deviation.min() < 0 < deviation.max()
-    np.testing.assert_allclose(np.exp(model.encode(x)[1] / 2), np.abs(deviation), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        np.exp(model.encode(x)[1] / 2), np.abs(deviation), rtol=1e-3, atol=1e-4
+    )
 
 
 def test_an_initial_deviation_is_that_of_every_convolution():
@@ -202,7 +234,9 @@ def test_an_initial_deviation_is_that_of_every_convolution():
 
 
 def test_an_unknown_latent_scale_is_refused():
-    with pytest.raises(UserError, match="latent_scale: received 'raw', expected one of log_variance, linear"):
+    with pytest.raises(
+        UserError, match="latent_scale: received 'raw', expected one of log_variance, linear"
+    ):
         DefenseVAE(LATENT, latent_scale="raw")
 
 
@@ -211,4 +245,6 @@ def test_a_saved_purifier_keeps_its_latent_scale(tmp_path, scale):
     model = randomized(DefenseVAE(LATENT, latent_scale=scale))
     model.save(tmp_path / "purifier.keras")
     loaded = keras.saving.load_model(tmp_path / "purifier.keras", compile=False)
-    np.testing.assert_allclose(loaded.encode(pictures(2))[1], model.encode(pictures(2))[1], atol=1e-6)
+    np.testing.assert_allclose(
+        loaded.encode(pictures(2))[1], model.encode(pictures(2))[1], atol=1e-6
+    )

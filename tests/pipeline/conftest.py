@@ -1,4 +1,4 @@
-"""A small pipeline of text files: make -> double (two instances) -> total, which counts its calls."""
+"""A small pipeline of text files: make -> double (two instances) -> total, which counts its calls."""  # noqa: E501
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,9 @@ class Toy:
         """In order: make, double left, double right, total."""
 
         def make(context: Context) -> None:
-            (context.folder / "numbers.txt").write_text(" ".join(map(str, range(context.config["count"]))))
+            (context.folder / "numbers.txt").write_text(
+                " ".join(map(str, range(context.config["count"])))
+            )
 
         def double(context: Context) -> None:
             numbers = (context.inputs["numbers"] / "numbers.txt").read_text().split()
@@ -51,10 +53,14 @@ class Toy:
 
         made = Stage("make", "", version, {"count": count}, {}, self._counted("make", make))
         doubles = {
-            name: Stage("double", name, 1, {"shift": shift}, {"numbers": made}, self._counted(name, double))
+            name: Stage(
+                "double", name, 1, {"shift": shift}, {"numbers": made}, self._counted(name, double)
+            )
             for name, shift in (("left", left), ("right", right))
         }
-        end = Stage("total", "", 1, {}, doubles, self._counted("total", total_run or total), publish_to)
+        end = Stage(
+            "total", "", 1, {}, doubles, self._counted("total", total_run or total), publish_to
+        )
         return [made, *doubles.values(), end]
 
 
@@ -70,7 +76,11 @@ def workdir(tmp_path: Path) -> Path:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below `folder` with its bytes."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture(name="tree")

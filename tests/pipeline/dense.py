@@ -9,7 +9,11 @@ WEIGHTS = 0.1 * np.random.default_rng(0).standard_normal((784, 10)).astype(np.fl
 def model(activation=None):
     """One dense layer with fixed weights."""
     own = keras.Sequential(
-        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10, activation=activation)]
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation=activation),
+        ]
     )
     own.set_weights([WEIGHTS, np.zeros(10, np.float32)])
     return own

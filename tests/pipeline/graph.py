@@ -7,7 +7,7 @@ from pipeline.graph.stages import STAGES, build_stages
 
 
 def stages(*assignments, config=None, command="run"):
-    """Every stage by its label; of the default configuration, or of a file of configs/ by its name."""
+    """Every stage by its label; of the default configuration, or of a file of configs/ by its name."""  # noqa: E501
     base = load_config(f"configs/{config}.py") if config else Config()
     graph = build_stages(override(base, assignments), command)
     assert tuple(graph) == STAGES

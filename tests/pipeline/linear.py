@@ -1,4 +1,6 @@
-"""A linear classifier and systems before it whose robustness is known image by image, and how a stage function is run on them."""
+"""A linear classifier and systems before it whose robustness is known image by image, and how a
+stage function is run on them.
+"""
 
 import json
 
@@ -12,9 +14,12 @@ from madvae_tf.report import validate_rows
 from pipeline.engine.plan import Context
 from pipeline.steps import robustness
 
-# Class 0 above a mean of 0.5: an image falls to an L-infinity budget above its distance from that, 0.078, 0.18, ...
+# Class 0 above a mean of 0.5: an image falls to an L-infinity budget above its distance from that,
+# 0.078, 0.18, ...
 BYTES = np.array([147, 173, 199, 225], np.uint8)
-SPLIT = Split(np.broadcast_to(BYTES[:, None, None, None], (4, 28, 28, 1)).copy(), np.zeros(4, np.int64))
+SPLIT = Split(
+    np.broadcast_to(BYTES[:, None, None, None], (4, 28, 28, 1)).copy(), np.zeros(4, np.int64)
+)
 
 
 def classifier(images, training=False):
@@ -61,7 +66,9 @@ NUMBERS = {"iterations": 10, "targets": 1, "queries": 20, "restarts": 1}
 
 
 def runner(monkeypatch, tmp_path):
-    """What runs a stage function on these systems, and returns its folder's rows, warnings, the folder and its settings."""
+    """What runs a stage function on these systems, and returns its folder's rows, warnings, the
+    folder and its settings.
+    """
     monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT})
     monkeypatch.setattr(robustness, "load_classifier", lambda folder: classifier)
     monkeypatch.setattr(

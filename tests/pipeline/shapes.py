@@ -1,4 +1,6 @@
-"""Ten classes of small colour pictures, made here: five shapes in two colours, on a dark ground with noise."""
+"""Ten classes of small colour pictures, made here: five shapes in two colours, on a dark ground
+with noise.
+"""
 
 from pathlib import Path
 
@@ -9,7 +11,9 @@ SIDE = 32
 
 
 def shapes(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (n, 32, 32, 3) and labels int64 (n,): label % 5 is the shape, label // 5 whether it is red or blue."""
+    """Images uint8 (n, 32, 32, 3) and labels int64 (n,): label % 5 is the shape, label // 5 whether
+    it is red or blue.
+    """
     generator = np.random.default_rng(seed)
     row, column = np.mgrid[:SIDE, :SIDE] - SIDE / 2 + 0.5
     labels = np.arange(n) % 10

@@ -1,4 +1,5 @@
-"""Apache Beam's workers as processes: the local engine's bytes, one of them killed, and workers that share only a store.
+"""Apache Beam's workers as processes: the local engine's bytes, one of them killed, and workers
+that share only a store.
 
 Needs the extra "beam", which the tests' own environment has not: protobuf below 7.
 """
@@ -52,7 +53,13 @@ def made(world: Path, name: str) -> Context:
     folder = world / "attack" / f"{name}.partial"
     folder.mkdir(parents=True)
     config = {
-        **{"dataset": "own", "validation_images": 20, "split": "train", "draw": ["x"], "images": 5 * SHARDS},
+        **{
+            "dataset": "own",
+            "validation_images": 20,
+            "split": "train",
+            "draw": ["x"],
+            "images": 5 * SHARDS,
+        },
         **{
             "attack": "cw",
             "parameters": {"max_iterations": 30, "binary_search_steps": 2, "confidence": 50.0},
@@ -74,7 +81,9 @@ def worker_processes():
         if not entry.name.isdigit():
             continue
         try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            parents[int(entry.name)] = int(
+                (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            )
             command = (entry / "cmdline").read_bytes().split(b"\0")
         except (OSError, IndexError):
             continue
@@ -132,7 +141,9 @@ def test_workers_that_share_only_a_store(world):
     with engines.using(engines.Beam("DirectRunner", 2, store=store)):
         generate_adversarial_set(context)
     assert files(context.folder) == expected
-    kept = {path: path.stat().st_mtime_ns for path in (folder / "store").rglob("*") if path.is_file()}
+    kept = {
+        path: path.stat().st_mtime_ns for path in (folder / "store").rglob("*") if path.is_file()
+    }
     assert {path.name for path in kept} >= {"manifest.json", "classifier.keras", "shard-00000.json"}
     for path in context.folder.iterdir():
         path.unlink()

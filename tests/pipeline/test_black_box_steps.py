@@ -59,7 +59,9 @@ def random_split(n, seed):
     images = generator.integers(0, 256, (n, 28, 28, 1), dtype=np.uint8)
     x, chance = to_float(images), generator.random(n)
     by_model = np.where(chance < 0.5, SUBSTITUTE.predict(x), CLASSIFIER.predict(x))
-    return Split(images, np.where(chance < 0.9, by_model, generator.integers(0, 10, n)).astype(np.int64))
+    return Split(
+        images, np.where(chance < 0.9, by_model, generator.integers(0, 10, n)).astype(np.int64)
+    )
 
 
 SPLITS = {"validation": random_split(30, 3), "test": random_split(70, 4)}
@@ -67,7 +69,9 @@ SPLITS = {"validation": random_split(30, 3), "test": random_split(70, 4)}
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Runs a stage function on the models above and returns its rows by table, attack, defence and metric."""
+    """Runs a stage function on the models above and returns its rows by table, attack, defence and
+    metric.
+    """
     asked = []
 
     def load_model(path):
@@ -76,7 +80,9 @@ def run(monkeypatch, tmp_path):
 
     monkeypatch.setattr(black_box, "splits_of", lambda context: SPLITS)
     monkeypatch.setattr(black_box, "load_model", load_model)
-    monkeypatch.setattr(black_box, "load_classifier", lambda folder: load_model(folder / "classifier.keras"))
+    monkeypatch.setattr(
+        black_box, "load_classifier", lambda folder: load_model(folder / "classifier.keras")
+    )
 
     def run(function, inputs, config):
         folders = {name: tmp_path / folder for name, folder in inputs.items()}
@@ -91,7 +97,9 @@ def run(monkeypatch, tmp_path):
             assert (row["dataset"], row["seed"]) == ("mnist", SEED)
             interval = wilson_interval(round(row["value"] * row["n"]), row["n"])
             assert (row["ci_low"], row["ci_high"]) == pytest.approx(interval)
-        named = {tuple(row[k] for k in ("table", "attack", "defense", "metric")): row for row in rows}
+        named = {
+            tuple(row[k] for k in ("table", "attack", "defense", "metric")): row for row in rows
+        }
         assert len(named) == len(rows)
         return named, asked
 
@@ -129,9 +137,12 @@ def test_attack_substitute_row_by_row(run):
         predicted = CLASSIFIER.predict(purify(x))
         expected["table3b", "none", name, "accuracy"] = np.mean(predicted == y)
         if name != "none":
-            expected["table3b", "none", name, "agreement"] = np.mean(predicted == CLASSIFIER.predict(x))
+            expected["table3b", "none", name, "agreement"] = np.mean(
+                predicted == CLASSIFIER.predict(x)
+            )
     assert values(rows) == pytest.approx(expected)
-    # The fixture's figures tell the cells apart: no attack, the wrong model or the wrong order would show.
+    # The fixture's figures tell the cells apart: no attack, the wrong model or the wrong order
+    # would show.
     attacked = [expected[table, "fgsm", "none", "agreement"] for table in ("table3a", "table3b")]
     assert attacked[0] < 0.5 < attacked[1] < 1
 
@@ -147,7 +158,9 @@ def test_extract_and_attack_row_by_row(run, monkeypatch, defense):
     real, seen = madvae_tf.evaluation.extraction.extract, {}
 
     def extract(query, build, images, *arguments):
-        seen.update(images=images, labels=query(images), result=real(query, build, images, *arguments))
+        seen.update(
+            images=images, labels=query(images), result=real(query, build, images, *arguments)
+        )
         return seen["result"]
 
     monkeypatch.setattr(madvae_tf.evaluation.extraction, "extract", extract)
@@ -182,7 +195,9 @@ def test_extract_and_attack_row_by_row(run, monkeypatch, defense):
         images = tf.constant(x)
         tape.watch(images)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(y, substitute(images))
-    x_adv = np.clip(x + EPSILON * np.sign(tape.gradient(loss, images).numpy()), 0, 1).astype(np.float32)
+    x_adv = np.clip(x + EPSILON * np.sign(tape.gradient(loss, images).numpy()), 0, 1).astype(
+        np.float32
+    )
     predicted = CLASSIFIER.predict(purify(x_adv))
     of_substitute, of_attacked = (substitute(v).numpy().argmax(axis=1) for v in (x, x_adv))
     expected = {

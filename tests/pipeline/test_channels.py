@@ -17,5 +17,7 @@ def test_a_name_may_hold_the_separator():
 
 
 def test_a_stage_reads_its_channels(tmp_path):
-    context = Context(tmp_path, tmp_path, channel("vae", {"pd": Path("a")}) | {"vae": Path("b")}, {})
+    context = Context(
+        tmp_path, tmp_path, channel("vae", {"pd": Path("a")}) | {"vae": Path("b")}, {}
+    )
     assert context.channel("vae") == {"pd": Path("a")}

@@ -1,4 +1,6 @@
-"""Bad input on the command line: exit status 2, one clear line, no traceback, and nothing half-written."""
+"""Bad input on the command line: exit status 2, one clear line, no traceback, and nothing
+half-written.
+"""
 
 import os
 import re
@@ -39,13 +41,25 @@ def refused(*arguments, module="pipeline.run"):
 BAD = {
     "stage": (["--stage=vea"], "Unknown stage 'vea'. Did you mean 'vae'"),
     "config": (["--config=configs/quik.py"], "No config file 'configs/quik.py'.*configs/quick.py"),
-    "section": (["--set=vea.epochs=2"], "Unknown configuration key 'vea.epochs'. Did you mean 'vae.epochs'"),
-    "key": (["--set=vae.epoch=2"], "Unknown configuration key 'vae.epoch'. Did you mean 'vae.epochs'"),
-    "variant": (["--set=vae.variants=cls,combine"], "Unknown variant 'combine'. Did you mean 'combined'"),
+    "section": (
+        ["--set=vea.epochs=2"],
+        "Unknown configuration key 'vea.epochs'. Did you mean 'vae.epochs'",
+    ),
+    "key": (
+        ["--set=vae.epoch=2"],
+        "Unknown configuration key 'vae.epoch'. Did you mean 'vae.epochs'",
+    ),
+    "variant": (
+        ["--set=vae.variants=cls,combine"],
+        "Unknown variant 'combine'. Did you mean 'combined'",
+    ),
     "attack": (["--set=attack.test_attacks=fsgm"], "Unknown attack 'fsgm'. Did you mean 'fgsm'"),
     "dataset": (["--set=data.name=minst"], "Unknown dataset 'minst'. Did you mean 'mnist'"),
     "classifier": (["--set=classifier.name=table7"], "Unknown classifier 'table7'"),
-    "type": (["--set=vae.epochs=two"], "Invalid vae.epochs: received 'two', expected a value of type int"),
+    "type": (
+        ["--set=vae.epochs=two"],
+        "Invalid vae.epochs: received 'two', expected a value of type int",
+    ),
     "fraction": (["--set=vae.epochs=1.5"], "Invalid vae.epochs: received '1.5'"),
     "negative": (["--set=attack.test_epsilon=-0.3"], "Invalid attack.test_epsilon: received -0.3"),
     "no value": (["--set=vae.epochs"], "expected section.field=value"),
@@ -58,7 +72,10 @@ BAD = {
 def test_bad_arguments(tmp_path, arguments, message, dry):
     workdir = tmp_path / "work"
     line = refused(
-        f"--workdir={workdir}", *([] if arguments[0].startswith("--config") else [TINY]), *dry, *arguments
+        f"--workdir={workdir}",
+        *([] if arguments[0].startswith("--config") else [TINY]),
+        *dry,
+        *arguments,
     )
     assert re.search(message, line), line
     assert not workdir.exists()
@@ -107,7 +124,9 @@ def test_help_names_every_flag_and_loads_no_tensorflow(name, own, door):
         check=False,
     )
     assert "Error" not in process.stderr and process.stdout.startswith(f"`python -m {module}")
-    assert sorted(re.findall(r"^  --([\w\[\]]+):", process.stdout, re.MULTILINE)) == sorted([*COMMON, own])
+    assert sorted(re.findall(r"^  --([\w\[\]]+):", process.stdout, re.MULTILINE)) == sorted(
+        [*COMMON, own]
+    )
 
 
 INSTALLED = """
@@ -117,17 +136,26 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr
 sys.path[:] = [entry for entry in sys.path if not (pathlib.Path(entry or ".") / "pipeline").exists()]
 sys.argv[:] = ["train", *sys.argv[1:]]
 runpy.run_module("madvae_tf.train", run_name="__main__", alter_sys=True)
-"""
+"""  # noqa: E501
 
 
 def test_the_module_of_an_installed_wheel_finds_the_pipeline(tmp_path):
-    """A wheel holds `pipeline` and `configs` inside `madvae_tf` (setup.py), and no package of these names."""
+    """A wheel holds `pipeline` and `configs` inside `madvae_tf` (setup.py), and no package of these
+    names.
+    """
     site = tmp_path / "site"
     for name, home in (("madvae_tf", ""), ("pipeline", "_shipped"), ("configs", "_shipped")):
         folder = site / ("madvae_tf/_shipped/" + name if home else name)
         shutil.copytree(ROOT / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
     process = subprocess.run(
-        [sys.executable, "-c", f"import pathlib{INSTALLED}", "--loss=pd", "--config=quick", "--dry_run"],
+        [
+            sys.executable,
+            "-c",
+            f"import pathlib{INSTALLED}",
+            "--loss=pd",
+            "--config=quick",
+            "--dry_run",
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
@@ -148,7 +176,9 @@ def test_a_dry_run_of_robust_asks_for_data_and_classifier_only(tmp_path):
     flags = ("--loss=robust", TINY, "--set=vae.warmup_epochs=1", f"--workdir={tmp_path / 'work'}")
     status, output, errors = command(*flags, "--dry_run", module="madvae_tf.train")
     assert status == 0, errors
-    planned = [line.split("] ")[1].split(" (")[0] for line in output.splitlines() if line.startswith("[")]
+    planned = [
+        line.split("] ")[1].split(" (")[0] for line in output.splitlines() if line.startswith("[")
+    ]
     assert planned == ["data set mnist", "classifier", "purifier robust"]
     assert not (tmp_path / "work").exists()
 
@@ -218,7 +248,9 @@ def test_a_folder_of_bad_idx_files(tmp_path, damage, message):
     assert re.search(message, line), line
     left = [path for path in workdir.rglob("*") if path.is_file() and ".scratch" not in path.parts]
     assert left == [workdir / ".lock"]
-    assert all(path.name.endswith(".partial") for path in (workdir / "artifacts" / "data").iterdir())
+    assert all(
+        path.name.endswith(".partial") for path in (workdir / "artifacts" / "data").iterdir()
+    )
 
 
 def unlink(path):
@@ -243,7 +275,9 @@ def test_a_damaged_artifact(tmp_path, name, damage, message):
     partial, final = stage.partial(tmp_path), stage.folder(tmp_path)
     partial.mkdir(parents=True)
     (partial / "source.json").write_text("{}")
-    artifacts.finish(partial, final, {"stage": "data", "key": stage.key, "inputs": {}, "seconds": 1.0})
+    artifacts.finish(
+        partial, final, {"stage": "data", "key": stage.key, "inputs": {}, "seconds": 1.0}
+    )
     damage(final / name)
     line = refused(TINY, f"--workdir={tmp_path}")
     assert message in line and f"delete {final} and run again" in line
@@ -274,6 +308,8 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
     )
     lines = process.stdout.splitlines()
     assert process.stderr == "" and len(lines) == 28
-    assert lines[0].startswith("[1/27] data set mnist (") and all(": run" in line for line in lines[:-1])
+    assert lines[0].startswith("[1/27] data set mnist (") and all(
+        ": run" in line for line in lines[:-1]
+    )
     assert lines[0].endswith(": run, about 20 s") and lines[-1].startswith("To run, about ")
     assert not (tmp_path / "work").exists()

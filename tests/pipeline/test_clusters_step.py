@@ -50,7 +50,9 @@ class Purifier:
 
 @pytest.fixture
 def stage(tmp_path, monkeypatch):
-    """Runs the stage on four small sets; gives the rows, the arrays, and what `embed` was called with."""
+    """Runs the stage on four small sets; gives the rows, the arrays, and what `embed` was called
+    with.
+    """
     labels = {name: np.arange(size) % 5 for name, size in SIZES.items()}
     for name, size in SIZES.items():
         writer = ShardWriter(tmp_path / name, 25)
@@ -59,12 +61,16 @@ def stage(tmp_path, monkeypatch):
         writer.finish(facts)
     models = {"classifier.keras": Classifier(), "purifier.keras": Purifier()}
     monkeypatch.setattr("pipeline.steps.clusters.load_model", lambda path: models[path.name])
-    monkeypatch.setattr("pipeline.steps.clusters.load_classifier", lambda folder: models["classifier.keras"])
+    monkeypatch.setattr(
+        "pipeline.steps.clusters.load_classifier", lambda folder: models["classifier.keras"]
+    )
     calls = []
 
     def embed(features, seed, **more):
         calls.append((features, seed))
-        return np.stack([np.arange(len(features)), np.zeros(len(features))], axis=1).astype(np.float32)
+        return np.stack([np.arange(len(features)), np.zeros(len(features))], axis=1).astype(
+            np.float32
+        )
 
     monkeypatch.setattr(clusters, "embed", embed)
 
@@ -146,14 +152,24 @@ def test_rows_are_both_measures_of_both_labels_in_both_spaces(stage):
     }
     assert got == pytest.approx(expected)
     assert len(result.rows) == len(set(got.values())) == 8
-    fixed = {"table": "clusters", "dataset": "mnist", "threat_model": "oblivious", "n": 18, "seed": 6}
+    fixed = {
+        "table": "clusters",
+        "dataset": "mnist",
+        "threat_model": "oblivious",
+        "n": 18,
+        "seed": 6,
+    }
     fixed |= {"ci_low": None, "ci_high": None, "paper": None}
     assert all(row | fixed == row for row in result.rows)
-    assert {(row["parameters"]["of"], row["parameters"]["k"]) for row in result.rows} == {("output", 3)}
+    assert {(row["parameters"]["of"], row["parameters"]["k"]) for row in result.rows} == {
+        ("output", 3)
+    }
 
 
 def test_a_constant_prediction_has_no_silhouette(stage, monkeypatch):
-    monkeypatch.setattr(Classifier, "__call__", lambda self, images: images[:, 0, 0, :] + tf.one_hot([4], 10))
+    monkeypatch.setattr(
+        Classifier, "__call__", lambda self, images: images[:, 0, 0, :] + tf.one_hot([4], 10)
+    )
     result = stage("adversarial")
     got = {(row["metric"], row["parameters"]["labels"]) for row in result.rows}
     assert got == {("silhouette", "label"), ("knn_purity", "label"), ("knn_purity", "predicted")}
@@ -174,5 +190,7 @@ def test_more_points_than_there_are_take_all_and_an_attempts_leftovers_go(stage,
 
 
 def test_an_unknown_picture_is_refused(stage):
-    with pytest.raises(UserError, match="Unknown picture 'inputs'.*test, adversarial, output, latent"):
+    with pytest.raises(
+        UserError, match="Unknown picture 'inputs'.*test, adversarial, output, latent"
+    ):
         stage("inputs")

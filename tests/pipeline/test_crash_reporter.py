@@ -1,4 +1,6 @@
-"""A run that is ended says so: SIGTERM and Ctrl-C by itself, an abort or kill -9 through the watcher."""
+"""A run that is ended says so: SIGTERM and Ctrl-C by itself, an abort or kill -9 through the
+watcher.
+"""
 
 import os
 import signal
@@ -58,7 +60,7 @@ def work(context):
 with as_one_line("interrupted; the same command goes on."), crash_reporter() as started:
     stages = [Stage("work", name, 1, {"name": name}, {}, work) for name in ("train", "other")]
     run_stages(stages if sys.argv[2] == "pass over" else stages[:1], Path(sys.argv[1]), started=started)
-"""
+"""  # noqa: E501
 
 
 def start(workdir: Path, what: str, *further: str) -> subprocess.Popen:
@@ -90,7 +92,9 @@ def test_a_signal_in_a_stage(tmp_path, number, status, message):
 
 @pytest.mark.parametrize("how", ["convert", "drop", "pass over", "finalizer", "print"])
 @pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_an_interrupt_that_a_library_changes_or_drops_still_ends_the_run(tmp_path, how, number, status):
+def test_an_interrupt_that_a_library_changes_or_drops_still_ends_the_run(
+    tmp_path, how, number, status
+):
     process = start(tmp_path, how, number)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
@@ -104,7 +108,10 @@ def test_an_interrupt_that_a_library_changes_or_drops_still_ends_the_run(tmp_pat
 
 def test_an_abort_is_reported_with_the_stage(tmp_path):
     _, errors = start(tmp_path, "abort").communicate(timeout=60)
-    assert "error: Stage work train was ended without a word (killed" in errors and "out of memory" in errors
+    assert (
+        "error: Stage work train was ended without a word (killed" in errors
+        and "out of memory" in errors
+    )
     again = start(tmp_path, "end")
     again.communicate(timeout=60)  # closes the pipes, too
     assert again.returncode == 0

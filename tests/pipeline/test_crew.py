@@ -97,7 +97,9 @@ def test_stages_run_at_the_same_time(work, tmp_path):
     def meeting(me, other):
         return Stage("meet", me, 1, {"me": me, "other": other, "value": 1}, {}, work.meet)
 
-    summary = run_stages([meeting("left", "right"), meeting("right", "left")], tmp_path / "w", jobs=2)
+    summary = run_stages(
+        [meeting("left", "right"), meeting("right", "left")], tmp_path / "w", jobs=2
+    )
     assert sorted(summary.executed) == ["meet left", "meet right"]
 
 
@@ -132,7 +134,10 @@ def test_killed_the_run_takes_its_helpers_along_and_frees_the_workdir(work, tmp_
     while not (tmp_path / "asleep").exists():
         assert process.poll() is None and time.monotonic() < end
         time.sleep(0.05)
-    with pytest.raises(UserError, match=f"in use by process {process.pid}"), lock_workdir(tmp_path / "w"):
+    with (
+        pytest.raises(UserError, match=f"in use by process {process.pid}"),
+        lock_workdir(tmp_path / "w"),
+    ):
         pass
     process.send_signal(signal.SIGKILL)
     process.wait()

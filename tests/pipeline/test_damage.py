@@ -1,4 +1,6 @@
-"""Damaged artifacts, refused disks and unusable workdirs: one clear line each, and nothing half-written."""
+"""Damaged artifacts, refused disks and unusable workdirs: one clear line each, and nothing
+half-written.
+"""
 
 import errno
 import os
@@ -30,9 +32,15 @@ DAMAGES = {
         lambda folder: os.truncate(folder / "deep" / "doubled.txt", 2),
         "deep/doubled.txt has changed",
     ),
-    "missing": (lambda folder: (folder / "deep" / "doubled.txt").unlink(), "deep/doubled.txt is missing"),
+    "missing": (
+        lambda folder: (folder / "deep" / "doubled.txt").unlink(),
+        "deep/doubled.txt is missing",
+    ),
     "folder": (replace_by_folder, "deep/doubled.txt is missing"),
-    "extra": (lambda folder: (folder / "notes.txt").write_text("x"), "notes.txt is not in the manifest"),
+    "extra": (
+        lambda folder: (folder / "notes.txt").write_text("x"),
+        "notes.txt is not in the manifest",
+    ),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
     "torn manifest": (
         lambda folder: (folder / "manifest.json").write_text("{"),
@@ -101,7 +109,10 @@ DISK = {
         "no space left.*/data/x",
     ),
     "quota": (raising(OSError(errno.EDQUOT, "Disk quota exceeded")), "no space left"),
-    "tensorflow": (raising(ResourceExhaustedError("/a/b; No space left on device")), "no space left"),
+    "tensorflow": (
+        raising(ResourceExhaustedError("/a/b; No space left on device")),
+        "no space left",
+    ),
     "numpy": (raising(OSError("1000 requested and 12 written")), "no space left"),
     "denied": (
         raising(PermissionError(errno.EACCES, "Permission denied", "/data/y")),
@@ -114,7 +125,10 @@ DISK = {
         "out of memory",
     ),
     "memory of NumPy": (raising(MemoryError("Unable to allocate 9 GiB")), "out of memory"),
-    "memory of the system": (raising(OSError(errno.ENOMEM, "Cannot allocate memory")), "out of memory"),
+    "memory of the system": (
+        raising(OSError(errno.ENOMEM, "Cannot allocate memory")),
+        "out of memory",
+    ),
 }
 
 
@@ -131,7 +145,9 @@ def test_a_refusing_disk_is_one_line_and_the_run_can_go_on(toy, workdir, run, me
     assert run_stages(toy.stages(), workdir).executed == ["total"]
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), RuntimeError("shapes differ")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "Input/output error"), RuntimeError("shapes differ")]
+)
 def test_other_errors_stay_what_they_are(toy, workdir, error):
     with pytest.raises(type(error)) as caught:
         run_stages(toy.stages(total_run=raising(error)), workdir)

@@ -16,14 +16,20 @@ def run(monkeypatch, tmp_path):
 
 
 def test_detection_measures_oblivious_and_adaptive_images(run, tmp_path, monkeypatch):
-    """A system that brightens by 0.1: every image is 0.1 x 784 from what is made of it, and so is any other that is not clipped."""
+    """A system that brightens by 0.1: every image is 0.1 x 784 from what is made of it, and so is
+    any other that is not clipped.
+    """
     from madvae_tf.data.adversarial_sets import AdversarialSet
     from pipeline.steps import detection
 
     grey = np.linspace(200, 20, 10).astype(np.uint8)
-    validation = Split(np.broadcast_to(grey[:, None, None, None], (10, 28, 28, 1)).copy(), np.arange(10))
+    validation = Split(
+        np.broadcast_to(grey[:, None, None, None], (10, 28, 28, 1)).copy(), np.arange(10)
+    )
     for module in (robustness, detection):
-        monkeypatch.setattr(module, "splits_of", lambda context: {"test": SPLIT, "validation": validation})
+        monkeypatch.setattr(
+            module, "splits_of", lambda context: {"test": SPLIT, "validation": validation}
+        )
     monkeypatch.setattr(detection, "load_classifier", lambda folder: classifier)
     monkeypatch.setattr(detection, "defended", robustness.defended)
     index = np.arange(4)
@@ -35,7 +41,12 @@ def test_detection_measures_oblivious_and_adaptive_images(run, tmp_path, monkeyp
         metadata = {"parameters": {"epsilon": 0.1}}
         labels = np.zeros(4, np.int64)
         __len__ = lambda self: 4  # noqa: E731
-        gather = lambda self, rows: (np.clip(made, 0, 1).astype(np.float32)[rows], index[rows])  # noqa: E731
+
+        def gather(self, rows):
+            return (
+                np.clip(made, 0, 1).astype(np.float32)[rows],
+                index[rows],
+            )
 
     monkeypatch.setattr(AdversarialSet, "open", lambda folder: Made())
     inputs = {"defense": tmp_path / "code", "set:fgsm": tmp_path, "set:none": tmp_path}
@@ -48,7 +59,8 @@ def test_detection_measures_oblivious_and_adaptive_images(run, tmp_path, monkeyp
         for row in rows
         if row["metric"] == "auc" and row["parameters"]["among"] == "all"
     }
-    # The system makes an image grey: a grey one is 0 from what is made of it, the chessboard that was laid on it 0.1 a pixel.
+    # The system makes an image grey: a grey one is 0 from what is made of it, the chessboard that
+    # was laid on it 0.1 a pixel.
     assert auc["fgsm", "oblivious", "l1"] == auc["fgsm", "oblivious", "l2"] == 1.0
     assert {key[:2] for key in auc} == {
         ("fgsm", "oblivious"),
@@ -64,16 +76,27 @@ def test_detection_measures_oblivious_and_adaptive_images(run, tmp_path, monkeyp
 
 
 def test_evasion_keeps_what_fools_with_the_lowest_score(tmp_path, monkeypatch):
-    """A detector of dark images. Who does not know of it goes to the budget's end; the brightest image that fools is a hair below 0.5 in the mean."""
+    """A detector of dark images. Who does not know of it goes to the budget's end; the brightest
+    image that fools is a hair below 0.5 in the mean.
+    """
     from pipeline.steps import detection
 
     monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT})
     (tmp_path / "scratch").mkdir()
-    config = {"images": 0, "seed": 0, "batch_size": 4, "norm": "linf", "epsilon": 0.15, "iterations": 20}
+    config = {
+        "images": 0,
+        "seed": 0,
+        "batch_size": 4,
+        "norm": "linf",
+        "epsilon": 0.15,
+        "iterations": 20,
+    }
     context = Context(tmp_path, tmp_path / "scratch", {}, {**config, "weights": [1e-3, 1.0, 1e4]})
     dark = tf.function(lambda x: 1 - tf.reduce_mean(x, [1, 2, 3]))
     system = SYSTEMS["code"]
-    plain, evading = detection._adaptive(context, system, tf.function(system.logits), {"dark": dark})
+    plain, evading = detection._adaptive(
+        context, system, tf.function(system.logits), {"dark": dark}
+    )
     assert (plain[0], plain[3], evading[0], evading[3]) == (
         "apgd_ce_restarts",
         ("dark",),

@@ -42,10 +42,22 @@ def files(folder):
 
 
 def test_shards_in_any_order_are_those_of_the_whole_set(tmp_path):
-    """22 images in shards of 4: six, made last first and by two 'processes', one of which makes some again."""
+    """22 images in shards of 4: six, made last first and by two 'processes', one of which makes
+    some again.
+    """
     one, two = tmp_path / "one", tmp_path / "two"
     whole = work(one)
-    names = ("folder", "attack", "target", "split", "rows", "seed", "batch_size", "shard_size", "metadata")
+    names = (
+        "folder",
+        "attack",
+        "target",
+        "split",
+        "rows",
+        "seed",
+        "batch_size",
+        "shard_size",
+        "metadata",
+    )
     done = []
     generate_set(*(getattr(whole, name) for name in names), progress=done.append)
     first, second = work(two), work(two)

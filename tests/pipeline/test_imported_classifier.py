@@ -1,4 +1,6 @@
-"""A classifier of the user's own: what keys its stage, what stays as it was, and what the stage takes over."""
+"""A classifier of the user's own: what keys its stage, what stays as it was, and what the stage
+takes over.
+"""
 
 import json
 
@@ -58,7 +60,10 @@ def test_purifiers_take_it_as_it_is_and_substitutes_are_trained_as_ever(tmp_path
     path.write_bytes(b"weights")
     own = stages(f"classifier.path={path}", "black_box.substitutes=D")
     plain = stages("black_box.substitutes=D")
-    assert own["vae cls"].config["classifier"] == "" and plain["vae cls"].config["classifier"] == "table6"
+    assert (
+        own["vae cls"].config["classifier"] == ""
+        and plain["vae cls"].config["classifier"] == "table6"
+    )
     assert own["substitute D"].key == plain["substitute D"].key
     assert own["attack train-fgsm-0.3"].config["precision"] == "float32"
     assert "classifier" not in own and "path" not in plain["classifier"].config
@@ -90,7 +95,9 @@ def test_what_cannot_be_adopted_is_refused_in_the_plan(assignments, message):
 
 @pytest.fixture
 def adopted(tmp_path, monkeypatch):
-    """path -> the artifact's folder, for 50 images whose labels are the model's own for all but five of them."""
+    """path -> the artifact's folder, for 50 images whose labels are the model's own for all but
+    five of them.
+    """
     images = np.random.default_rng(3).integers(0, 256, (50, 28, 28, 1), dtype=np.uint8)
     labels = ((images.reshape(50, 784) / 255) @ WEIGHTS).argmax(axis=1)
     labels[:5] = (labels[:5] + 1) % 10
@@ -136,7 +143,9 @@ def test_the_stage_copies_checks_and_measures(adopted, tmp_path, kind):
     attacked = FGSM(epsilon=0.1)(target, tf.constant(x), tf.constant(label), (0, 0))
     certain = np.abs(gradient) > 1e-4
     assert certain.mean() > 0.5
-    np.testing.assert_allclose(attacked.numpy().reshape(6, 784)[certain], by_hand[certain], atol=1e-6)
+    np.testing.assert_allclose(
+        attacked.numpy().reshape(6, 784)[certain], by_hand[certain], atol=1e-6
+    )
     # And it is exported with a purifier, and alone.
     purifier = SmallVAE(2)
     export_purifier(tmp_path / "export", purifier, classifier)

@@ -1,4 +1,6 @@
-"""A purifier made elsewhere, in the place of `robust` or for its training to go on from: what keys its stage, and what the stage takes over."""
+"""A purifier made elsewhere, in the place of `robust` or for its training to go on from: what keys
+its stage, and what the stage takes over.
+"""
 
 import json
 
@@ -37,7 +39,11 @@ def test_a_purifier_made_elsewhere_is_known_by_its_content(tmp_path):
 def test_a_surrogate_is_trained_although_the_purifier_is_not(tmp_path):
     path = tmp_path / "one.keras"
     path.write_bytes(b"weights")
-    wanted = ("robustness.defenses=robust", "robustness.threat_models=transfer", "robustness.linf=0.3")
+    wanted = (
+        "robustness.defenses=robust",
+        "robustness.threat_models=transfer",
+        "robustness.linf=0.3",
+    )
     adopted = robust_stages(f"robust.path={path}", *wanted)["vae robust-seed1"]
     assert adopted.key == robust_stages(*wanted)["vae robust-seed1"].key
     assert adopted.config["parameters"]["seed"] == 1 and "path" not in adopted.config["parameters"]
@@ -46,7 +52,11 @@ def test_a_surrogate_is_trained_although_the_purifier_is_not(tmp_path):
 def test_a_training_goes_on_from_a_purifier_that_is_known_by_its_content(tmp_path):
     path = tmp_path / "one.keras"
     path.write_bytes(b"weights")
-    wanted = ("robustness.defenses=robust", "robustness.threat_models=transfer", "robustness.linf=0.3")
+    wanted = (
+        "robustness.defenses=robust",
+        "robustness.threat_models=transfer",
+        "robustness.linf=0.3",
+    )
     plain, first = robust_stages(*wanted), robust_stages(f"robust.start={path}", *wanted)
     assert first["vae robust"].inputs["trained:start"] is first["vae robust-start"]
     assert "start" not in first["vae robust"].config["parameters"]
@@ -74,7 +84,9 @@ def test_no_purifier_is_refused_in_the_plan(path, field):
 
 @pytest.fixture
 def adopted_robust(tmp_path, monkeypatch):
-    """path -> the artifact's folder, for 12 images whose labels are what the linear model says of all but three."""
+    """path -> the artifact's folder, for 12 images whose labels are what the linear model says of
+    all but three.
+    """
     images = np.random.default_rng(3).integers(0, 256, (12, 28, 28, 1), dtype=np.uint8)
     labels = ((images.reshape(12, 784) / 255) @ WEIGHTS).argmax(axis=1)
     labels[:3] = (labels[:3] + 1) % 10
@@ -93,7 +105,9 @@ def adopted_robust(tmp_path, monkeypatch):
         change()
         folder = tmp_path / f"artifact-{path.name}"
         folder.mkdir()
-        stage.run(Context(folder, tmp_path, {"classifier": tmp_path, "data": tmp_path}, stage.config))
+        stage.run(
+            Context(folder, tmp_path, {"classifier": tmp_path, "data": tmp_path}, stage.config)
+        )
         return folder
 
     return run
@@ -107,12 +121,20 @@ def test_a_purifier_is_copied_and_measured(adopted_robust, tmp_path):
     folder = adopted_robust(path)
     assert (folder / "purifier.keras").read_bytes() == path.read_bytes()
     metrics = json.loads((folder / "metrics.json").read_text())
-    x = np.random.default_rng(3).integers(0, 256, (12, 28, 28, 1), dtype=np.uint8).astype(np.float32) / 255
+    x = (
+        np.random.default_rng(3)
+        .integers(0, 256, (12, 28, 28, 1), dtype=np.uint8)
+        .astype(np.float32)
+        / 255
+    )
     labels = (x.reshape(12, 784) @ WEIGHTS).argmax(axis=1)
     labels[:3] = (labels[:3] + 1) % 10
     purified = purifier.purify(tf.constant(x)).numpy().reshape(12, 784)
     accuracy = ((purified @ WEIGHTS).argmax(axis=1) == labels).mean()
-    assert metrics["validation_accuracy"] == pytest.approx(accuracy) and metrics["validation_images"] == 12
+    assert (
+        metrics["validation_accuracy"] == pytest.approx(accuracy)
+        and metrics["validation_images"] == 12
+    )
     assert metrics["validation_attacked_accuracy"] <= metrics["validation_accuracy"]
 
 
@@ -126,7 +148,10 @@ def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path
     for name, message in (
         ("dense", "holds Sequential, expected a DefenseVAE"),
         ("text", "cannot be read \\(.*Error\\), expected a DefenseVAE"),
-        ("diverged", r"Invalid robust.path \(.*diverged.keras\): received weights that are NaN or infinite"),
+        (
+            "diverged",
+            r"Invalid robust.path \(.*diverged.keras\): received weights that are NaN or infinite",
+        ),
         ("colour", r"takes images of shape \(32, 32, 3\), expected \(28, 28, 1\)"),
     ):
         with pytest.raises(UserError, match=message):
@@ -134,7 +159,9 @@ def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path
     for field, given in (("threshold_l2", "true"), ("norm_mix", "linf,threshold_l2")):
         path = tmp_path / f"{field}.keras"
         DefenseVAE(2).save(path)
-        with pytest.raises(UserError, match=f"Invalid robust.{field}: received .* which has no squash"):
+        with pytest.raises(
+            UserError, match=f"Invalid robust.{field}: received .* which has no squash"
+        ):
             adopted_robust(path, "robust.norm=both", f"robust.{field}={given}")
     path = tmp_path / "changed.keras"
     DefenseVAE(2).save(path)

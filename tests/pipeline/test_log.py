@@ -1,4 +1,6 @@
-"""What a run says: plain names, numbers in the order of execution, an ETA from what was measured, and runs of TensorBoard's by name."""
+"""What a run says: plain names, numbers in the order of execution, an ETA from what was measured,
+and runs of TensorBoard's by name.
+"""
 
 import logging
 import os
@@ -67,7 +69,9 @@ def said(caplog):
     return [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
 
 
-def test_stages_are_numbered_in_the_order_of_execution_and_done_ones_take_one_line(tmp_path, caplog):
+def test_stages_are_numbered_in_the_order_of_execution_and_done_ones_take_one_line(
+    tmp_path, caplog
+):
     caplog.set_level(logging.INFO, "absl")
     first = stage("a")
     run_stages([first], tmp_path)
@@ -101,7 +105,9 @@ def test_side_by_side_the_numbers_are_those_of_the_order_of_execution(caplog):
 
 
 def test_estimates_follow_what_was_measured():
-    """With nothing measured the costs; after stages that took five times as long, nearly five times the costs, for other kinds, too."""
+    """With nothing measured the costs; after stages that took five times as long, nearly five times
+    the costs, for other kinds, too.
+    """
     speed = Speed(1)
     assert speed.seconds(stage("b", 100.0)) == pytest.approx(103.0)
     for _ in range(20):
@@ -119,7 +125,9 @@ def test_estimates_follow_what_was_measured():
 
 
 def test_the_time_to_the_end_counts_what_waits_for_each_other():
-    """Costs of 97 and the three seconds of any stage: a chain of three takes 300 s however many run at a time."""
+    """Costs of 97 and the three seconds of any stage: a chain of three takes 300 s however many run
+    at a time.
+    """
     a = stage("a", 97.0)
     b = stage("b", 97.0, x=a)
     c = stage("c", 97.0, x=b)
@@ -149,7 +157,10 @@ def test_tensorboard_finds_the_runs_by_their_plain_names(tmp_path):
         found = event_multiplexer.EventMultiplexer()
         found.AddRunsFromDirectory(str(tmp_path / "tensorboard"))
         found.Reload()
-        return {name: [event.value for event in found.Scalars(name, "train/loss")] for name in found.Runs()}
+        return {
+            name: [event.value for event in found.Scalars(name, "train/loss")]
+            for name in found.Runs()
+        }
 
     pd, classifier = stage("pd"), stage("", kind="classifier")
     report = stage("", kind="report")
@@ -166,7 +177,10 @@ def test_tensorboard_finds_the_runs_by_their_plain_names(tmp_path):
     assert runs() == {"classifier": [0.5], "purifier/pd": [0.5]}
     # Relative: the workdir may be moved.
     assert not os.path.isabs(os.readlink(tmp_path / "tensorboard" / "purifier" / "pd"))
-    assert sorted(path.name for path in (tmp_path / "tensorboard").iterdir()) == ["classifier", "purifier"]
+    assert sorted(path.name for path in (tmp_path / "tensorboard").iterdir()) == [
+        "classifier",
+        "purifier",
+    ]
     # An attempt that left no event files leaves no link.
     cls = stage("cls")
     show_board(tmp_path, cls, cls.partial(tmp_path))

@@ -21,10 +21,15 @@ def stages(*assignments, config=None):
 
 
 def test_keys_of_earlier_runs_stay_what_they_were():
-    """Keys of the version before images of other shapes. Sets of attacks that draw or climb a loss, and so what is made from them, evaluations (they hold
-    probabilities) and exports (they guard their input) are newer."""
+    """Keys of the version before images of other shapes. Sets of attacks that draw or climb a loss,
+    and so what is made from them, evaluations (they hold probabilities) and exports (they guard
+    their input) are newer.
+    """
     graph = stages(
-        *(f"{name}=float32" for name in ("classifier.precision", "attack.train_precision", "vae.precision"))
+        *(
+            f"{name}=float32"
+            for name in ("classifier.precision", "attack.train_precision", "vae.precision")
+        )
     )
     expected = {
         "data mnist": "83afc3a1ce0146be",
@@ -58,7 +63,10 @@ def test_the_key_holds_the_content_and_not_the_path(tmp_path):
     [
         (["data.name=cifar11"], "Unknown dataset 'cifar11'. Did you mean 'cifar10'.*tfds:NAME"),
         (["data.name=own"], "Unknown dataset 'own'"),
-        (["data.name=own", "data.path=/nowhere/data"], "received '/nowhere/data', where there is nothing"),
+        (
+            ["data.name=own", "data.path=/nowhere/data"],
+            "received '/nowhere/data', where there is nothing",
+        ),
         (["data.channels=2"], "Invalid data.channels: received 2, expected 1 or 3"),
         (
             ["data.image_size=27"],
@@ -125,7 +133,9 @@ def test_a_whole_run_on_colour_pictures(tmp_path):
 
     images = shapes(4, seed=9)[0]
     exported = tf.saved_model.load(str(tmp_path / "run/export/combined"))
-    purified = exported.signatures["purify"](images=tf.constant(images / 255, tf.float32))["purified"]
+    purified = exported.signatures["purify"](images=tf.constant(images / 255, tf.float32))[
+        "purified"
+    ]
     from_bytes = exported.signatures["purify_uint8"](images=tf.constant(images))["purified"]
     assert purified.shape == (4, 32, 32, 3)
     np.testing.assert_allclose(purified, from_bytes, atol=1e-5)

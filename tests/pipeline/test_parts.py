@@ -24,16 +24,26 @@ def loaded(tmp_path, name):
 
 
 def test_a_new_defence_meets_bpda_without_a_word(monkeypatch):
-    """The Steps of docs/extending.md, whose rounding has no gradient: without BPDA it would look robust."""
-    monkeypatch.setitem(BASELINES, "steps", DefenseSpec("Steps", lambda config: {"levels": 4}, trained=False))
+    """The Steps of docs/extending.md, whose rounding has no gradient: without BPDA it would look
+    robust.
+    """
+    monkeypatch.setitem(
+        BASELINES, "steps", DefenseSpec("Steps", lambda config: {"levels": 4}, trained=False)
+    )
     given = [
         "baselines.names=steps",
         "robustness.defenses=steps",
         "robustness.suites=gradient,bpda,joint,eot",
     ]
-    labels = {stage.instance for stage in build_stages(override(Config(), given), "run")["robustness"]}
+    labels = {
+        stage.instance for stage in build_stages(override(Config(), given), "run")["robustness"]
+    }
     place = "steps-linf-0.3-end_to_end"
-    assert {f"{place}-gradient", f"{place}-bpda", f"{place}-joint"} <= labels and f"{place}-eot" not in labels
+    assert {
+        f"{place}-gradient",
+        f"{place}-bpda",
+        f"{place}-joint",
+    } <= labels and f"{place}-eot" not in labels
 
 
 def test_parts_that_are_there_are_the_systems(tmp_path):
@@ -42,12 +52,14 @@ def test_parts_that_are_there_are_the_systems(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("parts", "expected"), [((), "nothing"), (("purify", "decode", "sample"), "purify, decode, sample")]
+    ("parts", "expected"),
+    [((), "nothing"), (("purify", "decode", "sample"), "purify, decode, sample")],
 )
 def test_a_row_that_says_something_else_is_refused(tmp_path, monkeypatch, parts, expected):
     """Less would leave attacks out, and more could not run."""
     monkeypatch.setitem(BASELINES, "blur", dataclasses.replace(BASELINES["blur"], parts=parts))
     with pytest.raises(
-        UserError, match=f"Invalid defence blur: .* has purify .* expected {expected}; correct parts="
+        UserError,
+        match=f"Invalid defence blur: .* has purify .* expected {expected}; correct parts=",
     ):
         loaded(tmp_path, "blur")

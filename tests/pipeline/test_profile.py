@@ -10,7 +10,12 @@ from pipeline.engine.plan import PlanStep, Stage
 
 @pytest.mark.parametrize(
     ("kind", "state", "profiled"),
-    [("vae", "run", True), ("classifier", "resume", True), ("vae", "done", False), ("report", "run", False)],
+    [
+        ("vae", "run", True),
+        ("classifier", "resume", True),
+        ("vae", "done", False),
+        ("report", "run", False),
+    ],
 )
 def test_profile_is_asked_of_trainings_that_are_ahead(tmp_path, monkeypatch, kind, state, profiled):
     said = []
@@ -20,7 +25,9 @@ def test_profile_is_asked_of_trainings_that_are_ahead(tmp_path, monkeypatch, kin
     monkeypatch.setattr(logging, "warning", lambda message, *values: said.append(message))
     try:
         run.profile_trainings(tmp_path / "profile", [])
-        assert [callback.folder for callback in profiling.callbacks()] == [tmp_path / "profile"] * profiled
+        assert [callback.folder for callback in profiling.callbacks()] == [
+            tmp_path / "profile"
+        ] * profiled
     finally:
         profiling.request(None)
     assert bool(said) != profiled and all("Nothing is left to train" in message for message in said)

@@ -1,4 +1,6 @@
-"""The fixed places: copied, skipped, repaired, swapped whole, and never at the cost of somebody else's files."""
+"""The fixed places: copied, skipped, repaired, swapped whole, and never at the cost of somebody
+else's files.
+"""
 
 import pytest
 
@@ -10,7 +12,10 @@ from pipeline.engine.runner import run_stages
 def test_published_copy_has_the_content_and_a_marker(toy, workdir, tree):
     stages = toy.stages(publish_to="report")
     run_stages(stages, workdir)
-    assert tree(workdir / "report") == {"total.txt": b"21", ".artifact": stages[3].key.encode() + b"\n"}
+    assert tree(workdir / "report") == {
+        "total.txt": b"21",
+        ".artifact": stages[3].key.encode() + b"\n",
+    }
     assert not list(workdir.glob(".report*"))
 
 
@@ -91,7 +96,9 @@ def foreign_link(path):
 @pytest.mark.parametrize("make", [foreign_folder, foreign_file, foreign_parent, foreign_link])
 def test_somebody_elses_files_stop_the_run_before_it_starts(toy, workdir, tree, make):
     make(workdir / "export" / "vanilla")
-    with pytest.raises(UserError, match=r"Cannot publish to .*export/vanilla.*move it away and run again"):
+    with pytest.raises(
+        UserError, match=r"Cannot publish to .*export/vanilla.*move it away and run again"
+    ):
         run_stages(toy.stages(publish_to="export/vanilla"), workdir)
     assert toy.calls == []
     assert b"mine" in tree(workdir).values()

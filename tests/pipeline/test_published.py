@@ -1,4 +1,6 @@
-"""What docs/results/published holds belongs to the weights and the configuration that are committed beside it."""
+"""What docs/results/published holds belongs to the weights and the configuration that are committed
+beside it.
+"""
 
 import json
 import re
@@ -19,17 +21,20 @@ QUOTED = re.compile(r"^    (\w+, (?:oblivious|transfer|end_to_end), .* n = \d+.*
 
 
 def test_every_folder_is_a_stage_of_the_configuration(monkeypatch):
-    """On every machine: the keys of the variants have the precision in them that "auto" stood for where they were trained."""
+    """On every machine: the keys of the variants have the precision in them that "auto" stood for
+    where they were trained.
+    """
     for module in ("main_stages", "experiments", "stages"):
         monkeypatch.setattr(
-            f"pipeline.graph.{module}.resolve_precision", lambda p: "mixed_bfloat16" if p == "auto" else p
+            f"pipeline.graph.{module}.resolve_precision",
+            lambda p: "mixed_bfloat16" if p == "auto" else p,
         )
     stages = build_stages(load_config(ROOT / "configs" / "published.py"), "run")["robustness"]
     known = {Path(stage.folder_name).name for stage in stages}
     others = [path for path in FOUND.iterdir() if path.name.removesuffix(".partial") not in known]
     assert len(others) < len(list(FOUND.iterdir()))
-    # The paper's variants learn from adversarial sets, and detection tells them apart. Of these, those that are drawn have a newer
-    # version: another key, the same settings.
+    # The paper's variants learn from adversarial sets, and detection tells them apart. Of these,
+    # those that are drawn have a newer version: another key, the same settings.
     settings = {stage.instance: stage.config for stage in stages}
     for path in others:
         manifest = json.loads((path / "manifest.json").read_text())
@@ -51,7 +56,9 @@ def test_finished_ones_hold_rows_and_begun_ones_trials():
 
 
 @pytest.mark.parametrize(
-    "told", sorted((ROOT / "docs" / "results").glob("*/README.md")), ids=lambda path: path.parent.name
+    "told",
+    sorted((ROOT / "docs" / "results").glob("*/README.md")),
+    ids=lambda path: path.parent.name,
 )
 def test_every_line_that_a_readme_quotes_is_printed(told):
     quoted = set(QUOTED.findall(told.read_text()))
@@ -100,16 +107,22 @@ FIGURE = re.compile(r"(\d\.\d{3})(?: \((\d\.\d{3})–(\d\.\d{3})\))?")
 
 
 def table_of(path, first):
-    """The cells of the page's first table whose first column is titled `first`, without bold: titles, then rows."""
+    """The cells of the page's first table whose first column is titled `first`, without bold:
+    titles, then rows.
+    """
     text = (ROOT / path).read_text().replace("**", "")
     lines_of = text[text.index(f"| {first} |") :].partition("\n\n")[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines_of]
     return rows[0], rows[2:]
 
 
-@pytest.mark.parametrize(("path", "first"), [("README.md", "defence | n"), ("docs/robustness.md", "system")])
+@pytest.mark.parametrize(
+    ("path", "first"), [("README.md", "defence | n"), ("docs/robustness.md", "system")]
+)
 def test_the_verdict_is_what_the_stages_hold(path, first):
-    """Every accuracy of the table, and its interval where it is told, is of a row of that defence, attack and threat model, at L-infinity 0.3 (overpowered: L2 4.0)."""
+    """Every accuracy of the table, and its interval where it is told, is of a row of that defence,
+    attack and threat model, at L-infinity 0.3 (overpowered: L2 4.0).
+    """
     known = [
         row
         for row in json.loads((ROOT / "docs/results/published/results.json").read_text())["rows"]
@@ -142,7 +155,8 @@ def test_the_verdict_is_what_the_stages_hold(path, first):
             value, *interval = told.groups()
             assert held, (defence, attack, model)
             assert any(
-                value == row[0] and (interval[0] is None or tuple(interval) == row[1:]) for row in held
+                value == row[0] and (interval[0] is None or tuple(interval) == row[1:])
+                for row in held
             ), (
                 cells[0],
                 titles[column],

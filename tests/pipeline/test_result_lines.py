@@ -7,8 +7,18 @@ from pipeline.run import print_result
 def row(defense: str, hits: int, **changes):
     """A row of 100 images; the interval is of no matter here."""
     own = {"table": "table1", "dataset": "mnist", "attack": "fgsm", "parameters": {"epsilon": 0.3}}
-    own |= {"threat_model": "oblivious", "defense": defense, "metric": "accuracy", "value": hits / 100}
-    own |= {"ci_low": max(0, hits - 8) / 100, "ci_high": min(100, hits + 8) / 100, "n": 100, "seed": 0}
+    own |= {
+        "threat_model": "oblivious",
+        "defense": defense,
+        "metric": "accuracy",
+        "value": hits / 100,
+    }
+    own |= {
+        "ci_low": max(0, hits - 8) / 100,
+        "ci_high": min(100, hits + 8) / 100,
+        "n": 100,
+        "seed": 0,
+    }
     return {**own, "paper": None, **changes}
 
 
@@ -19,7 +29,13 @@ def aware(defense: str, hits: int):
 
 
 def test_the_result_is_printed_with_the_page_and_the_next_command(tmp_path, capsys):
-    rows = [row("none", 15), row("pd", 98), row("robust", 96), *aware("pd", 0), *aware("robust", 93)]
+    rows = [
+        row("none", 15),
+        row("pd", 98),
+        row("robust", 96),
+        *aware("pd", 0),
+        *aware("robust", 93),
+    ]
     write_report(tmp_path / "report", {"name": "quick", "command": "run"}, rows, {})
     (tmp_path / "export").mkdir()
     print_result(str(tmp_path))
@@ -38,6 +54,7 @@ def test_what_was_not_measured_is_said_at_the_end(tmp_path, capsys):
     print_result(str(tmp_path))
     printed = capsys.readouterr().out
     assert (
-        "not measured" in printed and "Warning: Not measured: attackers who know of the purifier" in printed
+        "not measured" in printed
+        and "Warning: Not measured: attackers who know of the purifier" in printed
     )
     assert printed.endswith("--set=robustness.sanity_images=0\n")

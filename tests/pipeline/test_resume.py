@@ -45,13 +45,16 @@ def last(context):
 first = Stage("shards", "train", 1, {"shards": 5}, {}, shards)
 summary = run_stages([first, Stage("last", "", 1, {}, {"s": first}, last)], Path(sys.argv[1]))
 print(json.dumps({"states": [step.state for step in summary.steps], "executed": summary.executed}))
-"""
+"""  # noqa: E501
 
 
 def start(workdir: Path, stop_at: str = "") -> subprocess.Popen:
     environment = {**os.environ, "STOP_AT": stop_at, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(workdir)], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", SCRIPT, str(workdir)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
 
 
@@ -74,7 +77,9 @@ def kill(process: subprocess.Popen) -> None:
 
 def content(workdir: Path, tree) -> dict[str, bytes]:
     return {
-        name: data for name, data in tree(workdir / "artifacts").items() if not name.endswith("manifest.json")
+        name: data
+        for name, data in tree(workdir / "artifacts").items()
+        if not name.endswith("manifest.json")
     }
 
 

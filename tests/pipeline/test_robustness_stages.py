@@ -9,8 +9,12 @@ from tests.pipeline.graph import stages, upstream
 
 
 def test_each_defence_is_attacked_under_the_threat_models_that_it_has():
-    graph = stages("robustness.defenses=none,cls,blur", "robustness.suites=gradient,bpda,eot,autoattack")
-    found = {label.removeprefix("robustness ") for label in graph if label.startswith("robustness ")}
+    graph = stages(
+        "robustness.defenses=none,cls,blur", "robustness.suites=gradient,bpda,eot,autoattack"
+    )
+    found = {
+        label.removeprefix("robustness ") for label in graph if label.startswith("robustness ")
+    }
     both = ("gradient", "autoattack")
     assert found == {
         *(f"none-linf-0.3-end_to_end-{suite}" for suite in both),
@@ -18,7 +22,11 @@ def test_each_defence_is_attacked_under_the_threat_models_that_it_has():
         *(f"cls-linf-0.3-end_to_end-{suite}" for suite in (*both, "bpda", "eot")),
         "blur-linf-0.3-oblivious-gradient",
         *(f"blur-linf-0.3-end_to_end-{suite}" for suite in (*both, "bpda")),
-        *(f"{name}-{last}" for name in ("none", "cls", "blur") for last in ("linf-0.3-worst", "sanity")),
+        *(
+            f"{name}-{last}"
+            for name in ("none", "cls", "blur")
+            for last in ("linf-0.3-worst", "sanity")
+        ),
     }
     transfer = graph["robustness cls-linf-0.3-transfer-gradient"]
     surrogate = transfer.inputs["surrogate"]
@@ -26,7 +34,9 @@ def test_each_defence_is_attacked_under_the_threat_models_that_it_has():
     assert surrogate.config["parameters"] == {**graph["vae cls"].config["parameters"], "seed": 1}
     assert "evaluate cls-seed1" not in graph
     worst = graph["robustness cls-linf-0.3-worst"]
-    assert len(worst.inputs) == 6 and set(worst.inputs) == {f"part:{part}" for part in worst.config["parts"]}
+    assert len(worst.inputs) == 6 and set(worst.inputs) == {
+        f"part:{part}" for part in worst.config["parts"]
+    }
     assert "robustness:cls-linf-0.3-worst" in graph["report"].inputs
 
 
@@ -42,7 +52,9 @@ def test_who_lacks_the_system_runs_the_carried_suites_only():
 
 
 def test_a_surrogate_may_meet_every_suite_and_the_classifier_alone_what_asks_for_logits():
-    suites = "gradient,bpda,eot,latent,joint,score,decision,one_pixel,overpowered,bpda_squash,crossing"
+    suites = (
+        "gradient,bpda,eot,latent,joint,score,decision,one_pixel,overpowered,bpda_squash,crossing"
+    )
     given = ("vae.variants=cls,robust", "robustness.defenses=none,robust", "robustness.l2=2")
     graph = stages(*given, f"robustness.suites={suites}", f"robustness.carried_suites={suites}")
     end = {label for label in graph if "robust-l" in label and "end_to_end" in label}
@@ -76,7 +88,11 @@ def test_sanity_is_measured_in_the_first_budget_and_around_a_squash():
 
 
 def test_l2_budgets_meet_their_suites_only():
-    given = ("robustness.defenses=cls", "robustness.l2=2", "robustness.suites=gradient,bpda,autoattack")
+    given = (
+        "robustness.defenses=cls",
+        "robustness.l2=2",
+        "robustness.suites=gradient,bpda,autoattack",
+    )
     whole = stages(*given)
     fewer = stages(*given, "robustness.l2_suites=autoattack,decision")
     place = "robustness cls-l2-2-"
@@ -131,7 +147,11 @@ def test_a_brief_defence_meets_its_suites_and_no_detection():
 def test_of_the_published_configuration_robust_alone_meets_every_suite():
     labels = {label.removeprefix("robustness ") for label in stages(config="published")}
     assert {"robust-linf-0.3-end_to_end-joint", "robust-natural", "robust-detection"} <= labels
-    assert {"pd-linf-0.3-end_to_end-autoattack", "pd-linf-0.3-transfer-gradient", "pd-sanity"} <= labels
+    assert {
+        "pd-linf-0.3-end_to_end-autoattack",
+        "pd-linf-0.3-transfer-gradient",
+        "pd-sanity",
+    } <= labels
     assert {"robust-linf-0.3-end_to_end-bpda", "robust-l2-2-end_to_end-bpda_squash"} <= labels
     assert (
         not {
@@ -163,7 +183,11 @@ def test_the_published_weights_are_attacked_as_they_are_and_their_surrogate_is_q
 
 @pytest.mark.parametrize("suite", ["bpda_squash", "crossing"])
 def test_attacks_on_the_squash_need_one(suite):
-    given = ("vae.variants=cls,robust", "robustness.defenses=cls,robust", f"robustness.suites={suite}")
+    given = (
+        "vae.variants=cls,robust",
+        "robustness.defenses=cls,robust",
+        f"robustness.suites={suite}",
+    )
     given += ("robustness.l2=2",)
     label = f"robustness {{}}-l2-2-end_to_end-{suite}"
     graph = stages(*given)
@@ -185,8 +209,15 @@ def test_what_draws_images_meets_the_overpowered_attack_in_l2():
 
 
 def test_a_part_of_the_images_for_what_looks_many_times():
-    given = ("robustness.defenses=cls", "robustness.l2=4", "robustness.suites=gradient,eot,overpowered")
-    whole, part = stages(*given), stages(*given, "robustness.eot_images=7", "robustness.overpowered_images=5")
+    given = (
+        "robustness.defenses=cls",
+        "robustness.l2=4",
+        "robustness.suites=gradient,eot,overpowered",
+    )
+    whole, part = (
+        stages(*given),
+        stages(*given, "robustness.eot_images=7", "robustness.overpowered_images=5"),
+    )
     for label, subset in (("linf-0.3-end_to_end-eot", 7), ("l2-4-end_to_end-overpowered", 5)):
         # The keys of what was made before there was such a field hold.
         assert "subset" not in whole[f"robustness cls-{label}"].config
@@ -201,7 +232,11 @@ def test_an_l2_budget_may_have_fewer_images():
     whole, part = stages(*given), stages(*given, "robustness.l2_images=7")
     assert part[label.format("l2-4")].config["images"] == 7
     assert part[label.format("l2-4")].cost < whole[label.format("l2-4")].cost
-    for same in (label.format("linf-0.3"), "robustness cls-linf-0.3-worst", "robustness cls-sanity"):
+    for same in (
+        label.format("linf-0.3"),
+        "robustness cls-linf-0.3-worst",
+        "robustness cls-sanity",
+    ):
         assert part[same].key == whole[same].key
 
 
@@ -219,11 +254,14 @@ def test_brief_defences_may_meet_fewer_images_from_a_surrogate():
 
 def test_a_seed_that_is_there_anyway_is_the_surrogate():
     graph = stages("robustness.defenses=cls", "seeds=0,3", "robustness.surrogate_seed=3")
-    assert graph["robustness cls-linf-0.3-transfer-gradient"].inputs["surrogate"] is graph["vae cls-seed3"]
+    assert (
+        graph["robustness cls-linf-0.3-transfer-gradient"].inputs["surrogate"]
+        is graph["vae cls-seed3"]
+    )
     assert "evaluate cls-seed3" in graph and "vae cls-seed1" not in graph
 
 
-def test_a_trained_baseline_has_a_surrogate_with_what_it_starts_from_and_an_untrained_one_has_none():
+def test_a_trained_baseline_has_a_surrogate_with_what_it_starts_from_and_an_untrained_one_has_none():  # noqa: E501
     names = "defense_vae,defense_vae_e2e,mixture,adversarial_fgsm,magnet,defense_gan,blur"
     given = (f"baselines.names={names}", f"robustness.defenses={names.replace('defense_vae,', '')}")
     graph = stages(*given, "robustness.suites=gradient", "vae.warmup_epochs=2", "vae.epochs=3")
@@ -251,7 +289,9 @@ def test_a_trained_baseline_has_a_surrogate_with_what_it_starts_from_and_an_untr
 
 def test_a_baseline_and_its_surrogate_need_two_seeds():
     with pytest.raises(UserError, match="surrogate_seed: received 0"):
-        stages("baselines.names=magnet", "robustness.defenses=magnet", "robustness.surrogate_seed=0")
+        stages(
+            "baselines.names=magnet", "robustness.defenses=magnet", "robustness.surrogate_seed=0"
+        )
 
 
 def test_the_test_images_of_robustness_reach_no_training():
@@ -280,15 +320,22 @@ def test_attacks_through_a_projection_are_said_to_take_as_long_as_its_steps():
 
 def test_make_run_measures_the_classifier_and_every_variant_end_to_end():
     graph = stages(config="quick")
-    found = {label.removeprefix("robustness ") for label in graph if label.startswith("robustness ")}
+    found = {
+        label.removeprefix("robustness ") for label in graph if label.startswith("robustness ")
+    }
     names = ("none", "vanilla", "cls", "pd", "combined", "robust")
-    assert found == {f"{name}-linf-0.3-{last}" for name in names for last in ("end_to_end-gradient", "worst")}
+    assert found == {
+        f"{name}-linf-0.3-{last}" for name in names for last in ("end_to_end-gradient", "worst")
+    }
     given = graph["robustness robust-linf-0.3-end_to_end-gradient"].config
     assert (given["images"], given["iterations"]) == (100, 100)
-    # Those that there are: a configuration may have fewer, and one variant may be named beside them.
+    # Those that there are: a configuration may have fewer, and one variant may be named beside
+    # them.
     fewer = stages("vae.variants=cls", "robustness.defenses=none,cls,variants", config="quick")
     assert sum(label.endswith("-worst") for label in fewer) == 2
-    transfer = stages("vae.variants=cls", "robustness.defenses=variants", "robustness.threat_models=transfer")
+    transfer = stages(
+        "vae.variants=cls", "robustness.defenses=variants", "robustness.threat_models=transfer"
+    )
     assert "surrogate" in transfer["robustness cls-linf-0.3-transfer-gradient"].inputs
 
 
@@ -303,6 +350,8 @@ def test_what_the_end_of_a_run_offers_to_measure_is_what_make_run_measures():
     quick = stages(config="quick")
     for label in own:
         numbers = {
-            key: value for key, value in own[label].config.items() if key not in ("parameters", "parts")
+            key: value
+            for key, value in own[label].config.items()
+            if key not in ("parameters", "parts")
         }
         assert numbers.items() <= quick[label].config.items()

@@ -1,4 +1,6 @@
-"""The stages that attack whole systems, on a linear classifier whose robustness is known image by image."""
+"""The stages that attack whole systems, on a linear classifier whose robustness is known image by
+image.
+"""
 
 import numpy as np
 import pytest
@@ -36,11 +38,17 @@ def attack(run, tmp_path, threat_model, suite, defense="shrink", **more):
 @pytest.mark.parametrize("suite", ["gradient", pytest.param("autoattack", marks=pytest.mark.slow)])
 def test_end_to_end_knows_where_the_boundary_is(run, tmp_path, suite):
     rows, warnings, folder, _ = attack(run, tmp_path, "end_to_end", suite)
-    # Means 0.576, 0.678, 0.780, 0.882 against a boundary at 0.4, budget 0.15: none falls; the bare classifier loses one.
+    # Means 0.576, 0.678, 0.780, 0.882 against a boundary at 0.4, budget 0.15: none falls; the bare
+    # classifier loses one.
     assert set(values(rows).values()) == {1.0} and warnings == []
     assert len(rows) == (4 if suite == "gradient" else 5) and {row["n"] for row in rows} == {4}
     bare = run(
-        robustness.attack_system, f"bare-{suite}", {}, defense="none", threat_model="end_to_end", suite=suite
+        robustness.attack_system,
+        f"bare-{suite}",
+        {},
+        defense="none",
+        threat_model="end_to_end",
+        suite=suite,
     )
     assert set(values(bare[0]).values()) == {0.75}
     with np.load(bare[2] / "right.npz", allow_pickle=False) as file:
@@ -51,23 +59,32 @@ def test_end_to_end_knows_where_the_boundary_is(run, tmp_path, suite):
 
 
 def test_a_transfer_attack_climbs_its_surrogate(run, tmp_path):
-    """At 0.25 the system falls for the first image only; a surrogate with another slope leads the same way."""
+    """At 0.25 the system falls for the first image only; a surrogate with another slope leads the
+    same way.
+    """
     inputs = {"surrogate": tmp_path / "steps"}
     more = {"epsilon": 0.25, "surrogate_parameters": {}}
     rows, *_ = attack(run, tmp_path, "transfer", "gradient", inputs=inputs, **more)
-    # Rounding has no gradient, so the surrogate gives no direction and the attack stays at its random start.
-    assert set(values(rows).values()) == {1.0} and {row["threat_model"] for row in rows} == {"transfer"}
+    # Rounding has no gradient, so the surrogate gives no direction and the attack stays at its
+    # random start.
+    assert set(values(rows).values()) == {1.0} and {row["threat_model"] for row in rows} == {
+        "transfer"
+    }
     rows, *_ = attack(run, tmp_path, "oblivious", "gradient", epsilon=0.25)
     assert set(values(rows).values()) == {0.75}
 
 
 @pytest.mark.parametrize("suite", ["bpda", "bpda_squash"])
 def test_a_transfer_attack_goes_around_its_surrogates_gradient(run, tmp_path, suite):
-    """Through the rounding, which the surrogate has and the system has not; past the surrogate's boundary, which is nearer than the system's."""
+    """Through the rounding, which the surrogate has and the system has not; past the surrogate's
+    boundary, which is nearer than the system's.
+    """
     inputs = {"surrogate": tmp_path / "steps"}
     more = {"epsilon": 0.25, "surrogate_parameters": {}}
     rows, *_ = attack(run, tmp_path, "transfer", suite, inputs=inputs, **more)
-    assert set(values(rows).values()) == {0.75} and {row["threat_model"] for row in rows} == {"transfer"}
+    assert set(values(rows).values()) == {0.75} and {row["threat_model"] for row in rows} == {
+        "transfer"
+    }
 
 
 @pytest.mark.parametrize("suite", ["bpda", "bpda_squash"])
@@ -80,10 +97,15 @@ def test_bpda_goes_through_what_has_no_gradient(run, tmp_path, suite):
 
 @pytest.mark.parametrize("suite", ["latent", "eot"])
 def test_attacks_on_the_code_find_what_the_budget_allows(run, tmp_path, monkeypatch, suite):
-    # Validation images of ten classes: class 0 is bright, the others are darker the higher their label.
+    # Validation images of ten classes: class 0 is bright, the others are darker the higher their
+    # label.
     grey = np.linspace(200, 20, 10).astype(np.uint8)
-    validation = Split(np.broadcast_to(grey[:, None, None, None], (10, 28, 28, 1)).copy(), np.arange(10))
-    monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": SPLIT, "validation": validation})
+    validation = Split(
+        np.broadcast_to(grey[:, None, None, None], (10, 28, 28, 1)).copy(), np.arange(10)
+    )
+    monkeypatch.setattr(
+        robustness, "splits_of", lambda context: {"test": SPLIT, "validation": validation}
+    )
     rows, *_ = attack(run, tmp_path, "end_to_end", suite, defense="code", draws=2)
     found = values(rows)
     assert len(found) == 4 and all(name.startswith(f"{suite}_") for name in found)
@@ -95,14 +117,25 @@ def test_attacks_on_the_code_find_what_the_budget_allows(run, tmp_path, monkeypa
 def test_the_overpowered_attack_is_a_suite_of_l2(run, tmp_path):
     # Grey images at L2 28 |mean - 0.5|: 2.1, 5.0, ...
     rows, *_ = attack(
-        run, tmp_path, "end_to_end", "overpowered", defense="code", norm="l2", epsilon=4.0, iterations=60
+        run,
+        tmp_path,
+        "end_to_end",
+        "overpowered",
+        defense="code",
+        norm="l2",
+        epsilon=4.0,
+        iterations=60,
     )
     assert values(rows) == {"overpowered": 0.75}
 
 
 @pytest.mark.parametrize("suite", ["bpda", "eot"])
-def test_a_classifier_of_the_defence_s_own_is_the_one_behind_its_purifier(run, tmp_path, monkeypatch, suite):
-    """The frozen one answers the other way round: its gradient leads away from where the system falls."""
+def test_a_classifier_of_the_defence_s_own_is_the_one_behind_its_purifier(
+    run, tmp_path, monkeypatch, suite
+):
+    """The frozen one answers the other way round: its gradient leads away from where the system
+    falls.
+    """
     monkeypatch.setattr(
         robustness, "load_classifier", lambda folder: lambda x, training=False: -classifier(x)
     )
@@ -119,7 +152,9 @@ def test_bpda_refuses_a_system_with_another_classifier(run, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("suite", ["decision", "score", "joint"])
 def test_further_suites_find_what_the_budget_allows(run, tmp_path, suite):
-    """Means 0.576, 0.678, ... against a boundary at 0.5: at 0.15 the first falls, to whoever may ask for labels alone."""
+    """Means 0.576, 0.678, ... against a boundary at 0.5: at 0.15 the first falls, to whoever may
+    ask for labels alone.
+    """
     queries = {"decision": 2000, "score": 4000}.get(suite)
     numbers = {"queries": queries} if queries else {"weights": [0.01, -0.01]}
     rows, warnings, *_ = attack(run, tmp_path, "end_to_end", suite, defense="code", **numbers)
@@ -140,7 +175,8 @@ def test_further_suites_find_what_the_budget_allows(run, tmp_path, suite):
 def test_a_costly_suite_meets_a_part_of_the_images_and_the_worst_case_knows_which(run, tmp_path):
     whole = attack(run, tmp_path, "end_to_end", "gradient", defense="steps")
     part = attack(run, tmp_path, "end_to_end", "score", defense="steps", subset=2, queries=1569)
-    # Rounding stops gradients; SimBA needs none. The first and the last of the four images are attacked.
+    # Rounding stops gradients; SimBA needs none. The first and the last of the four images are
+    # attacked.
     assert set(values(whole[0]).values()) == {1.0} and values(part[0])["simba"] == 0.5
     assert {row["n"] for row in part[0]} == {2} and {row["n"] for row in whole[0]} == {4}
     with np.load(part[2] / "right.npz", allow_pickle=False) as file:
@@ -155,7 +191,11 @@ def test_a_costly_suite_meets_a_part_of_the_images_and_the_worst_case_knows_whic
         parts={label: each[3] for label, each in parts.items()},
     )
     whole, met = (row for row in rows if row["attack"] == "worst_case")
-    assert (whole["value"], whole["n"], whole["parameters"]["partial"]) == (0.75, 4, "simba 2, spsa 2")
+    assert (whole["value"], whole["n"], whole["parameters"]["partial"]) == (
+        0.75,
+        4,
+        "simba 2, spsa 2",
+    )
     # Of the two that every attack met, one fell.
     assert (met["value"], met["n"], met["parameters"]["met"]) == (0.5, 2, "every attack")
     assert len(rows) == 5 and "partial" not in met["parameters"]
@@ -169,9 +209,11 @@ def test_a_costly_suite_meets_a_part_of_the_images_and_the_worst_case_knows_whic
 
 
 def test_every_pixel_is_tried_on_the_whole_system(run, tmp_path, monkeypatch):
-    """One black pixel lowers a mean by at most 0.001: only an image that near the boundary falls."""
+    """One black pixel lowers a mean by at most 0.001: only an image that near the boundary falls."""  # noqa: E501
     near = np.array([128, 147, 173, 199], np.uint8)
-    split = Split(np.broadcast_to(near[:, None, None, None], (4, 28, 28, 1)).copy(), np.zeros(4, np.int64))
+    split = Split(
+        np.broadcast_to(near[:, None, None, None], (4, 28, 28, 1)).copy(), np.zeros(4, np.int64)
+    )
     monkeypatch.setattr(robustness, "splits_of", lambda context: {"test": split})
     # 128 / 255 - 0.5 is 0.00196, more than one pixel can do, so the system darkens by 0.0015.
     monkeypatch.setitem(SYSTEMS, "shrink", purified(classifier, lambda images: images - 0.0015))
@@ -185,9 +227,12 @@ def test_natural_rows_are_of_each_corruption(run, tmp_path):
     rows, *_ = run(robustness.attack_naturally, "natural", {}, defense="none", severities=[5])
     assert len(rows) == 2 + 11 and {row["table"] for row in rows} == {"natural"}
     found = {
-        (row["attack"], row["parameters"].get("kind"), row["parameters"].get("severity")): row for row in rows
+        (row["attack"], row["parameters"].get("kind"), row["parameters"].get("severity")): row
+        for row in rows
     }
-    assert found["none", None, None]["value"] == found["corruption", "brightness", 5]["value"] == 1.0
+    assert (
+        found["none", None, None]["value"] == found["corruption", "brightness", 5]["value"] == 1.0
+    )
     # Half as large, all four are darker than 0.5 in the mean.
     assert found["corruption", "scale", 5]["value"] == 0.0
     assert found["rotation_translation", None, None]["threat_model"] == "end_to_end"
@@ -198,7 +243,9 @@ def test_the_worst_case_joins_all_parts(run, tmp_path):
     parts = {
         "oblivious:gradient": attack(run, tmp_path, "oblivious", "gradient", "steps"),
         "end_to_end:gradient": attack(run, tmp_path, "end_to_end", "gradient", "steps"),
-        "end_to_end:autoattack": attack(run, tmp_path, "end_to_end", "autoattack", "steps", queries=300),
+        "end_to_end:autoattack": attack(
+            run, tmp_path, "end_to_end", "autoattack", "steps", queries=300
+        ),
     }
     rows, warnings, *_ = run(
         robustness.take_worst,
@@ -208,7 +255,8 @@ def test_the_worst_case_joins_all_parts(run, tmp_path):
         parts={label: part[3] for label, part in parts.items()},
     )
     found = {
-        (row["threat_model"], row["attack"], row["parameters"].get("over")): row["value"] for row in rows
+        (row["threat_model"], row["attack"], row["parameters"].get("over")): row["value"]
+        for row in rows
     }
     (alone,) = [row for row in rows if row["metric"] == "beyond_gradients_share"]
     assert (alone["threat_model"], alone["attack"], alone["value"], alone["n"]) == (
@@ -252,14 +300,22 @@ def test_sanity_in_l2_goes_to_where_every_image_can_be_grey(run, tmp_path):
         robustness.check_sanity, "l2", {}, defense="none", norm="l2", epsilon=4.0, iterations=10
     )
     curve = {
-        row["parameters"]["at"]: row["value"] for row in rows if row["parameters"].get("curve") == "epsilon"
+        row["parameters"]["at"]: row["value"]
+        for row in rows
+        if row["parameters"].get("curve") == "epsilon"
     }
-    assert curve == {0.0: 1.0, 2.0: 1.0, 4.0: 0.75, 6.0: 0.5, 8.0: 0.25, 14.0: 0.0} and warnings == []
+    assert (
+        curve == {0.0: 1.0, 2.0: 1.0, 4.0: 0.75, 6.0: 0.5, 8.0: 0.25, 14.0: 0.0} and warnings == []
+    )
 
 
 def test_sanity_goes_around_a_squash(run, tmp_path):
     rows, warnings, *_ = run(
-        robustness.check_sanity, "squashed", {"defense": tmp_path / "steps"}, defense="robust", squash=True
+        robustness.check_sanity,
+        "squashed",
+        {"defense": tmp_path / "steps"},
+        defense="robust",
+        squash=True,
     )
     assert values(rows)["bpda_squash_pgd_restarts"] == 0.75
     # Rounding has no gradient anywhere; the way around it has the same in every pixel.

@@ -62,7 +62,9 @@ def test_the_callers_dict_may_change_without_the_stage_noticing():
     assert stage.config == {"weights": [1, 2]}
 
 
-@pytest.mark.parametrize(("stage", "instance"), [("", ""), ("vae", "../x"), ("a/b", ""), ("vae", "-x")])
+@pytest.mark.parametrize(
+    ("stage", "instance"), [("", ""), ("vae", "../x"), ("a/b", ""), ("vae", "-x")]
+)
 def test_names_that_cannot_be_folders_are_refused(stage, instance):
     with pytest.raises(ValueError, match="Invalid stage or instance name"):
         Stage(stage, instance, 1, {}, {}, nothing)
@@ -148,7 +150,12 @@ def test_plan_says_reuse_resume_run_and_writes_nothing(toy, workdir, tree):
     steps = plan(stages, workdir)
     assert [step.state for step in steps] == ["done", "done", "resume", "run"]
     assert plan_lines(steps)[2] == f"[3/4] double right ({stages[2].key[:12]}): resume"
-    assert [line.rsplit(": ")[-1] for line in plan_lines(steps)] == ["reuse", "reuse", "resume", "run"]
+    assert [line.rsplit(": ")[-1] for line in plan_lines(steps)] == [
+        "reuse",
+        "reuse",
+        "resume",
+        "run",
+    ]
     assert tree(workdir) == before
 
 
@@ -173,7 +180,10 @@ def test_a_stages_own_user_error_passes_unchanged(toy, workdir):
 
 
 def test_a_plan_says_what_is_missing_and_what_it_may_cost(toy, workdir, caplog):
-    stages = [dataclasses.replace(stage, cost=cost) for stage, cost in zip(toy.stages(), COSTS, strict=True)]
+    stages = [
+        dataclasses.replace(stage, cost=cost)
+        for stage, cost in zip(toy.stages(), COSTS, strict=True)
+    ]
     lines = plan_lines(plan(stages, workdir))
     endings = [line.rsplit(": ", 1)[-1] for line in lines[:-1]]
     assert endings == ["run", "run, about 50 s", "run, about 2 min", "run, about 60 min"]

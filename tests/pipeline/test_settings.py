@@ -20,7 +20,9 @@ KINDS = (train_settings, validation_settings, settings_of_test)
 
 
 def test_the_test_attacks_are_those_of_the_registry():
-    assert {name: attack.name for name, attack in ATTACKS.items()} == {name: name for name in ATTACK_SPECS}
+    assert {name: attack.name for name, attack in ATTACKS.items()} == {
+        name: name for name in ATTACK_SPECS
+    }
     assert set(AttackConfig().test_attacks) <= set(ATTACKS) - {"none"}
 
 
@@ -41,7 +43,8 @@ def test_every_setting_has_a_name_of_its_own(name):
 
 def table(settings):
     return [
-        (s.attack, s.parameters.get("epsilon", s.parameters.get("confidence")), s.images) for s in settings
+        (s.attack, s.parameters.get("epsilon", s.parameters.get("confidence")), s.images)
+        for s in settings
     ]
 
 
@@ -62,7 +65,11 @@ def test_the_defaults_are_the_papers():
     assert tests["fgsm"] == once and tests["rand_fgsm"] == {**once, "alpha": 0.05}
     assert tests["pgd"] == {**once, "step_size": 0.01, "iterations": 40}
     assert tests["mi_fgsm"] == {**tests["pgd"], "decay": 1.0}
-    assert (tests["cw"]["confidence"], tests["cw"]["max_iterations"], tests["cw"]["binary_search_steps"]) == (
+    assert (
+        tests["cw"]["confidence"],
+        tests["cw"]["max_iterations"],
+        tests["cw"]["binary_search_steps"],
+    ) == (
         10.0,
         1500,
         9,

@@ -1,4 +1,4 @@
-"""The graph: what a change of a setting re-runs, what reads the test images, what training may see."""
+"""The graph: what a change of a setting re-runs, what reads the test images, what training may see."""  # noqa: E501
 
 import dataclasses
 
@@ -28,7 +28,9 @@ def of(*variants):
 
 # The baselines that the default configuration has: they cost next to nothing.
 BASELINE = {
-    f"{kind}{name}" for kind in ("baseline ", "evaluate baseline-") for name in ("binarization", "blur")
+    f"{kind}{name}"
+    for kind in ("baseline ", "evaluate baseline-")
+    for name in ("binarization", "blur")
 }
 
 
@@ -56,13 +58,22 @@ CHANGES = {
     "vae.warmup_epochs=2": of(*VARIANTS) | {"vae warmup"},
     f"attack.train_precision={OTHER_PRECISION}": of(*VARIANTS) | sets("train"),
     "evaluate.batch_size=100": EVALUATE,
-    "attack.test_epsilon=0.31": EVALUATE
-    | {f"attack test-{name}" for name in ("fgsm-0.31", "rand_fgsm-0.31", "pgd-0.31", "mi_fgsm-0.31")},
+    "attack.test_epsilon=0.31": (
+        EVALUATE
+        | {
+            f"attack test-{name}"
+            for name in ("fgsm-0.31", "rand_fgsm-0.31", "pgd-0.31", "mi_fgsm-0.31")
+        }
+    ),
     "attack.test_attacks=fgsm": EVALUATE,
     "attack.test_clean_images=500": EVALUATE | {"attack test-none"},
     "attack.max_pixels=50": EVALUATE | {"attack test-single_pixel"},
-    "attack.train_images=100": of(*VARIANTS) | {label for label in sets("train") if "fgsm" in label},
-    "attack.validation_images=100": of(*VARIANTS) | sets("validation") - {"attack validation-cw-7.5"},
+    "attack.train_images=100": (
+        of(*VARIANTS) | {label for label in sets("train") if "fgsm" in label}
+    ),
+    "attack.validation_images=100": (
+        of(*VARIANTS) | sets("validation") - {"attack validation-cw-7.5"}
+    ),
     "baselines.blur_sigma=2.0": {"baseline blur", "evaluate baseline-blur"},
     "baselines.gan_steps=9": set(),
     "robust.epsilon=0.2": set(),
@@ -86,7 +97,8 @@ def test_what_the_command_was_changes_only_the_report():
 def test_a_precision_that_auto_stands_for_is_the_same_setting(monkeypatch):
     for machine in ("float32", "mixed_bfloat16"):
         monkeypatch.setattr(
-            "pipeline.graph.main_stages.resolve_precision", lambda p, m=machine: m if p == "auto" else p
+            "pipeline.graph.main_stages.resolve_precision",
+            lambda p, m=machine: m if p == "auto" else p,
         )
         assert stages(f"vae.precision={machine}")["vae cls"].key == stages()["vae cls"].key
 
@@ -120,7 +132,10 @@ def test_a_warm_up_is_vanilla_and_every_variant_goes_on_where_it_ended():
     assert rerun("vae.gamma=0.3") == of("combined")
     # A learning rate that the search found is that of the variants' own epochs: the warm-up stays.
     other = stages(
-        "vae.warmup_epochs=2", "vae.warmup_learning_rate=3e-3", "vae.gamma=0.7", "vae.learning_rate=4e-4"
+        "vae.warmup_epochs=2",
+        "vae.warmup_learning_rate=3e-3",
+        "vae.gamma=0.7",
+        "vae.learning_rate=4e-4",
     )
     assert other["vae warmup"].key == warmup.key
     # As are epochs that are shorter than the pairs.
@@ -139,12 +154,23 @@ def test_robust_makes_its_attacks_itself():
     assert set(stage.inputs) == {"data", "classifier"} and not stage.config["pairs"]
     alone = stages("vae.variants=robust", "vae.warmup_epochs=2")
     assert alone["vae robust"].key == stage.key and "vae warmup" not in alone
-    for change in ("vae.epochs=9", "vae.gamma=0.7", "attack.train_images=100", "vae.warmup_epochs=1"):
+    for change in (
+        "vae.epochs=9",
+        "vae.gamma=0.7",
+        "attack.train_images=100",
+        "vae.warmup_epochs=1",
+    ):
         assert stages(*given, change)["vae robust"].key == stage.key
-    for change in ("robust.epsilon=0.2", "robust.average=0.9", "vae.latent_size=64", "classifier.epochs=9"):
+    for change in (
+        "robust.epsilon=0.2",
+        "robust.average=0.9",
+        "vae.latent_size=64",
+        "classifier.epochs=9",
+    ):
         assert stages(*given, change)["vae robust"].key != stage.key
     assert stages(*given, "robust.epsilon=0.2")["vae cls"].key == stages(*given)["vae cls"].key
-    # 2 x 859 steps of 64 images, and three validations of 500 x 20 attack steps at two fifths of a step.
+    # 2 x 859 steps of 64 images, and three validations of 500 x 20 attack steps at two fifths of a
+    # step.
     assert stage.cost == pytest.approx((2 * 859 * 64 + 3 * 500 * 20 * 0.4) / 240, rel=0.01)
 
 
@@ -168,17 +194,21 @@ def test_nothing_of_the_test_split_reaches_training_and_validation_is_held_out()
 
 
 def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs():
-    graph = stages("attack.train_images=100", "attack.train_cw_images=100", "attack.train_clean_images=100")
+    graph = stages(
+        "attack.train_images=100", "attack.train_cw_images=100", "attack.train_clean_images=100"
+    )
     draws = {label: tuple(graph[label].config["draw"]) for label in sets("train") | sets("test")}
     assert len({draws[label] for label in sets("train")}) == len(sets("train")) == 10
     assert {draws[label] for label in sets("test")} == {("test",)}
-    assert {graph[label].config["images"] for label in sets("test") - {"attack test-none"}} == {1000}
+    assert {graph[label].config["images"] for label in sets("test") - {"attack test-none"}} == {
+        1000
+    }
 
 
 @pytest.mark.parametrize(
     ("name", "sizes"),
     [
-        # ..., attack, vae, tune, baseline, reference, substitute, black_box, evaluate, clusters, time, robustness, report, export
+        # ..., attack, vae, tune, baseline, reference, substitute, black_box, evaluate, clusters, time, robustness, report, export  # noqa: E501
         ("smoke", (1, 1, 21, 7, 1, 5, 1, 1, 6, 11, 10, 1, 14 + 5 + 6 + 1, 1, 5)),
         # One suite and the worst case for the classifier and each variant.
         ("quick", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 6 * 2, 1, 6)),
@@ -187,15 +217,35 @@ def test_training_settings_draw_their_own_images_and_test_attacks_share_theirs()
         ("reference", (1, 1, 20, 4, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 5)),
         ("full", (1, 1, 21, 15, 1, 11, 7, 5, 30, 31, 10, 1, 5 * 2, 1, 5)),
         ("fashion", (1, 1, 21, 5, 1, 11, 7, 5, 30, 23, 10, 1, 5 * 2, 1, 5)),
-        # Eight defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst case, a variant 7 (and the overpowered
-        # attack in L2) and it, a baseline 4 and it; sanity. Beside these the joint loss (not the classifier), values and labels only
-        # for each budget, BPDA through the squash of `robust` and across its threshold, one pixel and its worst case, natural changes, and detection (not the classifier).
+        # Eight defences, one L-infinity and three L2 budgets: the classifier 2 suites and the worst
+        # case, a variant 7 (and the overpowered attack in L2) and it, a baseline 4 and it; sanity.
+        # Beside these the joint loss (not the classifier), values and labels only for each budget,
+        # BPDA through the squash of `robust` and across its threshold, one pixel and its worst
+        # case, natural changes, and detection (not the classifier).
         ("robust", (1, 1, 21, 6, 0, 2, 0, 0, 0, 8, 0, 0, 6 * 2, 1, 6)),
-        # The classifier: four suites and the worst case in L-infinity, AutoAttack and it for each of three L2 budgets, one pixel and it, natural changes, sanity. A paper's variant:
-        # PGD and APGD thrice, AutoAttack and the worst case; the overpowered attack, AutoAttack and it in L2; sanity. `robust` meets every suite.
+        # The classifier: four suites and the worst case in L-infinity, AutoAttack and it for each
+        # of three L2 budgets, one pixel and it, natural changes, sanity. A paper's variant: PGD and
+        # APGD thrice, AutoAttack and the worst case; the overpowered attack, AutoAttack and it in
+        # L2; sanity. `robust` meets every suite.
         (
             "published",
-            (1, 1, 21, 12, 0, 2, 0, 0, 0, 8, 0, 0, (5 + 6 + 2 + 1 + 1) + 4 * (5 + 9 + 1) + 34, 1, 6),
+            (
+                1,
+                1,
+                21,
+                12,
+                0,
+                2,
+                0,
+                0,
+                0,
+                8,
+                0,
+                0,
+                (5 + 6 + 2 + 1 + 1) + 4 * (5 + 9 + 1) + 34,
+                1,
+                6,
+            ),
         ),
         (
             "robustness",
@@ -222,12 +272,21 @@ def test_the_committed_configs_make_a_graph(name, sizes):
         ("baselines.names=blurr", "Unknown baseline 'blurr'. Did you mean 'blur'"),
         ("baselines.names=defense_vae_e2e", "received defense_vae_e2e without defense_vae"),
         ("reference.settings=mean", "Unknown reference setting 'mean'"),
-        ("robustness.defenses=clss", "Unknown defence of section robustness 'clss'. Did you mean 'cls'"),
+        (
+            "robustness.defenses=clss",
+            "Unknown defence of section robustness 'clss'. Did you mean 'cls'",
+        ),
         ("robustness.suites=autoatack", "Invalid robustness.suites: received 'autoatack'"),
-        ("robustness.threat_models=white_box", "Invalid robustness.threat_models: received 'white_box'"),
+        (
+            "robustness.threat_models=white_box",
+            "Invalid robustness.threat_models: received 'white_box'",
+        ),
         ("robustness.linf=1.5", "at most 1, the range of a pixel"),
         ("robustness.targets=10", "at most 9"),
-        ("robustness.carried_suites=natural", "received 'natural', expected of gradient, bpda, eot"),
+        (
+            "robustness.carried_suites=natural",
+            "received 'natural', expected of gradient, bpda, eot",
+        ),
         (
             "robustness.sanity_norm=l2",
             "Invalid robustness.sanity_norm: received 'l2', expected empty or a norm",
@@ -265,9 +324,15 @@ def test_seeds_train_every_variant_again_on_the_same_data():
 
 @pytest.mark.parametrize("name", ["full", "robustness"])
 def test_larger_configurations_reuse_what_quick_made(name):
-    """All but `robust`: full.py has none, robustness.py trains it for longer, and attacks more images with more restarts."""
+    """All but `robust`: full.py has none, robustness.py trains it for longer, and attacks more
+    images with more restarts.
+    """
     quick, more = (
-        {stage.label: stage.key for kind in STAGES for stage in build_stages(load_config(path), "run")[kind]}
+        {
+            stage.label: stage.key
+            for kind in STAGES
+            for stage in build_stages(load_config(path), "run")[kind]
+        }
         for path in ("configs/quick.py", f"configs/{name}.py")
     )
     robust = {f"{kind} robust" for kind in ("vae", "evaluate", "export")}

@@ -1,4 +1,6 @@
-"""A store without rename: what its manifest lists is there, and nothing else is; every refusal is one line."""
+"""A store without rename: what its manifest lists is there, and nothing else is; every refusal is
+one line.
+"""
 
 import json
 
@@ -33,7 +35,11 @@ def write(place, content):
 
 @pytest.mark.parametrize("url", URLS)
 def test_what_is_put_comes_back(tmp_path, url):
-    store, here, there = Store(url.format(folder=tmp_path)), filled(tmp_path / "here"), tmp_path / "there"
+    store, here, there = (
+        Store(url.format(folder=tmp_path)),
+        filled(tmp_path / "here"),
+        tmp_path / "there",
+    )
     assert not store.has("all.json")
     store.put(here, ["one.npy", "deep/two"], "all.json")
     assert store.has("all.json")
@@ -57,7 +63,10 @@ def test_what_was_cut_short_is_not_there_and_is_written_over(tmp_path, store):
 
 def test_damage_is_named(tmp_path, store):
     store.put(filled(tmp_path / "here"), ["one.npy"], "all.json")
-    for content, message in ((b"two", "one.npy is not what its manifest says"), (None, "one.npy is missing")):
+    for content, message in (
+        (b"two", "one.npy is not what its manifest says"),
+        (None, "one.npy is missing"),
+    ):
         if content is None:
             tf.io.gfile.remove(f"{store.url}/one.npy")
         else:
@@ -78,7 +87,9 @@ def test_a_manifest_names_no_file_outside(tmp_path, store, name):
 
 
 def test_a_store_that_is_none(tmp_path):
-    with pytest.raises(UserError, match="Cannot use the store nowhere://x: .*choose another --store"):
+    with pytest.raises(
+        UserError, match="Cannot use the store nowhere://x: .*choose another --store"
+    ):
         Store("nowhere://x").put(filled(tmp_path / "here"), ["one.npy"], "all.json")
     with pytest.raises(UserError, match="Cannot use the store"):
         Store(str(tmp_path / "here" / "one.npy")).put(tmp_path / "here", ["one.npy"], "all.json")

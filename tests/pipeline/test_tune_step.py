@@ -11,7 +11,9 @@ from madvae_tf.config.overrides import load_config
 from pipeline.engine.plan import Context
 from pipeline.steps import tune as step
 
-VAE = VaeConfig(warmup_epochs=3, max_shift=2, latent_scale="linear", reduction="mean", checkpoint_steps=7)
+VAE = VaeConfig(
+    warmup_epochs=3, max_shift=2, latent_scale="linear", reduction="mean", checkpoint_steps=7
+)
 WEIGHTS = {"alpha": 0.3, "gamma": 0.2, "beta": 0.1, "proximity": 0.02, "sigma": 1e-4}
 
 
@@ -42,15 +44,32 @@ def test_the_stage_trains_as_the_variants_do_and_writes_what_won(tmp_path, monke
     sizes = {("t", "train"): 50, ("v", "validation"): 20}
     monkeypatch.setattr(step, "paired_sets", lambda context, split, name: Pairs(sizes[split, name]))
     monkeypatch.setattr(step, "load_model", lambda path: path.relative_to(tmp_path).as_posix())
-    monkeypatch.setattr(step, "load_classifier", lambda folder: folder.relative_to(tmp_path).as_posix())
+    monkeypatch.setattr(
+        step, "load_classifier", lambda folder: folder.relative_to(tmp_path).as_posix()
+    )
     scratch = tmp_path / ".scratch"
     scratch.mkdir()
-    inputs = {"data": tmp_path, "classifier": tmp_path / "c", **({"warmup": tmp_path / "w"} if warm else {})}
+    inputs = {
+        "data": tmp_path,
+        "classifier": tmp_path / "c",
+        **({"warmup": tmp_path / "w"} if warm else {}),
+    }
     config = Config(name="some", vae=VAE)
     own = {
-        **{"dataset": "mnist", "validation_images": 5, "seed": 4, "classifier": "table6", "trials": 3},
+        **{
+            "dataset": "mnist",
+            "validation_images": 5,
+            "seed": 4,
+            "classifier": "table6",
+            "trials": 3,
+        },
         **{"images": 40, "batch_size": 8, "weights": WEIGHTS, "learning_rate": 2e-3},
-        **{"final_learning_rate": 1e-5, "latent_size": 16, "clip_norm": 0.5, "precision": "float32"},
+        **{
+            "final_learning_rate": 1e-5,
+            "latent_size": 16,
+            "clip_norm": 0.5,
+            "precision": "float32",
+        },
         "config": json.loads(json.dumps(to_dict(config))),
     }
     step.tune_weights(Context(tmp_path, scratch, inputs, own))
@@ -70,7 +89,9 @@ def test_the_stage_trains_as_the_variants_do_and_writes_what_won(tmp_path, monke
     assert result["hand_picked"] == {"weights": hand_picked, "value": 0.8}
     best = result["trials"][2]["weights"]
     assert result["best"] == {"weights": best, "value": 0.9} and best != hand_picked
-    written = sorted(path.parent.name for path in tmp_path.glob("tensorboard/**/events.out.tfevents.0"))
+    written = sorted(
+        path.parent.name for path in tmp_path.glob("tensorboard/**/events.out.tfevents.0")
+    )
     assert written == ["tensorboard", "trial-000", "trial-001", "trial-002"]
     loaded = load_config(tmp_path / "tuned.py")
     assert loaded.vae == dataclasses.replace(VAE, **best) and loaded.name == "some-tuned"

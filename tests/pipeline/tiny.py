@@ -1,4 +1,6 @@
-"""The whole pipeline at the smallest size that has shards, checkpoints and every table: for the end-to-end test."""
+"""The whole pipeline at the smallest size that has shards, checkpoints and every table: for the
+end-to-end test.
+"""
 
 from madvae_tf.config import AttackConfig, ClassifierConfig, Config, DataConfig, VaeConfig
 
@@ -33,5 +35,7 @@ def get_config() -> Config:
             batch_size=20,
             shard_size=20,
         ),
-        vae=VaeConfig(variants=("combined",), epochs=2, batch_size=16, checkpoint_steps=5, image_steps=10),
+        vae=VaeConfig(
+            variants=("combined",), epochs=2, batch_size=16, checkpoint_steps=5, image_steps=10
+        ),
     )

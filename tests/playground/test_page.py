@@ -26,10 +26,18 @@ def test_a_port_in_use_is_one_line(world):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "madvae_tf.playground", f"--workdir={world[0]}", f"--port={port}"]
+        command = [
+            sys.executable,
+            "-m",
+            "madvae_tf.playground",
+            f"--workdir={world[0]}",
+            f"--port={port}",
+        ]
         process = subprocess.run(command, capture_output=True, text=True, check=False)
     assert process.returncode == 2
-    assert process.stderr.splitlines()[-1].startswith(f"error: --port={port} cannot be had on 127.0.0.1")
+    assert process.stderr.splitlines()[-1].startswith(
+        f"error: --port={port} cannot be had on 127.0.0.1"
+    )
     assert "Traceback" not in process.stderr
 
 
@@ -38,16 +46,18 @@ SEVEN = [(0.3, 0.25), (0.4, 0.25), (0.5, 0.25), (0.6, 0.25), (0.7, 0.25)]
 SEVEN += [(0.65, 0.36), (0.6, 0.47), (0.55, 0.58), (0.5, 0.69), (0.45, 0.8)]
 # The sheet lies in the middle of a wider canvas.
 BOX = (
-    "(() => {const b = document.querySelector('#sketch canvas').getBoundingClientRect();"
-    "const s = Math.min(b.width, b.height, 280); return [b.x + (b.width - s) / 2, b.y + (b.height - s) / 2, s]})()"
+    "(() => {const b = document.querySelector('#sketch canvas').getBoundingClientRect();const s ="
+    " Math.min(b.width, b.height, 280); return [b.x + (b.width - s) / 2, b.y + (b.height - s) / 2,"
+    " s]})()"
 )
 # The pixel in the middle of each of the picture's 28 x 28 squares.
 PIXELS = (
-    "(() => {{const i = document.querySelector('#picture-{0} img'), c = document.createElement('canvas');"
-    "c.width = i.naturalWidth; c.height = i.naturalHeight; const d = c.getContext('2d'); d.drawImage(i, 0, 0);"
-    "const s = c.width / 28, p = d.getImageData(0, 0, c.width, c.height).data;"
-    "return Array.from({{length: 784}}, (_, k) =>"
-    " p[4 * (Math.floor((Math.floor(k / 28) + 0.5) * s) * c.width + Math.floor((k % 28 + 0.5) * s))])}})()"
+    "(() => {{const i = document.querySelector('#picture-{0} img'), c ="
+    " document.createElement('canvas');c.width = i.naturalWidth; c.height = i.naturalHeight; const"
+    " d = c.getContext('2d'); d.drawImage(i, 0, 0);const s = c.width / 28, p = d.getImageData(0, 0,"
+    " c.width, c.height).data;return Array.from({{length: 784}}, (_, k) => p[4 *"
+    " (Math.floor((Math.floor(k / 28) + 0.5) * s) * c.width + Math.floor((k % 28 + 0.5) *"
+    " s))])}})()"
 )
 
 
@@ -64,14 +74,17 @@ def wait_for(server, port, said):
 @chromium.needed
 @gradio_needed
 def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(world, tmp_path):
-    """What the page shows is the digit that was drawn, and what it says is what the models make of the pictures it shows."""
+    """What the page shows is the digit that was drawn, and what it says is what the models make of
+    the pictures it shows.
+    """
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     # A shell's background job ignores Ctrl-C, and so would what it starts, this server included.
     awake = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     start = (
-        f"{awake}import runpy; runpy.run_module('madvae_tf.playground', run_name='__main__', alter_sys=True)"
+        f"{awake}import runpy; runpy.run_module('madvae_tf.playground', run_name='__main__',"
+        " alter_sys=True)"
     )
     command = [sys.executable, "-c", start, f"--workdir={world[0]}", f"--port={port}"]
     said_file = tmp_path / "said.txt"
@@ -83,14 +96,20 @@ def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(world, tmp_path):
             page.size(1280, 1000)
             page.open(
                 f"http://127.0.0.1:{port}/",
-                "document.querySelector('#sketch button[aria-label=Brush]') && document.querySelector('#go')",
+                "document.querySelector('#sketch button[aria-label=Brush]') &&"
+                " document.querySelector('#go')",
             )
             assert LIMITS in page.evaluate("document.body.innerText")
             said = "document.querySelector('#said')?.innerText.includes('The classifier says')"
-            # A sketch that is not ready yet loses the click or the stroke, and nothing on the page says when it is.
+            # A sketch that is not ready yet loses the click or the stroke, and nothing on the page
+            # says when it is.
             for _ in range(10):
-                if "select the draw tool" in page.evaluate("document.querySelector('#sketch').innerText"):
-                    page.evaluate("document.querySelector('#sketch button[aria-label=Brush]').click()")
+                if "select the draw tool" in page.evaluate(
+                    "document.querySelector('#sketch').innerText"
+                ):
+                    page.evaluate(
+                        "document.querySelector('#sketch button[aria-label=Brush]').click()"
+                    )
                 time.sleep(1)
                 left, top, side = page.evaluate(BOX)
                 page.drag([(left + side * x, top + side * y) for x, y in SEVEN])
@@ -108,21 +127,27 @@ def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(world, tmp_path):
                 shown[name] = np.array(pixels, np.float64).reshape(28, 28, 1) / 255
             words = page.evaluate("document.querySelector('#said').innerText")
             assert all(
-                request.startswith(("http://127.0.0.1", "http://localhost")) for request in page.requests
+                request.startswith(("http://127.0.0.1", "http://localhost"))
+                for request in page.requests
             )
         server.send_signal(signal.SIGINT)
         assert server.wait(60) == 130
     finally:
         server.kill()
         server.wait()
-    assert "Traceback" not in said_file.read_text() and "The playground ends." in said_file.read_text()
+    assert (
+        "Traceback" not in said_file.read_text() and "The playground ends." in said_file.read_text()
+    )
     ink = shown["clean"][..., 0] > 0.3
     rows, lengths = np.flatnonzero(ink.any(axis=1)), ink.sum(axis=1)
     assert len(rows) == 20 and lengths[rows[0] + 1] >= 10 and lengths[rows[-1] - 1] <= 5
     # The stem leans to the left on its way down.
     assert np.flatnonzero(ink[rows[-2]]).mean() < np.flatnonzero(ink[rows[8]]).mean() - 2
     labels = {name: softmax(image).argmax() for name, image in shown.items()}
-    assert f"says {labels['clean']} for the clean image and {labels['adversarial']} for the attacked" in words
+    assert (
+        f"says {labels['clean']} for the clean image and {labels['adversarial']} for the attacked"
+        in words
+    )
     assert f"Behind the purifier it says {labels['purified']}" in words and "(oblivious)" in words
     assert labels["adversarial"] != labels["clean"]
     assert np.abs(shown["adversarial"] - shown["clean"]).max() == pytest.approx(0.3, abs=1.01 / 255)

@@ -31,12 +31,16 @@ def test_oblivious_attack_follows_the_classifier_alone(session, world):
     gradient = WEIGHTS @ (shares - np.eye(10)[shares.argmax()])
     expected = np.clip(IMAGE + 0.1 * np.sign(gradient).reshape(28, 28, 1), 0, 1)
     np.testing.assert_allclose(outcome.adversarial.image, expected, atol=1e-6)
-    np.testing.assert_allclose(outcome.adversarial.probabilities, softmax(expected), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        outcome.adversarial.probabilities, softmax(expected), rtol=1e-3, atol=1e-6
+    )
     assert outcome.linf == pytest.approx(0.1, abs=1e-6)
     assert outcome.l2 == pytest.approx(np.linalg.norm(expected - IMAGE), rel=1e-5)
     purified = world[2](expected[None]).numpy()[0]
     np.testing.assert_allclose(outcome.purified.image, purified, atol=1e-5)
-    np.testing.assert_allclose(outcome.purified.probabilities, softmax(purified), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        outcome.purified.probabilities, softmax(purified), rtol=1e-3, atol=1e-5
+    )
     assert "(oblivious)" in outcome.words() and f"says {outcome.purified.label}" in outcome.words()
 
 
@@ -55,7 +59,9 @@ def test_end_to_end_attack_goes_through_the_purifier(session, world):
     assert sure.mean() > 0.5
     np.testing.assert_allclose(outcome.adversarial.image[sure], expected[sure], atol=1e-6)
     other = session.run(IMAGE, "fgsm", 0.1, "oblivious", "combined")
-    assert np.abs(other.adversarial.image - outcome.adversarial.image).max() == pytest.approx(0.2, abs=1e-5)
+    assert np.abs(other.adversarial.image - outcome.adversarial.image).max() == pytest.approx(
+        0.2, abs=1e-5
+    )
     assert "(end to end)" in outcome.words()
 
 
@@ -131,7 +137,10 @@ def test_without_gradio_the_command_says_how_to_get_it(world):
         "import runpy; runpy.run_module('madvae_tf.playground', run_name='__main__')"
     )
     process = subprocess.run(
-        [sys.executable, "-c", code, f"--workdir={world[0]}"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, f"--workdir={world[0]}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert process.returncode == 2
     assert process.stderr.startswith("error: The playground needs the package gradio: pip install")

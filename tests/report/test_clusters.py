@@ -19,12 +19,25 @@ def embedding(stem, n=40, predicted=True):
     return arrays | ({f"{stem}/predicted": (label + 1) % 10} if predicted else {})
 
 
-def measure(row, of, defense, value, metric="silhouette", labels="label", space="features", **changes):
-    common = {"table": "clusters", "attack": "none" if of == "test" else POOLED_ATTACK, "defense": defense}
+def measure(
+    row, of, defense, value, metric="silhouette", labels="label", space="features", **changes
+):
+    common = {
+        "table": "clusters",
+        "attack": "none" if of == "test" else POOLED_ATTACK,
+        "defense": defense,
+    }
     parameters = {"of": of, "labels": labels, "space": space, "k": 10}
     interval = {"ci_low": None, "ci_high": None}
     return row(
-        **{**common, "metric": metric, "value": value, "parameters": parameters, **interval, **changes}
+        **{
+            **common,
+            "metric": metric,
+            "value": value,
+            "parameters": parameters,
+            **interval,
+            **changes,
+        }
     )
 
 
@@ -36,20 +49,30 @@ def test_figures_have_the_papers_numbers_and_their_n(written):
     names = sorted(path.name for path in (report.folder / "figures").glob("figure*.svg"))
     assert names == ["figure02_test.svg", "figure04_output_pd.svg", "figure17_latent_combined.svg"]
     captions = [part.split("</figcaption>")[0] for part in report.page.split("<figcaption>")[1:]]
-    assert [caption.split(".")[0] for caption in captions] == ["<b>Figure 2", "<b>Figure 4", "<b>Figure 17"]
+    assert [caption.split(".")[0] for caption in captions] == [
+        "<b>Figure 2",
+        "<b>Figure 4",
+        "<b>Figure 17",
+    ]
     assert captions[0].endswith("Coloured by true label. n = 42, seed 3.")
     assert "Output of the purifier Proximity and distance" in captions[1]
     assert captions[1].endswith("n = 41, seed 3, threat model: oblivious.")
-    assert "Latent codes (means) of the purifier Combined" in captions[2] and "n = 40" in captions[2]
+    assert (
+        "Latent codes (means) of the purifier Combined" in captions[2] and "n = 40" in captions[2]
+    )
     assert all(report.parsed.alts) and report.parsed.errors == []
 
 
 def test_a_purifier_that_the_paper_has_no_figure_of_is_shown_without_a_number(written):
     report = written([], {"seed": 3}, clusters=embedding("latent/robust") | embedding("output/pd"))
-    names = sorted(path.name for path in (report.folder / "figures").iterdir() if "latent" in path.name)
+    names = sorted(
+        path.name for path in (report.folder / "figures").iterdir() if "latent" in path.name
+    )
     assert names == ["clusters_latent_robust.pdf", "clusters_latent_robust.svg"]
     captions = [part.split("</figcaption>")[0] for part in report.page.split("<figcaption>")[1:]]
-    assert captions[0].startswith("<b>Figure 4.</b>") and captions[1].startswith("Latent codes (means) of")
+    assert captions[0].startswith("<b>Figure 4.</b>") and captions[1].startswith(
+        "Latent codes (means) of"
+    )
     assert "n = 40" in captions[1] and report.parsed.errors == []
 
 
@@ -108,7 +131,10 @@ def test_measures_stand_in_their_columns(written, row):
     assert latent[1:] == ["0.310", "−0.120", "0.910", "0.550"]
     caption = report.page.split('id="clusters-caption">')[1].split("</p>")[0]
     assert "a point’s 10 nearest neighbours" in caption
-    assert "n = 500 to 1000, seed 0; attacks: FGSM + Rand-FGSM + CW-L2; threat model: oblivious." in caption
+    assert (
+        "n = 500 to 1000, seed 0; attacks: FGSM + Rand-FGSM + CW-L2; threat model: oblivious."
+        in caption
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +142,10 @@ def test_measures_stand_in_their_columns(written, row):
     [
         ({"output/none/xy": np.zeros((3, 2))}, "Unknown embedding 'output/none'"),
         ({"test/none/z": np.zeros(40)}, "Unknown array 'z'"),
-        ({"test/none/xy": np.zeros((40, 3))}, r"'test/none/xy': received float64 of shape \(40, 3\)"),
+        (
+            {"test/none/xy": np.zeros((40, 3))},
+            r"'test/none/xy': received float64 of shape \(40, 3\)",
+        ),
         ({"test/none/xy": np.full((40, 2), np.nan)}, r"expected finite numbers \(n, 2\)"),
         ({"test/none/label": np.zeros(40)}, r"expected integers \(n,\) in 0..9"),
         ({"test/none/predicted": np.full(40, 10)}, r"expected integers \(n,\) in 0..9"),

@@ -1,4 +1,6 @@
-"""A table as CSV, read back by the csv module, as LaTeX, sign by sign, and as Markdown; how numbers are written."""
+"""A table as CSV, read back by the csv module, as LaTeX, sign by sign, and as Markdown; how numbers
+are written.
+"""
 
 import csv
 import io
@@ -17,14 +19,22 @@ def table():
     """One of everything that a cell may hold."""
     accuracy = Figure(0.9, (0.8, 1.0), n=10, best=True, note="epsilon 0.2")
     agreement = Figure(
-        0.7, (0.6, 0.82), n=10, label="agreement", paper=0.7097, change="+1.0 points", note="seed 0 alone"
+        0.7,
+        (0.6, 0.82),
+        n=10,
+        label="agreement",
+        paper=0.7097,
+        change="+1.0 points",
+        note="seed 0 alone",
     )
     seeds = Figure(0.5, n=20, seeds={0: 0.4, 1: 0.6}, deviation=0.1414)
     rows = [
         (Cell("FGSM", ("n = 10",), "steps 3"), Cell(figures=(accuracy, agreement)), Cell.of(7)),
         (Cell("PGD | x"), Cell(figures=(seeds,)), Cell()),
     ]
-    return Table("t", "A & b.", "Said <i>so</i>.", (Cell("Attack"), Cell("L∞", ("0.3",)), Cell("n")), rows)
+    return Table(
+        "t", "A & b.", "Said <i>so</i>.", (Cell("Attack"), Cell("L∞", ("0.3",)), Cell("n")), rows
+    )
 
 
 def test_csv_has_a_column_for_every_part_of_a_figure(table):
@@ -33,7 +43,11 @@ def test_csv_has_a_column_for_every_part_of_a_figure(table):
         **{"Attack": "FGSM", "Attack details": "n = 10; steps 3"},
         **{"L∞ (0.3)": "0.9", "L∞ (0.3) low": "0.8", "L∞ (0.3) high": "1", "L∞ (0.3) n": "10"},
         **{"L∞ (0.3) seeds": "", "L∞ (0.3) sd": "", "L∞ (0.3) notes": "epsilon 0.2"},
-        **{"L∞ (0.3) agreement": "0.7", "L∞ (0.3) agreement low": "0.6", "L∞ (0.3) agreement high": "0.82"},
+        **{
+            "L∞ (0.3) agreement": "0.7",
+            "L∞ (0.3) agreement low": "0.6",
+            "L∞ (0.3) agreement high": "0.82",
+        },
         **{"L∞ (0.3) agreement n": "10", "L∞ (0.3) agreement paper": "0.7097"},
         **{"L∞ (0.3) agreement change": "+1.0 points", "L∞ (0.3) agreement notes": "seed 0 alone"},
         "n": "7",
@@ -44,7 +58,9 @@ def test_csv_has_a_column_for_every_part_of_a_figure(table):
 
 def test_csv_keeps_commas_quotes_and_line_ends_inside_their_cells():
     rows = [(Cell('x <y>, "z"'), Cell("a\nb"))]
-    found = list(csv.reader(io.StringIO(to_csv(Table("t", "", "", (Cell("a, b"), Cell("c")), rows)))))
+    found = list(
+        csv.reader(io.StringIO(to_csv(Table("t", "", "", (Cell("a, b"), Cell("c")), rows))))
+    )
     assert found == [["a, b", "c"], ['x <y>, "z"', "a\nb"]]
 
 
@@ -54,7 +70,8 @@ def test_latex_is_compact_a_value_and_half_its_interval(table):
         r"\begin{table}",
         r"\centering",
         r"\small",
-        r"\caption{A \& b. Said \textless{}i\textgreater{}so\textless{}/i\textgreater{}. In this form, each "
+        r"\caption{A \& b. Said \textless{}i\textgreater{}so\textless{}/i\textgreater{}. In this"
+        r" form, each "
         r"cell has its first figure and half the width of its 95\% interval.}",
         r"\label{tab:t}",
         r"\begin{tabular}{lll}",
@@ -71,7 +88,10 @@ def test_latex_is_compact_a_value_and_half_its_interval(table):
 
 
 def test_latex_tells_rows_of_one_name_apart():
-    rows = [(Cell("FGSM", ("epsilon 0.2",)), Cell.of(1)), (Cell("FGSM", ("epsilon 0.3",)), Cell.of(2))]
+    rows = [
+        (Cell("FGSM", ("epsilon 0.2",)), Cell.of(1)),
+        (Cell("FGSM", ("epsilon 0.3",)), Cell.of(2)),
+    ]
     found = to_latex(Table("t", "", "", (Cell("Attack"), Cell("n")), rows))
     assert r"FGSM (epsilon 0.2) & 1 \\" in found and r"FGSM (epsilon 0.3) & 2 \\" in found
 
@@ -82,8 +102,10 @@ def test_markdown_has_all_that_a_cell_says(table):
         "",
         "| Attack | L∞ (0.3) | n |",
         "| --- | --- | --- |",
-        "| FGSM (n = 10) | **0.900** [0.800, 1.000] (epsilon 0.2), "
-        "agreement 0.700 [0.600, 0.820] (+1.0 points; paper 0.7097; seed 0 alone) | 7 |",
+        (
+            "| FGSM (n = 10) | **0.900** [0.800, 1.000] (epsilon 0.2), "
+            "agreement 0.700 [0.600, 0.820] (+1.0 points; paper 0.7097; seed 0 alone) | 7 |"
+        ),
         "| PGD \\| x | 0.500 (sd 0.141, 0: 0.400, 1: 0.600) | – |",
     ]
 
@@ -91,7 +113,9 @@ def test_markdown_has_all_that_a_cell_says(table):
 def test_html_escapes_what_it_is_given(table):
     page = fragment(table, ["a < b"])
     assert "<b>A &amp; b.</b> Said &lt;i&gt;so&lt;/i&gt;." in page and "<li>a &lt; b</li>" in page
-    assert '<strong class="value">0.900</strong> <span class="interval">[0.800, 1.000]</span>' in page
+    assert (
+        '<strong class="value">0.900</strong> <span class="interval">[0.800, 1.000]</span>' in page
+    )
     assert 'data-sort="0.9"' in page and page.count('class="none"') == 1
 
 
@@ -160,6 +184,8 @@ def test_csv_of_table_1_holds_every_row_in_columns_of_its_own(report):
         line, column = lines[ATTACKS[row["attack"]]], DEFENSES[row["defense"]]
         column += " agreement" if row["metric"] == "agreement" else ""
         found = [float(line[name]) for name in (column, f"{column} low", f"{column} high")]
-        assert found == pytest.approx([row[name] for name in ("value", "ci_low", "ci_high")], rel=1e-5)
+        assert found == pytest.approx(
+            [row[name] for name in ("value", "ci_low", "ci_high")], rel=1e-5
+        )
         if row["paper"] is not None:
             assert float(line[f"{column} paper"]) == row["paper"]

@@ -18,7 +18,9 @@ def test_a_missing_file_is_one_clear_line():
     command = [sys.executable, "-m", "madvae_tf.report.markdown", "absent.json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("error: argument results.json: no file 'absent.json'")
+    assert done.stderr.splitlines()[-1].endswith(
+        "error: argument results.json: no file 'absent.json'"
+    )
     assert "Traceback" not in done.stderr
 
 
@@ -38,7 +40,13 @@ def test_every_table_is_there_with_its_figures(row, rate):
             parameters={"substitute": "B"},
             paper=0.4048,
         ),
-        rate(600, table="table3c", defense="none", parameters={"substitute": "E"}, threat_model="transfer"),
+        rate(
+            600,
+            table="table3c",
+            defense="none",
+            parameters={"substitute": "E"},
+            threat_model="transfer",
+        ),
         rate(300, table="baselines", defense="magnet"),
         rate(1000, table="baselines", defense="magnet", metric="detection_rate"),
         row(**time, **bare, value=1.234, parameters={"batch": 256}),
@@ -70,7 +78,9 @@ def test_every_table_is_there_with_its_figures(row, rate):
     )
     assert any(line[0].startswith("E (FGSM") and line[1].startswith("0.600 [") for line in found)
     assert any(
-        line[1].startswith("0.300") and "refused 1.000" in line[1] for line in found if "MagNet" in line[0]
+        line[1].startswith("0.300") and "refused 1.000" in line[1]
+        for line in found
+        if "MagNet" in line[0]
     )
     assert ["Blur", "5.00 ms", "1.23 ms"] in found
     assert ["Latent codes, Proximity and distance (n = 1000 · seed 0)", "0.250"] in found

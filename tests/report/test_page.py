@@ -1,4 +1,6 @@
-"""The written report: every figure of the rows is on the page, which stands alone and is well formed."""
+"""The written report: every figure of the rows is on the page, which stands alone and is well
+formed.
+"""
 
 import hashlib
 import json
@@ -26,7 +28,9 @@ def test_html_is_well_formed(parsed):
 
 
 def test_page_stands_alone(report, parsed):
-    assert parsed.sources and all(source.startswith("data:image/png;base64,") for source in parsed.sources)
+    assert parsed.sources and all(
+        source.startswith("data:image/png;base64,") for source in parsed.sources
+    )
     assert "<script src" not in report.page and "@import" not in report.page
     assert set(re.findall(r"url\((.)", report.page)) == {"#"}
 
@@ -40,7 +44,8 @@ def test_table_1_holds_every_row(report, parsed):
     head, *body = parsed.tables["table1"]
     columns = {title.strip(): index for index, title in enumerate(head)}
     lines = {
-        next(name for name, title in ATTACKS.items() if line[0].startswith(title)): line for line in body
+        next(name for name, title in ATTACKS.items() if line[0].startswith(title)): line
+        for line in body
     }
     assert list(lines) == [name for name in ATTACKS if name in lines] and len(lines) == 7
     rows = [row for row in report.rows if row["table"] == "table1"]
@@ -117,7 +122,9 @@ def test_robustness_is_never_without_its_threat_model(report, parsed):
         for text in captions
         if any(word in text for word in ("ccuracy", "predict", "the purifiers alone"))
     ]
-    assert len(about) == 12 and all("threat model: oblivious" in text and "seed 0" in text for text in about)
+    assert len(about) == 12 and all(
+        "threat model: oblivious" in text and "seed 0" in text for text in about
+    )
 
 
 def test_what_comes_from_the_run_is_escaped(report, parsed):
@@ -150,15 +157,23 @@ def test_results_json_round_trip(report):
 
 
 def test_results_json_takes_arrays_and_has_no_nan(report, row, tmp_path):
-    run = {"training": {"cls": {"step": np.arange(2), "loss": [0.5, float("nan")]}}, "workdir": Path("x")}
+    run = {
+        "training": {"cls": {"step": np.arange(2), "loss": [0.5, float("nan")]}},
+        "workdir": Path("x"),
+    }
     write_report(tmp_path, run, [row(defense="none")], {})
     results = json.loads((tmp_path / "results.json").read_text(), parse_constant=pytest.fail)
-    assert results["run"] == {"training": {"cls": {"step": [0, 1], "loss": [0.5, None]}}, "workdir": "x"}
+    assert results["run"] == {
+        "training": {"cls": {"step": [0, 1], "loss": [0.5, None]}},
+        "workdir": "x",
+    }
 
 
 def test_same_input_same_bytes(report, tmp_path):
     write_report(tmp_path, report.run, report.rows, report.images)
-    names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    names = sorted(
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()
+    )
     assert names == [
         *(f"cards/{variant}.md" for variant in ("cls", "combined", "pd", "vanilla")),
         *(
@@ -178,7 +193,8 @@ def test_same_input_same_bytes(report, tmp_path):
     ]
     for name in names:
         digests = [
-            hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (tmp_path, report.folder)
+            hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for folder in (tmp_path, report.folder)
         ]
         assert digests[0] == digests[1], name
         # matplotlib's own stamp would change the bytes with its version and the day.
@@ -207,7 +223,11 @@ def test_optional_keys_may_be_absent(parse, tmp_path):
     parsed = parse((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert parsed.errors == [] and parsed.tables == {}
     assert "None: no check of this run found anything to warn of." in "".join(parsed.words)
-    assert json.loads((tmp_path / "results.json").read_text()) == {"schema": 1, "run": {}, "rows": []}
+    assert json.loads((tmp_path / "results.json").read_text()) == {
+        "schema": 1,
+        "run": {},
+        "rows": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -228,8 +248,13 @@ def test_bad_input_leaves_nothing_half_written(report, tmp_path, key, array, mes
 
 
 def test_the_report_needs_no_tensorflow():
-    code = "import sys, madvae_tf.report; sys.exit(any(m.split('.')[0] in ('tensorflow', 'keras') for m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+    code = (
+        "import sys, madvae_tf.report; sys.exit(any(m.split('.')[0] in ('tensorflow', 'keras') for"
+        " m in sys.modules))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+    )
 
 
 @pytest.mark.parametrize(("epochs", "said"), [(0, False), (3, True)])

@@ -35,7 +35,8 @@ def test_table_1_adds_up():
         for name in ("none", *CONFUSION_TABLES.values())
     }
     assert sums == pytest.approx(
-        {"none": 1.3036, "vanilla": 4.8463, "cls": 4.8395, "pd": 4.9489, "combined": 4.739}, abs=1e-9
+        {"none": 1.3036, "vanilla": 4.8463, "cls": 4.8395, "pd": 4.9489, "combined": 4.739},
+        abs=1e-9,
     )
     assert len(paper.AGREEMENT) == 6
 
@@ -48,11 +49,21 @@ def test_the_clean_figure_is_an_accuracy():
 
 def test_confusion_cells_are_predicted_by_true():
     # Table 2, row "pred 4", column "true 9": the paper's most frequent error; and its mirror.
-    assert paper_value("table2", POOLED_ATTACK, "pd", "count", {"true": 9, "predicted": 4}) == 1073.0
+    assert (
+        paper_value("table2", POOLED_ATTACK, "pd", "count", {"true": 9, "predicted": 4}) == 1073.0
+    )
     assert paper_value("table2", POOLED_ATTACK, "pd", "count", {"true": 4, "predicted": 9}) == 194.0
-    assert paper_value("table8", POOLED_ATTACK, "vanilla", "count", {"true": 0, "predicted": 5}) == 125.0
-    assert paper_value("table9", POOLED_ATTACK, "cls", "count", {"true": 5, "predicted": 9}) == 299.0
-    assert paper_value("table10", POOLED_ATTACK, "combined", "count", {"true": 8, "predicted": 3}) == 497.0
+    assert (
+        paper_value("table8", POOLED_ATTACK, "vanilla", "count", {"true": 0, "predicted": 5})
+        == 125.0
+    )
+    assert (
+        paper_value("table9", POOLED_ATTACK, "cls", "count", {"true": 5, "predicted": 9}) == 299.0
+    )
+    assert (
+        paper_value("table10", POOLED_ATTACK, "combined", "count", {"true": 8, "predicted": 3})
+        == 497.0
+    )
 
 
 @pytest.mark.parametrize("defense", CONFUSION_TABLES.values())
@@ -74,7 +85,9 @@ def test_where_the_paper_has_no_figure():
     assert paper_value("validation", "fgsm", "pd", "accuracy") is None
 
 
-def black_box(defense, metric="agreement", attack="fgsm", table="table3a", dataset="mnist", **parameters):
+def black_box(
+    defense, metric="agreement", attack="fgsm", table="table3a", dataset="mnist", **parameters
+):
     return paper_value(table, attack, defense, metric, parameters, dataset)
 
 

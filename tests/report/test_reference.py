@@ -1,4 +1,6 @@
-"""Why the paper's figures are lower: settings in rows, and the difference to the first of them in points."""
+"""Why the paper's figures are lower: settings in rows, and the difference to the first of them in
+points.
+"""
 
 import pytest
 
@@ -31,7 +33,9 @@ def test_differences_are_to_the_first_row(written, rows):
         "0.970 [0.957, 0.979] agreement 0.975 [0.963, 0.983]",
     ]
     assert losses[1] == "0.9000 [0.8903, 0.9089] −8.0 points"
-    assert losses[2] == "0.712 [0.683, 0.739] −25.8 points agreement 0.718 [0.689, 0.745] −25.7 points"
+    assert (
+        losses[2] == "0.712 [0.683, 0.739] −25.8 points agreement 0.718 [0.689, 0.745] −25.7 points"
+    )
     assert "0.9810" in scale[1] and scale[1].endswith("+0.1 points")
     assert "] +0.0 points agreement 0.976" in scale[2] and scale[2].endswith("+0.1 points")
     assert paper == ["The paper Table 1, vanilla; n = 10000, oblivious", "–", "agreement 0.7097"]
@@ -45,7 +49,9 @@ def test_the_order_of_the_rows_says_which_is_ours(written, rows):
 
 def test_the_introduction_and_the_threat_model(written, rows):
     report = written(rows)
-    introduction = report.page.split("Why the paper’s figures are lower</h2><p>")[1].split("</p>")[0]
+    introduction = report.page.split("Why the paper’s figures are lower</h2><p>")[1].split("</p>")[
+        0
+    ]
     assert "0.1 · 784 / 128 = 0.61" in introduction and "agreement" in introduction
     assert round(0.1 * 784 / 128, 2) == 0.61
     # A sentence ends with a full stop and a space; the figures have neither.

@@ -1,4 +1,4 @@
-"""The result: what a reader is told to use, on the page, in Markdown and at the end of `make run`."""
+"""The result: what a reader is told to use, on the page, in Markdown and at the end of `make run`."""  # noqa: E501
 
 import json
 
@@ -32,12 +32,20 @@ def unaware(rate):
 
 @pytest.fixture
 def aware(rate):
-    """A function that makes the rows of a robustness stage's suite: the worst case, and hits of 100 for each attack."""
+    """A function that makes the rows of a robustness stage's suite: the worst case, and hits of 100
+    for each attack.
+    """
 
     def make(defense, worst, budget=LINF, n=100, **hits):
-        own = {"table": "robustness", "threat_model": "end_to_end", "defense": defense, "parameters": budget}
+        own = {
+            "table": "robustness",
+            "threat_model": "end_to_end",
+            "defense": defense,
+            "parameters": budget,
+        }
         return [
-            rate(count, n, **own, attack=attack) for attack, count in {"worst_case": worst, **hits}.items()
+            rate(count, n, **own, attack=attack)
+            for attack, count in {"worst_case": worst, **hits}.items()
         ]
 
     return make
@@ -45,9 +53,13 @@ def aware(rate):
 
 @pytest.fixture
 def quick(unaware, aware):
-    """Rows such as `make run` has: the paper's hold unaware attackers best and fall to aware ones, `robust` the other way round."""
+    """Rows such as `make run` has: the paper's hold unaware attackers best and fall to aware ones,
+    `robust` the other way round.
+    """
     paper = {"vanilla": 977, "cls": 982, "pd": 976, "combined": 981}
-    rows = unaware("none", none=993, fgsm=155, cw=1, pgd=0) + aware("none", 0, pgd_restarts=0, apgd_margin=0)
+    rows = unaware("none", none=993, fgsm=155, cw=1, pgd=0) + aware(
+        "none", 0, pgd_restarts=0, apgd_margin=0
+    )
     for name, hits in paper.items():
         rows += unaware(name, none=985, fgsm=985, cw=hits, pgd=984)
         rows += aware(name, 0, pgd_restarts=2, apgd_margin=0)
@@ -63,7 +75,9 @@ def test_the_system_that_holds_against_aware_attackers_is_the_one_to_use(quick):
     chosen = result.choice(result.systems(quick))
     assert chosen.system.name == "robust" and chosen.budget == ("linf", 0.3) and not chosen.rivals
     said = words(quick)
-    assert said.startswith("Use Robust. It holds best against attackers who know of it: it keeps 0.930 (0.8")
+    assert said.startswith(
+        "Use Robust. It holds best against attackers who know of it: it keeps 0.930 (0.8"
+    )
     assert "n = 100) at L-infinity 0.3; the classifier alone keeps 0.000." in said
     assert "CW-L2, which knows no budget, leaves 0.638 even unaware of it." in said
     names = "Vanilla, Classification, Proximity and distance, Combined"
@@ -90,8 +104,10 @@ def test_the_page_opens_with_it(written, quick):
     assert robust == [
         "Robust use this one",
         "0.988 [0.979, 0.993] n = 1000",
-        "0.638 [0.608, 0.667] CW-L2, no budget, n = 1000 "
-        "0.962 [0.948, 0.972] the worst with a budget: FGSM, epsilon 0.3, n = 1000",
+        (
+            "0.638 [0.608, 0.667] CW-L2, no budget, n = 1000 "
+            "0.962 [0.948, 0.972] the worst with a budget: FGSM, epsilon 0.3, n = 1000"
+        ),
         "0.930 [0.863, 0.966] APGD, margin, L-infinity 0.3, n = 100",
     ]
     assert "Use Robust." in page.parsed.text() and not page.parsed.errors
@@ -113,24 +129,27 @@ def test_what_was_not_measured_is_said_in_the_cell_and_in_a_warning(written, qui
 
 
 @pytest.mark.parametrize(
-    ("kept", "said"), [(5, "0.050 (0.022 to 0.112, n = 100)"), (55, "0.550 (0.452 to 0.644, n = 100)")]
+    ("kept", "said"),
+    [(5, "0.050 (0.022 to 0.112, n = 100)"), (55, "0.550 (0.452 to 0.644, n = 100)")],
 )
 def test_where_none_holds_the_sentence_says_so(quick, aware, kept, said):
     # Of 55 of 100 the interval reaches down to 0.4524: it may be less than one half.
     rows = [row for row in quick if (row["table"], row["defense"]) != ("robustness", "robust")]
     rows += aware("robust", kept)
     assert result.choice(result.systems(rows)) is None
-    assert words(rows) == (
-        "No purifier of this run holds against attackers who know of it. "
-        f"Robust keeps most, {said} at L-infinity 0.3. "
-        "They are for attackers who do not know of them only: there Classification keeps most, 0.982 under "
-        "its worst attack, CW-L2."
+    assert (
+        words(rows)
+        == "No purifier of this run holds against attackers who know of it. Robust keeps most,"
+        f" {said} at L-infinity 0.3. They are for attackers who do not know of them only: there"
+        " Classification keeps most, 0.982 under its worst attack, CW-L2."
     )
 
 
 def test_a_purifier_that_holds_against_nobody_is_recommended_to_nobody(unaware, aware):
     rows = unaware("none", fgsm=30) + unaware("pd", fgsm=33) + aware("pd", 12)
-    assert words(rows).endswith("Nor does any of them hold against attackers who do not know of it.")
+    assert words(rows).endswith(
+        "Nor does any of them hold against attackers who do not know of it."
+    )
 
 
 def test_a_system_must_beat_the_classifier_alone(unaware, aware):
@@ -168,7 +187,12 @@ def test_every_budget_has_a_column_and_its_own_figure(written, quick, aware):
 
 
 def test_an_aware_attacker_may_do_what_the_others_do(aware, rate):
-    own = {"table": "robustness", "threat_model": "end_to_end", "defense": "robust", "attack": "worst_case"}
+    own = {
+        "table": "robustness",
+        "threat_model": "end_to_end",
+        "defense": "robust",
+        "attack": "worst_case",
+    }
     joined = rate(90, 100, **own, parameters={**LINF, "over": "oblivious+end_to_end"})
     part = rate(0, 10, **own, parameters={**LINF, "met": "every attack"})
     (system,) = result.systems([*aware("robust", 93), joined, part])
@@ -179,9 +203,16 @@ def test_make_run_ends_with_three_rows_the_page_and_the_next_command(quick):
     lines = opening.last_lines({"run": {"command": "run"}, "rows": quick}, "runs/quick", True)
     figures = [line.split("  ")[0] for line in lines[1:7:2]]
     # Of the paper's the one that keeps most of unaware attackers.
-    assert lines[0].startswith("Result") and figures == ["Classifier alone", "Classification", "Robust"]
+    assert lines[0].startswith("Result") and figures == [
+        "Classifier alone",
+        "Classification",
+        "Robust",
+    ]
     assert "0.638 [0.608, 0.667]" in lines[5] and "0.930 [0.863, 0.966]" in lines[5]
-    assert "CW-L2, no budget, n = 1000" in lines[6] and "APGD, margin, L-infinity 0.3, n = 100" in lines[6]
+    assert (
+        "CW-L2, no budget, n = 1000" in lines[6]
+        and "APGD, margin, L-infinity 0.3, n = 100" in lines[6]
+    )
     assert lines[7].startswith("Use Robust.")
     assert lines[-3:] == [
         "Page: runs/quick/report/index.html",
@@ -197,7 +228,9 @@ def test_make_run_without_aware_attackers_ends_with_what_measures_them(quick):
     rows = [row for row in quick if row["table"] == "table1"]
     command = "python -m pipeline.run --stage=all --config=configs/demo.py"
     lines = opening.last_lines({"run": {"command": command}, "rows": rows}, "w", True)
-    assert lines[1].endswith("not measured") and "This run cannot say which purifier to use." in lines
+    assert (
+        lines[1].endswith("not measured") and "This run cannot say which purifier to use." in lines
+    )
     assert any(line.startswith("Warning: Not measured") for line in lines)
     assert lines[-1].startswith(f"  {command} --workdir=w --set=robustness.defenses=none,variants")
     assert opening.last_lines({"run": {}, "rows": []}, "w", False) == ["Page: w/report/index.html"]

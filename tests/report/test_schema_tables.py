@@ -9,8 +9,15 @@ CLUSTER = {"of": "latent", "labels": "predicted", "space": "umap", "k": 10}
 NO_INTERVAL = {"ci_low": None, "ci_high": None}
 GOOD = {
     "table3a": {"parameters": {"epsilon": 0.3, "substitute": "A"}},
-    "table3b": {"parameters": {"substitute": "E"}, "threat_model": "transfer", "metric": "agreement"},
-    "table3c": {"parameters": {"substitute": "C", "queries": 4800}, "metric": "substitute_agreement"},
+    "table3b": {
+        "parameters": {"substitute": "E"},
+        "threat_model": "transfer",
+        "metric": "agreement",
+    },
+    "table3c": {
+        "parameters": {"substitute": "C", "queries": 4800},
+        "metric": "substitute_agreement",
+    },
     "table4": {"defense": "defense_vae", "metric": "agreement"},
     "baselines": {"defense": "magnet", "metric": "detection_rate"},
     "clusters": {"parameters": CLUSTER, "metric": "silhouette", "value": -0.3, **NO_INTERVAL},
@@ -20,7 +27,12 @@ GOOD = {
         "attack": "apgd_t",
         "threat_model": "end_to_end",
     },
-    "time": {"parameters": {"batch": 256}, "metric": "ms_per_image", "value": 1520.4, **NO_INTERVAL},
+    "time": {
+        "parameters": {"batch": 256},
+        "metric": "ms_per_image",
+        "value": 1520.4,
+        **NO_INTERVAL,
+    },
 }
 BAD = [
     ("table3a", "parameters", {"epsilon": 0.3}, "'substitute' to be one of: A, B, C, D, E"),
@@ -35,18 +47,31 @@ BAD = [
         {**CLUSTER, "of": "input"},
         "'of' to be one of: test, adversarial, output, latent",
     ),
-    ("clusters", "parameters", {**CLUSTER, "labels": "true"}, "'labels' to be one of: label, predicted"),
+    (
+        "clusters",
+        "parameters",
+        {**CLUSTER, "labels": "true"},
+        "'labels' to be one of: label, predicted",
+    ),
     ("clusters", "parameters", {**CLUSTER, "space": "pca"}, "'space' to be one of: features, umap"),
     ("clusters", "value", -1.01, "a finite number in [-1, 1]"),
     ("reference", "parameters", {"setting": "ours"}, "'difference' to be a non-empty string"),
-    ("reference", "parameters", {"setting": " ", "difference": "x"}, "'setting' to be a non-empty string"),
+    (
+        "reference",
+        "parameters",
+        {"setting": " ", "difference": "x"},
+        "'setting' to be a non-empty string",
+    ),
     ("robustness", "parameters", {"norm": "l1", "epsilon": 2.0}, "'norm' to be one of: linf, l2"),
     ("robustness", "parameters", {"norm": "l2"}, "'epsilon' to be a number >= 0"),
     (
         "robustness",
         "metric",
         "agreement",
-        "accuracy, restart_share, zero_gradient_share, faint_gradient_share, other_sign_share, beyond_gradients_share",
+        (
+            "accuracy, restart_share, zero_gradient_share, faint_gradient_share, other_sign_share,"
+            " beyond_gradients_share"
+        ),
     ),
     ("time", "parameters", {"batch": 0}, "'batch' to be an integer >= 1"),
     ("time", "parameters", {"batch": True}, "'batch' to be an integer >= 1"),

@@ -1,4 +1,6 @@
-"""The page with every experiment on it: sections only where there are rows, each figure with what it takes to judge it."""
+"""The page with every experiment on it: sections only where there are rows, each figure with what
+it takes to judge it.
+"""
 
 import json
 import re
@@ -17,8 +19,18 @@ def rows(row, rate):
     return [
         row(),
         rate(901, table="table3a", parameters={"substitute": "A", "epsilon": 0.3}),
-        rate(902, table="table3b", parameters={"substitute": "A", "epsilon": 0.3}, threat_model="transfer"),
-        rate(903, table="table3c", parameters={"substitute": "A", "epsilon": 0.3}, threat_model="transfer"),
+        rate(
+            902,
+            table="table3b",
+            parameters={"substitute": "A", "epsilon": 0.3},
+            threat_model="transfer",
+        ),
+        rate(
+            903,
+            table="table3c",
+            parameters={"substitute": "A", "epsilon": 0.3},
+            threat_model="transfer",
+        ),
         rate(
             904,
             table="table3c",
@@ -28,7 +40,11 @@ def rows(row, rate):
         ),
         rate(905, table="table4", defense="defense_vae"),
         rate(906, table="baselines", defense="blur"),
-        rate(907, table="reference", parameters={"setting": "ours", "difference": "none", "epsilon": 0.3}),
+        rate(
+            907,
+            table="reference",
+            parameters={"setting": "ours", "difference": "none", "epsilon": 0.3},
+        ),
         row(
             table="clusters",
             attack=POOLED_ATTACK,
@@ -55,7 +71,11 @@ def rows(row, rate):
 @pytest.fixture
 def report(written, rows):
     label = np.arange(10)
-    points = {"output/pd/xy": np.zeros((10, 2)), "output/pd/label": label, "output/pd/predicted": label}
+    points = {
+        "output/pd/xy": np.zeros((10, 2)),
+        "output/pd/label": label,
+        "output/pd/predicted": label,
+    }
     tuning = {"hand_picked": {"weights": {"beta": 0.1}, "value": 0.911}, "n": 7}
     return written(rows, {"seed": 0, "tuning": tuning}, clusters=points)
 
@@ -92,8 +112,8 @@ def test_every_robustness_figure_has_threat_model_n_and_seed(report):
     captions = [part.split("</p>")[0] for part in report.page.split('<p class="caption"')[1:]]
     captions += [part.split("</figcaption>")[0] for part in report.page.split("<figcaption>")[1:]]
     robust = [text for text in captions if not re.search("Rows of results.json|Milliseconds", text)]
-    # The result; Tables 1 (and its chart), 3a, 3b, 3c and its substitutes, 4, baselines, reference; clusters and
-    # Figure 4; tuning.
+    # The result; Tables 1 (and its chart), 3a, 3b, 3c and its substitutes, 4, baselines, reference;
+    # clusters and Figure 4; tuning.
     assert len(robust) == 13
     for text in robust:
         assert "threat model: " in text and "seed 0" in text and re.search(r"n = \d+", text), text

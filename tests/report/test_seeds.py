@@ -1,4 +1,6 @@
-"""Several seeds: mean, standard deviation and t-interval by hand, the bold rule, the page and the Markdown."""
+"""Several seeds: mean, standard deviation and t-interval by hand, the bold rule, the page and the
+Markdown.
+"""
 
 import math
 
@@ -21,7 +23,8 @@ def of_seeds(row, *values, **changes):
 
 
 def test_the_t_interval_by_hand():
-    # Deviations from the mean 0.93: -0.03, -0.01, 0.04; their squares sum to 0.0026, over k - 1 = 2.
+    # Deviations from the mean 0.93: -0.03, -0.01, 0.04; their squares sum to 0.0026, over k - 1 =
+    # 2.
     half = T2 * math.sqrt(0.0026 / 2) / math.sqrt(3)
     assert t_interval([0.90, 0.92, 0.97]) == pytest.approx((0.93 - half, 0.93 + half), abs=1e-6)
     half = T1 * 0.01 * math.sqrt(2) / math.sqrt(2)
@@ -57,7 +60,12 @@ def test_a_mean_stays_in_the_range_of_its_metric(row):
 
 
 def test_other_measurements_stay_apart(row):
-    rows = [row(), row(seed=1, n=500), row(seed=1, parameters={"epsilon": 0.2}), row(seed=1, attack="pgd")]
+    rows = [
+        row(),
+        row(seed=1, n=500),
+        row(seed=1, parameters={"epsilon": 0.2}),
+        row(seed=1, attack="pgd"),
+    ]
     assert mean_rows(rows) == rows
 
 
@@ -110,21 +118,24 @@ def test_the_page_shows_mean_deviation_and_every_seed(written, seeded):
     assert line[0] == "FGSM epsilon 0.3 n = 1000 · seeds 0, 1, 2"
     assert line[1] == "0.100 [0.080, 0.120] seed 0 alone"
     # 0.93 -+ 4.30265 x 0.0360555 / 1.7320508 and 0.93 -+ 4.30265 x 0.02 / 1.7320508.
-    assert line[2] == (
-        "0.930 [0.840, 1.000] sd 0.036 · 0: 0.900 · 1: 0.920 · 2: 0.970 "
+    assert (
+        line[2] == "0.930 [0.840, 1.000] sd 0.036 · 0: 0.900 · 1: 0.920 · 2: 0.970 "
         "agreement 0.930 [0.880, 0.980] sd 0.020 · 0: 0.910 · 1: 0.930 · 2: 0.950 paper 0.7097"
     )
     words = report.parsed.text()
     assert "n = 1000 test images per attack, seeds 0, 1, 2; threat model: oblivious." in words
     assert (
-        "its 95% t-interval (for what differs from seed to seed, not for the draw of the test images)"
-        in words
+        "its 95% t-interval (for what differs from seed to seed, not for the draw of the test"
+        " images)" in words
     )
     assert [line[0:3:2] for line in report.parsed.lines("result")[1:]] == [
         ["Classifier alone", "0.100 [0.080, 0.120] FGSM, epsilon 0.3, n = 1000"],
         [
             "Vanilla",
-            "0.930 [0.840, 1.000] sd 0.036 · 0: 0.900 · 1: 0.920 · 2: 0.970 FGSM, epsilon 0.3, n = 1000",
+            (
+                "0.930 [0.840, 1.000] sd 0.036 · 0: 0.900 · 1: 0.920 · 2: 0.970 FGSM, epsilon 0.3,"
+                " n = 1000"
+            ),
         ],
     ]
 
@@ -140,8 +151,10 @@ def test_markdown_has_the_same_figures(seeded):
     assert [cell.strip() for cell in line.strip("|").split("|")] == [
         "FGSM (epsilon 0.3, n = 1000 · seeds 0, 1, 2)",
         "0.100 [0.080, 0.120] (seed 0 alone)",
-        "**0.930** [0.840, 1.000] (sd 0.036, 0: 0.900, 1: 0.920, 2: 0.970), "
-        "agreement 0.930 [0.880, 0.980] (sd 0.020, 0: 0.910, 1: 0.930, 2: 0.950; paper 0.7097)",
+        (
+            "**0.930** [0.840, 1.000] (sd 0.036, 0: 0.900, 1: 0.920, 2: 0.970), "
+            "agreement 0.930 [0.880, 0.980] (sd 0.020, 0: 0.910, 1: 0.930, 2: 0.950; paper 0.7097)"
+        ),
     ]
     assert "a cell shows their mean, in brackets its 95% t-interval" in " ".join(text.split())
 
@@ -150,6 +163,9 @@ def test_markdown_keeps_two_settings_of_an_attack_apart(row):
     rows = [row(), row(parameters={"epsilon": 0.2}, value=0.975)]
     text = to_markdown(*tables(rows))
     lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| FGSM")]
-    assert [line[0].split(", ")[0].strip() for line in lines] == ["FGSM (epsilon 0.3", "FGSM (epsilon 0.2"]
+    assert [line[0].split(", ")[0].strip() for line in lines] == [
+        "FGSM (epsilon 0.3",
+        "FGSM (epsilon 0.2",
+    ]
     assert [line[1].split()[0] for line in lines] == ["0.970", "0.975"]
     assert "t-interval" not in text

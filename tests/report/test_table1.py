@@ -1,4 +1,6 @@
-"""The lines of Table 1 and the bold rule; confusion matrices; attacks; settings as `--set` spells them."""
+"""The lines of Table 1 and the bold rule; confusion matrices; attacks; settings as `--set` spells
+them.
+"""
 
 import pytest
 
@@ -22,10 +24,16 @@ def line_of(row, **accuracies):
     ("accuracies", "best"),
     [
         ({"none": (0.02, 0.01, 0.03), "cls": (0.97, 0.96, 0.98)}, "cls"),
-        ({"vanilla": (0.95, 0.93, 0.96), "cls": (0.98, 0.97, 0.99), "pd": (0.90, 0.88, 0.92)}, "cls"),
+        (
+            {"vanilla": (0.95, 0.93, 0.96), "cls": (0.98, 0.97, 0.99), "pd": (0.90, 0.88, 0.92)},
+            "cls",
+        ),
         # One that touches is not better; nor one whose rival is worse but less certain.
         ({"vanilla": (0.95, 0.93, 0.97), "cls": (0.98, 0.97, 0.99)}, None),
-        ({"vanilla": (0.95, 0.94, 0.96), "cls": (0.98, 0.97, 0.99), "pd": (0.90, 0.70, 0.98)}, None),
+        (
+            {"vanilla": (0.95, 0.94, 0.96), "cls": (0.98, 0.97, 0.99), "pd": (0.90, 0.70, 0.98)},
+            None,
+        ),
         ({"vanilla": (0.97, 0.96, 0.98), "cls": (0.97, 0.96, 0.98)}, None),
         ({"none": (0.02, 0.01, 0.03), "cls": (0.97, None, None)}, None),
         ({"cls": (0.97, 0.96, 0.98)}, None),
@@ -70,16 +78,21 @@ def test_confusion_by_hand(row):
 
     (matrix,) = confusions([count(0, 0, 3), count(0, 7, 1), count(7, 7, 4)])
     assert matrix.counts[7, 0] == 1 and matrix.counts[0, 7] == 0
-    assert matrix.per_class[0] == 0.75 and matrix.per_class[7] == 1.0 and matrix.per_class[1] is None
+    assert (
+        matrix.per_class[0] == 0.75 and matrix.per_class[7] == 1.0 and matrix.per_class[1] is None
+    )
     assert matrix.overall == 0.875
     assert matrix.paper_per_class[9] == 0.66
-    # (2426 + 3214 + 2661 + 2615 + 2279 + 1933 + 2465 + 2583 + 2154 + 2003) / 30000, Table 9's diagonal.
+    # (2426 + 3214 + 2661 + 2615 + 2279 + 1933 + 2465 + 2583 + 2154 + 2003) / 30000, Table 9's
+    # diagonal.
     assert matrix.paper_overall == pytest.approx(24333 / 30000)
 
 
 def test_attacks_of_the_rows_and_of_the_run_are_not_doubled(row):
     rate = row(table="attacks", metric="success_rate", defense="none", value=0.97)
-    size = row(table="attacks", metric="mean_l2", defense="none", value=5.5, ci_low=None, ci_high=None)
+    size = row(
+        table="attacks", metric="mean_l2", defense="none", value=5.5, ci_low=None, ci_high=None
+    )
     known = {"attack": "fgsm", "parameters": {"epsilon": 0.3}, "n": 1000, "success_rate": 0.97}
     other = {"attack": "none", "parameters": {}, "n": 7}
     lines = attack_lines([rate, size], {"attacks": [known, other]})

@@ -48,7 +48,9 @@ def tool(written, rows, images, rate, run):
 def test_page_allows_its_own_script_by_hash_and_nothing_else(report):
     (script,) = re.findall(r"<script>(.*?)</script>", report.page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', report.page)
+    (policy,) = re.findall(
+        r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', report.page
+    )
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
     assert rules["script-src"] == f"'sha256-{digest}'" and rules["default-src"] == "'none'"
     assert rules["img-src"] == "data:" and "connect-src" not in rules
@@ -66,9 +68,13 @@ def test_gallery_holds_the_pixels_and_probabilities_that_it_was_given(report):
     for name in ("clean", "adversarial/pgd", "purified/pd/cw"):
         row = data["pictures"].index(name)
         tile = sprite[row * 28 : row * 28 + 28, 4 * 28 : 5 * 28]
-        np.testing.assert_allclose(tile / 255, report.images[name][4, ..., 0], atol=0.5 / 255 + 1e-6)
+        np.testing.assert_allclose(
+            tile / 255, report.images[name][4, ..., 0], atol=0.5 / 255 + 1e-6
+        )
     shares = report.images["probabilities/cls/fgsm"]
-    np.testing.assert_allclose(np.array(data["probabilities"]["cls/fgsm"]) / 1e4, shares, atol=0.5e-4 + 1e-9)
+    np.testing.assert_allclose(
+        np.array(data["probabilities"]["cls/fgsm"]) / 1e4, shares, atol=0.5e-4 + 1e-9
+    )
     assert len(data["pictures"]) == 1 + 6 + 4 * 7
 
 
@@ -78,13 +84,17 @@ def test_gallery_is_left_out_without_purified_images_and_refuses_odd_probabiliti
     alone = {key: value for key, value in images.items() if not key.startswith("purified/")}
     assert 'id="explorer"' not in written(rows, images=alone).page
     bad = {**images, "probabilities/cls/fgsm": np.zeros(10)}
-    with pytest.raises(UserError, match=r"probabilities/cls/fgsm.*shape \(10,\), expected \(k, 10\)"):
+    with pytest.raises(
+        UserError, match=r"probabilities/cls/fgsm.*shape \(10,\), expected \(k, 10\)"
+    ):
         write_report(tmp_path / "other", {}, rows, bad)
 
 
 def test_strip_of_the_robust_variant_is_shown_where_it_was_trained(written, rows, images):
     own = {
-        key.replace("/combined/", "/robust/"): value for key, value in images.items() if "/combined/" in key
+        key.replace("/combined/", "/robust/"): value
+        for key, value in images.items()
+        if "/combined/" in key
     }
     page = written(rows, images=images | own)
     assert (page.folder / "figures" / "strips_robust.svg").stat().st_size > 1000
@@ -97,9 +107,12 @@ def test_curve_has_a_mark_at_every_value(rate):
         "t", [Section("s", "S", [curves.curve("c", curve_rows(rate), "budget", "Title.", "Text.")])]
     )
     drawn = page.split("<figure")[1]
-    marks = re.findall(r'<g class="point"[^>]*aria-label="([^"]*)">.*?cx="([\d.]+)" cy="([\d.]+)"', drawn)
+    marks = re.findall(
+        r'<g class="point"[^>]*aria-label="([^"]*)">.*?cx="([\d.]+)" cy="([\d.]+)"', drawn
+    )
     assert len(marks) == 6
-    # Hand values: x from 46 to 466 for budgets 0 to 0.4, y from 12 (accuracy 1) to 256 (accuracy 0).
+    # Hand values: x from 46 to 466 for budgets 0 to 0.4, y from 12 (accuracy 1) to 256 (accuracy
+    # 0).
     places = [(float(x), float(y)) for _, x, y in marks]
     expected = [(46, 14.4), (151, 226.7), (466, 256.0), (46, 19.3), (151, 97.4), (466, 236.5)]
     np.testing.assert_allclose(places, expected, atol=0.06)
@@ -120,15 +133,22 @@ _OVERFLOW = (
     ".filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)"
     ".map(e => e.textContent)"
 )
-_INK = "[...new Set([...document.querySelectorAll('.chart text')].map(e => getComputedStyle(e).fill))]"
+_INK = (
+    "[...new Set([...document.querySelectorAll('.chart text')].map(e => getComputedStyle(e).fill))]"
+)
 # The labels in the corner of a tile stand on a dark ground.
 _WHITE = "rgb(255, 255, 255)"
-_PICK = "(() => {{const e = document.querySelector('#pick-{0}'); e.value = '{1}'; e.dispatchEvent(new Event('change'))}})()"
+_PICK = (
+    "(() => {{const e = document.querySelector('#pick-{0}'); e.value = '{1}'; e.dispatchEvent(new"
+    " Event('change'))}})()"
+)
 
 
 @chromium.needed
 def test_page_in_a_browser(tool, images, tmp_path):
-    """Sorting by click and key, a download, the curve's read-out and the gallery; no request, nothing on the console."""
+    """Sorting by click and key, a download, the curve's read-out and the gallery; no request,
+    nothing on the console.
+    """
     with chromium.Chromium(tmp_path / "profile") as page:
         page.size(1280, 900)
         page.open(
@@ -173,19 +193,24 @@ def test_page_in_a_browser(tool, images, tmp_path):
             shown = np.array(page.evaluate(_PIXELS.format(name))).reshape(28, 28)
             np.testing.assert_allclose(shown / 255, images[key][6, ..., 0], atol=0.5 / 255 + 1e-6)
         said = page.evaluate("document.querySelector('#explorer-status').textContent")
-        assert said == (
-            "Digit 6. clean: classified as 6 (0.8200); adversarial: classified as 1 (0.8200), wrong; "
-            "purified: classified as 6 (0.8200)."
+        assert (
+            said
+            == "Digit 6. clean: classified as 6 (0.8200); adversarial: classified as 1 (0.8200),"
+            " wrong; purified: classified as 6 (0.8200)."
         )
         assert (page.problems, page.requests) == ([], [(tool.folder / "index.html").as_uri()])
 
-        # Table 1 fits the page, which is no wider than the window; a chart's ink is the page's, light and dark.
+        # Table 1 fits the page, which is no wider than the window; a chart's ink is the page's,
+        # light and dark.
         page.size(1000, 900)
         assert page.evaluate(_OVERFLOW.format("#table1")) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 1000
         light = page.evaluate(_INK)
         page.size(1000, 900, dark=True)
-        assert light == ["rgb(23, 32, 43)", _WHITE] and page.evaluate(_INK) == ["rgb(232, 237, 242)", _WHITE]
+        assert light == ["rgb(23, 32, 43)", _WHITE] and page.evaluate(_INK) == [
+            "rgb(232, 237, 242)",
+            _WHITE,
+        ]
         # A4 without its margins, printed: no figure is cut.
         page.size(688, 900)
         page.call("Emulation.setEmulatedMedia", media="print")

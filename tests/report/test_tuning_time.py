@@ -13,7 +13,13 @@ def tuning():
     failed = {"weights": {"beta": 2.0, "gamma": 9.0}, "value": float("nan"), "status": "<FAILED>"}
     trials = [{**picked, "status": "COMPLETED"}, failed, worse, {**best, "status": "COMPLETED"}]
     objective = {"objective": "accuracy on validation images", "n": 1500, "cost_seconds": 2310.4}
-    return {**objective, "hand_picked": picked, "best": best, "trials": trials, "used": "hand-picked"}
+    return {
+        **objective,
+        "hand_picked": picked,
+        "best": best,
+        "trials": trials,
+        "used": "hand-picked",
+    }
 
 
 def test_trials_are_sorted_and_the_weights_in_use_are_said(written, tuning):
@@ -55,7 +61,10 @@ def test_a_loss_is_sorted_the_other_way(written, tuning):
     for trial in (*tuning["trials"], tuning["hand_picked"], tuning["best"]):
         trial["value"] = 1 - trial["value"]
     report = written([], {"tuning": tuning})
-    assert [line[0] for line in report.parsed.lines("tuning")[1:3]] == ["trial 4 best", "trial 1 hand-picked"]
+    assert [line[0] for line in report.parsed.lines("tuning")[1:3]] == [
+        "trial 4 best",
+        "trial 1 hand-picked",
+    ]
     assert "Trials, lowest value first." in report.parsed.text()
 
 

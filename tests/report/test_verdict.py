@@ -40,7 +40,14 @@ def rows(one):
             over="oblivious+transfer+end_to_end",
             partial="hop_skip_jump 10, spsa 10",
         ),
-        one(9, "robust", "worst_case", over="oblivious+transfer+end_to_end", met="every attack", n=10),
+        one(
+            9,
+            "robust",
+            "worst_case",
+            over="oblivious+transfer+end_to_end",
+            met="every attack",
+            n=10,
+        ),
         one(10, "robust", "worst_case", "transfer"),
         one(60, "robust", "autoattack_standard", ball=L2),
         one(12, "robust", "overpowered", ball=L2, n=20),
@@ -66,12 +73,15 @@ def test_a_line_a_defence_on_the_page(written, rows):
         "Worst case",
     ]
     figures = [value.split()[0] for value in robust[1:]]
-    # Under transfer the worst of its attacks; of two worst cases the one over all threat models; of two budgets of the overpowered attack the larger.
+    # Under transfer the worst of its attacks; of two worst cases the one over all threat models; of
+    # two budgets of the overpowered attack the larger.
     assert figures == ["0.970", "0.960", "0.100", "0.940", "0.920", "0.100", "0.900"]
     assert "n = 20" in robust[6] and none[0].startswith("No defence")
     assert [value.split()[0] for value in none[1:]] == ["–", "–", "–", "0.000", "–", "–", "–"]
     words = " ".join(parsed.text().split())
-    assert "count as right under them: HopSkipJump (labels only) 10, SPSA (values only) 10." in words
+    assert (
+        "count as right under them: HopSkipJump (labels only) 10, SPSA (values only) 10." in words
+    )
     assert not parsed.errors
 
 
@@ -80,10 +90,14 @@ def test_the_same_in_markdown(rows):
     words = " ".join(text.split())
     assert (
         "**The verdict, L∞ 0.3.** Accuracy against the label" in words
-        and "n = 20 to 100, seed 0; threat model: oblivious (the attacker attacks the classifier" in words
+        and "n = 20 to 100, seed 0; threat model: oblivious (the attacker attacks the classifier"
+        in words
     )
     line = next(line for line in text.splitlines() if line.startswith("| Robust (n = 20 to 100"))
-    assert "| 0.920 [0.850, 0.959] (n = 100) |" in line and "0.100 [0.028, 0.301] (L2 4 · n = 20)" in line
+    assert (
+        "| 0.920 [0.850, 0.959] (n = 100) |" in line
+        and "0.100 [0.028, 0.301] (L2 4 · n = 20)" in line
+    )
     assert "Blur" not in text and "Proximity" in text
 
 

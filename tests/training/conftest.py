@@ -80,7 +80,14 @@ def make_purifier(variant="combined", optimizer=None, seed=3, clip_norm=1.0):
 
 
 def make_robust(
-    optimizer=None, seed=3, clip_norm=1.0, scale=10.0, attack=None, consistency=0.0, noise_seed=11, **settings
+    optimizer=None,
+    seed=3,
+    clip_norm=1.0,
+    scale=10.0,
+    attack=None,
+    consistency=0.0,
+    noise_seed=11,
+    **settings,
 ):
     keras.utils.set_random_seed(1)
     classifier = SmallClassifier()
@@ -88,7 +95,9 @@ def make_robust(
     weights = weights_of("robust", WEIGHTS) | ({"consistency": consistency} if consistency else {})
     purifier = SmallVAE(6, squash_scale=scale)
     attack = attack or InnerAttack()
-    trainer = RobustTrainer(purifier, classifier, weights, noise_seed, attack, clip_norm, **settings)
+    trainer = RobustTrainer(
+        purifier, classifier, weights, noise_seed, attack, clip_norm, **settings
+    )
     trainer.compile(optimizer=optimizer or keras.optimizers.Adam(1e-3))
     return trainer
 
@@ -97,7 +106,9 @@ MAKERS = {"classifier": make_classifier, "purifier": make_purifier}
 
 
 def state(trainer):
-    """Every number that a checkpoint must carry: weights, centres, statistics, the optimizer's moments and step."""
+    """Every number that a checkpoint must carry: weights, centres, statistics, the optimizer's
+    moments and step.
+    """
     return [np.array(variable) for variable in (*trainer.weights, *trainer.optimizer.variables)]
 
 

@@ -1,4 +1,6 @@
-"""The inner attack against NumPy and its promises, the warm-up by hand, and what a step learns from."""
+"""The inner attack against NumPy and its promises, the warm-up by hand, and what a step learns
+from.
+"""
 
 import keras
 import numpy as np
@@ -41,7 +43,9 @@ def make_trainer(optimizer=None, **settings):
 
 @pytest.mark.parametrize(("steps", "lead"), [(0, 0.0), (1, 0.0), (3, 0.0), (1, 300.0)])
 def test_the_attack_follows_its_definition_on_a_linear_model(batch, steps, lead):
-    """`lead`: how far the true class is above the others, whatever the image: so far float32's softmax is exactly 1."""
+    """`lead`: how far the true class is above the others, whatever the image: so far float32's
+    softmax is exactly 1.
+    """
     weights = np.random.default_rng(0).normal(size=(784, 10)) / 28
     kernel = tf.constant(weights, tf.float32)
     ahead = lead * np.eye(10)[batch["label"]]
@@ -65,14 +69,21 @@ def test_the_attack_follows_its_definition_on_a_linear_model(batch, steps, lead)
         expected = np.clip(
             expected + 0.125 * np.sign(gradient), np.maximum(x - 0.2, 0), np.minimum(x + 0.2, 1)
         )
-    # A gradient next to 0 may round to either sign; logits of 300 have rounded the images' own part.
+    # A gradient next to 0 may round to either sign; logits of 300 have rounded the images' own
+    # part.
     assert np.mean(np.abs(got - expected) < 1e-5) > (0.99 if lead else 0.999)
 
 
-@pytest.mark.parametrize(("epsilon", "step_size", "steps"), [(0.3, 0.1, 7), (0.3, 0.375, 1), (0.05, 0.3, 3)])
-def test_the_attack_stays_in_ball_and_box_and_beats_noise(batch, classifier, epsilon, step_size, steps):
+@pytest.mark.parametrize(
+    ("epsilon", "step_size", "steps"), [(0.3, 0.1, 7), (0.3, 0.375, 1), (0.05, 0.3, 3)]
+)
+def test_the_attack_stays_in_ball_and_box_and_beats_noise(
+    batch, classifier, epsilon, step_size, steps
+):
     attacked, noisy = (
-        attack_within(classifier.logits, batch["x"], batch["label"], epsilon, step_size, count, SEED).numpy()
+        attack_within(
+            classifier.logits, batch["x"], batch["label"], epsilon, step_size, count, SEED
+        ).numpy()
         for count in (steps, 0)
     )
     for images in (attacked, noisy):
@@ -91,7 +102,9 @@ def test_epsilon_0_is_no_attack(batch, classifier):
 
 
 def test_falling_steps_are_as_long_as_they_say():
-    """Where no border is met and every gradient is positive, the way is the sum of the lengths: 1, 3/4, 1/2, 1/4."""
+    """Where no border is met and every gradient is positive, the way is the sum of the lengths: 1,
+    3/4, 1/2, 1/4.
+    """
     x = np.full((2, 28, 28, 1), 0.5, np.float32)
     start = attack_within(lambda images: images, x, np.zeros(2, np.int64), 0.4, 0.02, 0, SEED)
     way = {}
@@ -116,11 +129,15 @@ def test_no_gradient_passes_through_the_attack(batch, classifier):
 
 def test_the_warm_up_by_hand(batch):
     trainers = [make_trainer(warmup_steps=steps) for steps in (4, 0)]
-    strengths = [[float(trainer.strength(tf.constant(step))) for step in range(6)] for trainer in trainers]
+    strengths = [
+        [float(trainer.strength(tf.constant(step))) for step in range(6)] for trainer in trainers
+    ]
     np.testing.assert_allclose(strengths, [[0.2, 0.4, 0.6, 0.8, 1.0, 1.0], [1.0] * 6], rtol=1e-6)
     trainer = make_trainer(warmup_steps=2)
     np.testing.assert_allclose(
-        [float(trainer.train_step(batch)["epsilon"]) for _ in range(4)], [0.1, 0.2, 0.3, 0.3], rtol=1e-6
+        [float(trainer.train_step(batch)["epsilon"]) for _ in range(4)],
+        [0.1, 0.2, 0.3, 0.3],
+        rtol=1e-6,
     )
 
 
@@ -128,7 +145,8 @@ def test_the_warm_up_by_hand(batch):
 def test_a_step_learns_from_the_attack_on_the_classifier_as_it_is(batch, half_clean):
     """The first step of a warm-up of one: half of epsilon and of the step size."""
     trainer, twin = (
-        make_trainer(keras.optimizers.SGD(0.1), half_clean=half_clean, warmup_steps=1) for _ in range(2)
+        make_trainer(keras.optimizers.SGD(0.1), half_clean=half_clean, warmup_steps=1)
+        for _ in range(2)
     )
     model, x, label = twin.classifier, batch["x"], batch["label"]
     clean = np.arange(16) % 2 == 0 if half_clean else np.zeros(16, bool)
@@ -163,7 +181,9 @@ def test_validation_is_on_clean_and_on_attacked_images(batch):
     model = trainer.classifier
     before = model.get_weights()
     logs = {name: float(value) for name, value in trainer.test_step(batch).items()}
-    attacked = attack_within(model.logits, batch["x"], batch["label"], 0.3, 0.1, 2, (11 + STREAM, -1))
+    attacked = attack_within(
+        model.logits, batch["x"], batch["label"], 0.3, 0.1, 2, (11 + STREAM, -1)
+    )
     for prefix, images in (("", batch["x"]), ("attacked_", attacked)):
         assert logs[f"{prefix}loss"] == pytest.approx(
             entropies(model(images), batch["label"]).mean(), rel=1e-5

@@ -1,4 +1,6 @@
-"""AutoencoderTrainer: noise and losses by hand, and two that are trained together against each alone."""
+"""AutoencoderTrainer: noise and losses by hand, and two that are trained together against each
+alone.
+"""
 
 import keras
 import numpy as np

@@ -1,4 +1,6 @@
-"""Several workers: TF_CONFIG, two processes on loopback that train as one does, and one that is lost."""
+"""Several workers: TF_CONFIG, two processes on loopback that train as one does, and one that is
+lost.
+"""
 
 import json
 import os
@@ -40,7 +42,7 @@ with strategy.scope():
 with as_one_line("interrupted"):
     train(trainer, lambda step: training_dataset(TinyPairs(), 16, 1, step, steps), steps, 1, strategy, folder / "checkpoints", 2, [Tell()])
 np.savez(folder / "weights.npz", *trainer.get_weights())
-"""
+"""  # noqa: E501
 
 
 def start(folder, count, steps, pause=0.0, index=0, ports=()):
@@ -91,7 +93,11 @@ def test_two_workers_train_as_one_does_and_go_on_after_one_was_lost(tmp_path):
     errors = (folders[0] / "errors").read_text()
     assert pair[0].exitcode == 2 and time.monotonic() - began < 120, errors[-2000:]
     (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert "a worker was lost" in line and "start all workers again" in line and "Traceback" not in errors
+    assert (
+        "a worker was lost" in line
+        and "start all workers again" in line
+        and "Traceback" not in errors
+    )
     pair[1].join()
 
     # Both again; and, from nothing, two that nothing happens to.
@@ -101,7 +107,9 @@ def test_two_workers_train_as_one_does_and_go_on_after_one_was_lost(tmp_path):
         pair = [start(folder, 2, 6, 0, index, ports) for index, folder in enumerate(pair_folders)]
         outputs = [end(process, folder) for process, folder in zip(pair, pair_folders, strict=True)]
         assert [output[:2] for output in outputs] == [["CollectiveAllReduceStrategy 2", first]] * 2
-    for one, two, whole, expected in zip(*map(weights, (*folders, unbroken[0], alone)), strict=True):
+    for one, two, whole, expected in zip(
+        *map(weights, (*folders, unbroken[0], alone)), strict=True
+    ):
         np.testing.assert_array_equal(one, two)
         np.testing.assert_array_equal(one, whole)
         np.testing.assert_allclose(one, expected, atol=2e-4)

@@ -1,4 +1,6 @@
-"""A training that diverges ends with one line, in every trainer; a value or weight that is not finite is in no checkpoint."""
+"""A training that diverges ends with one line, in every trainer; a value or weight that is not
+finite is in no checkpoint.
+"""
 
 import keras
 import numpy as np
@@ -15,12 +17,17 @@ STEPS, EPOCHS = 30, 1
 
 
 class Line(keras.Model):
-    """One weight w, 1 at the start; the loss of step i is `losses[i]`, and `updates[i]` is added to the weight."""
+    """One weight w, 1 at the start; the loss of step i is `losses[i]`, and `updates[i]` is added to
+    the weight.
+    """
 
     def __init__(self, losses, updates=None):
         super().__init__()
         self.weight = self.add_weight(shape=(), initializer="ones", name="w")
-        self.losses_told, self.updates = tf.constant(losses), tf.constant(updates or [0.0] * len(losses))
+        self.losses_told, self.updates = (
+            tf.constant(losses),
+            tf.constant(updates or [0.0] * len(losses)),
+        )
         self.built = True
         self.compile(optimizer=keras.optimizers.SGD(0.25))
 
@@ -59,7 +66,9 @@ def test_the_first_bad_step_is_named_and_no_checkpoint_comes_after_it(pairs, tmp
         run(Line(finite_but(bad, value)), pairs, tmp_path)
     line = str(caught.value)
     assert "learning rate 0.25" in line and "smaller learning_rate" in line and "\n" not in line
-    saved = [int(path.stem.partition("-")[2]) for path in (tmp_path / "checkpoints").glob("*.index")]
+    saved = [
+        int(path.stem.partition("-")[2]) for path in (tmp_path / "checkpoints").glob("*.index")
+    ]
     assert all(step <= bad for step in saved) and len(saved) == bad // 10
     # Run again with a checkpoint before it, it says the same.
     with pytest.raises(Diverged, match=rf"at step {bad + 1} of 30"):

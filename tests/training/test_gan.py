@@ -1,4 +1,6 @@
-"""The adversarial game: the penalty by hand, what each step trains, exact resume, and MAD-VAE's losses on latents."""
+"""The adversarial game: the penalty by hand, what each step trains, exact resume, and MAD-VAE's
+losses on latents.
+"""
 
 import keras
 import numpy as np
@@ -46,7 +48,9 @@ def test_the_penalty_of_a_linear_critic_is_its_slope(norm):
     slope *= norm / np.linalg.norm(slope)
     images = tf.constant(RNG.random((2, 4, 28, 28, 1)), tf.float32)
     mix = tf.constant([0.0, 0.3, 0.7, 1.0])
-    penalty = gradient_penalty(lambda x: tf.reduce_sum(slope * x, axis=(1, 2, 3)), images[0], images[1], mix)
+    penalty = gradient_penalty(
+        lambda x: tf.reduce_sum(slope * x, axis=(1, 2, 3)), images[0], images[1], mix
+    )
     np.testing.assert_allclose(penalty, np.full(4, (norm - 1) ** 2), atol=1e-5)
 
 
@@ -67,7 +71,10 @@ def test_the_penalty_is_taken_between_the_real_and_the_generated_image():
 
 def test_a_step_trains_generator_and_critic_and_counts_once():
     trainer = make()
-    generator, critic = values(trainer.generator.trainable_weights), values(trainer.critic.trainable_weights)
+    generator, critic = (
+        values(trainer.generator.trainable_weights),
+        values(trainer.critic.trainable_weights),
+    )
     images = tf.constant(SPLIT.images[:8] / np.float32(255))
     logs = tf.function(trainer.train_step)({"x": images})
     assert set(logs) == {"loss", "adversarial", "critic", "wasserstein", "penalty"}
@@ -95,7 +102,9 @@ def test_latents_are_drawn_around_the_centre_of_their_class():
     noise = RNG.standard_normal((3, 6)).astype(np.float32)
     label = np.array([4, 0, 9])
     expected = np.array(trainer.centers)[label] + (label + 1.0)[:, None] * noise
-    np.testing.assert_allclose(trainer.latents(tf.constant(label), tf.constant(noise)), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        trainer.latents(tf.constant(label), tf.constant(noise)), expected, rtol=1e-5
+    )
 
 
 class Kill(keras.callbacks.Callback):

@@ -17,11 +17,15 @@ STEPS, EPOCHS, CHECKPOINT = 5, 2, 4
 
 
 def run(tiny, pairs, kind, folder, extra=(), seed=3):
-    """Trains 10 steps in `folder`, from its checkpoint if it has one; returns the trainer and the first step."""
+    """Trains 10 steps in `folder`, from its checkpoint if it has one; returns the trainer and the
+    first step.
+    """
     trainer = tiny.MAKERS[kind](seed=seed)
     x_adv, x, _ = pairs.batch(np.arange(4))
     callbacks = [Progress(kind, STEPS * EPOCHS), MeanLog(folder, 2)]
-    callbacks += [PurifierPictures(folder, {"x_adv": x_adv, "x": x}, 5)] if kind == "purifier" else []
+    callbacks += (
+        [PurifierPictures(folder, {"x_adv": x_adv, "x": x}, 5)] if kind == "purifier" else []
+    )
     start = train(
         trainer,
         lambda step: training_dataset(pairs, 8, 7, step, STEPS * EPOCHS),
@@ -65,7 +69,9 @@ def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(
 
 @pytest.mark.parametrize(("damaged", "resumed_at"), [((8,), 4), ((4, 8), 0)])
 def test_a_damaged_checkpoint_is_passed_over(tiny, pairs, tmp_path, unbroken, damaged, resumed_at):
-    """The second half of the newest file is zeros: what comes before it has been read when that is found."""
+    """The second half of the newest file is zeros: what comes before it has been read when that is
+    found.
+    """
     kind, _, expected = unbroken
     with pytest.raises(tiny.Killed):
         run(tiny, pairs, kind, tmp_path, [tiny.KillAfter(8)])
@@ -105,7 +111,8 @@ def test_a_finished_run_only_restores(tiny, pairs, tmp_path, unbroken):
     trainer, start = run(tiny, pairs, kind, folder, [tiny.KillAfter(STEPS * EPOCHS)], seed=99)
     assert start == STEPS * EPOCHS
     assert all(
-        one.tobytes() == other.tobytes() for one, other in zip(tiny.state(trainer), expected, strict=True)
+        one.tobytes() == other.tobytes()
+        for one, other in zip(tiny.state(trainer), expected, strict=True)
     )
     assert (folder / "log.csv").read_bytes() == log
 
@@ -138,11 +145,16 @@ def test_tensorboard_reads_terms_rate_pictures_and_centres(unbroken):
             e.step: float(tf.make_ndarray(e.tensor_proto))
             for e in events.Tensors(f"{group}/{name.removeprefix('val_')}")
         }
-        assert read == pytest.approx({int(row["step"]): float(row[name]) for row in rows if row[name]})
+        assert read == pytest.approx(
+            {int(row["step"]): float(row[name]) for row in rows if row[name]}
+        )
     assert "train/learning_rate" in tags
     if kind == "classifier":
         return
-    terms = {f"train/{term}" for term in ("reconstruction", "kl", "classification", "proximity", "distance")}
+    terms = {
+        f"train/{term}"
+        for term in ("reconstruction", "kl", "classification", "proximity", "distance")
+    }
     assert terms | {"centers/norm"} | {f"centers/norm_{label}" for label in range(10)} <= tags
     pictures = events.Tensors("clean, adversarial, purified")
     assert [event.step for event in pictures] == [1, 5, 10]
@@ -158,7 +170,9 @@ class Recorder(keras.callbacks.Callback):
         self.told = []
 
     def on_train_begin(self, logs=None):
-        self.told.append(("begin", (logs or {}).get("step"), self.params["steps"], self.params["epochs"]))
+        self.told.append(
+            ("begin", (logs or {}).get("step"), self.params["steps"], self.params["epochs"])
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         self.told.append(("step", batch))

@@ -38,7 +38,8 @@ def test_follows_the_formula_and_the_stock_optimizer():
     ours, optimizer = trained(FusedAdam)
     stock, _ = trained(keras.optimizers.Adam)
     for k, shape in enumerate(SHAPES):
-        # Kingma & Ba, algorithm 1, with epsilon as Keras has it: beside the root of the uncorrected moment.
+        # Kingma & Ba, algorithm 1, with epsilon as Keras has it: beside the root of the uncorrected
+        # moment.
         weight, first, second = np.ones(shape), np.zeros(shape), np.zeros(shape)
         for number in range(STEPS):
             gradient = gradients(number)[k].astype(np.float64)
@@ -78,11 +79,13 @@ for _ in range(2):
 for copy in strategy.experimental_local_results(variable.value):
     np.testing.assert_allclose(copy.numpy(), [0.98, 1.02], atol=1e-5)
 assert len(strategy.experimental_local_results(variable.value)) == 2
-"""
+"""  # noqa: E501
 
 
 def test_every_replicas_copy_is_updated_by_the_sum_of_the_gradients():
-    """Adam's steps on a steady gradient are the learning rate in its direction; here the sums are (2, -2)."""
+    """Adam's steps on a steady gradient are the learning rate in its direction; here the sums are
+    (2, -2).
+    """
     process = processes.run(["-c", TWO_DEVICES])
     assert process.returncode == 0, process.stderr
 
@@ -103,6 +106,8 @@ def test_checkpoints_hold_its_state(tmp_path):
 def test_keys_know_of_it_only_where_it_is_used():
     plain, fused = VaeConfig(), VaeConfig(fused_adam=True)
     assert "fused_adam" not in purifier_parameters(plain, "cls")
-    assert purifier_parameters(fused, "cls") == purifier_parameters(plain, "cls") | {"fused_adam": True}
+    assert purifier_parameters(fused, "cls") == purifier_parameters(plain, "cls") | {
+        "fused_adam": True
+    }
     assert "fused_adam" not in to_dict(Config())["vae"]
     assert to_dict(Config(vae=fused))["vae"]["fused_adam"] is True

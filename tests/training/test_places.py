@@ -1,4 +1,6 @@
-"""Who is attacked how is a matter of the place in the global batch: three images a replica, two kinds in turn, on two devices and on one."""
+"""Who is attacked how is a matter of the place in the global batch: three images a replica, two
+kinds in turn, on two devices and on one.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -64,7 +66,7 @@ moved = np.linalg.norm(alone - before)
 assert moved > 1e-2 and np.linalg.norm(alone - both) < 1e-3 * moved, (moved, np.linalg.norm(alone - both))
 assert abs(loss - loss_two) < 1e-5
 print("same")
-"""
+"""  # noqa: E501
 
 
 def test_kinds_and_clean_images_go_by_the_place_in_the_global_batch():
@@ -73,11 +75,15 @@ def test_kinds_and_clean_images_go_by_the_place_in_the_global_batch():
 
 
 def test_every_replica_gets_its_share_of_each_part():
-    """Twelve rows in three parts (steps of the critic), on two replicas: each step sees the rows that it sees on one."""
+    """Twelve rows in three parts (steps of the critic), on two replicas: each step sees the rows
+    that it sees on one.
+    """
     rows = tf.data.Dataset.from_tensors({"x": np.arange(12), "label": 10 * np.arange(12)})
     (batch,) = in_parts(rows, 3, 2).as_numpy_iterator()
     first, second = np.split(batch["x"], 2)
-    steps = [np.concatenate(pair) for pair in zip(np.split(first, 3), np.split(second, 3), strict=True)]
+    steps = [
+        np.concatenate(pair) for pair in zip(np.split(first, 3), np.split(second, 3), strict=True)
+    ]
     np.testing.assert_array_equal(steps, np.arange(12).reshape(3, 4))
     np.testing.assert_array_equal(batch["label"], 10 * batch["x"])
     assert in_parts(rows, 3, 1) is rows

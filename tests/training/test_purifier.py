@@ -30,14 +30,18 @@ SETTINGS = PurifierSettings(
 
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
-    """Settings -> the labels of every batch from step 1 on, the steps of an epoch, the epochs, the last learning rate."""
+    """Settings -> the labels of every batch from step 1 on, the steps of an epoch, the epochs, the
+    last learning rate.
+    """
     pairs = IdentityPairs(Split(np.zeros((35, 28, 28, 1), np.uint8), np.arange(35)))
     found = {}
 
     def train(trainer, batches, steps, epochs, *rest):
         found["labels"] = [batch["label"].numpy().tolist() for batch in batches(1)]
         found["lengths"] = (steps, epochs)
-        found["rate"] = float(keras.ops.convert_to_numpy(trainer.optimizer._learning_rate(steps * epochs)))
+        found["rate"] = float(
+            keras.ops.convert_to_numpy(trainer.optimizer._learning_rate(steps * epochs))
+        )
         raise StopIteration
 
     def ask(**changes):
@@ -56,7 +60,8 @@ def asked(monkeypatch, tmp_path):
 def batches(first, last):
     """Labels of steps first..last-1: an epoch is four batches of eight of the 35."""
     return [
-        epoch_order(35, 6, step // 4)[step % 4 * 8 : step % 4 * 8 + 8].tolist() for step in range(first, last)
+        epoch_order(35, 6, step // 4)[step % 4 * 8 : step % 4 * 8 + 8].tolist()
+        for step in range(first, last)
     ]
 
 
@@ -66,7 +71,9 @@ def test_epochs_go_on_where_the_warm_up_ended(asked):
 
 
 def test_short_epochs_see_one_pair_after_the_other(asked):
-    """Three epochs of two steps are an epoch and a half of the pairs, and the learning rate ends with them."""
+    """Three epochs of two steps are an epoch and a half of the pairs, and the learning rate ends
+    with them.
+    """
     found = asked(first_epoch=2, epoch_steps=2)
     assert found["lengths"] == (2, 3) and found["labels"] == batches(9, 14)
     assert found["rate"] == pytest.approx(1e-5)

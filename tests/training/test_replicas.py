@@ -10,9 +10,14 @@ from madvae_tf.training.replicas import apply_clipped, exponential_decay, global
 from tests import processes
 
 
-@pytest.mark.parametrize(("clip_norm", "scale"), [(2.6, 0.2), (13.0, 1.0), (100.0, 1.0), (0.0, 1.0)])
+@pytest.mark.parametrize(
+    ("clip_norm", "scale"), [(2.6, 0.2), (13.0, 1.0), (100.0, 1.0), (0.0, 1.0)]
+)
 def test_the_global_norm_is_clipped_and_the_direction_kept(clip_norm, scale):
-    variables = [keras.Variable(np.zeros(2, np.float32)), keras.Variable(np.zeros((1, 1), np.float32))]
+    variables = [
+        keras.Variable(np.zeros(2, np.float32)),
+        keras.Variable(np.zeros((1, 1), np.float32)),
+    ]
     gradients = [tf.constant([3.0, 4.0]), tf.constant([[12.0]])]  # a norm of 13 together
     apply_clipped(keras.optimizers.SGD(1.0), gradients, variables, clip_norm)
     np.testing.assert_allclose(variables[0], [-3 * scale, -4 * scale], rtol=1e-6)
@@ -20,7 +25,13 @@ def test_the_global_norm_is_clipped_and_the_direction_kept(clip_norm, scale):
 
 
 def test_one_replica_draws_for_its_own_batch():
-    assert replica_part(lambda size: tf.range(size), tf.constant(5)).numpy().tolist() == [0, 1, 2, 3, 4]
+    assert replica_part(lambda size: tf.range(size), tf.constant(5)).numpy().tolist() == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
     assert float(global_size(tf.zeros(5, tf.int64))) == 5.0
 
 
@@ -56,7 +67,9 @@ def test_a_shift_moves_every_image_by_an_offset_of_its_own():
         assert len(fits) == 1
         np.testing.assert_array_equal(moved, shifted(image, *fits[0]))
     assert len(set(offsets)) == 25
-    again, other = (random_shift(tf.constant(images), 2, tf.constant([4, seed])).numpy() for seed in (5, 6))
+    again, other = (
+        random_shift(tf.constant(images), 2, tf.constant([4, seed])).numpy() for seed in (5, 6)
+    )
     np.testing.assert_array_equal(got, again)
     assert not np.array_equal(got, other)
     np.testing.assert_array_equal(random_shift(tf.constant(images), 0, tf.constant([4, 5])), images)
@@ -74,7 +87,8 @@ def test_about_half_of_the_images_are_mirrored_left_to_right_and_the_others_left
     assert not np.array_equal(got, other)
 
 
-# On two logical devices and on one: the same weights and statistics, although every batch's halves are unlike.
+# On two logical devices and on one: the same weights and statistics, although every batch's halves
+# are unlike.
 SCRIPT = """
 import sys
 import keras, numpy as np, tensorflow as tf
@@ -144,7 +158,8 @@ for name, make in (("purifier", lambda optimizer: make_purifier(optimizer=optimi
     print(name)
     if n > 2:  # What is left is the same for every number.
         sys.exit()
-# Signs of gradients next to 0 may differ here and there: held to less than a third of what another draw of the starts changes.
+# Signs of gradients next to 0 may differ here and there: held to less than a third of what another
+# draw of the starts changes.
 def first(strategy, folder, noise_seed=11):
     def sensitive(optimizer):  # With its first weights the small network says nearly the same of every image.
         trainer = make_robust(optimizer, noise_seed=noise_seed)
@@ -161,16 +176,19 @@ for key, value in alone.items():
     allowed = 1e-4 * max(1, abs(value)) + abs(value - redrawn[key]) / 3
     assert abs(value - together[key]) < allowed, (key, value, together[key], redrawn[key])
 print("attack")
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("devices", "compared"), [(2, ["purifier", "robust", "classifier", "attack"]), (4, ["purifier"])]
+    ("devices", "compared"),
+    [(2, ["purifier", "robust", "classifier", "attack"]), (4, ["purifier"])],
 )
 def test_many_devices_train_as_one_does(tmp_path, devices, compared):
-    """Covers the loss over the global batch, the clipping of the summed gradient and synchronised normalisation."""
+    """Covers the loss over the global batch, the clipping of the summed gradient and synchronised
+    normalisation.
+    """
     process = processes.run(["-c", SCRIPT, tmp_path, devices])
     assert process.returncode == 0, process.stderr[-3000:]
     assert process.stdout.split() == compared

@@ -1,4 +1,6 @@
-"""The trainer of `robust`: its schedule by hand, its attack against the definition, what a step learns from and changes."""
+"""The trainer of `robust`: its schedule by hand, its attack against the definition, what a step
+learns from and changes.
+"""
 
 import keras
 import numpy as np
@@ -28,11 +30,15 @@ def system(trainer, images):
 
 
 def entropy(trainer, images, label):
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=system(trainer, images))
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=label, logits=system(trainer, images)
+    )
 
 
 def attacked_by_hand(trainer, x, label, epsilon, steps, step_size, seed):
-    """The images, and the least that a pixel's gradient was at any step, as a share of its image's largest."""
+    """The images, and the least that a pixel's gradient was at any step, as a share of its image's
+    largest.
+    """
     share = np.ones_like(x)
     adversarial = np.clip(
         x + epsilon * tf.random.stateless_uniform(x.shape, seed, -1, 1, alg="philox").numpy(), 0, 1
@@ -58,7 +64,9 @@ def test_the_ramp_by_hand():
     np.testing.assert_allclose(
         ramp(attack, [0, 70, 350, 700, 5000]), [0.05, 0.075, 0.175, 0.3, 0.3], rtol=1e-6
     )
-    np.testing.assert_allclose(ramp(InnerAttack(epsilon=0.2, ramp_steps=0), [0, 9]), [0.2, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(
+        ramp(InnerAttack(epsilon=0.2, ramp_steps=0), [0, 9]), [0.2, 0.2], rtol=1e-6
+    )
 
 
 def test_steps_and_their_length_by_hand():
@@ -73,12 +81,19 @@ def test_steps_and_their_length_by_hand():
     assert [late_start(100, part) for part in (0.0, 0.55, 1.0)] == [0, 55, 100]
 
 
-@pytest.mark.parametrize(("epsilon", "steps", "step_size"), [(0.3, 1, 0.375), (0.1, 3, 0.1 * 1.25 * 2 / 3)])
-def test_the_attack_is_that_of_the_deployed_system_in_ball_and_box(batch, robust, epsilon, steps, step_size):
+@pytest.mark.parametrize(
+    ("epsilon", "steps", "step_size"), [(0.3, 1, 0.375), (0.1, 3, 0.1 * 1.25 * 2 / 3)]
+)
+def test_the_attack_is_that_of_the_deployed_system_in_ball_and_box(
+    batch, robust, epsilon, steps, step_size
+):
     trainer = robust()
-    for _ in range(3):  # Moving statistics that are neither those of the batch nor those of the start.
+    for _ in range(
+        3
+    ):  # Moving statistics that are neither those of the batch nor those of the start.
         trainer.train_step(batch)
-    # Untrained, it answers nearly the same to every image: with small logits what an attack gains is a rounding of float32.
+    # Untrained, it answers nearly the same to every image: with small logits what an attack gains
+    # is a rounding of float32.
     kernel = trainer._classify.func.dense.kernel
     kernel.assign(30.0 * kernel)
     before = [np.array(weight) for weight in trainer.purifier.weights]
@@ -89,7 +104,8 @@ def test_the_attack_is_that_of_the_deployed_system_in_ball_and_box(batch, robust
     )
     expected, share = attacked_by_hand(trainer, x, label, epsilon, steps, step_size, SEED)
     agreeing = np.abs(got - expected) < 1e-5
-    # A gradient next to 0 may round to either sign, and the next steps go on from there: 0.97 to 1 of all pixels on four instruction sets.
+    # A gradient next to 0 may round to either sign, and the next steps go on from there: 0.97 to 1
+    # of all pixels on four instruction sets.
     ample = share > 0.03
     assert ample.mean() > 0.25 and agreeing[ample].mean() > 0.99
     assert agreeing.mean() > (0.99 if steps == 1 else 0.95)
@@ -100,7 +116,9 @@ def test_the_attack_is_that_of_the_deployed_system_in_ball_and_box(batch, robust
     ):
         assert np.mean(np.abs(got - other) < 1e-5) < 0.9
     for images in (got, noisy):
-        assert images.min() >= 0 and images.max() <= 1 and np.abs(images - x).max() <= epsilon + 1e-6
+        assert (
+            images.min() >= 0 and images.max() <= 1 and np.abs(images - x).max() <= epsilon + 1e-6
+        )
     plain, under_noise, under_attack = (
         float(tf.reduce_mean(entropy(trainer, images, label))) for images in (x, noisy, got)
     )
@@ -109,7 +127,9 @@ def test_the_attack_is_that_of_the_deployed_system_in_ball_and_box(batch, robust
     assert all(np.array_equal(a, b) for a, b in zip(before, trainer.purifier.weights, strict=True))
 
 
-def test_threshold_l2_spends_the_budget_where_the_gradient_without_the_squashs_slope_says(batch, robust):
+def test_threshold_l2_spends_the_budget_where_the_gradient_without_the_squashs_slope_says(
+    batch, robust
+):
     x, label = batch["x"], batch["label"]
     trainer = robust(attack=InnerAttack(epsilon=2.0, norm="l2", threshold_l2=True))
     kernel = trainer._classify.func.dense.kernel
@@ -117,7 +137,9 @@ def test_threshold_l2_spends_the_budget_where_the_gradient_without_the_squashs_s
     got = trainer.attacked(trainer.purifier, x, label, 2.0, tf.constant(2), SEED).numpy()
     squash = trainer.purifier.squash
     k, b = float(squash.scale), float(squash.center.value)
-    noise = tf.random.stateless_uniform(x.shape, SEED, -1, 1, alg="philox").numpy().astype(np.float64)
+    noise = (
+        tf.random.stateless_uniform(x.shape, SEED, -1, 1, alg="philox").numpy().astype(np.float64)
+    )
     norm = lambda d: np.sqrt((d**2).sum(axis=(1, 2, 3), keepdims=True))  # noqa: E731
     image = np.clip(x + 2.0 * noise / norm(noise), 0, 1).astype(np.float32)
     # By the exact gradient over the squash's slope, in float64, summed over the two steps.
@@ -130,13 +152,19 @@ def test_threshold_l2_spends_the_budget_where_the_gradient_without_the_squashs_s
         s = 1 / (1 + np.exp(-k * (image.astype(np.float64) - b)))
         gradient = (tape.gradient(loss, given).numpy() / (k * s * (1 - s))).reshape(-1, 784)
         total += gradient / np.abs(gradient).mean(axis=1, keepdims=True)
-        image = BudgetAllocation(tf.constant(x), squash, 2.0).allocate(tf.constant(total, tf.float32)).numpy()
+        image = (
+            BudgetAllocation(tf.constant(x), squash, 2.0)
+            .allocate(tf.constant(total, tf.float32))
+            .numpy()
+        )
     assert np.mean(np.abs(got - image) < 1e-5) > 0.99
     assert (norm(got - x) <= 2.0 + 1e-5).all() and got.min() >= 0 and got.max() <= 1
 
 
 def test_a_mix_attacks_each_image_in_its_own_way(batch, robust):
-    """Of the mix l2, threshold_l2: the even images as the exact gradient's attack in L2 has them, the odd ones as `threshold_l2`'s alone has them."""
+    """Of the mix l2, threshold_l2: the even images as the exact gradient's attack in L2 has them,
+    the odd ones as `threshold_l2`'s alone has them.
+    """
     x, label = batch["x"], batch["label"]
     own = {"epsilon": 0.3, "norm": "both", "step_ratio": 2.0, "decaying_steps": True}
     alone = {"epsilon": 2.0, "norm": "l2", "step_ratio": 2.0, "decaying_steps": True}
@@ -145,11 +173,14 @@ def test_a_mix_attacks_each_image_in_its_own_way(batch, robust):
         "l2": (InnerAttack(**alone), 2.0),
         "threshold": (InnerAttack(**alone, threshold_l2=True), 2.0),
     }
-    # One step: the batches differ, and with them the last bits, which more steps carry across kinks of the network.
+    # One step: the batches differ, and with them the last bits, which more steps carry across kinks
+    # of the network.
     got = {}
     for name, (attack, radius) in attacks.items():
         trainer = robust(attack=attack)
-        got[name] = trainer.attacked(trainer.purifier, x, label, radius, tf.constant(1), SEED).numpy()
+        got[name] = trainer.attacked(
+            trainer.purifier, x, label, radius, tf.constant(1), SEED
+        ).numpy()
     np.testing.assert_allclose(got["mix"][::2], got["l2"][::2], atol=1e-3)
     np.testing.assert_allclose(got["mix"][1::2], got["threshold"][1::2], atol=1e-3)
     assert np.abs(got["l2"] - got["threshold"]).max() > 0.1
@@ -164,7 +195,12 @@ def test_a_step_learns_from_the_attack_what_an_ordinary_step_learns_from_pairs(b
     ordinary.compile(optimizer=keras.optimizers.SGD(0.1))
     expected = ordinary.train_step({"x_adv": x_adv, "x": x, "label": label})
     logs = trainer.train_step(batch)
-    assert set(logs) - set(expected) == {"attacked_accuracy", "epsilon", "squash_scale", "squash_center"}
+    assert set(logs) - set(expected) == {
+        "attacked_accuracy",
+        "epsilon",
+        "squash_scale",
+        "squash_center",
+    }
     for name, value in expected.items():
         np.testing.assert_allclose(logs[name], value, rtol=1e-4)
     for got, want in zip(trainer.purifier.weights, twin.purifier.weights, strict=True):
@@ -182,7 +218,9 @@ def test_all_is_trained_but_the_classifier_the_squash_too(batch, robust):
     step = tf.function(trainer.train_step)
     logs = [{name: float(value) for name, value in step(batch).items()} for _ in range(8)]
     assert all(np.array_equal(a, b) for a, b in zip(frozen, classifier.weights, strict=True))
-    assert not any(np.array_equal(a, b) for a, b in zip(before, trainer.trainable_weights, strict=True))
+    assert not any(
+        np.array_equal(a, b) for a, b in zip(before, trainer.trainable_weights, strict=True)
+    )
     assert logs[-1]["loss"] < 0.9 * logs[0]["loss"]
     assert logs[-1]["squash_scale"] != logs[0]["squash_scale"]
     assert float(trainer.purifier.squash.scale) > 0

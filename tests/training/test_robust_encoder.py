@@ -1,4 +1,6 @@
-"""Adversarial training of the encoder, and the decoder's training on frozen features: what is attacked, what learns, what stands still."""
+"""Adversarial training of the encoder, and the decoder's training on frozen features: what is
+attacked, what learns, what stands still.
+"""
 
 import keras
 import numpy as np
@@ -78,7 +80,9 @@ def test_the_attack_climbs_through_the_head_within_ball_and_box(batch):
 
     def loss(images):
         return float(
-            tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits_of(trainer, images)))
+            tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits_of(trainer, images))
+            )
         )
 
     assert loss(got) > loss(x)
@@ -86,15 +90,24 @@ def test_the_attack_climbs_through_the_head_within_ball_and_box(batch):
 
 def test_a_step_trains_squash_encoder_and_head_and_no_more(batch):
     purifier, trainer = encoder_trainer()
-    rest = [*purifier.decoder.weights, *purifier.mean_head.weights, *purifier.log_variance_head.weights]
+    rest = [
+        *purifier.decoder.weights,
+        *purifier.mean_head.weights,
+        *purifier.log_variance_head.weights,
+    ]
     still = [np.array(weight) for weight in rest]
     before = [np.array(weight) for weight in trainer.classifier.weights]
     step = tf.function(trainer.train_step)
     logs = [{name: float(value) for name, value in step(batch).items()} for _ in range(6)]
     assert all(np.array_equal(a, b) for a, b in zip(still, rest, strict=True))
-    assert not any(np.array_equal(a, b) for a, b in zip(before, trainer.classifier.weights, strict=True))
+    assert not any(
+        np.array_equal(a, b) for a, b in zip(before, trainer.classifier.weights, strict=True)
+    )
     # The encoder is the purifier's own.
-    assert purifier.encoder is trainer.classifier.encoder and purifier.squash is trainer.classifier.squash
+    assert (
+        purifier.encoder is trainer.classifier.encoder
+        and purifier.squash is trainer.classifier.squash
+    )
     assert logs[-1]["loss"] < logs[0]["loss"]
     # From 0.1 to the training's 0.4 over four steps; validation stays at 0.3.
     np.testing.assert_allclose(
@@ -123,7 +136,11 @@ def test_validation_is_of_the_average_at_epsilon(batch):
 def test_the_decoder_learns_from_attacks_on_the_head_and_the_encoder_stands_still(batch, tiny):
     trainer, pretrained = decoder_trainer(tiny, average=0.5)
     purifier = trainer.purifier
-    frozen = [*purifier.squash.weights, *purifier.encoder.weights, *pretrained.classifier.head.weights]
+    frozen = [
+        *purifier.squash.weights,
+        *purifier.encoder.weights,
+        *pretrained.classifier.head.weights,
+    ]
     still = [np.array(weight) for weight in frozen]
     learns = [*purifier.mean_head.weights, *purifier.log_variance_head.weights]
     learns += purifier.decoder.trainable_weights
@@ -148,7 +165,7 @@ def test_the_decoder_learns_from_attacks_on_the_head_and_the_encoder_stands_stil
 
 
 def test_validation_of_the_decoder_is_end_to_end(batch, tiny):
-    """It is measured through purifier and classifier, whatever the training's attacks go through."""
+    """It is measured through purifier and classifier, whatever the training's attacks go through."""  # noqa: E501
     trainer, _ = decoder_trainer(tiny)
     kernel = trainer._classify.func.dense.kernel
     kernel.assign(30.0 * kernel)
@@ -163,8 +180,12 @@ def test_validation_of_the_decoder_is_end_to_end(batch, tiny):
 
 
 def test_other_norms_go_through_the_head_too(batch):
-    """Every other image within 0.36 in L-infinity, the rest by `threshold_l2` within the L2 radius that is wider alike."""
-    attack = InnerAttack(epsilon=0.3, l2_epsilon=2.0, norm="both", threshold_l2=True, radius_ratio=1.2)
+    """Every other image within 0.36 in L-infinity, the rest by `threshold_l2` within the L2 radius
+    that is wider alike.
+    """
+    attack = InnerAttack(
+        epsilon=0.3, l2_epsilon=2.0, norm="both", threshold_l2=True, radius_ratio=1.2
+    )
     _, trainer = encoder_trainer(attack=attack)
     x, label = batch["x"], batch["label"]
     moved = trainer.attacked(trainer.classifier, x, label, 0.36, 2, SEED).numpy() - x

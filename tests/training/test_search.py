@@ -14,7 +14,9 @@ TRIALS = 6  # the hand-picked one, two at random, three informed ones
 
 
 class Hill:
-    """Highest at three times the hand-picked values; keeps what it was asked; raises in trial `kill_at`."""
+    """Highest at three times the hand-picked values; keeps what it was asked; raises in trial
+    `kill_at`.
+    """
 
     def __init__(self, kind=Exception, kill_at=None):
         self.asked = []
@@ -25,7 +27,9 @@ class Hill:
         if number == self.kill_at:
             raise self.kind("in the middle")
         return -sum(
-            math.log(weights[name] / (3 * HAND_PICKED[name])) ** 2 for name in weights if weights[name]
+            math.log(weights[name] / (3 * HAND_PICKED[name])) ** 2
+            for name in weights
+            if weights[name]
         )
 
 
@@ -84,7 +88,9 @@ def test_another_seed_is_another_search_from_the_same_start(unbroken, tmp_path):
     assert other[0].weights == HAND_PICKED and other[1].weights != unbroken[1].weights
 
 
-@pytest.mark.parametrize(("kill_at", "kind"), [(0, UserError), (1, UserError), (4, KeyboardInterrupt)])
+@pytest.mark.parametrize(
+    ("kill_at", "kind"), [(0, UserError), (1, UserError), (4, KeyboardInterrupt)]
+)
 def test_a_killed_search_ends_with_the_trials_of_an_unbroken_one(unbroken, tmp_path, kill_at, kind):
     with pytest.raises(kind, match="in the middle"):
         climb(Hill(kind, kill_at), tmp_path)
@@ -161,7 +167,9 @@ def test_a_trial_that_diverges_has_no_value_and_the_search_goes_on(tmp_path):
     over = [trial.weights["gamma"] > cliff.edge for trial in trials]
     assert any(over) and not over[0]
     assert [trial.value is None for trial in trials] == over
-    assert [trial.status for trial in trials] == ["diverged" if each else "completed" for each in over]
+    assert [trial.status for trial in trials] == [
+        "diverged" if each else "completed" for each in over
+    ]
     # Called again, none is measured again, and the result is the same.
     assert outcome(climb(Cliff(cliff.edge), tmp_path, trials=8)) == outcome(trials)
     assert len(cliff.asked) == 8

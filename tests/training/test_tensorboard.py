@@ -40,7 +40,8 @@ def test_confusion_images_are_in_one_event_file_and_differ(tmp_path):
         values = event.tensor_proto.string_val
         pictures[name] = tf.io.decode_png(values[2]).numpy().astype(int)
         assert (int(values[0]), int(values[1])) == pictures[name].shape[1::-1]
-    # A full diagonal is dark where the other one is white: the cells' centres lie on the lines of a ten by ten grid.
+    # A full diagonal is dark where the other one is white: the cells' centres lie on the lines of a
+    # ten by ten grid.
     difference = np.abs(pictures["fgsm"] - pictures["pgd"]).max(axis=2)
     assert (difference > 100).mean() > 0.1
 
@@ -84,7 +85,9 @@ def test_trials_are_sessions_of_the_hyper_parameters_dashboard(tmp_path):
         start = metadata.parse_session_start_info_plugin_data(
             events.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
         )
-        assert {name: value.number_value for name, value in start.hparams.items()} == trial["weights"]
+        assert {name: value.number_value for name, value in start.hparams.items()} == trial[
+            "weights"
+        ]
         if trial["value"] is None:
             assert "value" not in events.Tags()["tensors"]
             continue

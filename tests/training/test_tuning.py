@@ -1,4 +1,4 @@
-"""The tuning of the weights: what trials share, what a kill costs, and the file that comes of it."""
+"""The tuning of the weights: what trials share, what a kill costs, and the file that comes of it."""  # noqa: E501
 
 import dataclasses
 import itertools
@@ -20,7 +20,13 @@ from madvae_tf.training.tuning import FACTORS, tune, tuned_source
 from madvae_tf.utils.errors import UserError
 from tests.small import SmallVAE
 
-HAND_PICKED = {"gamma": 0.1, "beta": 0.123456, "proximity": 0.01, "sigma": 1e-5, "learning_rate": 1e-3}
+HAND_PICKED = {
+    "gamma": 0.1,
+    "beta": 0.123456,
+    "proximity": 0.01,
+    "sigma": 1e-5,
+    "learning_rate": 1e-3,
+}
 SETTINGS = PurifierSettings(
     title="",
     weights={},
@@ -41,11 +47,24 @@ def tuned(pairs, folder, trials=2, images=32, start_from=None, hand_picked=HAND_
     keras.utils.set_random_seed(1)
     classifier = build_classifier("table6", 0.0, "float32")
     folder.mkdir(exist_ok=True)
-    return tune(SETTINGS, hand_picked, trials, images, pairs, pairs, classifier, "table6", start_from, folder)
+    return tune(
+        SETTINGS,
+        hand_picked,
+        trials,
+        images,
+        pairs,
+        pairs,
+        classifier,
+        "table6",
+        start_from,
+        folder,
+    )
 
 
 class Fake:
-    """Stands for `fit_purifier`: keeps what it is called with, gives the accuracies in turn; None diverges."""
+    """Stands for `fit_purifier`: keeps what it is called with, gives the accuracies in turn; None
+    diverges.
+    """
 
     def __init__(self, values):
         self.values, self.calls = itertools.chain(values), []
@@ -85,9 +104,15 @@ def test_trials_differ_in_the_weights_alone(tiny, pairs, tmp_path, monkeypatch):
             if item.name not in same
         )
     # 32 of the 40 pairs, each once, the same in every trial, not simply the first.
-    index = [int(np.flatnonzero((pairs.x_adv == image).all(axis=(1, 2, 3)))[0]) for image in rows[0][0]]
+    index = [
+        int(np.flatnonzero((pairs.x_adv == image).all(axis=(1, 2, 3)))[0]) for image in rows[0][0]
+    ]
     assert len(set(index)) == 32 and index != list(range(32))
-    assert all(np.array_equal(one, other) for each in rows for one, other in zip(each, rows[0], strict=True))
+    assert all(
+        np.array_equal(one, other)
+        for each in rows
+        for one, other in zip(each, rows[0], strict=True)
+    )
     # Of equal trials the first one is the best.
     assert result["best"] == {name: result["trials"][1][name] for name in ("weights", "value")}
     assert result["hand_picked"] == {"weights": HAND_PICKED, "value": 0.5}
@@ -117,12 +142,16 @@ def test_a_trial_that_diverged_is_never_the_best(pairs, tmp_path, monkeypatch):
     ids=["fewer", "more", "no rate"],
 )
 def test_other_weights_are_refused(pairs, tmp_path, hand_picked):
-    with pytest.raises(UserError, match="expected gamma, beta, proximity, sigma, learning_rate, with"):
+    with pytest.raises(
+        UserError, match="expected gamma, beta, proximity, sigma, learning_rate, with"
+    ):
         tuned(pairs, tmp_path / "a", hand_picked=hand_picked)
 
 
 def test_training_goes_on_in_the_middle_of_a_trial(tiny, pairs, tmp_path, monkeypatch):
-    """With the training itself: four steps a trial, a checkpoint after the second, a kill after the third."""
+    """With the training itself: four steps a trial, a checkpoint after the second, a kill after the
+    third.
+    """
 
     class Stops(scaffold.Progress):
         def on_train_batch_end(self, batch, logs=None):
@@ -144,7 +173,9 @@ def test_training_goes_on_in_the_middle_of_a_trial(tiny, pairs, tmp_path, monkey
     del whole["cost_seconds"], resumed["cost_seconds"]
     assert resumed == whole
     weights = [
-        np.concatenate([each.ravel() for each in keras.saving.load_model(path, compile=False).get_weights()])
+        np.concatenate(
+            [each.ravel() for each in keras.saving.load_model(path, compile=False).get_weights()]
+        )
         for name in ("whole", "broken")
         for path in (tmp_path / name).rglob("purifier.keras")
     ]
@@ -159,7 +190,13 @@ def test_the_configuration_file_holds_the_best_weights_and_all_else(tmp_path):
         vae=VaeConfig(variants=("cls", "combined"), alpha=0.7, epochs=2),
         tune=dataclasses.replace(Config().tune, trials=9),
     )
-    weights = {"gamma": 0.0317, "beta": 1.0, "proximity": 0.0, "sigma": 1.23e-6, "learning_rate": 2e-3}
+    weights = {
+        "gamma": 0.0317,
+        "beta": 1.0,
+        "proximity": 0.0,
+        "sigma": 1.23e-6,
+        "learning_rate": 2e-3,
+    }
     path = tmp_path / "tuned.py"
     path.write_text(tuned_source(config, weights), encoding="utf-8")
     loaded = load_config(path)

@@ -1,4 +1,6 @@
-"""Commands: help with status 0, a mistake with status 2, and no line of a library's; the library leaves its host alone."""
+"""Commands: help with status 0, a mistake with status 2, and no line of a library's; the library
+leaves its host alone.
+"""
 
 import os
 import re
@@ -17,8 +19,11 @@ I0000 00:00:1796053154.372387    8575 cudart_stub.cc:31] Could not find cuda dri
 W0000 00:00:1796053154.372387    8575 gpu_device.cc:2341] Cannot dlopen some GPU libraries.
 To enable the following instructions: AVX2 AVX512F AVX512_VNNI FMA, in other operations, rebuild TensorFlow.
 E0000 00:00:1796053171.422601    8575 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error: UNKNOWN ERROR (303)
-"""
-FATAL = "F0000 00:00:1796053154.939308    8575 cpu_feature_guard.cc:227] TensorFlow was compiled to use AVX instructions.\n"
+"""  # noqa: E501
+FATAL = (
+    "F0000 00:00:1796053154.939308    8575 cpu_feature_guard.cc:227] TensorFlow was compiled to use"
+    " AVX instructions.\n"
+)
 FAKE = f"""
 import os
 os.write(2, {NOISE.encode()!r})
@@ -45,7 +50,7 @@ for logger in (absl_logging, logging.getLogger("tensorflow"), logging.getLogger(
 logging.getLogger("tensorflow").error("it is broken")
 code = compile("logging.info('ours')", os.path.join(os.path.dirname(os.path.dirname(console.__file__)), "train.py"), "exec")
 exec(code, {"logging": absl_logging})
-"""
+"""  # noqa: E501
 
 
 def run(code, folder, **environment):
@@ -85,7 +90,10 @@ def test_who_sets_the_level_sees_what_the_libraries_say(fake):
 
 
 def test_tensorflow_itself_loads_without_a_line(tmp_path):
-    code = "from madvae_tf.utils import console; console.quiet(); import tensorflow as tf; print(int(tf.constant(2) + 1))"
+    code = (
+        "from madvae_tf.utils import console; console.quiet(); import tensorflow as tf;"
+        " print(int(tf.constant(2) + 1))"
+    )
     found = run(code, tmp_path)
     assert (found.stdout, found.stderr) == ("3\n", "")
 
@@ -95,8 +103,12 @@ def programs():
     for top in ("madvae_tf", "pipeline", "benchmarks", "tests/faults"):
         for path in sorted((ROOT / top).rglob("*.py")):
             text = path.read_text(encoding="utf-8")
-            # What loads TensorFlow at once takes seconds, a helper is none of the user's, and the former name of a package gives a notice.
-            quick = "\nimport tensorflow" not in text and path.name not in ("helpers.py", "robustness.py")
+            # What loads TensorFlow at once takes seconds, a helper is none of the user's, and the
+            # former name of a package gives a notice.
+            quick = "\nimport tensorflow" not in text and path.name not in (
+                "helpers.py",
+                "robustness.py",
+            )
             if quick and '\nif __name__ == "__main__":' in text:
                 parts = path.relative_to(ROOT).with_suffix("").parts
                 yield ".".join(parts[:-1] if parts[-1] == "__main__" else parts)
@@ -108,13 +120,22 @@ COMMANDS = [name for name in PROGRAMS if name.startswith(("madvae_tf", "pipeline
 
 def call(name, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", name, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", name, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 def test_all_commands_are_found():
     doors = {f"madvae_tf.cli.{name}" for name in ("attack", "purify", "tflite")}
-    further = {"madvae_tf.playground", "madvae_tf.report.markdown", "madvae_tf.evaluation", "madvae_tf.train"}
+    further = {
+        "madvae_tf.playground",
+        "madvae_tf.report.markdown",
+        "madvae_tf.evaluation",
+        "madvae_tf.train",
+    }
     assert {*doors, *further, "pipeline.run"} <= set(COMMANDS)
 
 
@@ -130,7 +151,10 @@ def test_help_is_help(name):
 def test_an_unknown_flag_is_a_mistake_of_the_users(name):
     found = call(name, "--no_such_flag")
     assert (found.returncode, found.stdout) == (2, "")
-    assert "no_such_flag" in found.stderr.splitlines()[-1] or "required" in found.stderr.splitlines()[-1]
+    assert (
+        "no_such_flag" in found.stderr.splitlines()[-1]
+        or "required" in found.stderr.splitlines()[-1]
+    )
 
 
 def test_the_library_leaves_logging_and_warnings_of_its_host_alone():
@@ -140,5 +164,10 @@ def test_the_library_leaves_logging_and_warnings_of_its_host_alone():
         for path in (ROOT / "madvae_tf").rglob("*.py")
         if re.search(r"import (\w+, )*console", path.read_text(encoding="utf-8"))
     }
-    programs = {"cli/common.py", "evaluation/__main__.py", "playground/__main__.py", "report/markdown.py"}
+    programs = {
+        "cli/common.py",
+        "evaluation/__main__.py",
+        "playground/__main__.py",
+        "report/markdown.py",
+    }
     assert importers == {f"madvae_tf/{name}" for name in programs}

@@ -1,4 +1,6 @@
-"""Messages of libraries as one line that says the cause, and mistakes that are one line wherever a file or a number comes in."""
+"""Messages of libraries as one line that says the cause, and mistakes that are one line wherever a
+file or a number comes in.
+"""
 
 from pathlib import Path
 
@@ -28,7 +30,9 @@ class Strange(keras.layers.Layer):
 
 
 def test_the_cause_without_colours_dumps_and_length():
-    said = "\x1b[1mInput 0 is incompatible\x1b[0m\n\nArguments received by Dense.call():\n  inputs=..."
+    said = (
+        "\x1b[1mInput 0 is incompatible\x1b[0m\n\nArguments received by Dense.call():\n  inputs=..."
+    )
     assert cause_of(ValueError(said)) == "Input 0 is incompatible"
     assert cause_of(ValueError("")) == "ValueError" and cause_of(KeyError("x")) == "'x'"
     assert len(cause_of(ValueError("a b " * 400))) == 300
@@ -67,7 +71,9 @@ def test_damaged_and_misnamed_data(tmp_path):
     content = (tmp_path / "good.npz").read_bytes()
     # An archive is one by what it holds, not by its name.
     (tmp_path / "good.data").write_bytes(content)
-    assert len(read_dataset(tmp_path / "good.data").labels) == 20 and not has_splits(tmp_path / "good.data")
+    assert len(read_dataset(tmp_path / "good.data").labels) == 20 and not has_splits(
+        tmp_path / "good.data"
+    )
     (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
     (tmp_path / "data.csv").write_text("label,pixel\n1,0\n")
     np.save(tmp_path / "one.npy", images)
@@ -99,7 +105,9 @@ def test_zero_iterations_are_refused(make):
 
 def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    np.savez(tmp_path / "own.npz", images=np.zeros((20, 28, 28), np.uint8), labels=np.arange(20) % 10)
+    np.savez(
+        tmp_path / "own.npz", images=np.zeros((20, 28, 28), np.uint8), labels=np.arange(20) % 10
+    )
     assert len(read_dataset("~/own.npz").labels) == 20
     layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
     keras.Sequential(layers).save(tmp_path / "model.keras")
@@ -110,7 +118,10 @@ def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
     defense = FittedDefense(DefenseVAE(2), adapt(keras.Sequential(layers), PROBE), {})
     defense.save("~/saved")
     defense.export("~/exported")
-    assert load("~/saved").image_shape == (28, 28, 1) and (tmp_path / "exported" / "saved_model.pb").is_file()
+    assert (
+        load("~/saved").image_shape == (28, 28, 1)
+        and (tmp_path / "exported" / "saved_model.pb").is_file()
+    )
     (tmp_path / "scratch").mkdir()
     assert scratch_folder("~/scratch") == tmp_path / "scratch"
     path = image_io.destinations([(tmp_path / "in.png", "in.png")], "~/out", False)[0]

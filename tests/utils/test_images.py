@@ -36,7 +36,9 @@ def test_a_rounding_outside_the_range_is_clipped_and_what_is_farther_refused(tak
         with pytest.raises(UserError, match=r"expected \[0, 1\]") as caught:
             TAKERS[take](with_pixel(value))
         # What is received is never said to be what is expected.
-        assert "values in [0.5, 1]," not in str(caught.value) and "values in [0, " not in str(caught.value)
+        assert "values in [0.5, 1]," not in str(caught.value) and "values in [0, " not in str(
+            caught.value
+        )
 
 
 def test_attacks_and_evaluate_take_a_rounding():
@@ -45,7 +47,10 @@ def test_attacks_and_evaluate_take_a_rounding():
         result = run_attack(FGSM(epsilon=0.1), target, with_pixel(value), np.zeros(2, int), (0, 0))
         assert result.x_adv.min() >= 0 and result.x_adv.max() <= 1
         suite = Suite("own", (Trial("fgsm", FGSM(epsilon=0.1)),))
-        assert len(evaluate(target.logits, with_pixel(value), [0, 0], [suite], progress=False).clean) == 2
+        assert (
+            len(evaluate(target.logits, with_pixel(value), [0, 0], [suite], progress=False).clean)
+            == 2
+        )
 
 
 def test_labels_may_stand_in_a_column():

@@ -1,4 +1,6 @@
-"""Cores, peak memory and the exchange of folders, where systems have a call for it and where they have none."""
+"""Cores, peak memory and the exchange of folders, where systems have a call for it and where they
+have none.
+"""
 
 import errno
 import os
@@ -25,7 +27,9 @@ def _touch(megabytes: int) -> None:
     np.ones(megabytes << 20, np.uint8).sum()
 
 
-@pytest.mark.skipif(not machine._restart_peak(), reason="the system keeps one mark for the process's life")
+@pytest.mark.skipif(
+    not machine._restart_peak(), reason="the system keeps one mark for the process's life"
+)
 def test_a_peak_is_that_of_its_own_time():
     first = PeakMemory()
     _touch(300)

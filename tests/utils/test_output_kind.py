@@ -40,4 +40,6 @@ def test_reading(values, outputs, doubt):
     found = read_outputs(values)
     assert (found.outputs, bool(found.doubt)) == (outputs, doubt), found
     if doubt:
-        assert "probabilities" in found.doubt and "logits" in found.doubt and "\n" not in found.doubt
+        assert (
+            "probabilities" in found.doubt and "logits" in found.doubt and "\n" not in found.doubt
+        )

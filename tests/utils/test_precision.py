@@ -29,12 +29,20 @@ CPUS = {"without": "flags : avx2\n", "with": "flags : avx512_bf16\n"}
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
-    [([(9, 0)], "mixed_bfloat16"), ([(8, 0), (8, 6)], "mixed_bfloat16"), ([(9, 0), (7, 5)], "float32")],
+    [
+        ([(9, 0)], "mixed_bfloat16"),
+        ([(8, 0), (8, 6)], "mixed_bfloat16"),
+        ([(9, 0), (7, 5)], "float32"),
+    ],
 )
-def test_auto_follows_the_gpus_whatever_the_cpu_has(tmp_path, monkeypatch, cpu, capabilities, expected):
+def test_auto_follows_the_gpus_whatever_the_cpu_has(
+    tmp_path, monkeypatch, cpu, capabilities, expected
+):
     (tmp_path / "cpuinfo").write_text(CPUS[cpu])
     (tmp_path / "nvidia0").touch()
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: capabilities * (kind == "GPU"))
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: capabilities * (kind == "GPU")
+    )
     monkeypatch.setattr(
         tf.config.experimental, "get_device_details", lambda device: {"compute_capability": device}
     )

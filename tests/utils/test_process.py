@@ -1,4 +1,6 @@
-"""Processes in which TensorFlow or Keras cannot work get one line: a forked child, another backend of Keras."""
+"""Processes in which TensorFlow or Keras cannot work get one line: a forked child, another backend
+of Keras.
+"""
 
 import json
 import os
@@ -53,7 +55,9 @@ print("parent goes on")
 def test_a_forked_child_gets_a_line_and_does_not_hang():
     process = processes.run(["-c", FORK])
     assert process.stdout == "parent goes on\n", process.stderr[-2000:]
-    lines = [line for line in process.stderr.splitlines() if line.startswith("TensorFlow had started")]
+    lines = [
+        line for line in process.stderr.splitlines() if line.startswith("TensorFlow had started")
+    ]
     assert len(lines) == 4 and all('get_context("spawn")' in line for line in lines)
 
 
@@ -70,7 +74,8 @@ def test_a_forked_child_gets_a_line_and_does_not_hang():
 )
 def test_another_backend_is_refused_before_keras_is_loaded(code):
     wrapped = (
-        f"try:\n    {code.replace(chr(10), chr(10) + '    ')}\nexcept ValueError as error:\n    print(error)"
+        f"try:\n    {code.replace(chr(10), chr(10) + '    ')}\nexcept ValueError as error:\n   "
+        " print(error)"
     )
     process = subprocess.run(
         [sys.executable, "-c", f"{wrapped}\nimport sys\nassert 'keras' not in sys.modules"],
@@ -80,13 +85,16 @@ def test_another_backend_is_refused_before_keras_is_loaded(code):
         text=True,
         check=False,
     )
-    assert process.stdout.startswith("Invalid Keras backend: received 'torch' from KERAS_BACKEND"), (
-        process.stderr
-    )
+    assert process.stdout.startswith(
+        "Invalid Keras backend: received 'torch' from KERAS_BACKEND"
+    ), process.stderr
 
 
 def test_what_needs_no_keras_works_with_any_backend():
-    code = "import madvae_tf, madvae_tf.config, madvae_tf.report, madvae_tf.evaluation; print(madvae_tf.__version__)"
+    code = (
+        "import madvae_tf, madvae_tf.config, madvae_tf.report, madvae_tf.evaluation;"
+        " print(madvae_tf.__version__)"
+    )
     process = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Bars: drawn on a terminal, told to another process, silent in a file but for a line now and then."""
+"""Bars: drawn on a terminal, told to another process, silent in a file but for a line now and then."""  # noqa: E501
 
 import io
 import sys
@@ -23,7 +23,10 @@ def clock(monkeypatch):
 
 def test_a_terminal_gets_one_bar_and_the_lines_above_it(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with progress.titled("purifier pd"), progress.progress_bar(4, "own words", "step", done=1) as bar:
+    with (
+        progress.titled("purifier pd"),
+        progress.progress_bar(4, "own words", "step", done=1) as bar,
+    ):
         bar.update()
         progress.write_line("said")
         bar.update(2)
@@ -49,7 +52,11 @@ def test_a_file_gets_a_line_every_ten_minutes(monkeypatch, clock):
 def test_another_process_is_told_at_most_twice_a_second(monkeypatch, clock):
     told = []
     monkeypatch.setattr(progress, "_elsewhere", told.append)
-    with progress.titled("tune"), progress.titled("trial 1"), progress.progress_bar(9, "", "step") as bar:
+    with (
+        progress.titled("tune"),
+        progress.titled("trial 1"),
+        progress.progress_bar(9, "", "step") as bar,
+    ):
         for clock[0] in (0.1, 0.2, 0.6, 0.7, 1.2):
             bar.set_postfix(loss="0.5", refresh=False)
             bar.update()
@@ -64,7 +71,10 @@ def test_another_process_is_told_at_most_twice_a_second(monkeypatch, clock):
 def test_a_bar_says_what_is_going_on_after_its_title_and_its_total_may_change(monkeypatch, clock):
     told = []
     monkeypatch.setattr(progress, "_elsewhere", told.append)
-    with progress.titled("attack on pd"), progress.progress_bar(90, "", "s", bar_format="{desc}") as bar:
+    with (
+        progress.titled("attack on pd"),
+        progress.progress_bar(90, "", "s", bar_format="{desc}") as bar,
+    ):
         bar.set_description("pgd", refresh=False)
         bar.total, clock[0] = 60, 1.0
         bar.update(30)
