@@ -4,7 +4,7 @@ resumable.
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel
 from madvae_tf.config.parameters import check_integers
-from madvae_tf.evaluation import presets, threats
 from madvae_tf.evaluation.cost import UNKNOWN, Course, measured
 from madvae_tf.evaluation.diagnostics import (
     FOLLOWING,
@@ -23,7 +22,6 @@ from madvae_tf.evaluation.diagnostics import (
 )
 from madvae_tf.evaluation.gradients import gradients
 from madvae_tf.evaluation.model_fingerprint import reference_gradients, reference_logits
-from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.evaluation.result import Evaluation, Outcome
 from madvae_tf.evaluation.steadiness import (
     RANDOM,
@@ -36,11 +34,9 @@ from madvae_tf.evaluation.store import TrialFile, fingerprint, trial_key
 from madvae_tf.evaluation.suites import QUERY_ATTACKS, Suite
 from madvae_tf.evaluation.systems import system_of
 from madvae_tf.evaluation.trials import Given, run_trial, to_the_end
+from madvae_tf.evaluation.validation import check_trials, checked, clean_logits, suites_of
 from madvae_tf.models.seeding import process_as_found
-from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.forks import check_process
-from madvae_tf.utils.images import NUM_CLASSES, as_float, check_any_images, check_labels
-from madvae_tf.utils.output_kind import are_probabilities
 from madvae_tf.utils.progress import is_silent, silent
 
 
@@ -115,7 +111,7 @@ def evaluate(
     """
     check_process()
     started = time.monotonic()
-    images, labels = _checked(images, labels)
+    images, labels = checked(images, labels)
     check_integers(
         {
             "batch_size": (batch_size, 1),
@@ -130,14 +126,14 @@ def evaluate(
     folder = None if folder is None else Path(folder).expanduser()
     system = system_of(model, images)
     known = {"exact": target or system.target, **system.targets, **(targets or {})}
-    suites = _suites(suites, threat, preset, known, system.threat)
-    _check_trials(suites, known)
+    suites = suites_of(suites, threat, preset, known, system.threat)
+    check_trials(suites, known)
     logits_fn = system.target.logits
     own = known["exact"].logits is logits_fn
     judge = tf.function(logits_fn)
-    clean_logits = _clean_logits(judge, images, batch_size)
-    steady = steadiness(judge, images, batch_size, clean_logits)
-    clean = clean_logits.argmax(axis=1) == labels
+    first = clean_logits(judge, images, batch_size)
+    steady = steadiness(judge, images, batch_size, first)
+    clean = first.argmax(axis=1) == labels
     if repeats > 1:
         clean &= robust_in_all(judge, images, labels, batch_size, repeats - 1)
     known = {name: mean_of_draws(each, draws) for name, each in known.items()}
@@ -163,8 +159,7 @@ def evaluate(
         else {name: reference_gradients(known[name], images, labels) for name in followed}
     )
     identities = {
-        name: np.concatenate([clean_logits[:batch_size], answer])
-        for name, answer in answers.items()
+        name: np.concatenate([first[:batch_size], answer]) for name, answer in answers.items()
     }
     if drawn and folder is not None:
         # In the place of what they say, which is something else each time.
@@ -251,31 +246,6 @@ def _vanished(
     }
 
 
-def _suites(
-    suites: Sequence[Suite] | Suite | None,
-    threat: Any,
-    preset: str | None,
-    known: Mapping[str, DefendedModel],
-    usual: str,
-) -> list[Suite]:
-    """What is given, or the preset's, at the `usual` budget where none is named."""
-    if suites is None:
-        own = threats.threat_of((usual or threats.DEFAULT) if threat is None else threat)
-        return presets.preset_suites(preset or presets.DEFAULT, own, known)
-    if threat is not None or preset is not None:
-        raise UserError(
-            "Invalid arguments: received suites and a threat or preset, expected one of the two:"
-            " suites have budgets of their own."
-        )
-    found = [suites] if isinstance(suites, Suite) else list(suites)
-    if wrong := [each for each in found if not isinstance(each, Suite)]:
-        raise UserError(
-            f"Invalid suites: received {wrong[0]!r} among them, expected a Suite or a list of them,"
-            " like [gradient_suite('linf', 0.3)]."
-        )
-    return found
-
-
 def _to_the_end(suite: Suite, own: bool) -> Suite:
     trials = tuple(to_the_end(trial, own) for trial in suite.trials)
     return suite if trials == suite.trials else dataclasses.replace(suite, trials=trials)
@@ -297,50 +267,3 @@ def _course(
         about = (given.images, given.labels, given.batch_size)
         speeds = {name: measured(known[name], *about, name in followed) for name in names}
     return Course(suites, speeds, clean, given.batch_size, announced)
-
-
-def _checked(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    images = as_float(check_any_images(images))
-    return images, check_labels(labels, len(images))
-
-
-def _check_trials(suites: Sequence[Suite], known: Mapping[str, DefendedModel]) -> None:
-    names = [(suite.name, trial.label) for suite in suites for trial in suite.trials]
-    if len(set(names)) < len(names):
-        raise UserError(
-            f"Invalid suites: received {names}, expected every trial of a suite under a name of its"
-            " own."
-        )
-    for suite in suites:
-        for trial in suite.trials:
-            if trial.gradient not in known:
-                raise UserError(
-                    f"Invalid targets: {trial.label} asks for the gradient {trial.gradient!r},"
-                    f" received targets for {', '.join(known)}; give targets={{{trial.gradient!r}:"
-                    " ...}."
-                )
-
-
-def _clean_logits(
-    system: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batch_size: int
-) -> np.ndarray:
-    logits = batched(system, images, batch_size)
-    if logits.dtype != np.float32 or logits.shape != (len(images), NUM_CLASSES):
-        raise UserError(
-            f"Invalid logits: received {logits.dtype} of shape {logits.shape}, expected float32 of"
-            f" shape ({len(images)}, {NUM_CLASSES}); robustness is computed in float32."
-        )
-    bad = ~np.isfinite(logits).all(axis=1)
-    if bad.any():
-        raise UserError(
-            f"Invalid logits: received NaN or infinite ones for {int(bad.sum())} of {len(images)}"
-            f" clean images (the first is image {int(bad.argmax())}), expected finite ones."
-        )
-    if are_probabilities(logits):
-        raise UserError(
-            "Invalid logits: received probabilities (every row sums to 1), whose gradients vanish"
-            " where the system is sure, so that it looks robust; give what comes before the"
-            " softmax, or madvae_tf.models.external_classifier.adapt(logits_fn, images[:8]), which"
-            " takes their logarithm."
-        )
-    return logits
