@@ -46,13 +46,13 @@ def measured(
     """
 
     @tf.function
-    def climb(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    def gradient(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         return ascent(target.logits, "margin", x, y, y)[1]
 
     rows = np.arange(batch_size) % len(images)
     x, y = tf.constant(images[rows]), tf.constant(labels[rows])
     value = _seconds(lambda: predict(target.logits, x))
-    return Speed(value, _seconds(lambda: climb(x, y)) if follow else value)
+    return Speed(value, _seconds(lambda: gradient(x, y)) if follow else value)
 
 
 def _seconds(call: Any) -> float:

@@ -108,13 +108,13 @@ def gradient_warnings(norms: np.ndarray, faint: np.ndarray | None = None) -> lis
     return warnings
 
 
-def squash_warnings(exact: np.ndarray, straight: np.ndarray) -> list[str]:
+def squash_warnings(exact: np.ndarray, straight_through: np.ndarray) -> list[str]:
     """Whether PGD around the squash fools what PGD along the exact gradient does not.
 
     Args:
-        exact, straight: bool (n,), right after the two; the same images, budget and steps.
+        exact, straight_through: bool (n,), right after the two; the same images, budget and steps.
     """
-    lost = float((exact & ~straight).mean())
+    lost = float((exact & ~straight_through).mean())
     if lost <= _GAP:
         return []
     return [

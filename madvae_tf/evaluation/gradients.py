@@ -31,7 +31,7 @@ def gradients(
 
 def other_signs(
     target: DefendedModel,
-    straight: DefendedModel,
+    straight_through: DefendedModel,
     images: np.ndarray,
     labels: np.ndarray,
     batch_size: int = 100,
@@ -43,7 +43,7 @@ def other_signs(
     the attack along the other.
     """
     one, other = (
-        np.sign(_climbed(each, images, labels, batch_size)) for each in (target, straight)
+        np.sign(_climbed(each, images, labels, batch_size)) for each in (target, straight_through)
     )
     return (one != other).mean(axis=1)
 

@@ -49,8 +49,8 @@ def reference_gradients(
     """
 
     @tf.function
-    def climb(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    def gradient(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         return ascent(attacked.logits, "margin", x, y, y)[1]
 
     few = images[:_FEW]
-    return climb(tf.constant(few), tf.constant(labels[:_FEW])).numpy().reshape(len(few), -1)
+    return gradient(tf.constant(few), tf.constant(labels[:_FEW])).numpy().reshape(len(few), -1)

@@ -116,7 +116,7 @@ def worst_rows(
 
 def beyond_rows(end: "Evaluation", common: Mapping[str, Any], ball: Mapping[str, Any]) -> list[Row]:
     """Of each attack without gradients the share of its images that it fools and no attack with one
-    does (`cautions.beyond_gradients`).
+    does (`diagnostics.beyond_gradients`).
     """
     return [
         rate_row(

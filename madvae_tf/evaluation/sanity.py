@@ -1,5 +1,5 @@
 """Measurements of the evaluation itself: curves that must fall, gradients that must not vanish;
-`cautions` judges them.
+`diagnostics` judges them.
 
 After Carlini et al. 2019, "On Evaluating Adversarial Robustness", and Athalye et al. 2018:
 robustness that comes from a broken attack shows in one of these.
@@ -83,7 +83,7 @@ def curves(
 
 def around(
     target: DefendedModel,
-    straight: DefendedModel,
+    straight_through: DefendedModel,
     images: np.ndarray,
     labels: np.ndarray,
     epsilon: float = 0.3,
@@ -95,7 +95,7 @@ def around(
 
     Args:
         target: the system.
-        straight: its parts with the identity's gradient in the place of the squash's
+        straight_through: its parts with the identity's gradient in the place of the squash's
             (`DefendedModel.straight_through`).
         options: see `curves`.
     """
@@ -109,7 +109,7 @@ def around(
         labels,
         [suite],
         target=target,
-        targets={"straight_through": straight},
+        targets={"straight_through": straight_through},
         **options,
     )
     return found.outcomes[0]

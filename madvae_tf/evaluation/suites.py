@@ -43,8 +43,9 @@ class Trial:
         label: its name in rows and files; what follows an "@" sets trials of one name apart and is
             not in rows.
         attack: with its parameters.
-        gradient: exact, identity (BPDA through the purifier), straight (BPDA through its squash),
-            expectation (EOT) or latent (latent matching): which of the targets it is given.
+        gradient: exact, identity (BPDA through the purifier), straight_through (BPDA through its
+            squash), expectation (EOT) or latent (latent matching): which of the targets it is
+            given.
     """
 
     label: str

@@ -214,9 +214,11 @@ def check_sanity(context: Context) -> None:
     ]
     rows = [*curve_rows(curves, common, ball), *gradient_rows(norms, faint, common, ball)]
     if settings.get("squash"):
-        straight = system.with_logits(system.straight_through)
-        around = sanity.around(system, straight, images, labels, **ball, **options)
-        signs = gradients.other_signs(system, straight, images, labels, settings["batch_size"])
+        straight_through = system.with_logits(system.straight_through)
+        around = sanity.around(system, straight_through, images, labels, **ball, **options)
+        signs = gradients.other_signs(
+            system, straight_through, images, labels, settings["batch_size"]
+        )
         warnings += diagnostics.squash_warnings(curves["steps"][sanity.STEPS[-1]], around.robust)
         rows += squash_rows(around, signs, common, ball)
     title = f"{settings['defense']}, {ball['norm']} {ball['epsilon']:g}"
