@@ -11,7 +11,7 @@ import madvae_tf
 from madvae_tf.config import RobustConfig
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.export.saved_model import export_purifier
-from madvae_tf.models.bn_folding import folded
+from madvae_tf.models.bn_folding import fold_batch_norm
 from madvae_tf.models.classifiers import Table6Classifier
 from madvae_tf.models.encoders import ENCODERS
 from madvae_tf.models.vae import DefenseVAE
@@ -81,7 +81,7 @@ def test_it_is_the_same_saved_folded_exported_and_as_a_layer(purifier, tmp_path)
     save_float32(purifier, tmp_path / "purifier.keras")
     loaded = load_keras(tmp_path / "purifier.keras")
     np.testing.assert_array_equal(loaded.purify(X), expected)
-    np.testing.assert_allclose(folded(loaded).purify(X), expected, atol=1e-5)
+    np.testing.assert_allclose(fold_batch_norm(loaded).purify(X), expected, atol=1e-5)
     np.testing.assert_allclose(madvae_tf.Purifier(loaded)(X), expected, atol=1e-6)
     layered = keras.Sequential([keras.Input((28, 28, 1)), madvae_tf.Purifier(loaded)])
     layered.save(tmp_path / "layered.keras")
