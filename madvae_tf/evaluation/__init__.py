@@ -8,8 +8,6 @@ print(evaluate(model, images, labels, threat="linf:0.3", preset="standard").summ
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import madvae_tf.utils.backend  # noqa: F401  # first: it refuses another backend of Keras
-
 if TYPE_CHECKING:
     from madvae_tf.evaluation.presets import PRESETS
     from madvae_tf.evaluation.result import Evaluation, Outcome

@@ -69,7 +69,7 @@ def test_a_forked_child_gets_a_line_and_does_not_hang():
         "import madvae_tf.models.vae",
         "import madvae_tf.training.loop",
         "import madvae_tf.defenses.magnet",
-        "import madvae_tf.evaluation.extraction",
+        "from madvae_tf.evaluation import evaluate",
     ],
 )
 def test_another_backend_is_refused_before_keras_is_loaded(code):
