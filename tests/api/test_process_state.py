@@ -118,6 +118,7 @@ def test_what_is_asked_for_is_made_and_nothing_global_changes(
     assert json.loads(json.dumps(defense.info))["seed"] == 5
 
 
+@pytest.mark.slow
 def test_fit_robust_leaves_the_generators(toy, monkeypatch):
     monkeypatch.setattr(fitting_robust, "concluded", lambda defense, *rest: defense)
     images, labels = toy.squares(24)
