@@ -66,7 +66,7 @@ run: $(INSTALLED_RUN)
 
 demo: $(INSTALLED_RUN)
 	$(BIN)/python -m pipeline.run --stage=all --config=configs/demo.py --workdir=runs/demo $(ARGS)
-	@echo "A strip of attacked and purified images: runs/demo/report/figures/figure11_combined.png."
+	@echo "A strip of attacked and purified images: runs/demo/report/figures/figure11_combined.svg."
 
 playground: $(INSTALLED_PLAYGROUND)
 	$(BIN)/python -m madvae_tf.playground --workdir=$(WORKDIR) $(ARGS)

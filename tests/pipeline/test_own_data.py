@@ -126,7 +126,7 @@ def test_a_whole_run_on_colour_pictures(tmp_path):
     assert {attack for attack, _ in rows} == {"none", *config.attack.test_attacks}
     assert rows["none", "none"]["value"] > 0.2  # twice chance: it has learnt from the pictures
     assert all(row["paper"] is None for row in rows.values())
-    assert (tmp_path / "run/report/figures/figure07_adversarial.png").stat().st_size > 1000
+    assert (tmp_path / "run/report/figures/figure07_adversarial.svg").stat().st_size > 1000
     (folder,) = (tmp_path / "run/artifacts/attack").glob("test-single_pixel-*")
     x_adv = np.concatenate([np.load(file) for file in sorted(folder.glob("*-x_adv.npy"))])
     assert x_adv.shape == (20, 32, 32, 3)
