@@ -20,6 +20,7 @@ import madvae_tf
 from madvae_tf.api import FittedDefense, fitting, fitting_robust
 from madvae_tf.attacks import NoAttack
 from madvae_tf.export.saved_model import export_purifier
+from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError
 
@@ -193,3 +194,19 @@ def test_fit_robust_names_its_own_default(toy, option, value, end):
     with pytest.raises(UserError) as caught:
         madvae_tf.fit_robust(toy.as_function, images, labels, **{option: value})
     assert str(caught.value).endswith(end)
+
+
+def test_warnings_of_retracing_stay_within_and_others_pass(caplog):
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)
+    try:
+        with process_as_found():
+            with process_as_found():
+                logger.warning("4 out of the last 9 calls triggered tf.function retracing.")
+            logger.warning("5 out of the last 13 calls to f triggered tf.function retracing.")
+            logger.warning("something else")
+        logger.warning("6 out of the last 9 calls to g triggered tf.function retracing.")
+    finally:
+        logger.removeHandler(caplog.handler)
+    said = dict.fromkeys(record.getMessage().split(" ")[0] for record in caplog.records)
+    assert list(said) == ["something", "6"] and not logger.filters
