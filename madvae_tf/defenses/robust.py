@@ -35,7 +35,7 @@ from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import cosine_decay
 from madvae_tf.training.robust import RobustTrainer
 from madvae_tf.training.robust_encoder import EncoderClassifier, EncoderTrainer
-from madvae_tf.training.scaffold import train_on_rows
+from madvae_tf.training.scaffold import batches_of, train_on_rows
 from madvae_tf.utils.files import write_json
 from madvae_tf.utils.images import Shape
 
@@ -130,8 +130,7 @@ class Robust(RobustParameters, Defense):
             callbacks,
             self.epoch_steps,
         )
-        batch_size = min(self.batch_size, len(images))
-        steps = self.epoch_steps or len(images) // batch_size
+        batch_size, steps = batches_of(images, self.batch_size, self.epoch_steps)
         total = steps * self.epochs
         saved = save_float32(trainer.served, folder / "purifier.keras")
         metrics = {"images": total * batch_size, "steps": total, "batch_size": batch_size}

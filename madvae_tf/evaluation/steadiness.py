@@ -6,7 +6,7 @@ over its draws (EOT).
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel
 from madvae_tf.evaluation.oblivious import batched
+from madvae_tf.models.defended_model import Function
 
-Function = Callable[[tf.Tensor], tf.Tensor]
 # How far two answers of one system to one image may lie apart, as a share of the largest: batches
 # of another order round differently.
 _ROUNDING = 1e-3

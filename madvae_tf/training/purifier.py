@@ -16,7 +16,7 @@ from madvae_tf.training.defense import DefenseTrainer
 from madvae_tf.training.loop import evaluate_steps
 from madvae_tf.training.optimizers import FusedAdam
 from madvae_tf.training.replicas import exponential_decay
-from madvae_tf.training.scaffold import train_on_rows
+from madvae_tf.training.scaffold import batches_of, train_on_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,10 +132,10 @@ def fit_purifier(
         np.save(folder / "centers.npy", np.asarray(trainer.centers))
     # A run that was killed after its last epoch has not validated in this process.
     accuracy = (latest or evaluate_steps(trainer, watched))["accuracy"]
-    batch_size = min(settings.batch_size, len(pairs))
+    batch_size, steps = batches_of(pairs, settings.batch_size, settings.epoch_steps)
     return {
         "pairs": len(pairs),
-        "steps": (settings.epoch_steps or len(pairs) // batch_size) * settings.epochs,
+        "steps": steps * settings.epochs,
         "batch_size": batch_size,
         "validation_accuracy": accuracy,
     }

@@ -19,6 +19,12 @@ from madvae_tf.training.loop import Logs, default_strategy, evaluate_steps, trai
 LOG_STEPS, CHECKPOINT_STEPS = 20, 100
 
 
+def batches_of(rows: Rows, batch_size: int, epoch_steps: int = 0) -> tuple[int, int]:
+    """The batch size, at most all rows, and the steps of an epoch: `epoch_steps`, or a pass."""
+    batch_size = min(batch_size, len(rows))
+    return batch_size, epoch_steps or len(rows) // batch_size
+
+
 def train_on_rows(
     build: Callable[[int], Any],
     rows: Rows,
@@ -61,9 +67,8 @@ def train_on_rows(
     Raises:
         Diverged, UserError: see `loop.train`.
     """
-    batch_size = min(batch_size, len(rows))
-    whole = len(rows) // batch_size
-    steps, before = epoch_steps or whole, whole * first_epoch
+    before = batches_of(rows, batch_size)[1] * first_epoch
+    batch_size, steps = batches_of(rows, batch_size, epoch_steps)
     total = steps * epochs
     strategy = default_strategy()
     with initial_weights(seed), strategy.scope():
