@@ -16,23 +16,14 @@ from typing import Any
 
 from madvae_tf.report import write_report
 from madvae_tf.report.markdown import tables_markdown
+from madvae_tf.report.names import IDENTITY
 from madvae_tf.utils import console
 from madvae_tf.utils.errors import UserError
 
 # What the robustness stages write.
 _STAGED = ("robustness", "natural", "detection")
 # A figure of the same thing twice is a mistake of who joins them; these tell two figures apart.
-_KEY = (
-    "table",
-    "dataset",
-    "attack",
-    "parameters",
-    "threat_model",
-    "defense",
-    "metric",
-    "n",
-    "seed",
-)
+_KEY = (*IDENTITY, "n")
 
 
 def join(
