@@ -1,7 +1,8 @@
 """Projected gradient descent with restarts, any objective and both norms, as one compiled loop.
 
-    x <- P(x + step_size d(grad L(x, y)))     d: the sign (L-infinity) or the direction (L2), P:
-    ball and box
+    x <- P(x + step_size d(grad L(x, y)))
+
+d: the sign (L-infinity) or the direction (L2), P: ball and box.
 
 Madry et al. 2017. `PGD` in `gradient` is the paper's attack on cleverhans' steps; with one run, no
 random start and the cross-entropy this one takes the same steps, which a test holds it to.

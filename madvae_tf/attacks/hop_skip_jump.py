@@ -4,12 +4,12 @@ With phi = 1 where an image is misclassified and 0 elsewhere, iteration t, from 
 image far away,
 
     1. bisects the way to the original for the boundary: along the line (L2), or by shrinking the
-      L-infinity ball around it;
-    2. estimates the boundary's normal at that point p from B_t = B_0 sqrt(t) labels around it, v =
-           sum_b (phi(p + delta u_b) - mean phi) u_b,   u_b uniform on the unit sphere, delta = ||p
-           - x|| / d,   d the number of pixels
-       (the mean of u_b or its negative where all labels agree), and turns it into v / ||v||_2 (L2)
-       or sign(v) (L-infinity);
+       L-infinity ball around it;
+    2. estimates the boundary's normal at that point p from B_t = B_0 sqrt(t) labels around it,
+           v = sum_b (phi(p + delta u_b) - mean phi) u_b,
+       u_b uniform on the unit sphere, delta = ||p - x|| / d, d the number of pixels (the mean of
+       u_b or its negative where all labels agree), and turns it into v / ||v||_2 (L2) or sign(v)
+       (L-infinity);
     3. goes ||p - x|| / sqrt(t) that way, halved until the image is misclassified.
 
 The bisection's precision is d^(-3/2) of the way in L2, d^(-2) in L-infinity. An image stops once it

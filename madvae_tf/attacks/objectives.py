@@ -1,9 +1,11 @@
 """What an attack maximises, from the logits z, the true label y and, if targeted, a goal class t.
 
-    cross_entropy   -log softmax(z)_y margin          max_{j != y} z_j - z_y
-    Carlini & Wagner 2017 margin_capped   min(margin, 0.1) dlr             (max_{j != y} z_j - z_y)
-    / (z_(1) - z_(3))                              Croce & Hein 2020, eq. 6 dlr_targeted    (z_t -
-    z_y) / (z_(1) - (z_(3) + z_(4)) / 2)                             eq. 7 margin_targeted z_t - z_y
+    cross_entropy    -log softmax(z)_y
+    margin           max_{j != y} z_j - z_y                          Carlini & Wagner 2017
+    margin_capped    min(margin, 0.1)
+    dlr              (max_{j != y} z_j - z_y) / (z_(1) - z_(3))      Croce & Hein 2020, eq. 6
+    dlr_targeted     (z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2)     eq. 7
+    margin_targeted  z_t - z_y
 
 and any of them plus weight times a score of the image. Of a system with a purifier that is the
 joint loss, with ||purify(x) - x||_2: a positive weight drives the purifier away from what it is

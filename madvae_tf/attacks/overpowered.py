@@ -3,8 +3,8 @@
 For the decoder G and the whole system's margin m(x') = z_y - max_{j != y} z_j, it seeks the saddle
 point
 
-    min over z, max over lambda >= 0 of   mean_k max(m(G(z) + r_k u_k), -confidence) + lambda (mean
-    (G(z) - x)^2 - epsilon^2 / 784)
+    min over z, max over lambda >= 0 of
+        mean_k max(m(G(z) + r_k u_k), -confidence) + lambda (mean (G(z) - x)^2 - epsilon^2 / pixels)
 
 with Adam on z and plain ascent on lambda; u_k are random directions of norm 1, drawn anew at each
 step, one for each radius r_k, so that what is found is no accident of one point. The first G(z)

@@ -1,7 +1,8 @@
 """SPSA: descent along a gradient estimated from values (Uesato et al. 2018, Algorithm 1).
 
-    g    = mean_i (m(x_t + delta v_i) - m(x_t - delta v_i)) / (2 delta) v_i,   v_i of +-1 each,
-    drawn anew at every step x_{t+1} = P(x_t - Adam(g))
+    g       = mean_i (m(x_t + delta v_i) - m(x_t - delta v_i)) / (2 delta) v_i,
+              v_i of +-1 each, drawn anew at every step
+    x_{t+1} = P(x_t - Adam(g))
 
 m is the margin z_y - max_{j != y} z_j, P the projection on ball and box; probes outside the box are
 clipped to it. cleverhans' version is for one image at a time and does not run on Keras 3, whose

@@ -6,15 +6,9 @@ from madvae_tf.config.fields import added, check, require
 
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 THREAT_MODELS = ("oblivious", "transfer", "end_to_end")
-ROBUSTNESS_SUITES = ("gradient", "bpda", "eot", "latent", "overpowered", "autoattack")
-ROBUSTNESS_SUITES += (
-    "joint",
-    "score",
-    "decision",
-    "one_pixel",
-    "natural",
-    "bpda_squash",
-    "crossing",
+ROBUSTNESS_SUITES = (
+    *("gradient", "bpda", "eot", "latent", "overpowered", "autoattack", "joint", "score"),
+    *("decision", "one_pixel", "natural", "bpda_squash", "crossing"),
 )
 # What can be carried over from another target than the system itself: nobody is asked for what
 # comes without an attacker.

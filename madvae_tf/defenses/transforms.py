@@ -1,8 +1,9 @@
 """Defences that learn nothing: the image is binarised, or blurred, before the classifier sees it.
 
-    Binarization   x' = 1 where x > threshold, else 0           one bit of depth (Xu et al. 2018,
-    "Feature squeezing") Blur           x' = g * x, g(d) ~ exp(-d^2 / (2 sigma^2))   sums to 1, cut
-    off at 4 sigma; reflected at the border
+    Binarization   x' = 1 where x > threshold, else 0
+                   one bit of depth (Xu et al. 2018, "Feature squeezing")
+    Blur           x' = g * x, g(d) ~ exp(-d^2 / (2 sigma^2))
+                   sums to 1, cut off at 4 sigma; reflected at the border
 
 The border is reflected about the edge of the outermost pixel (a b c -> b a | a b c | c b), so that
 a flat image stays as it is; zeros would darken the rim of the images of Fashion-MNIST, which reach

@@ -1,9 +1,9 @@
-"""Can what a purifier does to an image tell attacked images from clean ones? Scores, ROC, AUC and
-rows, table "detection".
+"""Detection: do scores of what a purifier does to an image tell attacked images from clean ones?
 
-    l1, l2    ||x - purify(x)||_1, ||x - purify(x)||_2             Meng & Chen 2017, MagNet's
-    detectors latent    min_c ||encode(x) - centre_c||_2                     centre_c: the mean code
-    of a class's held-out images
+    l1, l2    ||x - purify(x)||_1, ||x - purify(x)||_2
+              Meng & Chen 2017, MagNet's detectors
+    latent    min_c ||encode(x) - centre_c||_2
+              centre_c: the mean code of a class's held-out images
 
 An image is flagged where its score is above a threshold. Against an attacker who knows of the
 detector such figures fall; they are measured on images made that way, too.
@@ -61,13 +61,9 @@ def roc(clean: np.ndarray, attacked: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """The shares of clean and of attacked images flagged at every threshold, falling thresholds;
     from (0, 0) to (1, 1).
     """
-    thresholds = np.unique(np.concatenate([clean, attacked]))[::-1]
-    flagged = [
-        # How many are at or above each.
-        1 - np.searchsorted(np.sort(part), thresholds, side="left") / len(part)
-        for part in (clean, attacked)
-    ]
-    false, true = (np.concatenate([[0.0], part]) for part in flagged)
+    from sklearn.metrics import roc_curve
+
+    false, true, _ = roc_curve(*_labelled(clean, attacked), drop_intermediate=False)
     return false, true
 
 
@@ -75,10 +71,15 @@ def auc(clean: np.ndarray, attacked: np.ndarray) -> float:
     """The chance that an attacked image's score is above a clean one's, equal scores half: the area
     under `roc`.
     """
-    ordered = np.sort(clean)
-    below = np.searchsorted(ordered, attacked, side="left")
-    up_to = np.searchsorted(ordered, attacked, side="right")
-    return float((below + up_to).sum() / (2 * len(clean) * len(attacked)))
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(*_labelled(clean, attacked)))
+
+
+def _labelled(clean: np.ndarray, attacked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which scores are of attacked images, and the scores."""
+    labels = np.repeat([0, 1], [len(clean), len(attacked)])
+    return labels, np.concatenate([clean, attacked])
 
 
 def flagged(clean: np.ndarray, attacked: np.ndarray, false_positives: float) -> np.ndarray:

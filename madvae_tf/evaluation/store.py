@@ -65,7 +65,7 @@ def _same_way(one: np.ndarray, other: np.ndarray) -> bool:
     """
     if one.shape != other.shape:
         return False
-    sizes = [np.linalg.norm(reference_gradients, axis=1) for reference_gradients in (one, other)]
+    sizes = [np.linalg.norm(each, axis=1) for each in (one, other)]
     cosines = (one * other).sum(axis=1) >= _SAME_WAY * sizes[0] * sizes[1]
     return bool((cosines & ((sizes[0] > 0) == (sizes[1] > 0))).all())
 

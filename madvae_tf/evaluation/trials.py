@@ -21,7 +21,7 @@ _WORTH_CUTTING = 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Given:
+class TrialInputs:
     """What all trials of an evaluation share.
 
     Attributes:
@@ -61,7 +61,7 @@ def to_the_end(trial: Trial, own: bool) -> Trial:
 def run_trial(
     trial: Trial,
     attacked: DefendedModel,
-    given: Given,
+    given: TrialInputs,
     before: np.ndarray,
     file: TrialFile,
     advance: Callable[[int, int, int, int], object],

@@ -21,19 +21,17 @@ from madvae_tf.evaluation.diagnostics import (
     steadiness_warnings,
 )
 from madvae_tf.evaluation.gradients import gradients
-from madvae_tf.evaluation.model_fingerprint import reference_gradients, reference_logits
 from madvae_tf.evaluation.result import Evaluation, Outcome
 from madvae_tf.evaluation.steadiness import (
     RANDOM,
-    made_of,
     mean_of_draws,
     robust_in_all,
     steadiness,
 )
-from madvae_tf.evaluation.store import TrialFile, fingerprint, trial_key
-from madvae_tf.evaluation.suites import QUERY_ATTACKS, Suite
+from madvae_tf.evaluation.suites import Suite
 from madvae_tf.evaluation.systems import system_of
-from madvae_tf.evaluation.trials import Given, run_trial, to_the_end
+from madvae_tf.evaluation.trial_files import TrialFiles, followed
+from madvae_tf.evaluation.trials import TrialInputs, run_trial, to_the_end
 from madvae_tf.evaluation.validation import check_trials, checked, clean_logits, suites_of
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.utils.forks import check_process
@@ -120,9 +118,7 @@ def evaluate(
             "seed": (seed, 0),
         }
     )
-    seed, batch_size, draws, repeats = (
-        int(number) for number in (seed, batch_size, draws, repeats)
-    )
+    seed, batch_size, draws, repeats = map(int, (seed, batch_size, draws, repeats))
     folder = None if folder is None else Path(folder).expanduser()
     system = system_of(model, images)
     known = {"exact": target or system.target, **system.targets, **(targets or {})}
@@ -137,76 +133,28 @@ def evaluate(
     if repeats > 1:
         clean &= robust_in_all(judge, images, labels, batch_size, repeats - 1)
     known = {name: mean_of_draws(each, draws) for name, each in known.items()}
-    shared = {
-        "seed": seed,
-        "batch_size": batch_size,
-        "images": fingerprint(images, labels),
-        **({"images_kept": True} if keep_images else {}),
-        **({} if draws == repeats == 1 else {"draws": draws, "repeats": repeats}),
-    }
-    answers = {
-        name: reference_logits(known[name], images, batch_size)
-        for name in dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
-    }
-    # What asks for values and labels alone may ask a system that has no gradient.
-    followed = {
-        t.gradient for suite in suites for t in suite.trials if t.attack.name not in QUERY_ATTACKS
-    }
-    drawn = steady == RANDOM
-    climbs = (
-        {}
-        if folder is None or drawn
-        else {name: reference_gradients(known[name], images, labels) for name in followed}
-    )
-    identities = {
-        name: np.concatenate([first[:batch_size], answer]) for name, answer in answers.items()
-    }
-    if drawn and folder is not None:
-        # In the place of what they say, which is something else each time.
-        shape = (batch_size, *images.shape[1:])
-        judged = made_of(logits_fn, shape)
-        identities = {
-            name: np.stack([judged, made_of(known[name].logits, shape)]) for name in answers
-        }
-    given = Given(judge, images, labels, seed, batch_size, keep_images, repeats)
+    given = TrialInputs(judge, images, labels, seed, batch_size, keep_images, repeats)
     # What is right of one draw or of the mean of some need not be of another one.
     suites = [_to_the_end(suite, own and draws == 1) for suite in suites]
+    trials = [trial for suite in suites for trial in suite.trials]
+    files = TrialFiles(folder, trials, known, given, first, system.target, steady == RANDOM, draws)
     outcomes: list[Outcome] = []
     with (
         silent(not progress),
-        _course(suites, known, followed, given, clean, progress is True) as course,
+        _course(suites, known, given, clean, progress is True) as course,
     ):
         for suite in suites:
             before = clean
             for trial in suite.trials:
-                facts = {
-                    **shared,
-                    "trial": trial.label,
-                    "attack": trial.attack.name,
-                    "parameters": trial.attack.parameters,
-                    "gradient": trial.gradient,
-                    # Of a system that draws, who was right before is another answer each time.
-                    "before": RANDOM if drawn else fingerprint(before),
-                }
-                identity = identities[trial.gradient]
-                # Not of a query attack: its file would depend on which suites share the call.
-                climbed = None if trial.attack.name in QUERY_ATTACKS else climbs.get(trial.gradient)
-                file = TrialFile(
-                    folder,
-                    trial.label,
-                    trial_key(facts),
-                    identity,
-                    climbed,
-                )
+                file = files.of(trial, before)
                 course.begin(len(outcomes))
                 state = run_trial(trial, known[trial.gradient], given, before, file, course.advance)
-                n_robust = tuple(int(n) for n in state.n_robust)
                 outcomes.append(
                     Outcome(
                         suite,
                         trial,
                         state.robust,
-                        n_robust,
+                        tuple(int(n) for n in state.n_robust),
                         x_adv=state.x_adv,
                         unchanged=state.unchanged,
                     )
@@ -229,7 +177,7 @@ def evaluate(
 
 
 def _vanished(
-    known: Mapping[str, DefendedModel], given: Given, found: Evaluation
+    known: Mapping[str, DefendedModel], given: TrialInputs, found: Evaluation
 ) -> dict[str, np.ndarray]:
     """The gradient's size at the first images that are right, float64 (at most `LOOKED_AT`,), of
     each gradient that an attack followed.
@@ -254,16 +202,16 @@ def _to_the_end(suite: Suite, own: bool) -> Suite:
 def _course(
     suites: Sequence[Suite],
     known: Mapping[str, DefendedModel],
-    followed: set[str],
-    given: Given,
+    given: TrialInputs,
     clean: np.ndarray,
     announced: bool,
 ) -> Course:
     """The way through all trials; with `announced`, at speeds that are measured now."""
-    names = dict.fromkeys(trial.gradient for suite in suites for trial in suite.trials)
+    trials = [trial for suite in suites for trial in suite.trials]
+    names = dict.fromkeys(trial.gradient for trial in trials)
     speeds = dict.fromkeys(names, UNKNOWN)
     announced = announced and bool(names) and not is_silent()
     if announced:
         about = (given.images, given.labels, given.batch_size)
-        speeds = {name: measured(known[name], *about, name in followed) for name in names}
+        speeds = {name: measured(known[name], *about, name in followed(trials)) for name in names}
     return Course(suites, speeds, clean, given.batch_size, announced)

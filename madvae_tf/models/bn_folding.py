@@ -1,7 +1,7 @@
 """A purifier for inference, with batch normalisation folded into the convolutions before it.
 
-    gamma (W * x - mean) / sqrt(variance + epsilon) + beta  =  (s W) * x + beta - s mean,      s =
-    gamma / sqrt(variance + epsilon)
+    gamma (W * x - mean) / sqrt(variance + epsilon) + beta  =  (s W) * x + beta - s mean,
+    s = gamma / sqrt(variance + epsilon)
 
 At inference the moving statistics are constants, so this is the same function up to the rounding of
 float32, in fewer passes over memory, forward and towards the image: attacks on a whole system ask

@@ -2,8 +2,9 @@
 DCGAN).
 
     generator  z -> FC(4 x 4 x 4w) -> ConvT(2w, 5, 2) -> ConvT(w, 5, 2) -> ConvT(1, 5, 2) -> sigmoid
-    4, 7, 14, 28 critic     x -> Conv(w, 5, 2) -> Conv(2w, 5, 2) -> Conv(4w, 5, 2) -> FC(1)
-    28, 14, 7, 4
+               sides 4, 7, 14, 28
+    critic     x -> Conv(w, 5, 2) -> Conv(2w, 5, 2) -> Conv(4w, 5, 2) -> FC(1)
+               sides 28, 14, 7, 4
 
 Images of another side are halved in the same way, rounded up: 32, 16, 8, 4.
 

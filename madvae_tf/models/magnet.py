@@ -1,9 +1,10 @@
 """The autoencoders of MagNet (Meng & Chen 2017, Table 2, MNIST): a few sigmoid convolutions of
 three 3 x 3 filters.
 
-with pooling      conv 3, average pooling 2, conv 3 | conv 3, upsampling 2, conv 3 | conv 1
-detector I and reformer without           conv 3 | conv 3 | conv 1
-detector II
+    with pooling     conv 3, average pooling 2, conv 3 | conv 3, upsampling 2, conv 3 | conv 1
+                     detector I and reformer
+    without          conv 3 | conv 3 | conv 1
+                     detector II
 """
 
 import keras

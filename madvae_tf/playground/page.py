@@ -112,7 +112,9 @@ def build(session: Session, workdir: Path) -> gradio.Blocks:
                 outcome = session.run(image, attack, epsilon, model, variant)
             except UserError as error:
                 raise gradio.Error(str(error)) from None
-            lines = f"{outcome.words()} Change: L-infinity {outcome.linf:.3f}, L2 {outcome.l2:.2f}."
+            lines = (
+                f"{outcome.summary()} Change: L-infinity {outcome.linf:.3f}, L2 {outcome.l2:.2f}."
+            )
             if outcome.clean_purified.label != outcome.clean.label:
                 lines += (
                     " Even without an attack the purifier changes the answer, to"

@@ -75,7 +75,7 @@ class Outcome:
         """Whether purifier and classifier give the answer of the clean image."""
         return self.purified.label == self.clean.label
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """What happened, in two sentences, with the threat model."""
         alone = "fooled" if self.fooled else "not fooled"
         behind = "restores the answer" if self.restored else "does not restore the answer"

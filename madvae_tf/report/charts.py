@@ -1,7 +1,5 @@
-"""The charts, as matplotlib figures: Table 1, training curves, detectors' ROC, embeddings."""
+"""The charts, as matplotlib figures: Table 1, detectors' ROC, embeddings."""
 
-import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,29 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from madvae_tf.report.drawing import FRAME, RULE, STYLES, WIDTH, settings
-from madvae_tf.report.names import ATTACKS, DEFENSES, VARIANTS, Row
+from madvae_tf.report.names import ATTACKS, DEFENSES, Row
 
 # An attack, and defence -> metric -> row.
 Measured = tuple[str, Mapping[str, Mapping[str, Row]]]
-TERM_TITLES = {
-    "loss": "total loss",
-    "reconstruction": "reconstruction $L_r$",
-    "kl": "KL divergence $L_{kl}$",
-    "classification": "classification $L_c$",
-    "proximity": "proximity $L_p$",
-    "distance": "distance $L_d$",
-    "learning_rate": "learning rate",
-    "attacked_accuracy": "accuracy under the step’s attack",
-    "class_kl": "KL divergence to the class’s Gaussian",
-    "accuracy": "accuracy on purified images",
-    "distance_l2": "L2 distance of purified from clean images",
-    "attacked_classification": "classification $L_c$ under the attack",
-    "attacked_distance_l2": "L2 distance of purified attacked from clean images",
-}
-# What is logged at the end of an epoch, of the term that follows.
-_VALIDATION = "val_"
-# Letters of a panel's title in a line: half the figure's width.
-_TITLE_WIDTH = 27
 
 
 def table1_chart(lines: Sequence[Measured]) -> Figure:
@@ -113,82 +92,6 @@ def _close_up(lines: Sequence[Measured], names: Sequence[str]) -> tuple[float, f
     low = min(ends, default=0.0)
     margin = max(0.002, 0.05 * (1 - low))
     return max(-0.02, low - margin), 1 + margin
-
-
-def training_curves(training: Mapping[str, Mapping[str, Sequence[Any]]]) -> Figure | None:
-    """One panel per loss term, one line per variant, points for validation; None without a log."""
-    logged = {
-        t.removeprefix(_VALIDATION)
-        for curves in training.values()
-        for t in curves
-        if any(_known(curves[t]))
-    }
-    terms = [term for term in TERM_TITLES if term in logged]
-    terms += sorted(logged - {*TERM_TITLES, "step"})
-    if not terms:
-        return None
-    rows = math.ceil(len(terms) / 2)
-    with settings(size=9):
-        figure = Figure(figsize=(WIDTH, 0.9 + 1.65 * rows), layout="constrained")
-        panels = figure.subplots(rows, 2, squeeze=False).ravel()
-        for axes, term in zip(panels, terms, strict=False):
-            _panel(axes, training, term)
-        for axes in panels[len(terms) :]:
-            axes.set_visible(False)
-        found: dict[str, Any] = {}
-        for axes in panels:
-            for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-                found.setdefault(name, handle)
-        figure.legend(
-            found.values(),
-            found.keys(),
-            loc="outside upper center",
-            ncols=2,
-            frameon=False,
-            fontsize=9.5,
-        )
-        points = any(
-            name.startswith(_VALIDATION) for curves in training.values() for name in curves
-        )
-        figure.supxlabel(
-            "training step; points: on validation images" if points else "training step",
-            fontsize=9.5,
-        )
-        return figure
-
-
-def _known(values: Sequence[Any] | None) -> list[bool]:
-    """Which of the values were logged: a term has a row of its own steps only."""
-    return [value is not None and math.isfinite(value) for value in values or ()]
-
-
-def _panel(axes: Any, training: Mapping[str, Mapping[str, Sequence[Any]]], term: str) -> None:
-    drawn: list[float] = []
-    for name in [*(n for n in DEFENSES if n in training), *sorted(set(training) - set(DEFENSES))]:
-        color, _, marker = STYLES.get(name, ("#000000", "", "o"))
-        # The paper's variants are solid, what stands beside them is dashed.
-        dashes = "-" if name in VARIANTS else "--"
-        for logged, style in (
-            (term, {"linestyle": dashes, "linewidth": 1.3}),
-            (_VALIDATION + term, {"linestyle": "", "marker": marker, "markersize": 4.5}),
-        ):
-            curve = training[name].get(logged) or []
-            steps = list(training[name].get("step") or range(len(curve)))
-            # Of a row that lacks the term a line would have a gap, and single points would be none.
-            places = [n for n, known in enumerate(_known(curve[: len(steps)])) if known]
-            values = [float(curve[n]) for n in places]
-            if values:
-                label = (
-                    {} if logged.startswith(_VALIDATION) else {"label": DEFENSES.get(name, name)}
-                )
-                axes.plot([steps[n] for n in places], values, color=color, **style, **label)
-                drawn += values
-    title = TERM_TITLES.get(term, term.replace("_", " ").replace("$", ""))
-    axes.set_title(textwrap.fill(title, _TITLE_WIDTH), fontsize=9.5)
-    axes.grid(color=RULE, linewidth=0.6)
-    if drawn and min(drawn) > 0 and max(drawn) > 20 * min(drawn):
-        axes.set_yscale("log")
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(3))
 
 
 def roc_curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> Figure:

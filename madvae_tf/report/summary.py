@@ -51,5 +51,5 @@ def several_seeds(rows: Sequence[Row]) -> str:
 
 def count(size: int, noun: str) -> str:
     """Like "four purifiers"."""
-    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    return f"{words[size] if size < len(words) else size} {noun}{'' if size == 1 else 's'}"
+    numerals = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return f"{numerals[size] if size < len(numerals) else size} {noun}{'' if size == 1 else 's'}"

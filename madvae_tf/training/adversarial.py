@@ -1,7 +1,8 @@
 """Adversarial training: a classifier that learns from attacks on itself.
 
     min over weights of E max over |x' - x|_inf <= epsilon, x' in [0, 1] of L(x', y)
-    Madry et al. 2017
+
+(Madry et al. 2017).
 
 The inner maximum is sought anew in every step, by sign steps along the gradient from a random point
 of the ball: one step is the fast gradient sign method with a random start (Goodfellow et al. 2014;

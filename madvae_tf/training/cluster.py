@@ -1,8 +1,8 @@
 """Training on several machines: who this process is (TF_CONFIG), the strategy, and what a lost
 worker looks like.
 
-    TF_CONFIG='{"cluster": {"worker": ["host0:4000", "host1:4000"]}, "task": {"type": "worker",
-    "index": 0}}'
+    TF_CONFIG='{"cluster": {"worker": ["host0:4000", "host1:4000"]},
+                "task": {"type": "worker", "index": 0}}'
 
 Every worker runs the same command with a workdir of its own, on a machine of the same kind. The
 strategy must be made before any other TensorFlow operation, so `join` is the first thing that such

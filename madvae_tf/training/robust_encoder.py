@@ -1,7 +1,9 @@
 """Adversarial training of the purifier's encoder alone, with a linear classifier on its features.
 
     min over encoder and head of E max over |x' - x| <= epsilon, x' in [0, 1] of
-    CE(head(encoder(x')), y)      Madry et al. 2017
+        CE(head(encoder(x')), y)
+
+(Madry et al. 2017).
 
 Through a small encoder a step costs a fraction of one through purifier and classifier, so that
 robust features are learnt from more images and stronger attacks in the same time. A decoder then

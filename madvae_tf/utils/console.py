@@ -36,13 +36,13 @@ _HELP = ("-h", "--h", "-help", "--help", "-helpshort", "--helpshort", "-?")
 # aborted passes, too.
 _SIEVE = r"""
 import re, sys
-said = re.compile(
+noise = re.compile(
     rb"[IW]\d{4} [\d:.]+ +\d+ \S+\.cc:\d+\]|To enable the following instructions:"
     rb"|WARNING: All log messages before absl::InitializeLog"
     rb"|E\d{4} [\d:.]+ +\d+ \S+\.cc:\d+\] (failed call to cuInit|Unable to register cu\w+ factory)"
 )
 for line in sys.stdin.buffer:
-    if not said.match(line):
+    if not noise.match(line):
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
 """

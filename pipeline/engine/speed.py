@@ -30,7 +30,7 @@ class Speed:
     def __init__(self, jobs: int, steps: Iterable[PlanStep] = ()) -> None:
         self._jobs = jobs
         self._first = 1.0 if jobs == 1 else jobs / _GAIN
-        self._said: dict[str, float] = {}
+        self._expected: dict[str, float] = {}
         self._took: dict[str, float] = {}
         for step in steps:
             if step.state == "done":
@@ -38,16 +38,18 @@ class Speed:
 
     def measured(self, stage: Stage, seconds: float) -> None:
         """That the stage has taken so long."""
-        self._said[stage.stage] = self._said.get(stage.stage, 0.0) + _said(stage)
+        self._expected[stage.stage] = self._expected.get(stage.stage, 0.0) + _expected(stage)
         self._took[stage.stage] = self._took.get(stage.stage, 0.0) + seconds
 
     def seconds(self, stage: Stage) -> float:
         """What the stage is likely to take."""
-        kinds = [kind for kind in self._said if kind not in _APART]
-        said, took = (sum(of[kind] for kind in kinds) for of in (self._said, self._took))
-        common = 1.0 if stage.stage in _APART else (took + _OF_ALL * self._first) / (said + _OF_ALL)
+        kinds = [kind for kind in self._expected if kind not in _APART]
+        expected, took = (sum(of[kind] for kind in kinds) for of in (self._expected, self._took))
+        common = (
+            1.0 if stage.stage in _APART else (took + _OF_ALL * self._first) / (expected + _OF_ALL)
+        )
         own = self._took.get(stage.stage, 0.0) + _OF_A_KIND * common
-        return _said(stage) * own / (self._said.get(stage.stage, 0.0) + _OF_A_KIND)
+        return _expected(stage) * own / (self._expected.get(stage.stage, 0.0) + _OF_A_KIND)
 
     def left(self, waiting: Sequence[Stage], running: Sequence[tuple[Stage, float]]) -> float:
         """Seconds to the end of the run.
@@ -69,5 +71,5 @@ class Speed:
         return max(sum(costs.values()) / self._jobs, max(ends.values(), default=0.0))
 
 
-def _said(stage: Stage) -> float:
+def _expected(stage: Stage) -> float:
     return stage.cost + _START

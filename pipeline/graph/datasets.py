@@ -43,7 +43,7 @@ def data_stage(config: Config) -> Stage:
         "image_size": data.image_size,
         "channels": data.channels,
     }
-    return Stage("data", instance, 1, own, {}, functools.partial(steps.adopt_data, path), cost=10)
+    return Stage("data", instance, 1, own, {}, functools.partial(steps.import_data, path), cost=10)
 
 
 def available(config: Config) -> dict[str, int]:

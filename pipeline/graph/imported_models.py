@@ -34,7 +34,7 @@ _MEASURED = (
 )
 
 
-def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
+def imported_classifier(config: Config, common: dict[str, Any], data: Stage) -> Stage:
     """The stage "classifier" that checks and copies the file.
 
     Raises:
@@ -48,11 +48,11 @@ def adopted_stage(config: Config, common: dict[str, Any], data: Stage) -> Stage:
         )
     path = Path(config.classifier.path).expanduser()
     own = {**common, "content": content_of(path), "outputs": config.classifier.outputs}
-    run = functools.partial(steps.adopt_classifier, path)
+    run = functools.partial(steps.import_classifier, path)
     return Stage("classifier", "own", 1, own, {"data": data}, run, cost=10)
 
 
-def adopted_purifier(
+def imported_purifier(
     main: MainStages, instance: str, field: str, parameters: dict[str, Any]
 ) -> Stage:
     """The stage "vae" that checks and copies a purifier's file, and measures it as a trained one is
@@ -84,7 +84,7 @@ def adopted_purifier(
         # As a training's settings say it: it learns from no pairs, and is measured in float32.
         **{"pairs": False, "classifier": "", "precision": "float32"},
     }
-    run = functools.partial(steps.adopt_purifier, path, field)
+    run = functools.partial(steps.import_purifier, path, field)
     return Stage("vae", instance, 1, own, main.base, run, cost=20)
 
 

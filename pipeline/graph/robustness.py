@@ -1,11 +1,12 @@
 """The stages that attack whole systems: one for each defence, budget, threat model and suite, which
 is the grain of resuming.
 
-robustness vanilla-linf-0.3-end_to_end-autoattack     one suite robustness vanilla-linf-0.3-worst
-the worst case of all of them robustness vanilla-sanity                             curves and
-gradients robustness vanilla-natural                            rotations, translations, corruptions
-robustness vanilla-detection                          whether the purifier's doubts tell attacked
-images from clean ones
+    robustness vanilla-linf-0.3-end_to_end-autoattack     one suite
+    robustness vanilla-linf-0.3-worst                     the worst case of all of them
+    robustness vanilla-sanity                             curves and gradients
+    robustness vanilla-natural                            rotations, translations, corruptions
+    robustness vanilla-detection                          whether scores of what the purifier does
+                                                          tell attacked images from clean ones
 """
 
 from typing import Any
@@ -17,25 +18,18 @@ from madvae_tf.utils.errors import UserError, lookup
 from pipeline import steps
 from pipeline.engine.channels import channel
 from pipeline.engine.plan import Stage
-from pipeline.graph import costs
 from pipeline.graph.main_stages import MainStages
+from pipeline.graph.robustness_costs import (
+    NONE,
+    detection_seconds,
+    natural_seconds,
+    sanity_seconds,
+    suite_seconds,
+)
 
 # Suites that ask for nothing but logits: the classifier alone has no more.
 _LOGITS_ONLY = ("gradient", "autoattack", "score", "decision", "one_pixel")
-_SANITY_STEPS, _SQUASH_STEPS = 6 * 40 + 186, 100
-# The gradient through a latent projection takes some one and a half times as long as the
-# projection: it goes through one start's search of all.
-_PROJECTION_GRADIENT = 1.5
-_NONE, _VARIANTS = "none", "variants"
-# A grid of 775 places and some dozens of corruptions; three fifths of MNIST's pixels changed to
-# black or white.
-_NATURAL_QUERIES, _ONE_PIXEL_QUERIES = 830, 940
-# Images fall early, so that a suite takes this share of the time that it would take if none did; a
-# defence that holds takes nearly all of it.
-_LEFT = {"robust": 0.9}
-_LEFT_ELSEWHERE = 0.2
-# The first attack of the sequence leaves nothing; the overpowered one searches on for long.
-_LEFT_OF_A_SUITE = {"autoattack": 0.01, "overpowered": 0.5}
+_VARIANTS = "variants"
 # Of suites whose attacks are others than before.
 _VERSIONS = {"eot": 2, "joint": 2, "overpowered": 2}
 
@@ -89,12 +83,12 @@ def build(
             not.
     """
     own = config.robustness
-    trained: dict[str, Stage | None] = {_NONE: None}
+    trained: dict[str, Stage | None] = {NONE: None}
     trained |= {name: main.vaes[name][2] for name in config.vae.variants}
     trained |= {stage.instance: stage for stage in baselines}
     stages = []
     for name in own.brief:
-        lookup({_NONE: None, **VARIANTS, **BASELINES}, name, "defence in robustness.brief")
+        lookup({NONE: None, **VARIANTS, **BASELINES}, name, "defence in robustness.brief")
     for name in attacked(config):
         defense = lookup(trained, name, "defence of section robustness")
         system = main.base | ({} if defense is None else {"defense": defense})
@@ -105,7 +99,7 @@ def build(
             "images": own.images,
             "batch_size": own.batch_size,
         }
-        for norm, epsilon in _balls(config):
+        for norm, epsilon in _budgets(config):
             ball = {"norm": norm, "epsilon": epsilon}
             images = (norm == "l2" and own.l2_images) or own.images
             place = f"{name}-{norm}-{epsilon:g}"
@@ -126,7 +120,7 @@ def build(
                     given,
                     inputs,
                     steps.attack_system,
-                    cost=_cost(config, given),
+                    cost=suite_seconds(config, given),
                 )
                 parts[f"{threat_model}:{suite}"] = part
             if parts:
@@ -142,7 +136,7 @@ def build(
                 )
         if "natural" in _suites(config, name):
             given = {**settings, "severities": own.severities}
-            cost = costs.robustness_seconds(name != _NONE, own.images, 0, _NATURAL_QUERIES)
+            cost = natural_seconds(name, own.images)
             stages.append(
                 Stage(
                     "robustness",
@@ -159,8 +153,7 @@ def build(
             stages.append(_detection(config, main, name, settings, system))
         if own.sanity_images:
             given = {**settings, "images": own.sanity_images, **_sanity(config, name)}
-            looks = _SANITY_STEPS + (_SQUASH_STEPS if "squash" in given else 0)
-            cost = costs.robustness_seconds(name != _NONE, own.sanity_images, looks, 0)
+            cost = sanity_seconds(name, own.sanity_images, "squash" in given)
             stages.append(
                 Stage(
                     "robustness", f"{name}-sanity", 2, given, system, steps.check_sanity, cost=cost
@@ -169,7 +162,7 @@ def build(
     return stages
 
 
-def _balls(config: Config) -> list[tuple[str, float]]:
+def _budgets(config: Config) -> list[tuple[str, float]]:
     """Norms and budgets; one pixel is a ball of its own."""
     own = config.robustness
     found = [("linf", epsilon) for epsilon in own.linf] + [("l2", epsilon) for epsilon in own.l2]
@@ -205,13 +198,15 @@ def _detection(
         "iterations": own.iterations,
         "weights": list(own.evasion_weights),
     }
-    # Evasion of three detectors, of the images that fell.
-    fallen = 1 - _LEFT.get(name, _LEFT_ELSEWHERE)
-    gradients = own.iterations * (1 + fallen * 2 * 3 * len(given["weights"]))
-    cost = costs.robustness_seconds(True, own.detection_images, gradients, 0)
     inputs = {**system, **main.tests}
     return Stage(
-        "robustness", f"{name}-detection", 2, given, inputs, steps.measure_detection, cost=cost
+        "robustness",
+        f"{name}-detection",
+        2,
+        given,
+        inputs,
+        steps.measure_detection,
+        cost=detection_seconds(config, name),
     )
 
 
@@ -232,7 +227,7 @@ def _wanted(config: Config, name: str, norm: str, surrogate: bool) -> list[tuple
     squashed, parts = _squashed(config, name), parts_of(name)
     for threat_model in threat_models:
         for suite in suites:
-            carried = name != _NONE and suite in own.carried_suites
+            carried = name != NONE and suite in own.carried_suites
             known = {
                 "end_to_end": True,
                 "transfer": carried and surrogate,
@@ -276,37 +271,3 @@ def _numbers(config: Config, suite: str) -> dict[str, Any]:
 def _subset(images: int) -> dict[str, int]:
     # Came later: named only where it is used, so that keys stay what they were.
     return {"subset": images} if images else {}
-
-
-def _cost(config: Config, given: dict[str, Any]) -> float:
-    own = config.robustness
-    name, suite = given["defense"], given["suite"]
-    defended = name != _NONE and given["threat_model"] != "oblivious"
-    images = min(given.get("subset", given["images"]), given["images"])
-    if suite in ("decision", "score", "one_pixel"):
-        queries = given.get("queries", _ONE_PIXEL_QUERIES)
-        return costs.robustness_seconds(defended, images, 0, queries)
-    if suite == "autoattack":
-        # FAB looks once more at each step.
-        gradients, queries = own.iterations * (1 + 2.5 * own.targets), own.queries
-    elif suite == "overpowered":
-        # Five looks at each step.
-        gradients, queries = own.overpowered_iterations * own.overpowered_restarts * 5, 0
-    else:
-        attacks = {"joint": 1 + len(own.joint_weights), "crossing": 1}.get(suite, 4)
-        gradients = own.iterations * attacks * own.restarts * (own.draws if suite == "eot" else 1)
-        queries = 0
-    left = _LEFT.get(name, _LEFT_OF_A_SUITE.get(suite, _LEFT_ELSEWHERE))
-    if given["threat_model"] != "end_to_end":
-        left = 1.0  # What fools the attacked model need not fool the system: no attack ends early.
-    once = costs.projection_seconds(given["parameters"], images)
-    # The overpowered attack searches with the generator itself.
-    if once and defended and suite != "overpowered":
-        # A batch goes on until its last image has fallen; of a sequence, what follows meets only
-        # what is left.
-        return (
-            once
-            * (_PROJECTION_GRADIENT * gradients + queries)
-            * (left if suite == "autoattack" else 1)
-        )
-    return costs.robustness_seconds(defended, images, gradients, queries) * left

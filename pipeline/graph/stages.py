@@ -1,9 +1,8 @@
 """What the stages are: the graph of a configuration.
 
-    data -> classifier -> attack (one per setting) -> vae (one per variant) -> evaluate (one per
-    defence) -> report
-                                                                           -> export (one per
-                                                                             variant)
+    data -> classifier -> attack (one per setting) -> vae (one per variant)
+         -> evaluate (one per defence) -> report
+         -> export (one per variant)
 
 `experiments` hangs the paper's further experiments on this graph. A stage's config holds exactly
 what it reads, so that a change re-runs only what depends on it.
@@ -32,7 +31,7 @@ from pipeline.graph.attack_sets import (
 )
 from pipeline.graph.baselines import baseline_surrogates
 from pipeline.graph.datasets import available, data_stage
-from pipeline.graph.imported_models import adopted_purifier, adopted_stage
+from pipeline.graph.imported_models import imported_classifier, imported_purifier
 from pipeline.graph.main_stages import (
     MainStages,
     named,
@@ -152,7 +151,7 @@ def _main_stages(config: Config) -> MainStages:
     }
     there = available(config)
     classifier = (
-        adopted_stage(config, common, data)
+        imported_classifier(config, common, data)
         if config.classifier.path
         else _trained_classifier(config, common, data, there["train"])
     )
@@ -250,10 +249,10 @@ def _robust(main: MainStages, seed: int) -> Stage:
     # Another seed's is trained, from nothing: it stands for what an attacker has, or for the
     # spread.
     if seed == main.config.seed and own.path:
-        return adopted_purifier(main, "robust", "path", parameters)
+        return imported_purifier(main, "robust", "path", parameters)
     if seed == main.config.seed and own.start:
         inputs = inputs | channel(
-            "trained", {"start": adopted_purifier(main, "robust-start", "start", parameters)}
+            "trained", {"start": imported_purifier(main, "robust-start", "start", parameters)}
         )
     cost = robust_seconds(parameters, main.train_images)
     return train_stage(main, "vae", named(main, "robust", seed), "robust", parameters, inputs, cost)

@@ -34,7 +34,7 @@ def fetch_data(context: Context) -> None:
     write_json(context.folder / "source.json", stamp)
 
 
-def adopt_data(path: Path, context: Context) -> None:
+def import_data(path: Path, context: Context) -> None:
     """Takes over the user's own data at `path`, as arrays, and writes `source.json`."""
     from madvae_tf.data.own import read_own, write_arrays
 

@@ -20,7 +20,7 @@ _PROBES = 32
 _SUSPICIOUS = 0.5
 
 
-def adopt_classifier(path: Path, context: Context) -> None:
+def import_classifier(path: Path, context: Context) -> None:
     """Checks the classifier at `path` and copies it, as `classifier.keras` or `saved_model/`, with
     `adopted.json` and `metrics.json`.
 
@@ -65,7 +65,7 @@ def adopt_classifier(path: Path, context: Context) -> None:
     write_json(context.folder / ADOPTED, record)
 
 
-def adopt_purifier(path: Path, field: str, context: Context) -> None:
+def import_purifier(path: Path, field: str, context: Context) -> None:
     """Checks the purifier at `path`, of `RobustConfig`'s `field`, and copies it as
     `purifier.keras`, with `metrics.json` of its accuracies on validation images.
 

@@ -9,16 +9,9 @@ from typing import Any
 from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
 from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
+from pipeline.steps.suites import ball_of, suite_of
 
 _DRAW = zlib.crc32(b"robustness")
-# Suites of the same attacks by what they climb.
-_GRADIENTS = {
-    "gradient": "exact",
-    "bpda": "identity",
-    "bpda_squash": "straight_through",
-    "eot": "expectation",
-    "latent": "latent",
-}
 
 
 def attack_system(context: Context) -> None:
@@ -50,7 +43,7 @@ def attack_system(context: Context) -> None:
     target = target_of(settings["threat_model"], system, frozen, held)
     # Some defences bring a classifier of their own.
     behind = held.classify or frozen
-    suite = _suite(settings)
+    suite = suite_of(settings)
     others = {}
     if settings["suite"] == "bpda":
         others["identity"] = straight_through(held, behind)
@@ -73,7 +66,7 @@ def attack_system(context: Context) -> None:
         folder=context.scratch / "trials",
         progress="bar",
     )
-    rows = evaluation_rows(found, _common(settings), _ball(settings), totals=False)
+    rows = evaluation_rows(found, _common(settings), ball_of(settings), totals=False)
     robust: dict[str, Any] = {"clean": found.clean}
     robust |= {outcome.trial.label: outcome.robust for outcome in found.outcomes}
     if len(subset) < len(images):
@@ -123,7 +116,7 @@ def take_worst(context: Context) -> None:
     found: dict[str, list[Any]] = {}
     clean: Any = None
     for label, part in settings["parts"].items():
-        suite = _suite(part)
+        suite = suite_of(part)
         with np.load(context.channel("part")[label] / "right.npz", allow_pickle=False) as file:
             clean = file["clean"]
             attacked = file.get("attacked")
@@ -133,7 +126,7 @@ def take_worst(context: Context) -> None:
     evaluations = {
         name: Evaluation(clean, tuple(found[name])) for name in THREAT_MODELS if name in found
     }
-    ball = _ball(settings)
+    ball = ball_of(settings)
     rows = []
     for name, evaluation in evaluations.items():
         common = _common({**settings, "threat_model": name})
@@ -278,31 +271,6 @@ def _check_composition(system: Any, other: Any, images: Any) -> None:
             "Invalid suite bpda: this defence's logits are not the classifier's of what its"
             " purifier makes; leave bpda out."
         )
-
-
-def _suite(settings: dict[str, Any]) -> Any:
-    from madvae_tf.evaluation import SUITES, auto_attack, gradient_suite, joint, one_pixel
-
-    if settings["suite"] == "one_pixel":
-        return one_pixel()
-    ball = _ball(settings)
-    if settings["suite"] in ("decision", "score"):
-        return SUITES[settings["suite"]](**ball, queries=settings["queries"])
-    if settings["suite"] == "joint":
-        return joint(
-            **ball, **{name: settings[name] for name in ("iterations", "restarts", "weights")}
-        )
-    if settings["suite"] == "autoattack":
-        numbers = {name: settings[name] for name in ("iterations", "targets", "queries")}
-        return auto_attack(**ball, **numbers)
-    numbers = {name: settings[name] for name in ("iterations", "restarts")}
-    if settings["suite"] in ("overpowered", "crossing"):
-        return SUITES[settings["suite"]](settings["epsilon"], **numbers)
-    return gradient_suite(**ball, **numbers, gradient=_GRADIENTS[settings["suite"]])
-
-
-def _ball(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: settings[name] for name in ("norm", "epsilon")}
 
 
 def _common(settings: dict[str, Any]) -> dict[str, Any]:

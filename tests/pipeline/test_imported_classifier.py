@@ -17,7 +17,7 @@ from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError
 from pipeline.engine.plan import Context
 from pipeline.steps import common
-from pipeline.steps.imported_models import adopt_classifier
+from pipeline.steps.imported_models import import_classifier
 from tests.pipeline.dense import WEIGHTS, model
 from tests.pipeline.graph import stages
 from tests.small import SmallVAE
@@ -172,4 +172,4 @@ def test_a_file_that_changes_after_the_plan_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "changed.keras"
     DefenseVAE(2).save(path)
     with pytest.raises(UserError, match="has changed since the run began"):
-        adopt_classifier(path, Context(folder, tmp_path, {}, stage.config))
+        import_classifier(path, Context(folder, tmp_path, {}, stage.config))

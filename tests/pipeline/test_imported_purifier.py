@@ -83,7 +83,7 @@ def test_no_purifier_is_refused_in_the_plan(path, field):
 
 
 @pytest.fixture
-def adopted_robust(tmp_path, monkeypatch):
+def imported_robust(tmp_path, monkeypatch):
     """path -> the artifact's folder, for 12 images whose labels are what the linear model says of
     all but three.
     """
@@ -113,12 +113,12 @@ def adopted_robust(tmp_path, monkeypatch):
     return run
 
 
-def test_a_purifier_is_copied_and_measured(adopted_robust, tmp_path):
+def test_a_purifier_is_copied_and_measured(imported_robust, tmp_path):
     """Against the definition: the classifier on what the purifier makes of the images."""
     path = tmp_path / "purifier.keras"
     purifier = DefenseVAE(2, squash_scale=10.0)
     purifier.save(path)
-    folder = adopted_robust(path)
+    folder = imported_robust(path)
     assert (folder / "purifier.keras").read_bytes() == path.read_bytes()
     metrics = json.loads((folder / "metrics.json").read_text())
     x = (
@@ -138,7 +138,7 @@ def test_a_purifier_is_copied_and_measured(adopted_robust, tmp_path):
     assert metrics["validation_attacked_accuracy"] <= metrics["validation_accuracy"]
 
 
-def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path):
+def test_what_is_no_purifier_of_these_images_is_refused(imported_robust, tmp_path):
     model().save(tmp_path / "dense.keras")
     (tmp_path / "text.keras").write_text("weights")
     DefenseVAE(2, image_shape=(32, 32, 3)).save(tmp_path / "colour.keras")
@@ -155,15 +155,15 @@ def test_what_is_no_purifier_of_these_images_is_refused(adopted_robust, tmp_path
         ("colour", r"takes images of shape \(32, 32, 3\), expected \(28, 28, 1\)"),
     ):
         with pytest.raises(UserError, match=message):
-            adopted_robust(tmp_path / f"{name}.keras")
+            imported_robust(tmp_path / f"{name}.keras")
     for field, given in (("threshold_l2", "true"), ("norm_mix", "linf,threshold_l2")):
         path = tmp_path / f"{field}.keras"
         DefenseVAE(2).save(path)
         with pytest.raises(
             UserError, match=f"Invalid robust.{field}: received .* which has no squash"
         ):
-            adopted_robust(path, "robust.norm=both", f"robust.{field}={given}")
+            imported_robust(path, "robust.norm=both", f"robust.{field}={given}")
     path = tmp_path / "changed.keras"
     DefenseVAE(2).save(path)
     with pytest.raises(UserError, match="has changed since the run began"):
-        adopted_robust(path, change=lambda: DefenseVAE(3).save(path))
+        imported_robust(path, change=lambda: DefenseVAE(3).save(path))

@@ -125,7 +125,7 @@ def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(world, tmp_path):
             for name in ("clean", "adversarial", "purified"):
                 pixels = page.evaluate(PIXELS.format(name))
                 shown[name] = np.array(pixels, np.float64).reshape(28, 28, 1) / 255
-            words = page.evaluate("document.querySelector('#said').innerText")
+            summary = page.evaluate("document.querySelector('#said').innerText")
             assert all(
                 request.startswith(("http://127.0.0.1", "http://localhost"))
                 for request in page.requests
@@ -146,8 +146,10 @@ def test_a_digit_is_drawn_attacked_and_purified_in_a_browser(world, tmp_path):
     labels = {name: softmax(image).argmax() for name, image in shown.items()}
     assert (
         f"says {labels['clean']} for the clean image and {labels['adversarial']} for the attacked"
-        in words
+        in summary
     )
-    assert f"Behind the purifier it says {labels['purified']}" in words and "(oblivious)" in words
+    assert (
+        f"Behind the purifier it says {labels['purified']}" in summary and "(oblivious)" in summary
+    )
     assert labels["adversarial"] != labels["clean"]
     assert np.abs(shown["adversarial"] - shown["clean"]).max() == pytest.approx(0.3, abs=1.01 / 255)

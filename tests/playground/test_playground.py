@@ -41,7 +41,9 @@ def test_oblivious_attack_follows_the_classifier_alone(session, world):
     np.testing.assert_allclose(
         outcome.purified.probabilities, softmax(purified), rtol=1e-3, atol=1e-5
     )
-    assert "(oblivious)" in outcome.words() and f"says {outcome.purified.label}" in outcome.words()
+    assert (
+        "(oblivious)" in outcome.summary() and f"says {outcome.purified.label}" in outcome.summary()
+    )
 
 
 def test_end_to_end_attack_goes_through_the_purifier(session, world):
@@ -62,7 +64,7 @@ def test_end_to_end_attack_goes_through_the_purifier(session, world):
     assert np.abs(other.adversarial.image - outcome.adversarial.image).max() == pytest.approx(
         0.2, abs=1e-5
     )
-    assert "(end to end)" in outcome.words()
+    assert "(end to end)" in outcome.summary()
 
 
 @pytest.mark.parametrize("attack", ["rand_fgsm", "pgd", "mi_fgsm"])

@@ -5,7 +5,7 @@ import math
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from madvae_tf.report import charts
+from madvae_tf.report.training import training_curves
 
 
 def test_every_panel_of_the_training_figure_shows_something_and_no_title_is_cut():
@@ -27,7 +27,7 @@ def test_every_panel_of_the_training_figure_shows_something_and_no_title_is_cut(
             "val_attacked_distance_l2": [None, None, 5.0],
         },
     }
-    figure = charts.training_curves(training)
+    figure = training_curves(training)
     FigureCanvasAgg(figure).draw()
     panels = {
         axes.get_title().replace("\n", " "): axes for axes in figure.axes if axes.get_visible()
