@@ -209,6 +209,20 @@ BASELINES: dict[str, DefenseSpec] = {
         trained=False,
         implementation="transforms:Blur",
     ),
+    "bit_depth": DefenseSpec(
+        "Bit-depth reduction",
+        lambda config: {},
+        trained=False,
+        implementation="transforms:BitDepth",
+        remark="Three bits a channel.",
+    ),
+    "jpeg": DefenseSpec(
+        "JPEG compression",
+        lambda config: {},
+        trained=False,
+        implementation="transforms:Jpeg",
+        remark="Quality 75.",
+    ),
     "adversarial_fgsm": DefenseSpec(
         "Adversarial training, FGSM",
         lambda config: {"epochs": config.baselines.adversarial_fgsm_epochs},

@@ -1,9 +1,14 @@
-"""Defences that learn nothing: the image is binarised, or blurred, before the classifier sees it.
+"""Defences that learn nothing: a fixed change of the image before the classifier sees it.
 
     Binarization   x' = 1 where x > threshold, else 0
                    one bit of depth (Xu et al. 2018, "Feature squeezing")
     Blur           x' = g * x, g(d) ~ exp(-d^2 / (2 sigma^2))
                    sums to 1, cut off at 4 sigma; reflected at the border
+    BitDepth       x' = round(x (2^b - 1)) / (2^b - 1)
+                   b bits a channel (Xu et al. 2018; b = 3: Guo et al. 2018)
+    Jpeg           x' = x as a JPEG file of quality q has it
+                   q = 75: Guo et al. 2018, "Countering adversarial images using input
+                   transformations"
 
 The border is reflected about the edge of the outermost pixel (a b c -> b a | a b c | c b), so that
 a flat image stays as it is; zeros would darken the rim of the images of Fashion-MNIST, which reach
@@ -23,6 +28,7 @@ import tensorflow as tf
 from madvae_tf.config.parameters import parameter
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.models.defended_model import DefendedModel, purified
+from madvae_tf.models.straight_through import with_identity_gradient
 from madvae_tf.utils.files import write_json
 from madvae_tf.utils.images import shape_of
 
@@ -34,13 +40,27 @@ def binarize(images: tf.Tensor, threshold: float) -> tf.Tensor:
     """float32 images of any shape -> 1.0 where a pixel is above `threshold`, else 0.0.
 
     The derivative is 0 almost everywhere, which stops a gradient attack without making anything
-    robust; the identity's is given in its place (Athalye et al. 2018, "Obfuscated gradients",
-    BPDA).
+    robust; the identity's is given in its place, as for all steps of this module (Athalye et al.
+    2018, "Obfuscated gradients", BPDA).
     """
-    step = tf.custom_gradient(
-        lambda values: (tf.cast(values > threshold, tf.float32), lambda upstream: upstream)
-    )
-    return step(images)
+    return with_identity_gradient(images, tf.cast(images > threshold, tf.float32))
+
+
+def reduce_bits(images: tf.Tensor, bits: int) -> tf.Tensor:
+    """float32 images of any shape in [0, 1] -> the nearest of 2^bits values, halves to even."""
+    levels = float(2**bits - 1)
+    return with_identity_gradient(images, tf.round(images * levels) / levels)
+
+
+def jpeg(images: tf.Tensor, quality: int) -> tf.Tensor:
+    """float32 (batch, h, w, 1 or 3) in [0, 1] -> the same after JPEG compression."""
+
+    def one(image: tf.Tensor) -> tf.Tensor:
+        data = tf.io.encode_jpeg(tf.cast(tf.round(image * 255.0), tf.uint8), quality=quality)
+        decoded = tf.io.decode_jpeg(data, channels=image.shape[-1], dct_method="INTEGER_ACCURATE")
+        return tf.ensure_shape(tf.cast(decoded, tf.float32) / 255.0, image.shape)
+
+    return with_identity_gradient(images, tf.map_fn(one, images))
 
 
 def gaussian_kernel(sigma: float) -> np.ndarray:
@@ -111,3 +131,25 @@ class Blur(Transform):
 
     def transform(self, images: tf.Tensor) -> tf.Tensor:
         return blur(images, self.sigma)
+
+
+@dataclasses.dataclass(frozen=True)
+class BitDepth(Transform):
+    """Fewer bits a channel."""
+
+    name: ClassVar[str] = "bit_depth"
+    bits: int = parameter(3, minimum=1, maximum=7)
+
+    def transform(self, images: tf.Tensor) -> tf.Tensor:
+        return reduce_bits(images, self.bits)
+
+
+@dataclasses.dataclass(frozen=True)
+class Jpeg(Transform):
+    """JPEG compression."""
+
+    name: ClassVar[str] = "jpeg"
+    quality: int = parameter(75, minimum=1, maximum=100)
+
+    def transform(self, images: tf.Tensor) -> tf.Tensor:
+        return jpeg(images, self.quality)

@@ -1,13 +1,25 @@
 """Binarisation and blur: hand values, SciPy's filter, and what their folders hold."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from scipy import ndimage
 
-from madvae_tf.defenses.transforms import Binarization, Blur, binarize, blur, gaussian_kernel
+from madvae_tf.defenses.transforms import (
+    Binarization,
+    BitDepth,
+    Blur,
+    Jpeg,
+    binarize,
+    blur,
+    gaussian_kernel,
+    jpeg,
+    reduce_bits,
+)
 from madvae_tf.utils.errors import UserError
 
 
@@ -28,6 +40,41 @@ def test_the_gradient_passes_through_the_binarisation():
         loss = tf.reduce_sum(weights * binarize(values, 0.5))
     assert float(loss) == -4.0
     np.testing.assert_array_equal(tape.gradient(loss, values), weights)
+
+
+def test_three_bits_are_eight_values_by_hand():
+    sevenths = np.arange(8) / 7
+    values = np.linspace(0, 1, 1001, dtype=np.float32)
+    nearest = sevenths[np.abs(values[:, None] - sevenths).argmin(axis=1)]
+    np.testing.assert_allclose(reduce_bits(tf.constant(values), 3), nearest, atol=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+@pytest.mark.parametrize("quality", [10, 75])
+def test_jpeg_is_what_a_file_of_pillow_holds(channels, mode, quality):
+    """Two decoders may differ by a rounding of a value."""
+    smooth = np.indices((16, 24)).sum(axis=0)[..., None] * np.ones(channels) / 40
+    noisy = smooth * np.random.default_rng(0).random((16, 24, channels))
+    images = (np.stack([smooth, noisy]) * 255).round().astype(np.uint8)
+    expected = []
+    for image in images:
+        file = io.BytesIO()
+        picture = Image.fromarray(image if channels == 3 else image[..., 0], mode)
+        picture.save(file, "JPEG", quality=quality)
+        expected.append(np.asarray(Image.open(file)).reshape(image.shape))
+    found = jpeg(tf.constant(images / 255, tf.float32), quality).numpy() * 255
+    assert np.abs(found - np.stack(expected)).max() <= 2
+    assert np.abs(found - images).max() > 2
+
+
+@pytest.mark.parametrize("step", [lambda x: reduce_bits(x, 2), lambda x: jpeg(x, 50)])
+def test_a_step_has_the_gradient_of_the_identity(step):
+    images = tf.constant(random_images(2)[:, :8, :8])
+    weights = tf.constant(random_images(2)[:, :8, 8:16])
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        loss = tf.reduce_sum(weights * step(images))
+    np.testing.assert_array_equal(tape.gradient(loss, images), weights)
 
 
 def test_the_kernel_by_hand():
@@ -68,8 +115,10 @@ def test_a_white_image_stays_white_and_in_range():
             Blur(),
             lambda x: ndimage.gaussian_filter(x, (0, 2, 2, 0), mode="reflect"),
         ),
+        (BitDepth(bits=1), BitDepth(), lambda x: (x > 0.5).astype(np.float32)),
+        (Jpeg(quality=5), Jpeg(), lambda x: jpeg(tf.constant(x), 5).numpy()),
     ],
-    ids=["binarization", "blur"],
+    ids=["binarization", "blur", "bit_depth", "jpeg"],
 )
 def test_a_folder_brings_its_own_parameters(tmp_path, inputs, trained, other, changed):
     given = inputs(tmp_path / "scratch")
