@@ -81,8 +81,8 @@ def fit(
             channels: the classifier's images are then of that shape.
         labels: integers (n,) or (n, 1) in [0, 10), the true classes.
         variant: a name of `madvae_tf.config.variants.VARIANTS`: vanilla, cls, pd, combined, ...;
-        not robust, which is `fit_robust`'s. epochs, batch_size, learning_rate, final_learning_rate:
-        Adam, exponential decay.
+            not robust, which is `fit_robust`'s.
+        epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
         latent_size: dimensions of the latent code.
         alpha, beta, gamma, proximity, sigma: weights of the loss terms,
             `madvae_tf.config.VaeConfig`.

@@ -88,16 +88,18 @@ def fit_robust(
 
     Args:
         classifier, images, labels, validation_split, validation_data, outputs, precision, seed,
-        verbose, scratch: see `fit`. epsilon: the radius to withstand, in L-infinity, pixels in [0,
-        1]; colour images want less, like 0.03. The training's attacks go a third beyond. epochs:
-        passes over the images for the decoder; with `encoder_epochs=0` for all, which is then
-        trained end to end. encoder_epochs: passes for the encoder, before. settings: further fields
-        of `madvae_tf.config.RobustConfig`, where they are explained, and `latent_size`. `scale=0`
-        leaves the squash out, which is for
-            digits: light strokes on a dark ground. By default the radius grows from a sixth of
-            `epsilon` over the first 600 steps of the first stage, or a quarter of it where it has
-            fewer than 2,400, and where the shorter stage has fewer than 10,000 steps the average
-            weights are taken over the last tenth or so of that many.
+            verbose, scratch: see `fit`.
+        epsilon: the radius to withstand, in L-infinity, pixels in [0, 1]; colour images want less,
+            like 0.03. The training's attacks go a third beyond.
+        epochs: passes over the images for the decoder; with `encoder_epochs=0` for all, which is
+            then trained end to end.
+        encoder_epochs: passes for the encoder, before.
+        settings: further fields of `madvae_tf.config.RobustConfig`, where they are explained, and
+            `latent_size`. `scale=0` leaves the squash out, which is for digits: light strokes on a
+            dark ground. By default the radius grows from a sixth of `epsilon` over the first 600
+            steps of the first stage, or a quarter of it where it has fewer than 2,400, and where
+            the shorter stage has fewer than 10,000 steps the average weights are taken over the
+            last tenth or so of that many.
 
     Returns:
         the defence; its `info` holds the validation accuracy, without an attack and attacked end to

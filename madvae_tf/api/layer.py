@@ -31,7 +31,7 @@ class Purifier(keras.layers.Layer):
         defense: what `madvae_tf.fit` or `madvae_tf.load` gave, or a purifier of the pipeline (a
             `DefenseVAE`). None makes an untrained one, for weights that are loaded later.
         latent_size, latent_scale, squash_scale, squash_center, image_shape, encoder: of the
-        untrained one.
+            untrained one.
 
     Raises:
         UserError: `defense` is something else.

@@ -27,8 +27,9 @@ class PurifierSettings:
         title: for the progress bar.
         weights: term of `losses.TERMS` -> weight.
         first_epoch: epochs that came before (a warm-up's): the order of the pairs and the noise go
-        on from there. latent_size, latent_scale, initial_deviation: of `DefenseVAE`. epochs,
-        batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
+            on from there.
+        latent_size, latent_scale, initial_deviation: of `DefenseVAE`.
+        epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
         clip_norm, max_shift, reduction: of `DefenseTrainer`.
         epoch_steps: the length of an epoch; 0: as many batches as the pairs fill. Shorter ones see
             other pairs each.
