@@ -37,6 +37,7 @@ setup(
     package_dir=SHIPPED,
     package_data={
         "madvae_tf": ["py.typed"],
+        "madvae_tf.presets": ["*/*"],
         "madvae_tf.report": ["scripts/*.js", "templates/*.j2"],
     },
     python_requires=">=3.11,<3.14",  # Keras 3.15 asks for 3.11; TensorFlow 2.21 has no wheel for 3.14.  # noqa: E501
@@ -45,6 +46,7 @@ setup(
         "keras>=3.15,<4",
         "absl-py>=2.1",
         "cleverhans>=4,<5",
+        "h5py>=3.11",
         "importlib_resources>=6",  # tensorflow-datasets imports it without naming it.
         "jinja2>=3.1",
         "keras-tuner>=1.4.8,<2",

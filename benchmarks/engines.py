@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from madvae_tf.utils import console
+from madvae_tf.utils.files import sha256_of
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Context
 from pipeline.steps import engines
@@ -46,11 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
         with engines.using(engine):
             generate_adversarial_set(Context(folder, folder / ".scratch", inputs, config))
         seconds = time.monotonic() - start
-        found = {
-            path.name: artifacts.hash_file(path)
-            for path in sorted(folder.iterdir())
-            if path.is_file()
-        }
+        found = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()}
         expected = expected or found
         same = found == expected
         status |= not same

@@ -18,6 +18,7 @@ from madvae_tf.utils import forks  # noqa: F401  # from here on forks are notice
 if TYPE_CHECKING:
     from madvae_tf.api import FittedDefense, Purifier, fit, fit_robust, load, read_dataset
     from madvae_tf.evaluation import evaluate
+    from madvae_tf.presets import from_preset
     from madvae_tf.utils.errors import UserError
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "evaluate",
     "fit",
     "fit_robust",
+    "from_preset",
     "load",
     "read_dataset",
 ]
@@ -38,6 +40,7 @@ _HOMES = {
     ),
     "UserError": "madvae_tf.utils.errors",
     "evaluate": "madvae_tf.evaluation",
+    "from_preset": "madvae_tf.presets",
 }
 
 

@@ -26,7 +26,7 @@ GROUND_FLOOR = {
 ALLOWED: dict[str, set[str]] = {
     **{room: set() for room in FOUNDATION | GROUND_FLOOR},
     # For type checkers only: its names are looked up when they are used.
-    "madvae_tf": {"madvae_tf.api", "madvae_tf.evaluation"},
+    "madvae_tf": {"madvae_tf.api", "madvae_tf.evaluation", "madvae_tf.presets"},
     "madvae_tf.attacks": {"madvae_tf.config", "madvae_tf.models"},
     "madvae_tf.report": {"madvae_tf.config"},
     "madvae_tf.data": {"madvae_tf.attacks", "madvae_tf.config"},
@@ -38,10 +38,11 @@ ALLOWED: dict[str, set[str]] = {
     "madvae_tf.robustness": {"madvae_tf.evaluation"},
     "madvae_tf.export": {"madvae_tf.models"},
     "madvae_tf.api": {
-        *(GROUND_FLOOR - {"madvae_tf.report"}),
+        *GROUND_FLOOR,
         *("madvae_tf.data", "madvae_tf.training", "madvae_tf.defenses", "madvae_tf.export"),
         "madvae_tf.evaluation",
     },
+    "madvae_tf.presets": {"madvae_tf.api", "madvae_tf.data"},
     "madvae_tf.cli": {
         *("madvae_tf.attacks", "madvae_tf.models", "madvae_tf.data", "madvae_tf.export"),
         # The installed commands: what `python -m` does in a checkout.
@@ -79,6 +80,7 @@ LAZY_TENSORFLOW = {
     "pipeline.run",
     "madvae_tf.cli",
     "madvae_tf.playground",
+    "madvae_tf.presets",
 }
 # Loaded where an optional package is asked for.
 NEEDS_EXTRA = {"pipeline.steps.beam", "pipeline.steps.beam_workers"}

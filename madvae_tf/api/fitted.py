@@ -1,43 +1,31 @@
-"""A trained purifier with its classifier, in memory and as a folder.
+"""A trained purifier with its classifier: what `fit`, `fit_robust` and `load` give."""
 
-The folder holds `purifier.keras`, `defense.json` and, where the classifier is a Keras model,
-`classifier.keras`: no pickle, and everything is read in Keras' safe mode.
-"""
-
+import contextlib
 import functools
-import hashlib
 import html
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-import madvae_tf.models.classifiers  # noqa: F401  # registers what a saved classifier may be
-from madvae_tf.api import figures
+from madvae_tf.api import figures, preset_card, preset_files, saving
 from madvae_tf.attacks import DefendedModel
 from madvae_tf.config.parameters import check_integers
 from madvae_tf.defenses.purifier import defended
 from madvae_tf.evaluation import Evaluation, System, evaluate, straight_through
 from madvae_tf.export.saved_model import export_purifier
-from madvae_tf.models.external_classifier import ExternalClassifier, adapt
+from madvae_tf.models.external_classifier import ExternalClassifier
 from madvae_tf.models.finite import check_finite
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.files import written_folder
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import NUM_CLASSES, as_float, check_any_images
 from madvae_tf.utils.progress import progress_bar, silent
-
-SCHEMA = 1
-_RECORD, _PURIFIER, _CLASSIFIER = "defense.json", "purifier.keras", "classifier.keras"
-# Digit-like images are not needed to see whether a classifier gives logits or probabilities.
-_PROBES = 8
 
 
 class FittedDefense:
@@ -177,17 +165,43 @@ class FittedDefense:
                 load.
         """
         folder = Path(path).expanduser()
-        ours = (folder / _RECORD).is_file()
+        ours = (folder / saving.RECORD).is_file()
         if folder.exists() and not (overwrite and ours):
             way_out = "pass overwrite=True to replace it" if ours else "choose another path"
             raise UserError(f"Cannot save to {folder}: it exists; {way_out}.")
-        try:
-            with written_folder(folder) as partial:
-                self._write(partial)
-        except OSError as error:
-            raise UserError(
-                f"Cannot save to {folder}: {error.strerror or error}; expected a writable folder."
-            ) from error
+        with _writable(folder, "save"), written_folder(folder) as partial:
+            saving.write(partial, self.purifier, self.classifier, self.info)
+
+    @process_as_found()
+    def save_to_preset(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dataset: str = "",
+        evaluation: Evaluation | None = None,
+        text: str = "",
+    ) -> None:
+        """Writes the defence as a preset with a model card, whole or not at all: a folder for
+        `madvae_tf.from_preset`, laid out as keras-hub's (`madvae_tf.api.preset_files`).
+
+        Args:
+            dataset: what its images are, like "MNIST"; for the card.
+            evaluation: of this defence: the card's figures. None: those that training ended with.
+            text: further paragraphs of the card, in Markdown.
+
+        Raises:
+            UserError: `path` exists, it cannot be written, or a model is of code that the safe mode
+                would not load.
+        """
+        folder = Path(path).expanduser()
+        if folder.exists():
+            raise UserError(f"Cannot save to {folder}: it exists; choose another path.")
+        facts = preset_card.facts_of(self.info, self.variant, dataset, evaluation)
+        own = self.classifier
+        held = preset_files.holds(own)
+        card = preset_card.card_of(folder.name, facts, self.image_shape, held, text)
+        with _writable(folder, "save"), written_folder(folder) as partial:
+            preset_files.write(partial, self.purifier, own, facts, card)
 
     @process_as_found()
     def export(self, folder: str | os.PathLike[str]) -> None:
@@ -201,30 +215,8 @@ class FittedDefense:
         folder = Path(folder).expanduser()
         if folder.exists():
             raise UserError(f"Cannot export to {folder}: it exists; choose another path.")
-        try:
-            with written_folder(folder) as partial:
-                export_purifier(partial, self.purifier, classifier)
-        except OSError as error:
-            raise UserError(
-                f"Cannot export to {folder}: {error.strerror or error}; expected a writable folder."
-            ) from error
-
-    def _write(self, folder: Path) -> None:
-        self.purifier.save(folder / _PURIFIER)
-        outputs = None
-        if self.classifier is not None:
-            outputs = self.classifier.outputs
-            if isinstance(self.classifier.source, keras.Model):
-                self.classifier.source.save(folder / _CLASSIFIER)
-                _load_keras(folder / _CLASSIFIER)
-        record = {
-            "schema": SCHEMA,
-            "outputs": outputs,
-            "info": self.info,
-            "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
-        }
-        text = json.dumps(record, indent=2, sort_keys=True) + "\n"
-        (folder / _RECORD).write_text(text, encoding="utf-8")
+        with _writable(folder, "export"), written_folder(folder) as partial:
+            export_purifier(partial, self.purifier, classifier)
 
     def _classifier(self) -> ExternalClassifier:
         if self.classifier is None:
@@ -253,6 +245,23 @@ class FittedDefense:
         return results
 
 
+@contextlib.contextmanager
+def _writable(folder: Path, verb: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"Cannot {verb} to {folder}: {error.strerror or error}; expected a writable folder."
+        ) from error
+
+
+@process_as_found()
+def of_preset(folder: Path, classifier: Callable[..., Any] | None) -> FittedDefense:
+    """The defence in the folder of a preset, see `madvae_tf.from_preset`."""
+    check_process()
+    return FittedDefense(*preset_files.read(folder, classifier))
+
+
 @process_as_found()
 def load(
     path: str | os.PathLike[str], classifier: Callable[..., Any] | None = None
@@ -269,70 +278,4 @@ def load(
             not one (`adapt`).
     """
     check_process()
-    folder = Path(path).expanduser()
-    if not (folder / _RECORD).exists() and (folder / _PURIFIER).is_file():
-        return _of_weights(folder, classifier)
-    try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        schema, outputs, hashes = record["schema"], record["outputs"], dict(record["sha256"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"No defence in {folder} ({type(error).__name__}: {error}); expected a folder that"
-            " defense.save(path) wrote."
-        ) from error
-    if schema != SCHEMA:
-        raise UserError(
-            f"{folder} has schema {schema}, expected {SCHEMA}; save it again with this version."
-        )
-    for name, expected in hashes.items():
-        file = folder / name
-        if not file.is_file() or _sha256(file) != expected:
-            raise UserError(
-                f"{file} is missing or has changed since it was saved; restore it, or fit again."
-            )
-    saved = folder / _CLASSIFIER if _CLASSIFIER in hashes else None
-    return _defense(folder / _PURIFIER, saved, classifier, outputs, record["info"])
-
-
-def _of_weights(folder: Path, classifier: Callable[..., Any] | None) -> FittedDefense:
-    saved = folder / _CLASSIFIER if (folder / _CLASSIFIER).is_file() else None
-    return _defense(folder / _PURIFIER, saved, classifier, "auto", {"weights": folder.name})
-
-
-def _defense(
-    file: Path,
-    saved: Path | None,
-    classifier: Callable[..., Any] | None,
-    outputs: str,
-    info: dict[str, Any],
-) -> FittedDefense:
-    """The purifier of `file` with `classifier`, or else with the one in `saved`."""
-    purifier = _load_keras(file)
-    if not isinstance(purifier, DefenseVAE):
-        raise UserError(
-            f"{file} holds {type(purifier).__name__}, expected a DefenseVAE that this project"
-            " saved."
-        )
-    probe = np.random.default_rng(0).random((_PROBES, *purifier.image_shape), np.float32)
-    adapted = None
-    if classifier is not None:
-        adapted = adapt(classifier, probe)
-    elif saved is not None:
-        adapted = adapt(_load_keras(saved), probe, outputs)
-    return FittedDefense(purifier, adapted, info)
-
-
-def _load_keras(path: Path) -> Any:
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # A file that is damaged or unsafe fails in many ways.
-        raise UserError(
-            f"{path.name} cannot be loaded in safe mode: {type(error).__name__}: {cause_of(error)};"
-            " expected stock layers or registered classes that are imported; pass the classifier"
-            " as a function to keep it out of the file."
-        ) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return FittedDefense(*saving.read(Path(path).expanduser(), classifier))

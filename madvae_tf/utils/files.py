@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, whenever the process is killed."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -59,6 +60,12 @@ def write_json(path: Path, value: Any, durable: bool = False) -> None:
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
     with written(path, durable) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import madvae_tf
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.files import sync_folder, write_json
+from madvae_tf.utils.files import sha256_of, sync_folder, write_json
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -38,12 +38,6 @@ def canonical_json(value: Any) -> str:
 def content_key(value: Any) -> str:
     """The SHA-256 of `canonical_json(value)`, 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
-
-
-def hash_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def library_versions() -> dict[str, str | None]:
@@ -87,7 +81,7 @@ def finish(partial: Path, final: Path, manifest: Mapping[str, Any]) -> None:
     scratch = partial / SCRATCH
     scratch.mkdir(exist_ok=True)
     files = {
-        name: {"sha256": hash_file(partial / name), "bytes": (partial / name).stat().st_size}
+        name: {"sha256": sha256_of(partial / name), "bytes": (partial / name).stat().st_size}
         for name in content_files(partial)
     }
     write_json(
@@ -159,7 +153,7 @@ def verify(folder: Path, key: str) -> dict[str, Any]:
         if name not in present:
             raise damaged(folder, name, "is missing")
         try:
-            same = (folder / name).stat().st_size == facts["bytes"] and hash_file(
+            same = (folder / name).stat().st_size == facts["bytes"] and sha256_of(
                 folder / name
             ) == facts["sha256"]
         except OSError as error:

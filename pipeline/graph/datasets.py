@@ -14,6 +14,7 @@ from madvae_tf.data.catalogue import dataset_name, is_own, sizes, tfds_name
 from madvae_tf.data.image_io import is_hidden
 from madvae_tf.data.sources import DATASETS
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import sha256_of
 from pipeline import steps
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Stage
@@ -67,7 +68,7 @@ def content_of(path: Path) -> str:
         )
         whole = hashlib.sha256()
         for name in names:
-            digest = artifacts.hash_file(path / name if name else path)
+            digest = sha256_of(path / name if name else path)
             whole.update(f"{name}\0{digest}\n".encode())
     except OSError as error:
         raise UserError(

@@ -12,6 +12,7 @@ from typing import Any
 
 from madvae_tf.config import Config
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.files import sha256_of
 from pipeline import steps
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Stage
@@ -67,7 +68,7 @@ def imported_purifier(
     """
     path = Path(getattr(main.config.robust, field)).expanduser()
     try:
-        found = artifacts.hash_file(path) if path.is_file() and path.suffix == ".keras" else ""
+        found = sha256_of(path) if path.is_file() and path.suffix == ".keras" else ""
     except OSError as error:
         raise _unreadable(error) from error
     if not found:
@@ -97,11 +98,9 @@ def content_of(path: Path) -> dict[str, str]:
     """
     try:
         if path.is_file() and path.suffix == ".keras":
-            return {"classifier.keras": artifacts.hash_file(path)}
+            return {"classifier.keras": sha256_of(path)}
         if (path / "saved_model.pb").is_file():
-            return {
-                name: artifacts.hash_file(path / name) for name in artifacts.content_files(path)
-            }
+            return {name: sha256_of(path / name) for name in artifacts.content_files(path)}
     except OSError as error:
         raise _unreadable(error) from error
     found = "" if path.exists() else ", where there is nothing"

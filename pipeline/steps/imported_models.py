@@ -9,7 +9,7 @@ from typing import Any
 from absl import logging
 
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.files import write_json
+from madvae_tf.utils.files import sha256_of, write_json
 from madvae_tf.utils.signals import raise_if_received
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Context
@@ -37,11 +37,11 @@ def import_classifier(path: Path, context: Context) -> None:
         copy = context.folder / SAVED_MODEL
         # What else lies in the folder, a `.keras` file say, is part of its content, too.
         shutil.copytree(path, copy, dirs_exist_ok=True)
-        found = {name: artifacts.hash_file(copy / name) for name in artifacts.content_files(copy)}
+        found = {name: sha256_of(copy / name) for name in artifacts.content_files(copy)}
     else:
         copy = context.folder / "classifier.keras"
         shutil.copyfile(path, copy)
-        found = {copy.name: artifacts.hash_file(copy)}
+        found = {copy.name: sha256_of(copy)}
     if found != context.config["content"]:
         raise UserError(f"{path} has changed since the run began; run again.")
     probe = to_float(splits["validation"].images[:_PROBES])
@@ -80,7 +80,7 @@ def import_purifier(path: Path, field: str, context: Context) -> None:
     start_anew(context)
     copy = context.folder / "purifier.keras"
     shutil.copyfile(path, copy)
-    if artifacts.hash_file(copy) != context.config["content"]:
+    if sha256_of(copy) != context.config["content"]:
         raise UserError(f"{path} has changed since the run began; run again.")
     try:
         purifier = load_model(copy)

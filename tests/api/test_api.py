@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import madvae_tf
 from madvae_tf.attacks import NoAttack
+from madvae_tf.models.external_classifier import adapt
 from madvae_tf.utils.errors import UserError
 
 FAST = {"epochs": 1, "batch_size": 8, "latent_size": 2, "images_per_attack": 4, "cw_iterations": 2}
@@ -202,9 +203,7 @@ def test_a_classifier_with_python_code_in_it_is_not_saved(fitted, toy, tmp_path)
         [keras.Input((28, 28, 1)), keras.layers.Lambda(lambda images: images * 1.0), toy.linear()]
     )
     probe = np.zeros((2, 28, 28, 1), np.float32)
-    defense = madvae_tf.FittedDefense(
-        fitted[0].purifier, madvae_tf.api.fitted.adapt(unsafe, probe), {}
-    )
+    defense = madvae_tf.FittedDefense(fitted[0].purifier, adapt(unsafe, probe), {})
     with pytest.raises(UserError, match="classifier.keras cannot be loaded in safe mode"):
         defense.save(tmp_path / "defense")
     assert not list(tmp_path.iterdir())
