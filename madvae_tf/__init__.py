@@ -17,7 +17,7 @@ from madvae_tf.utils import forks  # noqa: F401  # from here on forks are notice
 
 if TYPE_CHECKING:
     from madvae_tf.api import FittedDefense, Purifier, fit, fit_robust, load, read_dataset
-    from madvae_tf.evaluation import evaluate
+    from madvae_tf.evaluation import benchmark, evaluate
     from madvae_tf.presets import from_preset
     from madvae_tf.utils.errors import UserError
 
@@ -26,6 +26,7 @@ __all__ = [
     "FittedDefense",
     "Purifier",
     "UserError",
+    "benchmark",
     "evaluate",
     "fit",
     "fit_robust",
@@ -39,7 +40,7 @@ _HOMES = {
         ("FittedDefense", "Purifier", "fit", "fit_robust", "load", "read_dataset"), "madvae_tf.api"
     ),
     "UserError": "madvae_tf.utils.errors",
-    "evaluate": "madvae_tf.evaluation",
+    **dict.fromkeys(("benchmark", "evaluate"), "madvae_tf.evaluation"),
     "from_preset": "madvae_tf.presets",
 }
 

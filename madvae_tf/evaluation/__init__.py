@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from madvae_tf.evaluation.benchmarking import Benchmark, benchmark
     from madvae_tf.evaluation.presets import PRESETS
     from madvae_tf.evaluation.result import Evaluation, Outcome
     from madvae_tf.evaluation.suites import (
@@ -40,6 +41,7 @@ __all__ = [
     "PRESETS",
     "SUITES",
     "THREAT_MODELS",
+    "Benchmark",
     "Evaluation",
     "Outcome",
     "Suite",
@@ -47,6 +49,7 @@ __all__ = [
     "Threat",
     "Trial",
     "auto_attack",
+    "benchmark",
     "crossing",
     "decision",
     "evaluate",
@@ -64,7 +67,16 @@ __all__ = [
 ]
 # Loaded when one of their names is first used: `python -m madvae_tf.evaluation --help` needs no
 # TensorFlow.
-_HOMES = ("presets", "result", "suites", "systems", "threat_models", "threats", "worst_case")
+_HOMES = (
+    "benchmarking",
+    "presets",
+    "result",
+    "suites",
+    "systems",
+    "threat_models",
+    "threats",
+    "worst_case",
+)
 
 
 def __getattr__(name: str) -> Any:
