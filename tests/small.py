@@ -24,6 +24,8 @@ class SmallVAE(DefenseVAE):
         squash_center=0.5,
         image_shape=(28, 28, 1),
         encoder="table5",
+        width=1.0,
+        halvings=None,
         **kwargs,
     ):
         keras.Model.__init__(self, **kwargs)  # Not DefenseVAE's own, which builds Table 5.
@@ -32,6 +34,7 @@ class SmallVAE(DefenseVAE):
         self.latent_scale, self.initial_deviation = latent_scale, initial_deviation
         self.squash_scale, self.squash_center = squash_scale, squash_center
         self.encoder_name = encoder
+        self.width, self.halvings = width, halvings or (3, 3)
         policy = self.dtype_policy
         self.encoder = keras.Sequential(
             [

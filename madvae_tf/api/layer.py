@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from madvae_tf.models.copies import in_precision
+from madvae_tf.models.encoders import TABLE5_HALVINGS
 from madvae_tf.models.pixels import as_pixels
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
@@ -13,6 +14,7 @@ from madvae_tf.utils.images import IMAGE_SHAPE, Shape
 
 _OF_THE_PURIFIER = (
     *("latent_size", "latent_scale", "squash_scale", "squash_center", "image_shape", "encoder"),
+    *("width", "halvings"),
 )
 
 
@@ -30,8 +32,8 @@ class Purifier(keras.layers.Layer):
     Args:
         defense: what `madvae_tf.fit` or `madvae_tf.load` gave, or a purifier of the pipeline (a
             `DefenseVAE`). None makes an untrained one, for weights that are loaded later.
-        latent_size, latent_scale, squash_scale, squash_center, image_shape, encoder: of the
-            untrained one.
+        latent_size, latent_scale, squash_scale, squash_center, image_shape, encoder, width,
+            halvings: of the untrained one, see `DefenseVAE`.
 
     Raises:
         UserError: `defense` is something else.
@@ -47,6 +49,8 @@ class Purifier(keras.layers.Layer):
         squash_center: float = 0.5,
         image_shape: Shape = IMAGE_SHAPE,
         encoder: str = "table5",
+        width: float = 1.0,
+        halvings: tuple[int, int] | None = None,
         **options: Any,
     ):
         super().__init__(**{"trainable": False, "dtype": "float32", **options})
@@ -61,6 +65,8 @@ class Purifier(keras.layers.Layer):
                     squash_center=squash_center,
                     image_shape=image_shape,
                     encoder=encoder,
+                    width=width,
+                    halvings=halvings,
                 )
             if not isinstance(purifier, DefenseVAE):
                 raise UserError(
@@ -89,3 +95,8 @@ class Purifier(keras.layers.Layer):
         known = self.purifier.get_config()
         own = {name: known[name] for name in _OF_THE_PURIFIER if name in known}
         return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Purifier":
+        # As `DefenseVAE.from_config`: an entry that is not there is the paper's.
+        return super().from_config({"halvings": TABLE5_HALVINGS, **config})

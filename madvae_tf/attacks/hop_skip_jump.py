@@ -75,11 +75,11 @@ def iterations_within(queries: int, norm: str, values: int = 784) -> int:
 
 def _noise(x: tf.Tensor, seeds: tf.Tensor, block: int, binary: bool) -> tf.Tensor:
     """Squares of one value each, uniform or 0 and 1, of the shape of x, float32."""
-    side, _, channels = shape_of(x)
-    squares = math.ceil(side / block)
-    value = (draws(seeds, [squares, squares, channels]) + 1) / 2
+    height, width, channels = shape_of(x)
+    squares = [math.ceil(side / block) for side in (height, width)]
+    value = (draws(seeds, [*squares, channels]) + 1) / 2
     value = tf.round(value) if binary else value
-    return tf.repeat(tf.repeat(value, block, axis=1), block, axis=2)[:, :side, :side]
+    return tf.repeat(tf.repeat(value, block, axis=1), block, axis=2)[:, :height, :width]
 
 
 @per_target

@@ -18,6 +18,7 @@ from madvae_tf.attacks.geometry import spread
 from madvae_tf.attacks.objectives import misclassified
 from madvae_tf.config.parameters import parameter
 from madvae_tf.models.defended_model import DefendedModel, Function
+from madvae_tf.utils.images import shape_of
 
 
 def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
@@ -29,8 +30,8 @@ def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
         shift: float32 (2,) or (batch, 2), down and to the right.
     """
     matrix, shift = (tf.cast(part, tf.float32) for part in (matrix, shift))
-    side = images.shape[1]
-    middle = tf.fill(tf.shape(shift), (side - 1) / 2)
+    height, width, _ = shape_of(images)
+    middle = tf.broadcast_to(tf.constant([(height - 1) / 2, (width - 1) / 2]), tf.shape(shift))
     offset = middle - tf.linalg.matvec(matrix, middle + shift)
     zeros = tf.zeros_like(shift)
     # The kernel's order is column before row: (x, y) of the original from those of the result.
@@ -43,7 +44,7 @@ def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=transforms,
-        output_shape=[side, side],
+        output_shape=[height, width],
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="CONSTANT",

@@ -36,13 +36,20 @@ _TINY = 1e-10
 _SAME = 1e-6
 
 
-def sides(queries: int, share: float, norm: str, whole: int = 28) -> np.ndarray:
-    """The window's side at every query, int32 (queries,), for L2 odd; `whole` is the image's."""
+def sides(
+    queries: int, share: float, norm: str, height: int = 28, width: int | None = None
+) -> np.ndarray:
+    """The window's side at every query, int32 (queries,), for L2 odd; `height` and `width` are the
+    image's, a square's without the latter. No window is larger than the shorter one.
+    """
+    width = width or height
+    most = min(height, width)
     found = []
     for query in range(queries):
         p = share / 2 ** sum(10_000 * query // queries > halving for halving in _HALVINGS)
-        side = max(round(math.sqrt(p) * whole), 1 if norm == "linf" else 3)
-        found.append(side + (norm == "l2" and side % 2 == 0))
+        side = max(round(math.sqrt(p) * math.sqrt(height * width)), 1 if norm == "linf" else 3)
+        side = min(side + (norm == "l2" and side % 2 == 0), most)
+        found.append(side - (norm == "l2" and side % 2 == 0))
     return np.array(found, np.int32)
 
 
@@ -65,34 +72,40 @@ def double_bump(side: int) -> np.ndarray:
     return both / np.linalg.norm(both)
 
 
-def _patterns(wanted: np.ndarray, whole: int) -> np.ndarray:
-    """double_bump of each side `wanted` at the upper left of an empty image, (whole, whole, whole)."""  # noqa: E501
-    table = np.zeros((whole, whole, whole), np.float32)
-    for side in np.unique(wanted):
-        table[side, :side, :side] = double_bump(side)
-    return table
+def _patterns(wanted: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """double_bump of each side that is `wanted` at the upper left of an empty square of `most`
+    pixels, float32 (count, most, most), and which of them each of `wanted` is, int32. `count` does
+    not depend on `wanted`.
+    """
+    table = np.zeros((len(_HALVINGS) + 1, most, most), np.float32)
+    found, which = np.unique(wanted, return_inverse=True)
+    for place, side in enumerate(found):
+        table[place, :side, :side] = double_bump(side)
+    return table, which.astype(np.int32)
 
 
-def _inside(corner: tf.Tensor, side: tf.Tensor, whole: int = 28) -> tf.Tensor:
-    """Windows from int32 corners (batch, 2) and sides (batch,): bool (batch, whole, whole, 1)."""
-    place = tf.range(whole)[None, :] - corner[:, :, None][:, 0]
-    across = tf.range(whole)[None, :] - corner[:, :, None][:, 1]
-    row, column = ((part >= 0) & (part < side[:, None]) for part in (place, across))
+def _inside(corner: tf.Tensor, side: tf.Tensor, shape: Shape) -> tf.Tensor:
+    """Windows from int32 corners (batch, 2) and sides (batch,): bool (batch, height, width, 1)."""
+    row, column = (
+        (place >= 0) & (place < side[:, None])
+        for axis in (0, 1)
+        for place in [tf.range(shape[axis])[None, :] - corner[:, axis, None]]
+    )
     return (row[:, :, None] & column[:, None, :])[..., None]
 
 
-def _placed(patterns: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor) -> tf.Tensor:
-    """Each image's pattern of (batch, 28, 28) moved to its corner, transposed where `turned`.
+def _placed(patterns: tf.Tensor, corner: tf.Tensor, turned: tf.Tensor, shape: Shape) -> tf.Tensor:
+    """Each image's pattern of (batch, side, side) moved to its corner, transposed where `turned`.
 
-    It is float32 (batch, 28, 28, 1).
+    It is float32 (batch, height, width, 1).
     """
-    whole = patterns.shape[-1]
-    shape = tf.where(turned[:, None, None], tf.transpose(patterns, [0, 2, 1]), patterns)
+    side = patterns.shape[-1]
+    patterns = tf.where(turned[:, None, None], tf.transpose(patterns, [0, 2, 1]), patterns)
     # A negative index gives a row of zeros.
     rows, columns = (
-        tf.one_hot(tf.range(whole)[None, :] - corner[:, axis, None], whole) for axis in (0, 1)
+        tf.one_hot(tf.range(shape[axis])[None, :] - corner[:, axis, None], side) for axis in (0, 1)
     )
-    return tf.einsum("bri,bij,bcj->brc", rows, shape, columns)[..., None]
+    return tf.einsum("bri,bij,bcj->brc", rows, patterns, columns)[..., None]
 
 
 def _moved_mass(
@@ -100,7 +113,7 @@ def _moved_mass(
 ) -> tf.Tensor:
     """Algorithm 3: the change with the mass of window `second` in window `first`.
 
-    Masks and signed bump are (batch, 28, 28, 1).
+    Masks and signed bump are (batch, height, width, 1).
     """
     one, two = tf.cast(first, tf.float32), tf.cast(second, tf.float32)
     unused = tf.maximum(tf.square(epsilon) - tf.square(l2_norm(change)), 0.0)
@@ -121,17 +134,20 @@ def _stripes(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
 
 
 def _grid(seeds: tf.Tensor, epsilon: tf.Tensor, shape: Shape) -> tf.Tensor:
-    side = shape[0] // _GRID
-    pattern = np.zeros(shape[:2], np.float32)
-    pattern[:side, :side] = double_bump(side)
-    chance = draws(seeds, [_GRID * _GRID, 1 + shape[2]])
-    start = (shape[0] - side * _GRID) // 2
+    """Squares of a fifth of the shorter side: five along it, and as many more along the other as it
+    is longer.
+    """
+    side = min(shape[:2]) // _GRID
+    rows, columns = (_GRID * whole // min(shape[:2]) for whole in shape[:2])
+    chance = draws(seeds, [rows * columns, 1 + shape[2]])
+    top, left = ((whole - side * n) // 2 for whole, n in zip(shape, (rows, columns), strict=False))
     change = tf.zeros([tf.shape(seeds)[0], *shape])
-    patterns = tf.tile(tf.constant(pattern)[None], tf.stack([tf.shape(seeds)[0], 1, 1]))
-    for tile in range(_GRID * _GRID):
-        corner = [start + side * (tile // _GRID), start + side * (tile % _GRID)]
+    pattern = tf.constant(double_bump(side), tf.float32)
+    patterns = tf.tile(pattern[None], tf.stack([tf.shape(seeds)[0], 1, 1]))
+    for tile in range(rows * columns):
+        corner = [top + side * (tile // columns), left + side * (tile % columns)]
         corners = tf.tile(tf.constant([corner]), tf.stack([tf.shape(seeds)[0], 1]))
-        bumps = _placed(patterns, corners, chance[:, tile, 1] > 0)
+        bumps = _placed(patterns, corners, chance[:, tile, 1] > 0, shape)
         change += tf.sign(_of_channels(chance[:, tile], 0, 2)) * bumps
     return epsilon * change / l2_norm(change)
 
@@ -146,6 +162,7 @@ def _search(
     epsilon: tf.Tensor,
     sizes: tf.Tensor,
     patterns: tf.Tensor,
+    which: tf.Tensor,
 ) -> tf.Tensor:
     """The image of the lowest margin found; an image that is fooled asks no more.
 
@@ -155,7 +172,7 @@ def _search(
     """
     queries = int(sizes.shape[0])  # pyright: ignore[reportArgumentType]
     seeds = image_seeds(x, seed)
-    side, _, channels = shape = shape_of(x)
+    height, width, channels = shape = shape_of(x)
     chance = draws(seeds, [queries, 5 + channels])
     # The stream of the starting image is another one.
     start = (_stripes if norm == "linf" else _grid)(
@@ -168,19 +185,20 @@ def _search(
         query = tf.minimum(query, queries - 1)
         size = tf.gather(sizes, query)
         here = tf.gather(chance, query, axis=1, batch_dims=1)
-        # Uniform in [-1, 1) to the integers 0..28 - side.
-        room = (side - size)[:, None]
+        # Uniform in [-1, 1) to the integers 0..height - size, and so across.
+        room = tf.stack([height - size, width - size] * 2, axis=1)
         corners = tf.cast(tf.floor((here[:, :4] + 1) / 2 * tf.cast(room + 1, tf.float32)), tf.int32)
         corners = tf.minimum(corners, room)
         sign = tf.where(_of_channels(here, 4, 6) < 0, -1.0, 1.0)
-        first = _inside(corners[:, :2], size, side)
+        first = _inside(corners[:, :2], size, shape)
         if norm == "linf":
             change = image - x + 2 * epsilon * sign * tf.cast(first, tf.float32)
             change = tf.clip_by_value(change, -epsilon, epsilon)
         else:
-            bumps = sign * _placed(tf.gather(patterns, size), corners[:, :2], here[:, 5] > 0)
+            pattern = tf.gather(patterns, tf.gather(which, query))
+            bumps = sign * _placed(pattern, corners[:, :2], here[:, 5] > 0, shape)
             change = _moved_mass(
-                image - x, epsilon, first, _inside(corners[:, 2:], size, side), bumps
+                image - x, epsilon, first, _inside(corners[:, 2:], size, shape), bumps
             )
             change *= tf.minimum(1.0, epsilon / tf.maximum(l2_norm(change), _TINY))
         return tf.clip_by_value(x + change, 0.0, 1.0)
@@ -248,7 +266,8 @@ class Square(RepeatedAttack):
     def run(
         self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int
     ) -> tf.Tensor:
-        whole = shape_of(x)[0]
-        sizes = sides(self.queries, self.share, self.norm, whole)
-        constants = map(tf.constant, (self.epsilon, sizes, _patterns(sizes, whole)))
+        height, width, _ = shape_of(x)
+        sizes = sides(self.queries, self.share, self.norm, height, width)
+        patterns = _patterns(sizes, min(height, width))
+        constants = map(tf.constant, (self.epsilon, sizes, *patterns))
         return _search(target.logits, self.norm, x, y, tf.constant(seed, tf.int64), *constants)

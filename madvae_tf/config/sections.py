@@ -7,6 +7,7 @@ are resolved where their registries are known, not here.
 from dataclasses import dataclass
 
 from madvae_tf.config.fields import added, check, check_precision, require
+from madvae_tf.utils.images import SIDES
 
 REDUCTIONS = ("elbo", "mean", "sum")
 LATENT_SCALES = ("log_variance", "linear")
@@ -22,6 +23,7 @@ class DataConfig:
     "tfds:NAME", which TFDS fetches; or, with `path`, what data of
     your own are called: an NPZ file, IDX files or a tree of pictures.
     `image_size` and `channels` (1 or 3) are what the pictures of a tree become; 0: as they are.
+    `image_width` is their width where they are not square; `image_size` is then the height.
     """
 
     name: str = "mnist"
@@ -29,6 +31,7 @@ class DataConfig:
     validation_images: int = 5000
     image_size: int = added(0)
     channels: int = added(0)
+    image_width: int = added(0)
 
     def __post_init__(self) -> None:
         check(self, "data", positive="validation_images", not_negative="image_size channels")
@@ -38,8 +41,17 @@ class DataConfig:
             self.channels,
             "1 or 3, or 0 for the pictures' own",
         )
-        even = self.image_size == 0 or (28 <= self.image_size <= 64 and self.image_size % 2 == 0)
-        require(even, "data.image_size", self.image_size, "an even number from 28 to 64, or 0")
+        for name in ("image_size", "image_width"):
+            side = getattr(self, name)
+            taken = side == 0 or side in SIDES
+            expected = f"a number of pixels from {SIDES[0]} to {SIDES[-1]}, or 0"
+            require(taken, f"data.{name}", side, expected)
+        require(
+            self.image_size > 0 or not self.image_width,
+            "data.image_width",
+            self.image_width,
+            "0 without data.image_size, the height",
+        )
 
 
 @dataclass(frozen=True)

@@ -118,11 +118,12 @@ def has_splits(path: str | Path) -> bool:
     return (path / "test").is_dir() or idx.holds_idx(path)
 
 
-def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
+def natural_shape(path: str | Path, height: int = 0, channels: int = 0, width: int = 0) -> Shape:
     """The shape of the pictures in a tree.
 
     Args:
-        side: what it is to be; 0: the one that all pictures have.
+        height, width: what they are to be; a width of 0: as the height; both 0: those that all
+            pictures have.
         channels: 1, 3, or 0: three where any picture has colours.
 
     Raises:
@@ -130,20 +131,21 @@ def natural_shape(path: str | Path, side: int = 0, channels: int = 0) -> Shape:
     """
     path = Path(path).expanduser()
     files = [file for file, _ in image_io.find([str(path)])]
-    if not side:
+    if not height:
         sizes = sorted({image_io.size_of(file) for file in files})
-        if len(sizes) != 1 or sizes[0][0] != sizes[0][1] or sizes[0][0] not in SIDES:
+        if len(sizes) != 1 or not {*sizes[0]} <= {*SIDES}:
             named = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
             raise UserError(
                 f"The pictures in {path} are of {len(sizes)} sizes"
-                f" ({named}{', ...' if len(sizes) > 3 else ''}); expected one, square, an even"
-                f" number from {SIDES[0]} to {SIDES[-1]}; say which one they get:"
-                " --set=data.image_size=32, or read_dataset(..., image_shape=(32, 32, 3))."
+                f" ({named}{', ...' if len(sizes) > 3 else ''}); expected one, with a width and a"
+                f" height from {SIDES[0]} to {SIDES[-1]}; say which one they get:"
+                " --set=data.image_size=32 (and --set=data.image_width=48 where they are not"
+                " square), or read_dataset(..., image_shape=(32, 32, 3))."
             )
-        side = sizes[0][0]
+        ((width, height),) = sizes
     if not channels:
         channels = CHANNELS[any(image_io.has_colours(file) for file in files)]
-    return as_shape((side, side, channels))
+    return as_shape((height, width or height, channels))
 
 
 @contextlib.contextmanager

@@ -120,7 +120,7 @@ def parse(content: bytes, path: Path, dimensions: int) -> np.ndarray:
 
 
 def parse_file(content: bytes, path: Path, name: str) -> np.ndarray:
-    """`parse` for one of FILE_NAMES: images uint8 (n, side, side), or labels uint8 (n,) in 0-9; n >
+    """`parse` for one of FILE_NAMES: images uint8 (n, h, w), or labels uint8 (n,) in 0-9; n >
     0.
     """
     images = "images" in name
@@ -150,7 +150,7 @@ def read_pair(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
         prefix: "train" or "t10k".
 
     Returns:
-        images uint8 (n, side, side, 1) and labels int64 (n,), in the order of the file.
+        images uint8 (n, height, width, 1) and labels int64 (n,), in the order of the file.
 
     Raises:
         UserError: a file is missing or damaged, or there are more labels than images or fewer.

@@ -1,5 +1,5 @@
-"""Image files in and out: which ones are meant, how they become small square images, 28 x 28 grey
-by default, how results are written.
+"""Image files in and out: which ones are meant, how they become small images, 28 x 28 grey by
+default, how results are written.
 
 Pixels keep their polarity: nothing is inverted, centred or stretched in brightness. MNIST's digits
 are light on dark; a dark digit on white paper is another image, and the classifier's answer to it

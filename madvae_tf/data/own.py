@@ -21,19 +21,21 @@ _TEST_SHARE = 1 / 6
 _FIELDS = ("images", "labels")
 
 
-def read_own(path: Path, image_size: int = 0, channels: int = 0) -> dict[str, Split]:
+def read_own(
+    path: Path, image_size: int = 0, channels: int = 0, image_width: int = 0
+) -> dict[str, Split]:
     """The splits "train" and "test" of the data at `path`.
 
     Args:
-        image_size, channels: what pictures become, see `folders.natural_shape`; arrays stay as they
-            are.
+        image_size, channels, image_width: what pictures become, see `folders.natural_shape`, of
+            which the first is the height; arrays stay as they are.
 
     Raises:
         UserError: see `read_dataset`; the two parts have images of different shapes; fewer than two
             images.
     """
     tree = path.is_dir() and not holds_idx(path)
-    shape = natural_shape(path, image_size, channels) if tree else None
+    shape = natural_shape(path, image_size, channels, image_width) if tree else None
     if has_splits(path):
         read = {name: read_dataset(path, name, shape) for name in SPLITS}
         splits = {name: Split(_bytes(part.images), part.labels) for name, part in read.items()}

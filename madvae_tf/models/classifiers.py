@@ -12,6 +12,9 @@ from madvae_tf.models.convolutions import Conv2D
 from madvae_tf.models.substitutes import ARCHITECTURES, SubstituteClassifier
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
+# 16, less 4 for two convolutions, halved, less 4 again, halved: 1.
+_LEAST_UNPADDED = 16
+
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Table6Classifier(keras.Model):
@@ -20,7 +23,8 @@ class Table6Classifier(keras.Model):
 
     Convolutions are unpadded, as in the model that MagNet took; dropout follows the first dense
     layer. Images of another side have the same layers: of 28 pixels 4 are left before the first
-    dense layer, of 32 there are 5.
+    dense layer, of 32 there are 5. Where a side has fewer than 16 pixels, of which nothing would be
+    left, the convolutions are padded ("same"): of 8 pixels 2 are left.
 
     Args:
         dropout: rate in [0, 1), active in training only.
@@ -35,8 +39,10 @@ class Table6Classifier(keras.Model):
         self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
 
+        padding = "valid" if min(self.image_shape[:2]) >= _LEAST_UNPADDED else "same"
+
         def convolution(channels):
-            return Conv2D(channels, 3, activation="relu", dtype=policy)
+            return Conv2D(channels, 3, padding=padding, activation="relu", dtype=policy)
 
         self.layers_in_order = keras.Sequential(
             [

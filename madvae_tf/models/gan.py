@@ -12,6 +12,7 @@ Neither holds batch normalisation: in the critic the gradient penalty, which is 
 forbids it, and a generator without it is the same function in training and in projection.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -54,7 +55,10 @@ class Generator(keras.Model):
         self.width = width
         self.image_shape = as_shape(image_shape)
         policy = self.dtype_policy
-        sides = [-(-self.image_shape[0] // factor) for factor in (8, 4, 2, 1)]
+        # (height, width) of each map.
+        sides = [
+            tuple(-(-side // factor) for side in self.image_shape[:2]) for factor in (8, 4, 2, 1)
+        ]
 
         def up(place: int, channels: int, activation: Any = "relu", bias: Any = "zeros"):
             return keras.layers.Conv2DTranspose(
@@ -63,7 +67,10 @@ class Generator(keras.Model):
                 strides=2,
                 padding="same",
                 # 4 x 4 to 7 x 7 at once, rather than to 8 x 8 and a crop.
-                output_padding=None if sides[place + 1] == 2 * sides[place] else 0,
+                output_padding=tuple(
+                    larger - 2 * side + 1
+                    for side, larger in zip(sides[place], sides[place + 1], strict=True)
+                ),
                 activation=activation,
                 kernel_initializer="he_uniform",
                 bias_initializer=bias,
@@ -74,12 +81,12 @@ class Generator(keras.Model):
             [
                 keras.Input((latent_size,), dtype="float32"),
                 keras.layers.Dense(
-                    sides[0] ** 2 * 4 * width,
+                    math.prod(sides[0]) * 4 * width,
                     activation="relu",
                     kernel_initializer="he_uniform",
                     dtype=policy,
                 ),
-                keras.layers.Reshape((sides[0], sides[0], 4 * width), dtype=policy),
+                keras.layers.Reshape((*sides[0], 4 * width), dtype=policy),
                 up(0, 2 * width),
                 up(1, width),
                 up(

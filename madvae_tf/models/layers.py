@@ -4,37 +4,48 @@ kernel.
 Both give what the stock layers give; benchmarks/layers.py measures why they are here.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Crop2D(keras.layers.Layer):
-    """Takes `pixels` rows and columns off every side: (batch, h, w, c) -> (batch, h - 2p, w - 2p,
-    c).
+    """Takes rows and columns off: (batch, h, w, c) -> (batch, h', w', c).
 
     A slice's gradient is slow on a CPU; this one's is a padding, which is the same numbers.
+
+    Args:
+        pixels: off every side; or ((top, bottom), (left, right)).
     """
 
-    def __init__(self, pixels: int, **kwargs):
+    def __init__(self, pixels: Any, **kwargs):
         super().__init__(**kwargs)
         self.pixels = pixels
 
+    @property
+    def _margins(self) -> tuple[Any, Any]:
+        if isinstance(self.pixels, int):
+            return ((self.pixels, self.pixels),) * 2
+        return self.pixels
+
     def call(self, inputs):
-        margin = self.pixels
-        paddings = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
+        margins = [list(each) for each in self._margins]
+        rows, columns = (slice(first, -last or None) for first, last in margins)
 
         @tf.custom_gradient
         def crop(values):
-            return values[:, margin:-margin, margin:-margin, :], lambda upstream: tf.pad(
-                upstream, paddings
+            return values[:, rows, columns, :], lambda upstream: tf.pad(
+                upstream, [[0, 0], *margins, [0, 0]]
             )
 
         return crop(inputs)
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, channels = input_shape
-        return (batch, height - 2 * self.pixels, width - 2 * self.pixels, channels)
+        batch, *sides, channels = input_shape
+        inside = (side - sum(each) for side, each in zip(sides, self._margins, strict=True))
+        return (batch, *inside, channels)
 
     def get_config(self):
         return {**super().get_config(), "pixels": self.pixels}

@@ -10,6 +10,7 @@ three 3 x 3 filters.
 import keras
 import tensorflow as tf
 
+from madvae_tf.models.layers import Crop2D
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
 
 _FILTERS = 3
@@ -40,8 +41,17 @@ class MagNetAutoencoder(keras.Model):
 
         down, up = [convolution()], [convolution()]
         if pooling:
-            down += [keras.layers.AveragePooling2D(2, dtype=policy), convolution()]
-            up += [keras.layers.UpSampling2D(2, dtype=policy), convolution()]
+            # An odd side is rounded up on the way in, and cropped again on the way out.
+            odd = tuple((0, side % 2) for side in self.image_shape[:2])
+            down += [
+                keras.layers.AveragePooling2D(2, padding="same", dtype=policy),
+                convolution(),
+            ]
+            up += [
+                keras.layers.UpSampling2D(2, dtype=policy),
+                *([Crop2D(odd, dtype=policy)] if any(map(any, odd)) else []),
+                convolution(),
+            ]
         last = convolution(self.image_shape[2])
         self.layers_in_order = keras.Sequential(
             [keras.Input(self.image_shape, dtype="float32"), *down, *up, last]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from madvae_tf.utils.errors import lookup
-from madvae_tf.utils.images import IMAGE_SHAPE, Shape, as_shape, shape_entry
+from madvae_tf.utils.errors import UserError, lookup
+from madvae_tf.utils.images import IMAGE_SHAPE, SIDES, Shape, as_shape, shape_entry
 
 
 class Convolution(NamedTuple):
@@ -65,6 +65,19 @@ ARCHITECTURES: dict[str, tuple[Place, ...]] = {
 }
 
 
+def least_side(places: tuple[Place, ...]) -> int:
+    """The least height and width of images that leave every convolution a pixel at least."""
+
+    def left(side: int) -> int:
+        for place in places:
+            if isinstance(place, Convolution):
+                side -= 0 if place.padding == "same" else place.kernel - 1
+                side = -(-side // place.stride)
+        return side
+
+    return next(side for side in SIDES if left(side) >= 1)
+
+
 @keras.saving.register_keras_serializable("madvae_tf")
 class SubstituteClassifier(keras.Model):
     """A column of Table 7: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch,
@@ -79,7 +92,7 @@ class SubstituteClassifier(keras.Model):
             are float32 under "mixed_bfloat16" too.
 
     Raises:
-        UserError: an unknown architecture.
+        UserError: an unknown architecture, or images too small for it (`least_side`).
     """
 
     def __init__(
@@ -91,7 +104,14 @@ class SubstituteClassifier(keras.Model):
         self.dropout = dropout
         computing: list[keras.layers.Layer] = []
         rates: dict[int, float] = {}
-        for place in lookup(ARCHITECTURES, architecture, "substitute"):
+        places = lookup(ARCHITECTURES, architecture, "substitute")
+        if min(self.image_shape[:2]) < (least := least_side(places)):
+            raise UserError(
+                f"Invalid image_shape for substitute {architecture}: received {self.image_shape},"
+                f" expected a height and a width of at least {least}, below which it has nothing"
+                " left to convolve; take another letter of Table 7."
+            )
+        for place in places:
             if isinstance(place, Dropout):
                 rates[len(computing)] = place.rate
             else:

@@ -2,19 +2,30 @@
 
 Table 5 halves an image three times, and pads 28 pixels by 2 on each side so that this comes out:
 32, 16, 8, 4. The decoder doubles the 4 x 4 map three times, and crops the 2 again. Images of
-another side s follow the same rule: the map has the least side m with 8 m >= s, and (8 m - s) / 2
-pixels are padded and cropped on each side (`halvings`). So 32 x 32 images have the same 4 x 4 map
-and no margin, 64 x 64 ones an 8 x 8 map. Widths, kernels and the 128 latent dimensions stay; the
-first and the last convolution have the image's channels.
+another shape follow the same rule, the height and the width each by itself: a side s is halved n
+times, as often as leaves 4 pixels (`encoders.halvings_of`), the map has the least side m with
+2^n m >= s, and 2^n m - s pixels are padded and cropped, half of them on each side
+(`encoders.margins`). So 32 x 32 images have the same 4 x 4 map and no margin, 8 x 8 ones are halved
+once, and of 28 x 56 ones a first layer halves the width alone. The innermost channels, the kernels
+and the 128 latent dimensions stay; the first and the last convolution have the image's channels.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from madvae_tf.models.convolutions import Conv2DTranspose
-from madvae_tf.models.encoders import ENCODERS, halvings
+from madvae_tf.models.encoders import (
+    ENCODERS,
+    TABLE5_HALVINGS,
+    channels_of,
+    halvings_of,
+    margins,
+    steps_of,
+)
 from madvae_tf.models.layers import BatchNormalization, Crop2D
 from madvae_tf.models.squash import Squash
 from madvae_tf.models.straight_through import with_identity_gradient
@@ -47,6 +58,10 @@ class DefenseVAE(keras.Model):
         image_shape: (height, width, channels) of the images, see the module's docstring.
         encoder: what stands before the latent heads, a name of `encoders.ENCODERS`; "table5" is the
             paper's.
+        width: of the convolutions and of the map between encoder and decoder, times the paper's
+            number of channels; above 0.
+        halvings: (down, across), how often encoder and decoder change the resolution; None: see
+            `encoders.halvings_of`.
         dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; variables
             are float32 under "mixed_bfloat16" too.
     """
@@ -60,6 +75,8 @@ class DefenseVAE(keras.Model):
         squash_center: float = 0.5,
         image_shape: Shape = IMAGE_SHAPE,
         encoder: str = "table5",
+        width: float = 1.0,
+        halvings: tuple[int, int] | None = None,
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -69,6 +86,8 @@ class DefenseVAE(keras.Model):
                 f" {', '.join(LATENT_SCALES)}."
             )
         lookup(ENCODERS, encoder, "encoder")
+        if not (isinstance(width, int | float) and 0 < width < math.inf):
+            raise UserError(f"Invalid width: received {width!r}, expected a number above 0.")
         self.encoder_name = encoder
         self.latent_size = latent_size
         self.latent_scale = latent_scale
@@ -76,9 +95,12 @@ class DefenseVAE(keras.Model):
         self.squash_scale = squash_scale
         self.squash_center = squash_center
         self.image_shape = as_shape(image_shape)
-        inner, margin = halvings(self.image_shape[0])
-        channels_of_image = self.image_shape[2]
-        features = inner * inner * 256
+        self.width = width
+        self.halvings = times = tuple(halvings or halvings_of(self.image_shape))
+        *sides, channels_of_image = self.image_shape
+        inner, margin = zip(*map(margins, sides, times), strict=True)
+        strides = steps_of(times)
+        *before, innermost = channels_of(len(strides), width)
 
         def kernel() -> Any:
             # One initializer for several layers would give them the same numbers.
@@ -103,23 +125,24 @@ class DefenseVAE(keras.Model):
                 dtype=policy,
             )
 
-        self.encoder = ENCODERS[encoder](self.image_shape, kernel, policy)
+        def ups() -> Iterator[Any]:
+            for level in reversed(range(len(strides))):
+                yield up(before[level], 4, strides[level])
+                if level == 0 and any(map(any, margin)):
+                    yield Crop2D(margin, dtype=policy)
+                yield norm()
+                yield relu()
+
+        self.encoder = ENCODERS[encoder](self.image_shape, kernel, policy, times, width)
         encoded = self.encoder.output_shape[1]
         self.mean_head = keras.layers.Dense(latent_size, dtype=policy, name="mean")
         self.log_variance_head = keras.layers.Dense(latent_size, dtype=policy, name="log_variance")
         self.decoder = keras.Sequential(
             [
                 keras.Input((latent_size,), dtype="float32"),
-                keras.layers.Dense(features, activation="relu", dtype=policy),
-                keras.layers.Reshape((inner, inner, 256), dtype=policy),
-                *(up(128, 4, 2), norm(), relu()),
-                *(up(64, 4, 2), norm(), relu()),
-                *(
-                    up(64, 4, 2),
-                    *([Crop2D(margin, dtype=policy)] if margin else []),
-                    norm(),
-                    relu(),
-                ),
+                keras.layers.Dense(math.prod(inner) * innermost, activation="relu", dtype=policy),
+                keras.layers.Reshape((*inner, innermost), dtype=policy),
+                *ups(),
                 up(channels_of_image, 5, 1, bias=True),
             ],
             name="decoder",
@@ -180,5 +203,15 @@ class DefenseVAE(keras.Model):
         own = ("latent_size", "latent_scale", "initial_deviation")
         squash = ("squash_scale", "squash_center") if self.squash_scale else ()
         values = {name: getattr(self, name) for name in (*own, *squash)}
-        encoder = {} if self.encoder_name == "table5" else {"encoder": self.encoder_name}
-        return {**super().get_config(), **values, **encoder, **shape_entry(self.image_shape)}
+        # What files always had; the rest stands there where it is another.
+        others = {
+            "encoder": (self.encoder_name, "table5"),
+            "width": (self.width, 1.0),
+            "halvings": (list(self.halvings), list(TABLE5_HALVINGS)),
+        }
+        more = {name: value for name, (value, usual) in others.items() if value != usual}
+        return {**super().get_config(), **values, **more, **shape_entry(self.image_shape)}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return super().from_config({"halvings": TABLE5_HALVINGS, **config}, custom_objects)

@@ -1,9 +1,8 @@
 """What every public function asks of a batch: images of one shape, finite, in [0, 1], and labels
 that fit them.
 
-The paper's images are 28 x 28 grey. Whatever takes images takes other small squares, too: an even
-side from 28 pixels, below which one of Table 7's networks has nothing left to convolve, to 64, in
-one channel (grey) or three (red, green, blue).
+The paper's images are 28 x 28 grey. Whatever takes images takes other small ones, too: a height
+and a width from 8 to 256 pixels each, in one channel (grey) or three (red, green, blue).
 """
 
 from typing import Any
@@ -17,17 +16,17 @@ Shape = tuple[int, int, int]
 # The paper's.
 IMAGE_SHAPE: Shape = (28, 28, 1)
 NUM_CLASSES = 10
-SIDES = range(28, 65, 2)
+SIDES = range(8, 257)
 CHANNELS = (1, 3)
 # Further outside [0, 1] than a rounding of 0 or 1 takes a value (float32: 6e-8; a chain of
 # operations: a few times that).
 PIXEL_TOLERANCE = 1e-6
-SHAPES = f"square images with an even side from {SIDES[0]} to {SIDES[-1]} and 1 or 3 channels"
+SHAPES = f"images with a height and a width from {SIDES[0]} to {SIDES[-1]} and 1 or 3 channels"
 
 
 def is_image_shape(shape: Any) -> bool:
     """Whether (height, width, channels) is one that this project takes; see the module's docstring."""  # noqa: E501
-    return len(shape) == 3 and shape[0] == shape[1] and shape[0] in SIDES and shape[2] in CHANNELS
+    return len(shape) == 3 and all(side in SIDES for side in shape[:2]) and shape[2] in CHANNELS
 
 
 def shape_of(images: Any) -> Shape:
@@ -103,9 +102,19 @@ def within_range(images: np.ndarray, what: str, way_out: str) -> np.ndarray:
     if low < -PIXEL_TOLERANCE or high > 1 + PIXEL_TOLERANCE:
         raise UserError(
             f"Invalid {what}: received values in [{low:.8g}, {high:.8g}], expected [0, 1];"
-            f" {way_out}."
+            f" {way_out}{_preprocessing(low, high)}."
         )
     return images if low >= 0 and high <= 1 else np.clip(images, 0, 1)
+
+
+def _preprocessing(low: float, high: float) -> str:
+    """The rest of the way out where a classifier seems to want such images."""
+    if low >= 0:
+        return ""
+    symmetric = low >= -1 - PIXEL_TOLERANCE and high <= 1 + PIXEL_TOLERANCE
+    undone = "(images + 1) / 2" if symmetric else "images * std + mean"
+    named = "'-1..1'" if symmetric else "(mean, std)"
+    return f"; {undone} of a classifier's own images, and pass preprocessing={named} for it"
 
 
 def _fits(received: tuple[int, ...], wanted: Shape | None) -> bool:

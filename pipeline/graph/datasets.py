@@ -43,7 +43,7 @@ def data_stage(config: Config) -> Stage:
         "content": content_of(path),
         "image_size": data.image_size,
         "channels": data.channels,
-    }
+    } | ({"image_width": data.image_width} if data.image_width else {})
     return Stage("data", instance, 1, own, {}, functools.partial(steps.import_data, path), cost=10)
 
 

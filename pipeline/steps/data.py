@@ -40,7 +40,8 @@ def import_data(path: Path, context: Context) -> None:
 
     start_anew(context)
     settings = context.config
-    splits = read_own(path, settings["image_size"], settings["channels"])
+    sides = ("image_size", "channels", "image_width")
+    splits = read_own(path, **{name: settings.get(name, 0) for name in sides})
     write_arrays(context.folder / ARRAYS, splits)
     shape = " x ".join(map(str, splits["train"].images.shape[1:]))
     counts = ", ".join(f"{len(split)} {name}" for name, split in splits.items())

@@ -8,7 +8,16 @@ import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel, run_attack
 from madvae_tf.attacks.geometry import draws, image_seeds
-from madvae_tf.attacks.square import Square, _inside, _moved_mass, _placed, bump, double_bump, sides
+from madvae_tf.attacks.square import (
+    Square,
+    _grid,
+    _inside,
+    _moved_mass,
+    _placed,
+    bump,
+    double_bump,
+    sides,
+)
 
 
 def test_square_needs_values_only_and_asks_as_often_as_it_says(prey):
@@ -98,6 +107,36 @@ def test_square_windows_shrink_as_the_paper_says():
     assert (odd % 2 == 1).all() and odd.min() == 3 and odd[0] == 25
 
 
+def test_square_windows_of_other_shapes():
+    # sqrt(0.8 * 28 * 56) = 35.4 is more than there is room for; sqrt(0.4 * 1568) = 25.04.
+    wide = sides(10_000, 0.8, "linf", 28, 56)
+    assert wide[0] == 28 and wide[11] == 25 and wide[-1] == round((0.8 * 1568 / 512) ** 0.5)
+    np.testing.assert_array_equal(wide, sides(10_000, 0.8, "linf", 56, 28))
+    # sqrt(0.9 * 64) = 7.6: the next odd number up is 9, of 8 pixels.
+    odd = sides(10_000, 0.9, "l2", 8)
+    assert odd[0] == 7 and (odd % 2 == 1).all() and odd.min() == 3
+    # The window's pattern at its corner, in an image that is not square.
+    pattern = double_bump(5).astype(np.float32)
+    corner = tf.constant([[2, 50]])
+    placed = _placed(tf.constant(pattern[None]), corner, tf.constant([False]), (28, 56, 1))
+    expected = np.zeros((28, 56))
+    expected[2:7, 50:55] = pattern
+    np.testing.assert_array_equal(placed[0, ..., 0], expected)
+    inside = _inside(corner, tf.constant([5]), (28, 56, 1))
+    np.testing.assert_array_equal(inside[0, ..., 0], expected != 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "columns"), [((28, 28, 1), 5, 5), ((28, 56, 1), 5, 10), ((8, 9, 1), 5, 5)]
+)
+def test_the_grid_of_bumps_has_the_norm_and_five_on_the_shorter_side(shape, rows, columns):
+    change = _grid(tf.constant([[3, 4], [5, 6]]), tf.constant(1.5), shape).numpy()
+    assert change.shape == (2, *shape)
+    np.testing.assert_allclose(np.linalg.norm(change.reshape(2, -1), axis=1), 1.5, rtol=1e-5)
+    side = min(shape[:2]) // 5
+    assert np.count_nonzero(change[0]) == rows * columns * side * side
+
+
 def test_the_bump_by_hand():
     # n = 1, so the rim weighs 1 / 2**2 and the middle that and 1 / 1**2.
     np.testing.assert_allclose(bump(3, 3), [[0.25] * 3, [0.25, 1.25, 0.25], [0.25] * 3])
@@ -114,12 +153,11 @@ def test_moving_mass_keeps_the_norm_and_empties_the_second_window():
     change = generator.normal(size=(3, 28, 28, 1)).astype(np.float32)
     change *= 1.5 / np.linalg.norm(change.reshape(3, -1), axis=1)[:, None, None, None]
     corners = tf.constant([[0, 0], [5, 7], [23, 23]]), tf.constant([[10, 10], [6, 8], [0, 3]])
-    first, second = (_inside(corner, tf.fill([3], 5)) for corner in corners)
+    first, second = (_inside(corner, tf.fill([3], 5), (28, 28, 1)) for corner in corners)
     pattern = np.zeros((28, 28), np.float32)
     pattern[:5, :5] = double_bump(5)
-    shape = _placed(
-        tf.constant(np.array([pattern] * 3)), corners[0], tf.constant([False, True, False])
-    )
+    turned = tf.constant([False, True, False])
+    shape = _placed(tf.constant(np.array([pattern] * 3)), corners[0], turned, (28, 28, 1))
     np.testing.assert_array_equal(shape[1, 5:10, 7:12, 0], pattern[:5, :5].T)
     assert np.count_nonzero(shape) == 75
     moved = _moved_mass(tf.constant(change), tf.constant(2.0), first, second, shape).numpy()

@@ -62,6 +62,9 @@ def test_grey_pictures_stay_grey_and_other_sizes_are_asked_for(tmp_path):
         1,
     )  # the paper's, unless one says otherwise
     assert read_dataset(folder, image_shape=None).images.shape == (30, 32, 32, 1)
+    assert natural_shape(tree(tmp_path / "odd", COLOURS[:, :31, :27])) == (31, 27, 3)
+    wide = own.read_own(folder, image_size=9, channels=1, image_width=14)
+    assert wide["train"].images.shape == (25, 9, 14, 1)
     Image.fromarray(COLOURS[0, :20]).save(folder / "class 0" / "other.png")
     with pytest.raises(UserError, match=r"of 2 sizes \(32 x 20, 32 x 32\).*data.image_size=32"):
         own.read_own(folder)
@@ -149,7 +152,7 @@ def test_a_data_set_of_tfds(tmp_path):
     ("name", "message"),
     [
         ("tfds:no_such_data_set", "TFDS has no data set 'no_such_data_set'"),
-        ("tfds:toy_eleven", r"images \(32, 32, 3\) in 11 classes; expected square images"),
+        ("tfds:toy_eleven", r"images \(32, 32, 3\) in 11 classes; expected images"),
         ("emnist/letters", "Unknown dataset 'emnist/letters'. Did you mean"),
         ("tfds:emnist/letters", "in 37 classes"),
     ],

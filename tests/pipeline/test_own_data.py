@@ -69,8 +69,12 @@ def test_the_key_holds_the_content_and_not_the_path(tmp_path):
         ),
         (["data.channels=2"], "Invalid data.channels: received 2, expected 1 or 3"),
         (
-            ["data.image_size=27"],
-            "Invalid data.image_size: received 27, expected an even number from 28 to 64",
+            ["data.image_size=7"],
+            "Invalid data.image_size: received 7, expected a number of pixels from 8 to 256",
+        ),
+        (
+            ["data.image_width=28"],
+            "Invalid data.image_width: received 28, expected 0 without data.image_size",
         ),
     ],
 )
