@@ -264,7 +264,9 @@ def of_preset(folder: Path, classifier: Callable[..., Any] | None) -> FittedDefe
 
 @process_as_found()
 def load(
-    path: str | os.PathLike[str], classifier: Callable[..., Any] | None = None
+    path: str | os.PathLike[str],
+    classifier: Callable[..., Any] | None = None,
+    preprocessing: Any = None,
 ) -> FittedDefense:
     """The defence that `FittedDefense.save` wrote to `path`, or a folder of published weights:
     `purifier.keras`, and `classifier.keras` where it is there.
@@ -272,10 +274,17 @@ def load(
     Args:
         classifier: stands in place of the saved one; needed where that one was no Keras model and
             `predict` is wanted.
+        preprocessing: what `classifier` wants done to the images, as for `fit`; a saved one has
+            its own in it.
 
     Raises:
         UserError: there is no defence in `path`, a file is missing or damaged, or the classifier is
             not one (`adapt`).
     """
     check_process()
-    return FittedDefense(*saving.read(Path(path).expanduser(), classifier))
+    if classifier is None and preprocessing is not None:
+        raise UserError(
+            "Invalid preprocessing: received one without a classifier, expected none: a saved"
+            " classifier has its own in it."
+        )
+    return FittedDefense(*saving.read(Path(path).expanduser(), classifier, preprocessing))

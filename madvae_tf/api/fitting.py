@@ -60,6 +60,7 @@ def fit(
     validation_split: float = 0.1,
     validation_data: tuple[Any, Any] | None = None,
     outputs: str = "auto",
+    preprocessing: Any = None,
     precision: str = "auto",
     seed: int = 0,
     verbose: int = 1,
@@ -76,9 +77,9 @@ def fit(
     Args:
         classifier: a Keras model, or a callable of TensorFlow operations through which gradients
             flow: float32 (batch, 28, 28, 1) in [0, 1] -> logits or probabilities (batch, 10).
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1) or (n, 28, 28); or
-            other square images, with an even side from 28 to 64 pixels, grey or with three
-            channels: the classifier's images are then of that shape.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, height, width, channels), or (n,
+            height, width) if grey: 8 to 256 pixels each way, and one or three channels, as the
+            classifier takes them.
         labels: integers (n,) or (n, 1) in [0, 10), the true classes.
         variant: a name of `madvae_tf.config.variants.VARIANTS`: vanilla, cls, pd, combined, ...;
             not robust, which is `fit_robust`'s.
@@ -93,6 +94,10 @@ def fit(
         validation_split: this share, the last of the images, is held out for validation.
         validation_data: (images, labels) for validation in place of the split.
         outputs: "auto", "logits" or "probabilities": what `classifier` gives.
+        preprocessing: what `classifier` wants in place of images in [0, 1]: "0..255", "-1..1", a
+            pair (mean, std), "channels_first", several of them, or a function
+            (`madvae_tf.models.preprocessing`). It becomes a part of the classifier, saved and
+            exported with it; epsilon and the images stay in [0, 1].
         precision: "auto", "float32" or "mixed_bfloat16", of the purifier's training; attacks run in
             float32.
         seed: folded into every random draw.
@@ -145,7 +150,7 @@ def fit(
     check_precision(precision)
     (x, y), (x_held, y_held) = held_out(x, y, validation_split, validation_data)
     learned = _attacks_of(variant, attacks, cw_iterations)
-    adapted = adapt(classifier, as_float(x[:PROBES]), outputs)
+    adapted = adapt(classifier, as_float(x[:PROBES]), outputs, preprocessing=preprocessing)
     with (
         silent(not verbose),
         tempfile.TemporaryDirectory(dir=scratch_folder(scratch), prefix="madvae_tf-") as name,

@@ -70,6 +70,7 @@ def fit_robust(
     validation_split: float = 0.1,
     validation_data: tuple[Any, Any] | None = None,
     outputs: str = "auto",
+    preprocessing: Any = None,
     precision: str = "auto",
     seed: int = 0,
     verbose: int = 1,
@@ -135,7 +136,7 @@ def fit_robust(
         average=settings.get("average", max(0.0, min(_AVERAGE, 1 - 10 / shorter))),
         seed=seed,
     )
-    adapted: Any = adapt(classifier, as_float(x[:PROBES]), outputs)
+    adapted: Any = adapt(classifier, as_float(x[:PROBES]), outputs, preprocessing=preprocessing)
     nothing: Any = None  # It learns from clean images.
     with (
         silent(not verbose),

@@ -54,10 +54,10 @@ def write(
     (folder / RECORD).write_text(text, encoding="utf-8")
 
 
-def read(folder: Path, classifier: Callable[..., Any] | None) -> Parts:
+def read(folder: Path, classifier: Callable[..., Any] | None, preprocessing: Any = None) -> Parts:
     """What `write` wrote to `folder`, or published weights there. See `madvae_tf.load`."""
     if not (folder / RECORD).exists() and (folder / PURIFIER).is_file():
-        return _of_weights(folder, classifier)
+        return _of_weights(folder, classifier, preprocessing)
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         schema, outputs, hashes = record["schema"], record["outputs"], dict(record["sha256"])
@@ -77,12 +77,14 @@ def read(folder: Path, classifier: Callable[..., Any] | None) -> Parts:
                 f"{file} is missing or has changed since it was saved; restore it, or fit again."
             )
     saved = folder / CLASSIFIER if CLASSIFIER in hashes else None
-    return _with_classifier(folder / PURIFIER, saved, classifier, outputs, record["info"])
+    info = record["info"]
+    return _with_classifier(folder / PURIFIER, saved, classifier, outputs, info, preprocessing)
 
 
-def _of_weights(folder: Path, classifier: Callable[..., Any] | None) -> Parts:
+def _of_weights(folder: Path, classifier: Callable[..., Any] | None, preprocessing: Any) -> Parts:
     saved = folder / CLASSIFIER if (folder / CLASSIFIER).is_file() else None
-    return _with_classifier(folder / PURIFIER, saved, classifier, "auto", {"weights": folder.name})
+    info = {"weights": folder.name}
+    return _with_classifier(folder / PURIFIER, saved, classifier, "auto", info, preprocessing)
 
 
 def _with_classifier(
@@ -91,6 +93,7 @@ def _with_classifier(
     classifier: Callable[..., Any] | None,
     outputs: str,
     info: dict[str, Any],
+    preprocessing: Any,
 ) -> Parts:
     """The purifier of `file` with `classifier`, or else with the one in `saved`."""
     purifier = load_keras(file)
@@ -102,7 +105,7 @@ def _with_classifier(
     probe = probes(purifier.image_shape)
     adapted = None
     if classifier is not None:
-        adapted = adapt(classifier, probe)
+        adapted = adapt(classifier, probe, preprocessing=preprocessing)
     elif saved is not None:
         adapted = adapt(load_keras(saved), probe, outputs)
     return purifier, adapted, info

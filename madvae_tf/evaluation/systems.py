@@ -3,6 +3,7 @@ functions.
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel
 from madvae_tf.models.external_classifier import ExternalClassifier, adapt, load_classifier_file
+from madvae_tf.models.inference import for_inference
+from madvae_tf.models.preprocessing import preprocessing_of
 from madvae_tf.utils.errors import UserError, cause_of
 from madvae_tf.utils.output_kind import one_output, read_outputs
 
@@ -40,7 +43,7 @@ class System:
     threat: str = ""
 
 
-def system_of(model: Any, images: np.ndarray) -> System:
+def system_of(model: Any, images: np.ndarray, preprocessing: Any = None) -> System:
     """What is given, as a system.
 
     Args:
@@ -48,11 +51,19 @@ def system_of(model: Any, images: np.ndarray) -> System:
             `DefendedModel`; a Keras model, which is called for inference and whose logits are taken
             where it ends in a softmax; the path of a SavedModel's folder or of a `.keras` file; or
             a function of TensorFlow, images -> logits or probabilities.
-        images: float32 (n, 28, 28, 1) in [0, 1], that it is tried with.
+        images: float32 (n, height, width, channels) in [0, 1], that it is tried with.
+        preprocessing: what a model, a file or a function wants done to the images first, see
+            `adapt`.
 
     Raises:
         UserError: it is nothing of these, or see `adapt`.
     """
+    whole = isinstance(model, System | DefendedModel) or hasattr(model, "system")
+    if whole and preprocessing is not None:
+        raise UserError(
+            f"Invalid preprocessing: {type(model).__name__} takes images in [0, 1], expected none;"
+            " give it where its classifier is given, as to madvae_tf.fit."
+        )
     if isinstance(model, System):
         return model
     if isinstance(model, DefendedModel):
@@ -61,19 +72,35 @@ def system_of(model: Any, images: np.ndarray) -> System:
         return model.system()
     probe = images[:PROBES]
     if isinstance(model, str | os.PathLike):
-        loaded = load_classifier_file(Path(model).expanduser(), probe)
+        loaded = load_classifier_file(Path(model).expanduser(), probe, preprocessing=preprocessing)
         return _adapted(loaded, Path(model).name)
     if isinstance(model, keras.layers.Layer):
-        return _adapted(adapt(model, probe, needs_gradient=False), model.name)
+        adapted = adapt(model, probe, needs_gradient=False, preprocessing=preprocessing)
+        return _adapted(adapted, model.name)
     if isinstance(model, ExternalClassifier):
-        return _adapted(model, getattr(model.source, "name", "classifier"))
+        return _adapted(
+            adapt(model, probe, preprocessing=preprocessing),
+            getattr(model.source, "name", "classifier"),
+        )
     if isinstance(model, type) or not callable(model):
         raise UserError(
             f"Invalid model: received {type(model).__name__}, expected what madvae_tf.fit or"
             " madvae_tf.load gives, a Keras model, the path of a SavedModel's folder or of a"
             " .keras file, or a function of TensorFlow, images -> logits."
         )
+    if (wanted := preprocessing_of(preprocessing)) is not None:
+        model = _behind(model, wanted)
     return _of_function(model, probe)
+
+
+def _behind(function: Callable[..., Any], wanted: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of images in [0, 1], under its own name."""
+
+    @functools.wraps(function, updated=())
+    def preprocessed(images: Any) -> Any:
+        return function(for_inference(wanted, images))
+
+    return preprocessed
 
 
 def _adapted(classifier: ExternalClassifier, name: str) -> System:

@@ -56,6 +56,7 @@ def evaluate(
     keep_images: bool = False,
     draws: int = 1,
     repeats: int = 1,
+    preprocessing: Any = None,
     progress: bool | str = True,
 ) -> Evaluation:
     """Attacks a system and says which images it still classifies right.
@@ -98,6 +99,9 @@ def evaluate(
             (EOT; Athalye et al. 2018, section 4.2).
         repeats: for a system that draws: how often it is asked of an image, which counts as right
             where it is right each time.
+        preprocessing: what a model, a file or a function wants in place of images in [0, 1]:
+            "0..255", "-1..1", a pair (mean, std), "channels_first" or a function
+            (`madvae_tf.models.preprocessing`); budgets stay those of images in [0, 1].
         progress: True: a line says what the call will cost at most, from the measured speed of the
             model, and a bar counts attack by attack; "bar": the bar alone; False: neither.
 
@@ -120,7 +124,7 @@ def evaluate(
     )
     seed, batch_size, draws, repeats = map(int, (seed, batch_size, draws, repeats))
     folder = None if folder is None else Path(folder).expanduser()
-    system = system_of(model, images)
+    system = system_of(model, images, preprocessing)
     known = {"exact": target or system.target, **system.targets, **(targets or {})}
     suites = suites_of(suites, threat, preset, known, system.threat)
     check_trials(suites, known)

@@ -5,7 +5,8 @@ It may be a Keras model, a SavedModel or any callable made of TensorFlow operati
 or probabilities. Which of the two is seen on a few images: rows that are nowhere negative and sum
 to one are probabilities. Of a Keras model that shows its softmax the logits before it are taken, of
 others the logarithm; it differs from the logits by one number per image, which changes neither
-softmax, margins nor cross-entropy, but float32 cuts it off where the model is very sure.
+softmax, margins nor cross-entropy, but float32 cuts it off where the model is very sure. One that
+wants other numbers than images in [0, 1] is wrapped first (`models.preprocessing`).
 """
 
 from collections.abc import Callable
@@ -20,6 +21,11 @@ from absl import logging
 # The classes of this project's own files must be registered before one is read.
 import madvae_tf.models.classifiers  # noqa: F401
 from madvae_tf.models.inference import for_inference
+from madvae_tf.models.preprocessing import (
+    PreprocessedClassifier,
+    Preprocessing,
+    preprocessing_of,
+)
 from madvae_tf.models.softmax import without_softmax
 from madvae_tf.utils.errors import UserError, cause_of
 from madvae_tf.utils.images import (
@@ -90,6 +96,7 @@ def adapt(
     probe: np.ndarray,
     outputs: str = "auto",
     needs_gradient: bool = True,
+    preprocessing: Any = None,
     **more: Any,
 ) -> ExternalClassifier:
     """The classifier behind a `ExternalClassifier`, after a look at what it gives for `probe`.
@@ -100,6 +107,7 @@ def adapt(
         probe: a few such images.
         outputs: "logits" or "probabilities"; "auto": see the module's docstring.
         needs_gradient: whether one through which no gradient flows is refused.
+        preprocessing: what it wants done to the images first, see `models.preprocessing`.
         more: `resource` and `saved_model` of `ExternalClassifier`.
 
     Raises:
@@ -111,6 +119,11 @@ def adapt(
             f"Invalid outputs: received {outputs!r}, expected one of {', '.join(OUTPUTS)}."
         )
     if isinstance(classifier, ExternalClassifier):
+        if preprocessing is not None:
+            raise UserError(
+                "Invalid preprocessing: the classifier was adapted already, expected it as it was"
+                " before that."
+            )
         return classifier
     if not callable(classifier):
         raise UserError(
@@ -118,6 +131,10 @@ def adapt(
             " callable, images (batch, 28, 28, 1) -> (batch, 10)."
         )
     x = tf.constant(probe, tf.float32)
+    _check_inputs(classifier, shape_of(probe), preprocessing)
+    given = classifier
+    if (wanted := preprocessing_of(preprocessing)) is not None:
+        classifier, more = _preprocessed(classifier, wanted, probe.shape[-1], more)
     try:
         values = np.asarray(one_output(for_inference(classifier, x)), np.float64)
     except UserError:
@@ -151,23 +168,70 @@ def adapt(
         kind, more["doubt"] = reading.outputs, reading.doubt
         if reading.doubt:
             logging.warning("The classifier: %s", reading.doubt)
-    if kind == "probabilities" and isinstance(classifier, keras.layers.Layer):
-        more["logits"] = _before_softmax(classifier, x, values)
+    if kind == "probabilities" and isinstance(given, keras.layers.Layer):
+        more["logits"] = _before_softmax(given, wanted, x, values)
     adapted = ExternalClassifier(classifier, kind, **more)
     if needs_gradient:
         _check_gradient(adapted, x)
     return adapted
 
 
+def _check_inputs(classifier: Any, shape: Shape, preprocessing: Any) -> None:
+    """Raises `UserError` where a Keras model takes several inputs that nothing fills, or images of
+    another shape, which Keras reads in another order where it can.
+    """
+    if not isinstance(classifier, keras.Model) or preprocessing is not None:
+        return
+    inputs = getattr(classifier, "inputs", None) or ()
+    if len(inputs) > 1:
+        names = ", ".join(str(each.name) for each in inputs)
+        raise UserError(
+            f"Invalid classifier: it takes {len(inputs)} inputs ({names}), expected images alone;"
+            " say what each gets with preprocessing, like preprocessing=lambda images: [images,"
+            " other]."
+        )
+    taken = tuple(inputs[0].shape)[1:] if inputs else ()
+    if len(taken) == 3 and any(a not in (None, b) for a, b in zip(taken, shape, strict=True)):
+        height, width, channels = shape
+        first = taken == (channels, height, width)
+        raise UserError(
+            f"Invalid classifier: it takes images {taken}, received {shape}; "
+            + ('pass preprocessing="channels_first".' if first else "expected images of its shape.")
+        )
+
+
+def _preprocessed(
+    classifier: Any, wanted: Callable[..., Any], channels: int, more: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """The classifier behind what it wants, and the further arguments of `ExternalClassifier`: a
+    Keras model where both are Keras', which can be saved.
+    """
+    if isinstance(wanted, Preprocessing):
+        wanted.check_channels(channels)
+    if isinstance(classifier, keras.layers.Layer) and isinstance(wanted, keras.layers.Layer):
+        return PreprocessedClassifier(classifier, wanted), more
+    tracked = [part for part in (classifier, wanted) if isinstance(part, tf.Module)]
+    resource = more.get("resource") or (tracked[0] if len(tracked) == 1 else tracked or None)
+    return _joined(classifier, wanted), {**more, "resource": resource}
+
+
 def _before_softmax(
-    model: Any, x: tf.Tensor, probabilities: np.ndarray
+    model: Any, wanted: Callable[..., Any] | None, x: tf.Tensor, probabilities: np.ndarray
 ) -> Callable[..., Any] | None:
-    """`without_softmax`, if the softmax of what it gives is what the model gave."""
+    """`without_softmax` of the model behind what it wants, if the softmax of what that gives is
+    what the model gave.
+    """
     logits = without_softmax(model)
     if logits is None:
         return None
+    if wanted is not None:
+        logits = _joined(logits, wanted)
     again = tf.nn.softmax(tf.cast(logits(x), tf.float32)).numpy()
     return logits if np.allclose(again, probabilities, atol=_SAME) else None
+
+
+def _joined(classifier: Callable[..., Any], wanted: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda images: for_inference(classifier, for_inference(wanted, images))
 
 
 def open_saved_model(folder: Path) -> Any:
@@ -200,12 +264,17 @@ def shape_of_signature(function: Any, folder: Path) -> Shape:
 
 
 def load_saved_model(
-    folder: Path, probe: np.ndarray, outputs: str = "auto", signature: str = ""
+    folder: Path,
+    probe: np.ndarray,
+    outputs: str = "auto",
+    signature: str = "",
+    preprocessing: Any = None,
 ) -> ExternalClassifier:
     """A classifier from a SavedModel.
 
     Args:
         signature: which one; "": the first that is there of logits, classify and serving_default.
+        preprocessing: see `adapt`.
 
     Raises:
         UserError: no SavedModel there, no such signature, one that takes or gives more than one
@@ -240,20 +309,24 @@ def load_saved_model(
         outputs,
         resource=loaded,
         saved_model=folder,
+        preprocessing=preprocessing,
     )
 
 
 def load_classifier_file(
-    path: Path, probe: np.ndarray, outputs: str = "auto"
+    path: Path, probe: np.ndarray, outputs: str = "auto", preprocessing: Any = None
 ) -> ExternalClassifier:
     """A classifier from a `.keras` file (read in safe mode) or from the folder of a SavedModel.
+
+    Args:
+        preprocessing: see `adapt`.
 
     Raises:
         UserError: there is none, it cannot be read safely, or see `adapt`.
     """
     path = path.expanduser()
     if path.is_dir():
-        return load_saved_model(path, probe, outputs)
+        return load_saved_model(path, probe, outputs, preprocessing=preprocessing)
     if not path.is_file():
         raise UserError(
             f"Invalid classifier {str(path)!r}: there is nothing; expected a .keras file or the"
@@ -278,7 +351,7 @@ def load_classifier_file(
             " of stock layers or registered classes (no Lambda of Python code); for others export"
             " a SavedModel with model.export(folder)."
         ) from error
-    return adapt(model, probe, outputs)
+    return adapt(model, probe, outputs, preprocessing=preprocessing)
 
 
 def _check_gradient(classifier: ExternalClassifier, images: tf.Tensor) -> None:

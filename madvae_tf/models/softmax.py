@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from madvae_tf.models.inference import for_inference
+from madvae_tf.models.preprocessing import PreprocessedClassifier
 
 _Function = Callable[[Any], Any]
 
@@ -23,6 +24,8 @@ def without_softmax(model: Any) -> _Function | None:
         None where the last layer does not show that it is a softmax of something: then the
         logarithm is what remains.
     """
+    if isinstance(model, PreprocessedClassifier):
+        return _behind(model)
     if isinstance(model, keras.Sequential):
         return _of_sequence(model)
     if isinstance(model, keras.Model):
@@ -62,6 +65,11 @@ def _of_sequence(model: keras.Sequential) -> _Function | None:
         return rest(inputs)
 
     return logits
+
+
+def _behind(model: PreprocessedClassifier) -> _Function | None:
+    rest = without_softmax(model.classifier)
+    return rest and (lambda inputs: rest(for_inference(model.preprocessing, inputs)))
 
 
 def _of_graph(model: keras.Model) -> _Function | None:
