@@ -11,9 +11,10 @@ from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.apgd import APGD
 from madvae_tf.data.batches import evenly_spaced
 from madvae_tf.evaluation import Evaluation, Suite, System, Threat, Trial, crossing, evaluate
-from madvae_tf.evaluation.diagnostics import CHANCE, POOR
+from madvae_tf.evaluation.diagnostics import is_near_chance
 from madvae_tf.evaluation.tables import share
 from madvae_tf.utils.images import as_float
+from madvae_tf.utils.labels import PAPER_CLASSES, chance
 from madvae_tf.utils.progress import progress_bar, say
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def measure(
         seed: of the attacks' starts.
 
     Returns:
-        "n", "threats", "attack", "seed"; "classifier" and "defense", each with "clean", "unaware"
-        and "aware": accuracy, ci_low, ci_high, n. A figure that could not be measured does not cost
-        the training: then "not_measured" says why.
+        "n", "threats", "attack", "seed", "classes"; "classifier" and "defense", each with "clean",
+        "unaware" and "aware": accuracy, ci_low, ci_high, n. A figure that could not be measured
+        does not cost the training: then "not_measured" says why.
     """
     try:
         return _measured(system, classifier, images, labels, threats, seed)
@@ -101,6 +102,7 @@ def _measured(
         "threats": [str(threat) for threat in threats],
         "attack": f"APGD of {ITERATIONS} steps on the margin",
         "seed": int(seed),
+        "classes": undefended.classes,
         "classifier": _cells(undefended, undefended.worst, undefended.worst),
         "defense": _cells(aware, unaware.worst, unaware.worst & aware.worst),
     }
@@ -140,11 +142,12 @@ def advice(figures: Mapping[str, Any], variant: str) -> str:
     if "defense" not in figures:
         return ""
     clean = figures["defense"]["clean"]
-    if clean["ci_high"] < POOR:
+    classes = figures.get("classes", PAPER_CLASSES)
+    if is_near_chance(clean["ci_high"], classes):
         return (
             f" Without an attack {clean['accuracy']:.3f} of the images are right behind the"
-            f" purifier, with chance at {CHANCE}: train longer (epochs) or on more images, or with"
-            " a smaller learning_rate."
+            f" purifier, with chance at {chance(classes):.4g}: train longer (epochs) or on more"
+            " images, or with a smaller learning_rate."
         )
     if figures["defense"]["aware"]["accuracy"] >= NEAR_ZERO:
         return ""

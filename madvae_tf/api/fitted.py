@@ -24,7 +24,7 @@ from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.files import written_folder
 from madvae_tf.utils.forks import check_process
-from madvae_tf.utils.images import NUM_CLASSES, as_float, check_any_images
+from madvae_tf.utils.images import as_float, check_any_images
 from madvae_tf.utils.progress import progress_bar, silent
 
 
@@ -76,12 +76,12 @@ class FittedDefense:
         )
 
     def predict_proba(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
-        """Probabilities of the ten classes for the purified images, float32 (n, 10). Errors: see
+        """Probabilities of the classes for the purified images, float32 (n, classes). Errors: see
         `purify`; no classifier.
         """
-        self._classifier()
+        classes = self._classifier().num_classes
         checked = check_any_images(images, shape=self.image_shape)
-        return self._batched(self._probabilities, checked, (10,), batch_size, verbose)
+        return self._batched(self._probabilities, checked, (classes,), batch_size, verbose)
 
     def predict(self, images: Any, *, batch_size: int = 256, verbose: int = 0) -> np.ndarray:
         """The classes predicted for the purified images, int64 (n,). Errors: see `purify`; there is
@@ -144,7 +144,7 @@ class FittedDefense:
         return str(self.info.get("variant", "purifier"))
 
     def __repr__(self) -> str:
-        behind = "" if self.classifier is None else f" -> {NUM_CLASSES} classes"
+        behind = "" if self.classifier is None else f" -> {self.classifier.num_classes} classes"
         known = figures.short(self.info.get("figures", {}))
         return f"<FittedDefense {self.variant}, images {self.image_shape}{behind}{known}>"
 

@@ -12,6 +12,7 @@ from madvae_tf.api.fitted import FittedDefense
 from madvae_tf.api.pairs import make_pairs, training_attacks, validation_attacks
 from madvae_tf.api.validation import (
     PROBES,
+    check_data,
     check_precision,
     clean_accuracy,
     defaults_of,
@@ -76,11 +77,13 @@ def fit(
 
     Args:
         classifier: a Keras model, or a callable of TensorFlow operations through which gradients
-            flow: float32 (batch, 28, 28, 1) in [0, 1] -> logits or probabilities (batch, 10).
+            flow: float32 (batch, 28, 28, 1) in [0, 1] -> logits or probabilities (batch,
+            classes), of 2 to 1,000 classes; or (batch, 1), one logit or sigmoid for two classes.
         images: uint8 in [0, 255] or floating point in [0, 1], (n, height, width, channels), or (n,
             height, width) if grey: 8 to 256 pixels each way, and one or three channels, as the
             classifier takes them.
-        labels: integers (n,) or (n, 1) in [0, 10), the true classes.
+        labels: the true classes: integers or whole numbers (n,) or (n, 1) in [0, classes), or
+            one-hot (n, classes).
         variant: a name of `madvae_tf.config.variants.VARIANTS`: vanilla, cls, pd, combined, ...;
             not robust, which is `fit_robust`'s.
         epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
@@ -151,6 +154,7 @@ def fit(
     (x, y), (x_held, y_held) = held_out(x, y, validation_split, validation_data)
     learned = _attacks_of(variant, attacks, cw_iterations)
     adapted = adapt(classifier, as_float(x[:PROBES]), outputs, preprocessing=preprocessing)
+    check_data((x, y), (x_held, y_held), adapted.num_classes)
     with (
         silent(not verbose),
         tempfile.TemporaryDirectory(dir=scratch_folder(scratch), prefix="madvae_tf-") as name,

@@ -17,6 +17,7 @@ from madvae_tf.api.figures import concluded
 from madvae_tf.api.fitted import FittedDefense
 from madvae_tf.api.validation import (
     PROBES,
+    check_data,
     check_precision,
     clean_accuracy,
     defaults_of,
@@ -137,6 +138,7 @@ def fit_robust(
         seed=seed,
     )
     adapted: Any = adapt(classifier, as_float(x[:PROBES]), outputs, preprocessing=preprocessing)
+    check_data((x, y), (x_held, y_held), adapted.num_classes)
     nothing: Any = None  # It learns from clean images.
     with (
         silent(not verbose),

@@ -13,13 +13,19 @@ from absl import logging
 
 from madvae_tf.models.external_classifier import ExternalClassifier
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.images import Shape, as_float, check_any_images, check_labels, shape_of
+from madvae_tf.utils.images import Shape, as_float, check_any_images, shape_of
+from madvae_tf.utils.labels import above_chance, check_classes, check_labels, skipped
 
 # Images that show whether a classifier gives logits or probabilities.
 PROBES = 32
 _PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-# A classifier this bad on the user's own images was given something else than it expects.
-_SUSPICIOUS = 0.5
+# A classifier that is no farther on the way from chance to 1 (0.5 of ten classes) on the user's own
+# images was given something else than it expects.
+_SUSPICIOUS = 4 / 9
+# Training images per class below which there is little to learn from.
+_FEW_PER_CLASS = 10
+
+Data = tuple[np.ndarray, np.ndarray]
 
 
 def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -39,12 +45,36 @@ def check_precision(precision: str) -> None:
 def labelled(
     images: Any, labels: Any, what: str, shape: Shape | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images as they are and labels int64 (n,), or `UserError`."""
+    """Images as they are and labels int64 (n,), or `UserError`: also where nothing tells one image
+    from another.
+    """
     x = check_any_images(images, what, shape)
-    return x, check_labels(labels, len(x))
+    y = check_labels(labels, len(x))
+    if x.min() == x.max():
+        raise UserError(
+            f"Invalid {what}: received {x.min():g} in every pixel of all {len(x)}, expected images"
+            " that differ."
+        )
+    return x, y
 
 
-Data = tuple[np.ndarray, np.ndarray]
+def check_data(train: Data, held: Data, classes: int) -> None:
+    """Raises `UserError` for a label that the classifier has no output for; warns of classes
+    without a training image, and of few of them.
+    """
+    for (_, labels), what in ((train, "labels"), (held, "validation labels")):
+        check_classes(labels, classes, what)
+    labels = train[1]
+    if sentence := skipped(labels, classes):
+        logging.warning("The training images: %s", sentence)
+    if len(labels) < _FEW_PER_CLASS * classes:
+        logging.warning(
+            "%d training images of %d classes are few to learn from; expected at least %d for"
+            " each class.",
+            len(labels),
+            classes,
+            _FEW_PER_CLASS,
+        )
 
 
 def held_out(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[Data, Data]:
@@ -83,7 +113,7 @@ def clean_accuracy(
         rows = slice(start, start + batch_size)
         right += int((np.asarray(classifier(as_float(x[rows]))).argmax(axis=1) == y[rows]).sum())
     accuracy = right / len(x)
-    if accuracy < _SUSPICIOUS:
+    if accuracy < above_chance(classifier.num_classes, _SUSPICIOUS):
         logging.warning(
             "The classifier is right on %.1f%% of the clean validation images only: does it expect"
             " float32 images in [0, 1] and these labels? A purifier cannot do better than its"

@@ -17,15 +17,25 @@ import tensorflow as tf
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import image_seeds, random_start, spread
-from madvae_tf.attacks.objectives import OBJECTIVES, TARGETED, Joint, Scored, ascent, goal_class
+from madvae_tf.attacks.objectives import (
+    LEAST_CLASSES,
+    OBJECTIVES,
+    TARGETED,
+    Joint,
+    Scored,
+    ascent,
+    goal_class,
+)
 from madvae_tf.attacks.perturbation_sets import BALLS
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
 from madvae_tf.models.defended_model import DefendedModel, Function
-from madvae_tf.utils.errors import lookup
-from madvae_tf.utils.images import NUM_CLASSES
+from madvae_tf.utils.errors import UserError, lookup
+from madvae_tf.utils.labels import MOST_CLASSES
 
 _MOMENTUM, _RISES = 0.75, 0.75
+# Target classes of an image, as AutoAttack's standard set has them.
+TARGETS = 9
 
 
 def checkpoints(iterations: int) -> list[int]:
@@ -62,6 +72,12 @@ class _State(NamedTuple):
 def goals(logits: Function, x: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
     """Of each image the wrong class that its logits rank `rank`-th, int64 (batch,)."""
     return goal_class(logits(x), y, rank)
+
+
+@per_target
+def _count(logits: Function, x: tf.Tensor) -> tf.Tensor:
+    """How many classes there are, int32 ()."""
+    return tf.shape(logits(x))[1]
 
 
 @per_target
@@ -163,7 +179,7 @@ class APGD(RepeatedAttack):
     Attributes:
         norm: linf or l2.
         loss: a row of `OBJECTIVES`; a targeted one is run for the `targets` most likely wrong
-            classes of each image.
+            classes of each image, or all where there are no more.
         restarts: random starts (of each target).
         early: whether an image stops at its first success; if not, it goes on to the largest
             objective, for images that are to be carried over to another model.
@@ -175,7 +191,7 @@ class APGD(RepeatedAttack):
     loss: str = parameter("cross_entropy")
     iterations: int = parameter(100, minimum=1)
     restarts: int = parameter(1, minimum=1)
-    targets: int = parameter(NUM_CLASSES - 1, minimum=1, maximum=NUM_CLASSES - 1)
+    targets: int = parameter(TARGETS, minimum=1, maximum=MOST_CLASSES - 1)
     early: bool = parameter(True)
 
     def __post_init__(self) -> None:
@@ -187,9 +203,29 @@ class APGD(RepeatedAttack):
         """Restarts, times the target classes of a targeted loss."""
         return self.restarts * (self.targets if self.loss in TARGETED else 1)
 
+    def for_classes(self, classes: int) -> "APGD":
+        """With the targets that there are, and a loss that is defined."""
+        least, instead = LEAST_CLASSES.get(self.loss, (0, ""))
+        if classes < least:
+            return dataclasses.replace(self, loss=instead).for_classes(classes)
+        targets = min(self.targets, classes - 1) if self.loss in TARGETED else self.targets
+        return dataclasses.replace(self, targets=targets)
+
     def joint(self, target: DefendedModel) -> Joint:
         """What of the target the objective asks for beside its logits."""
         return None, 0.0
+
+    def __call__(self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+        """See `RepeatedAttack`. Raises `UserError` for a loss that is not defined for so few
+        classes.
+        """
+        least, instead = LEAST_CLASSES.get(self.loss, (0, ""))
+        if least and (classes := int(_count(target.logits, x))) < least:
+            raise UserError(
+                f"Invalid {self.name} loss: received {self.loss!r} for {classes} classes, expected"
+                f" at least {least}; use loss={instead!r}."
+            )
+        return super().__call__(target, x, y, seed)
 
     def run(
         self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int

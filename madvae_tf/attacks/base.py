@@ -24,7 +24,8 @@ from madvae_tf.config.parameters import Parameters
 from madvae_tf.models.defended_model import DefendedModel, Function
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.forks import check_process
-from madvae_tf.utils.images import IMAGE_SHAPE, Shape, check_images, check_labels
+from madvae_tf.utils.images import IMAGE_SHAPE, Shape, check_images
+from madvae_tf.utils.labels import check_labels
 
 BUDGET_TOLERANCE = 1e-6  # one float32 rounding of x + epsilon is at most 6e-8
 Seed = tuple[int, int]
@@ -47,6 +48,11 @@ class Attack(Parameters, abc.ABC):
         Returns:
             float32 (batch, 28, 28, 1) in [0, 1].
         """
+
+    def for_classes(self, classes: int) -> "Attack":
+        """The attack as a system of so many classes can be attacked: here itself."""
+        del classes
+        return self
 
     @property
     def norm_budget(self) -> float | None:
@@ -133,7 +139,7 @@ def attack_batches(
         attack: the attack.
         target: what is attacked.
         x: floating point (n, 28, 28, 1), finite, in [0, 1].
-        y: integers (n,) in [0, 10), the true labels.
+        y: integers (n,) in [0, classes), the true labels.
         seed: two ints; batch b draws from `fold_seed(seed, b)`.
         batch_size: images per call of the attack; attacks that draw depend on it, the others do
             not.

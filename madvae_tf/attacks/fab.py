@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from madvae_tf.attacks.apgd import goals
+from madvae_tf.attacks.apgd import TARGETS, goals
 from madvae_tf.attacks.base import Seed
 from madvae_tf.attacks.compiled import per_target
 from madvae_tf.attacks.geometry import (
@@ -33,7 +33,7 @@ from madvae_tf.attacks.objectives import ascent, margin, misclassified
 from madvae_tf.attacks.repeated import RepeatedAttack
 from madvae_tf.config.parameters import parameter
 from madvae_tf.models.defended_model import DefendedModel, Function
-from madvae_tf.utils.images import NUM_CLASSES
+from madvae_tf.utils.labels import MOST_CLASSES
 
 _BIAS, _BEYOND, _BACK, _FINAL = 0.1, 1.05, 0.9, 3
 _NOWHERE = 1e10
@@ -99,7 +99,7 @@ class FAB(RepeatedAttack):
 
     Attributes:
         norm: linf or l2.
-        targets: the most likely wrong classes that are tried.
+        targets: the most likely wrong classes that are tried, or all where there are no more.
         restarts: the first starts at the image itself, others at random within epsilon / 2.
     """
 
@@ -108,12 +108,16 @@ class FAB(RepeatedAttack):
     epsilon: float = parameter(0.3)
     iterations: int = parameter(100, minimum=1)
     restarts: int = parameter(1, minimum=1)
-    targets: int = parameter(NUM_CLASSES - 1, minimum=1, maximum=NUM_CLASSES - 1)
+    targets: int = parameter(TARGETS, minimum=1, maximum=MOST_CLASSES - 1)
 
     @property
     def runs(self) -> int:
         """Restarts times targets."""
         return self.restarts * self.targets
+
+    def for_classes(self, classes: int) -> "FAB":
+        """With the targets that there are."""
+        return dataclasses.replace(self, targets=min(self.targets, classes - 1))
 
     def run(
         self, target: DefendedModel, x: tf.Tensor, y: tf.Tensor, seed: Seed, number: int

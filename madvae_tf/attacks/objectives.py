@@ -13,7 +13,8 @@ given. A negative weight evades a detector that watches the score; where the mar
 image that fools has nothing to gain but a lower one.
 
 z_(k) is the k-th largest logit. The difference-of-logits ratio does not change when the logits are
-shifted or scaled, so that no defence can hide its gradient by making the logits large. An attack on
+shifted or scaled, so that no defence can hide its gradient by making the logits large. It needs
+three classes, its targeted form four: `LEAST_CLASSES`, and what stands in its place. An attack on
 the cross-entropy alone ascends `log_odds`, for the same reason.
 """
 
@@ -106,12 +107,17 @@ OBJECTIVES: dict[str, Objective] = {
     for function in (cross_entropy, margin, margin_capped, dlr, dlr_targeted, margin_targeted)
 }
 TARGETED = ("dlr_targeted", "margin_targeted")
+# A loss that is not defined for few classes -> the least number of them, and what then stands in
+# its place.
+LEAST_CLASSES = {"dlr": (3, "margin"), "dlr_targeted": (4, "margin_targeted")}
 
 
 def goal_class(z: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
-    """The wrong class with the rank-th largest logit (from 0), int64 (batch,)."""
+    """The wrong class with the rank-th largest logit (from 0), int64 (batch,); after the last one
+    the first comes again.
+    """
     ranked = tf.argsort(_others(z, y), axis=1, direction="DESCENDING")
-    return tf.cast(ranked[:, rank], tf.int64)
+    return tf.cast(ranked[:, rank % (tf.shape(z)[1] - 1)], tf.int64)
 
 
 def distance(purified: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

@@ -1,8 +1,8 @@
-"""Data sets of ten classes of small images that TFDS fetches from their canonical hosts, by name.
+"""Data sets of small images in classes that TFDS fetches from their canonical hosts, by name.
 
 `CATALOGUE` holds the ones that were looked at; `tfds:NAME` stands for any other. The files are
 TFDS's own matter: it verifies their checksums. What is asked of a data set is checked once it is
-there: ten classes, a shape that this project takes, both splits.
+there: 2 to 1,000 classes, a shape that this project takes, both splits.
 """
 
 import contextlib
@@ -21,7 +21,8 @@ from madvae_tf.config import DataConfig
 from madvae_tf.data.idx import holds_idx
 from madvae_tf.data.sources import DATASETS, reachable
 from madvae_tf.utils.errors import UserError, cause_of, unknown_name
-from madvae_tf.utils.images import NUM_CLASSES, SHAPES, is_image_shape
+from madvae_tf.utils.images import SHAPES, is_image_shape
+from madvae_tf.utils.labels import LEAST_CLASSES, MOST_CLASSES
 
 PREFIX = "tfds:"
 
@@ -126,8 +127,8 @@ def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
 
 
 def _check(name: str, builder: Any) -> None:
-    """Raises `UserError` unless it has ten classes of images that this project takes, as far as
-    TFDS tells before they are there.
+    """Raises `UserError` unless it has classes of images that this project takes, as far as TFDS
+    tells before they are there.
     """
     features = (
         dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
@@ -135,10 +136,10 @@ def _check(name: str, builder: Any) -> None:
     image, label = (features.get(field) for field in ("image", "label"))
     shape = tuple(getattr(image, "shape", None) or ())
     classes = getattr(label, "num_classes", None)
-    if not is_image_shape(shape) or classes != NUM_CLASSES:
+    if not is_image_shape(shape) or not LEAST_CLASSES <= (classes or 0) <= MOST_CLASSES:
         raise UserError(
             f"The data set {name} has images {shape} in {classes} classes; expected {SHAPES}, in"
-            f" {NUM_CLASSES} classes."
+            f" {LEAST_CLASSES} to {MOST_CLASSES} classes."
         )
 
 

@@ -20,12 +20,18 @@ from madvae_tf.utils.errors import UserError, cause_of
 from madvae_tf.utils.images import (
     CHANNELS,
     IMAGE_SHAPE,
-    NUM_CLASSES,
     SIDES,
     Shape,
     as_shape,
     check_any_images,
+)
+from madvae_tf.utils.labels import (
+    LEAST_CLASSES,
+    MOST_CLASSES,
     check_labels,
+    class_count,
+    number_names,
+    skipped,
 )
 from madvae_tf.utils.progress import progress_bar
 
@@ -54,7 +60,7 @@ class Labelled:
     Attributes:
         images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), or of another shape
             (`images.is_image_shape`).
-        labels: int64 (n,), in [0, 10).
+        labels: int64 (n,), in [0, classes).
         names: what the classes are, in the order of the labels.
     """
 
@@ -98,7 +104,7 @@ def read_dataset(
         )
     prefix = "train" if split == "train" else "t10k"
     if idx.holds_idx(path):
-        return _checked(*idx.read_pair(path, prefix), tuple(map(str, range(NUM_CLASSES))), path)
+        return _checked(*idx.read_pair(path, prefix), None, path)
     folder = path / split if (path / split).is_dir() else path
     shape = natural_shape(path) if image_shape is None else as_shape(image_shape)
     return _from_tree(folder, shape)
@@ -184,7 +190,7 @@ def _from_npz(path: Path, split: str) -> Labelled:
                 f"{', or '.join(' and '.join(pair) for pair in _pairs(split))}."
             )
         images, labels = (arrays[name] for name in names)
-    return _checked(images, labels, tuple(map(str, range(NUM_CLASSES))), path)
+    return _checked(images, labels, None, path)
 
 
 def _pairs(split: str) -> tuple[tuple[str, str], ...]:
@@ -202,11 +208,11 @@ def _from_tree(folder: Path, shape: Shape) -> Labelled:
         logging.warning(
             "%s: hidden folders are no classes: %s are skipped.", folder, ", ".join(skipped)
         )
-    if len(classes) != NUM_CLASSES:
+    if not LEAST_CLASSES <= len(classes) <= MOST_CLASSES:
         named = ", ".join(each.name for each in classes[:12]) or "none"
         raise UserError(
-            f"{folder} has {len(classes)} folders ({named}); expected {NUM_CLASSES}, one for each"
-            " class, or IDX files."
+            f"{folder} has {len(classes)} folders ({named}); expected {LEAST_CLASSES} to"
+            f" {MOST_CLASSES}, one for each class, or IDX files."
         )
     files = [
         (file, label)
@@ -230,7 +236,12 @@ def _order(folder: Path) -> tuple[int, int, str]:
 
 
 def _checked(
-    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], where: Path
+    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...] | None, where: Path
 ) -> Labelled:
+    """Classes without names are numbered; a warning names those without an image."""
     images = check_any_images(images, f"images of {where}")
-    return Labelled(images, check_labels(labels, len(images), f"labels of {where}"), names)
+    labels = check_labels(labels, len(images), f"labels of {where}")
+    known = number_names(class_count(labels)) if names is None else names
+    if sentence := skipped(labels, len(known), names):
+        logging.warning("%s: %s", where, sentence)
+    return Labelled(images, labels, known)

@@ -22,6 +22,7 @@ from madvae_tf.data.generate import draw_rows
 from madvae_tf.defenses.base import Defense, TrainingInputs
 from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.inference import num_classes_of
 from madvae_tf.training.adversarial import AdversarialTrainer
 from madvae_tf.training.classifier import build_classifier
 from madvae_tf.training.replicas import exponential_decay
@@ -64,10 +65,11 @@ class AdversarialTraining(Defense, abc.ABC):
         """
         rows = draw_rows(len(inputs.train), self.train_images, inputs.seed, 1)
         images = CleanImages(inputs.train, rows)
+        data = (images.image_shape, num_classes_of(inputs.classifier, images.image_shape))
 
         def build(total: int) -> AdversarialTrainer:
             classifier = build_classifier(
-                inputs.classifier_name, self.dropout, inputs.precision, images.image_shape
+                inputs.classifier_name, self.dropout, inputs.precision, *data
             )
             trainer = AdversarialTrainer(
                 classifier,

@@ -98,7 +98,7 @@ class DefenseGan(Defense):
         if trainer.centers is not None and trainer.log_spreads is not None:
             np.save(folder / "centers.npy", np.asarray(trainer.centers))
             np.save(folder / "spreads.npy", np.exp(np.asarray(trainer.log_spreads)))
-        label = tf.range(_SAMPLES, dtype=tf.int64) % 10
+        label = tf.range(_SAMPLES, dtype=tf.int64) % max(1, trainer.num_classes)
         noise = tf.random.stateless_normal(
             (_SAMPLES, self.latent_size), (inputs.seed, 0), alg="philox"
         )

@@ -26,6 +26,7 @@ from madvae_tf.defenses.files import load_keras, save_float32
 from madvae_tf.defenses.purifier import load_purifier
 from madvae_tf.models.copies import in_precision
 from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.models.inference import num_classes_of
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.callbacks import AverageWeights, PurifierPictures
 from madvae_tf.training.classifier import classifier_in
@@ -81,7 +82,8 @@ class Robust(RobustParameters, Defense):
 
         def build_encoder(total: int) -> EncoderTrainer:
             begin()
-            return self._encoder_trainer(models["purifier"], seed, total)
+            classes = num_classes_of(models["frozen"], images.image_shape)
+            return self._encoder_trainer(models["purifier"], classes, seed, total)
 
         def build(total: int) -> RobustTrainer:
             if not models:
@@ -175,15 +177,17 @@ class Robust(RobustParameters, Defense):
             dtype=inputs.precision,
         )
 
-    def _encoder_trainer(self, purifier: DefenseVAE, seed: int, total: int) -> EncoderTrainer:
+    def _encoder_trainer(
+        self, purifier: DefenseVAE, classes: int, seed: int, total: int
+    ) -> EncoderTrainer:
         """Of the first stage: it trains squash and encoder of `purifier`, and a linear classifier
         on them.
         """
         average = None
         if self.average:
-            average = EncoderClassifier(type(purifier).from_config(purifier.get_config()))
+            average = EncoderClassifier(type(purifier).from_config(purifier.get_config()), classes)
         trainer = EncoderTrainer(
-            EncoderClassifier(purifier),
+            EncoderClassifier(purifier, classes),
             average,
             self._attack(total),
             seed,

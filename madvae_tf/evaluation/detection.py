@@ -33,7 +33,7 @@ def detectors(
     no part for is left out.
 
     Args:
-        centers: float32 (10, latent), or None.
+        centers: float32 (classes, latent), or None.
     """
     found: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {}
     purify, encode = system.purify, system.encode

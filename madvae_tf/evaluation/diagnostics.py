@@ -14,6 +14,7 @@ from madvae_tf.evaluation.gradients import FAINT
 from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.evaluation.steadiness import BATCHWISE, RANDOM
 from madvae_tf.evaluation.suites import QUERY_ATTACKS
+from madvae_tf.utils.labels import PAPER_CLASSES, above_chance, chance, skipped
 
 if TYPE_CHECKING:
     from madvae_tf.evaluation.result import Evaluation, Outcome
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 # Of a pixel: so far any image is from a flat grey one.
 GREY = 0.5
 
-CHANCE = 0.1
 # They ask for no gradient, or search among what the decoder draws: that such a search finds less
 # than others says nothing of gradients.
 _NO_STEPS = (*QUERY_ATTACKS, "overpowered")
@@ -42,8 +42,11 @@ FOLLOWING = (
 LOOKED_AT = 20
 # Shares of the images from which on a sanity figure is a warning.
 _VANISHED, _GAP = 0.05, 0.02
-# An accuracy that lies below it with its whole interval is near chance.
-POOR = 0.3
+# An accuracy that lies with its whole interval below this share of the way from chance to 1 (0.3
+# for ten classes) is near chance.
+_POOR = 2 / 9
+# Fewer images per class on average may miss a class by chance.
+_MANY_PER_CLASS = 10
 # The share of an image's pixels from which on faint gradients are a warning, where steps follow
 # their size.
 _FAINT_SHARE = 0.5
@@ -60,10 +63,12 @@ def _higher(better: np.ndarray, worse: np.ndarray) -> bool:
 
 
 def curve_warnings(
-    found: Mapping[str, Mapping[float, np.ndarray]], grey: float = GREY
+    found: Mapping[str, Mapping[float, np.ndarray]],
+    grey: float = GREY,
+    classes: int = PAPER_CLASSES,
 ) -> list[str]:
-    """What is wrong with the curves: accuracy that rises, or that does not fall to chance at the
-    budget `grey`, the last of `budgets`.
+    """What is wrong with the curves: accuracy that rises, or that does not fall to the chance of so
+    many `classes` at the budget `grey`, the last of `budgets`.
     """
     warnings = []
     for kind, curve in found.items():
@@ -76,10 +81,10 @@ def curve_warnings(
                 )
     last = found.get("epsilon", {}).get(grey)
     # Every image can become a flat grey one there: nothing can tell them apart.
-    if last is not None and wilson_interval(int(last.sum()), len(last))[0] > CHANCE:
+    if last is not None and wilson_interval(int(last.sum()), len(last))[0] > chance(classes):
         warnings.append(
-            f"accuracy at epsilon {grey:g} is {last.mean():.4f}, above chance ({CHANCE}), where any"
-            " image can be made grey: PGD fails there."
+            f"accuracy at epsilon {grey:g} is {last.mean():.4f}, above chance"
+            f" ({chance(classes):.4g}), where any image can be made grey: PGD fails there."
         )
     return warnings
 
@@ -244,12 +249,34 @@ def evaluation_warnings(found: "Evaluation", norms: Mapping[str, np.ndarray]) ->
                 " images as they were; it found no gradient to follow there."
             )
     n, robust = len(found.clean), int(found.clean.sum())
-    if wilson_interval(robust, n)[1] < POOR:
+    if is_near_chance(wilson_interval(robust, n)[1], found.classes):
         warnings.append(
-            f"without an attack {robust / n:.4f} of the images are right, with chance at {CHANCE}:"
-            " does the system expect floats in [0, 1], and these labels?"
+            f"without an attack {robust / n:.4f} of the images are right, with chance at"
+            f" {chance(found.classes):.4g}: does the system expect floats in [0, 1], and these"
+            " labels?"
         )
     return warnings + around_warnings(found)
+
+
+def is_near_chance(highest: float, classes: int) -> bool:
+    """Whether an accuracy whose interval ends at `highest` is near that of guessing."""
+    return highest < above_chance(classes, _POOR)
+
+
+def data_warnings(images: np.ndarray, labels: np.ndarray, classes: int) -> list[str]:
+    """What is odd about the images and labels of an evaluation.
+
+    Args:
+        images, labels: (n, height, width, channels), and int64 (n,) in [0, classes).
+    """
+    warnings = []
+    if images.min() == images.max():
+        warnings.append(
+            f"every pixel of every image is {float(images.min()):g}: there is nothing to classify."
+        )
+    if len(labels) >= _MANY_PER_CLASS * classes and (sentence := skipped(labels, classes)):
+        warnings.append(sentence)
+    return warnings
 
 
 def steadiness_warnings(steady: str, draws: int, repeats: int) -> list[str]:

@@ -24,7 +24,8 @@ from madvae_tf.models.finite import all_finite
 from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.divergence import diverged
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.images import check_images, check_labels
+from madvae_tf.utils.images import check_images
+from madvae_tf.utils.labels import check_labels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def extract(
 
     Args:
         query: the black box: float32 (n, 28, 28, 1) in [0, 1] -> its labels, integers (n,) in [0,
-            10). It is given all new images of a round at once, and each of them once.
+            classes). It is given all new images of a round at once, and each of them once.
         build: makes the substitute, float32, with `logits(images, dropout_seed)` as the classifiers
             have it; its initial weights follow from `seed`.
         images: the attacker's own, floating point (n, 28, 28, 1) in [0, 1].

@@ -16,7 +16,7 @@ _FEW = 4
 
 
 def reference_logits(attacked: DefendedModel, images: np.ndarray, batch_size: int) -> np.ndarray:
-    """What the attacker's model says of the first images, float32 (at most batch_size, 10).
+    """What the attacker's model says of the first images, float32 (at most batch_size, classes).
 
     Args:
         images: float32 (n, 28, 28, 1) in [0, 1].

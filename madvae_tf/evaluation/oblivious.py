@@ -14,6 +14,7 @@ import tensorflow as tf
 from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.report.names import CONFUSION_TABLES, POOLED_ATTACK
 from madvae_tf.report.paper import paper_value
+from madvae_tf.utils.confusions import WHOLE, confusion_matrix, most_confused
 from madvae_tf.utils.images import check_images
 
 Row = dict[str, Any]
@@ -109,47 +110,49 @@ def detection_rows(
 
 
 def confusion_rows(
-    predicted: np.ndarray, label: np.ndarray, common: Mapping[str, Any]
+    predicted: np.ndarray, label: np.ndarray, common: Mapping[str, Any], classes: int
 ) -> list[Row]:
-    """The 100 cells of a defence's confusion matrix (Tables 2, 8, 9, 10), true and predicted label
-    in parameters.
+    """The cells of a defence's confusion matrix (Tables 2, 8, 9, 10), true and predicted label in
+    parameters; of more than 20 classes the 20 most frequent confusions, with the images of the true
+    class as "of" in parameters.
 
     Args:
         predicted, label: int64 (n,), over the FGSM, Rand-FGSM and CW test sets together.
         common: dataset, threat_model, defense, seed.
+        classes: how many there are.
     """
     table = {defense: name for name, defense in CONFUSION_TABLES.items()}.get(common["defense"])
     if table is None:
         return []
-    counts = np.zeros((10, 10), int)
-    np.add.at(counts, (label, predicted), 1)
-    rows = []
-    for true in range(10):
-        for guess in range(10):
-            parameters = {"true": true, "predicted": guess}
-            paper = paper_value(
-                table,
-                POOLED_ATTACK,
-                common["defense"],
-                "count",
-                parameters,
+    counts = confusion_matrix(predicted, label, classes)
+    totals = counts.sum(axis=0)
+    cells = [
+        ({"true": true, "predicted": guess}, int(counts[guess, true]))
+        for true in range(classes)
+        for guess in range(classes)
+    ]
+    if classes > WHOLE:
+        cells = [
+            ({"true": true, "predicted": guess, "of": int(totals[true])}, count)
+            for true, guess, count in most_confused(counts)
+        ]
+    fixed = {"table": table, "attack": POOLED_ATTACK, "metric": "count"}
+    return [
+        {
+            **common,
+            **fixed,
+            "parameters": parameters,
+            "value": count,
+            "ci_low": None,
+            "ci_high": None,
+            "n": len(label),
+            "paper": paper_value(
+                *(table, POOLED_ATTACK, common["defense"], "count", parameters),
                 dataset=common["dataset"],
-            )
-            rows.append(
-                {
-                    **common,
-                    "table": table,
-                    "attack": POOLED_ATTACK,
-                    "parameters": parameters,
-                    "metric": "count",
-                    "value": int(counts[true, guess]),
-                    "ci_low": None,
-                    "ci_high": None,
-                    "n": len(label),
-                    "paper": paper,
-                }
-            )
-    return rows
+            ),
+        }
+        for parameters, count in cells
+    ]
 
 
 def attack_rows(

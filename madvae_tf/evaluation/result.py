@@ -14,6 +14,7 @@ from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.evaluation.rows import budget, evaluation_rows
 from madvae_tf.evaluation.suites import Suite, Trial
 from madvae_tf.utils.errors import UserError
+from madvae_tf.utils.labels import PAPER_CLASSES
 
 SCHEMA = 1
 
@@ -55,6 +56,7 @@ class Evaluation:
         seed: of every random draw.
         seconds: how long it took.
         warnings: what a reader of the figures must know.
+        classes: how many the system tells apart.
     """
 
     clean: np.ndarray
@@ -64,6 +66,7 @@ class Evaluation:
     seed: int = 0
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    classes: int = PAPER_CLASSES
 
     def robust(self, name: str) -> np.ndarray:
         """Bool (n,): right after the suite or the trial of this name.
@@ -132,6 +135,7 @@ class Evaluation:
             "threat_model": self.threat_model,
             "threats": [list(each) for each in self.threats],
             "n": len(self.clean),
+            "classes": self.classes,
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
             **{name: tables.share(robust) for name, robust in named.items()},

@@ -29,7 +29,7 @@ def steadiness(judge: Function, images: np.ndarray, batch_size: int, logits: np.
     Args:
         judge: the system, compiled.
         images: float32 (n, 28, 28, 1) in [0, 1].
-        logits: float32 (n, 10), what it said of them.
+        logits: float32 (n, classes), what it said of them.
 
     Returns:
         STEADY; RANDOM, where it draws; or BATCHWISE, where an image's answer depends on the images

@@ -4,19 +4,22 @@ The AutoAttack standard set is Croce & Hein's (2020, v. "standard"):
 
     APGD-CE 100 iterations -> APGD-T, DLR, 9 targets -> FAB-T, 9 targets -> Square, 5,000 queries
 
-one run each, each on what the former left. Its name is carried with these numbers only.
+one run each, each on what the former left. Its name is carried with these numbers only, and for
+four classes and more, where the DLR loss is defined. Of fewer than ten classes all others are
+targets.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
 
 from madvae_tf.attacks import Attack
-from madvae_tf.attacks.apgd import APGD
+from madvae_tf.attacks.apgd import APGD, TARGETS
 from madvae_tf.attacks.corruptions import CORRUPTIONS, SEVERITIES, Corruption
 from madvae_tf.attacks.descent import RestartedPGD
 from madvae_tf.attacks.fab import FAB
 from madvae_tf.attacks.hop_skip_jump import HopSkipJump
 from madvae_tf.attacks.joint import JointAPGD, JointPGD
+from madvae_tf.attacks.objectives import LEAST_CLASSES
 from madvae_tf.attacks.overpowered import Overpowered
 from madvae_tf.attacks.simba import SimBA
 from madvae_tf.attacks.single_pixel import SinglePixel
@@ -28,7 +31,7 @@ from madvae_tf.utils.errors import UserError
 
 STANDARD = "autoattack_standard"
 SMALLER = "autoattack_smaller"
-_STANDARD_NUMBERS = {"iterations": 100, "restarts": 1, "targets": 9, "queries": 5000}
+_STANDARD_NUMBERS = {"iterations": 100, "restarts": 1, "targets": TARGETS, "queries": 5000}
 GRADIENTS = ("exact", "identity", "straight_through", "expectation", "latent")
 # What asks for labels or values only.
 QUERY_ATTACKS = ("square", "hop_skip_jump", "spsa", "simba", "single_pixel")
@@ -80,6 +83,33 @@ class Suite:
     sequential: bool = False
 
 
+def for_classes(suite: Suite, classes: int) -> tuple[Suite, list[str]]:
+    """A suite as a system of so many classes can be attacked: no more targets than there are other
+    classes, and the margin where the DLR loss is not defined.
+
+    Returns:
+        the suite, which is then not called standard, and a sentence for each loss that was
+        replaced.
+    """
+    trials = tuple(
+        dataclasses.replace(trial, attack=trial.attack.for_classes(classes))
+        for trial in suite.trials
+    )
+    notes = []
+    for before, after in zip(suite.trials, trials, strict=True):
+        old, new = (getattr(trial.attack, "loss", "") for trial in (before, after))
+        if old != new:
+            notes.append(
+                f"{before.label} follows the loss {new}: {old} needs {LEAST_CLASSES[old][0]}"
+                f" classes, and the system has {classes}."
+            )
+    name = suite.name
+    if notes and name == STANDARD:
+        name = SMALLER
+        notes.append(f"with these losses it is not AutoAttack's standard set: it is called {name}.")
+    return dataclasses.replace(suite, name=name, trials=trials), notes
+
+
 def _check_ball(norm: str, epsilon: float) -> None:
     """Raises `UserError` for an L-infinity budget above 1: the whole range of a pixel, so that it
     was meant in steps of 1/255.
@@ -102,7 +132,7 @@ def auto_attack(
     epsilon: float = 0.3,
     iterations: int = 100,
     restarts: int = 1,
-    targets: int = 9,
+    targets: int = TARGETS,
     queries: int = 5000,
 ) -> Suite:
     """The AutoAttack sequence; named a standard one only with the standard numbers, the defaults.

@@ -130,7 +130,7 @@ def _of_function(function: Callable[..., Any], probe: np.ndarray) -> System:
     if values.ndim != 2 or not len(values) or not np.isfinite(values).all():
         return System(DefendedModel(function), name=name)
     reading = read_outputs(values)
-    if reading.outputs == "probabilities":
+    if reading.outputs == "probabilities" or values.shape[1] == 1:
         return _adapted(adapt(function, probe, needs_gradient=False), name)
     return System(
         DefendedModel(function), name=name, notes=(reading.doubt,) if reading.doubt else ()
@@ -153,6 +153,6 @@ def _asked(function: Callable[..., Any], probe: np.ndarray) -> Any:
         raise UserError(
             f"Invalid model: it raised {type(error).__name__} for {len(probe)} images of shape"
             f" {probe.shape[1:]} ({cause_of(error)}); expected {way_out}, float32 images -> (batch,"
-            " 10)."
+            " classes)."
         ) from error
     return values if isinstance(values, dict | list | tuple) else np.asarray(values)

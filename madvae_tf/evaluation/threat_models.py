@@ -82,7 +82,7 @@ def latent_matching(system: DefendedModel, prototypes: tf.Tensor) -> DefendedMod
     system's word.
 
     Args:
-        prototypes: float32 (10, latent), such as the mean codes of each class.
+        prototypes: float32 (classes, latent), such as the mean codes of each class.
 
     Raises:
         UserError: the system has no `encode`.

@@ -11,7 +11,8 @@ from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.evaluation.suites import Suite
 from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.images import NUM_CLASSES, as_float, check_any_images, check_labels
+from madvae_tf.utils.images import as_float, check_any_images
+from madvae_tf.utils.labels import MOST_CLASSES, check_labels
 from madvae_tf.utils.output_kind import are_probabilities
 
 
@@ -67,12 +68,14 @@ def check_trials(suites: Sequence[Suite], known: Mapping[str, DefendedModel]) ->
 def clean_logits(
     system: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, batch_size: int
 ) -> np.ndarray:
-    """The logits of clean images, float32 (n, 10); `UserError` where they are none."""
+    """The logits of clean images, float32 (n, classes); `UserError` where they are none."""
     logits = batched(system, images, batch_size)
-    if logits.dtype != np.float32 or logits.shape != (len(images), NUM_CLASSES):
+    many = logits.ndim == 2 and len(logits) == len(images) and 2 <= logits.shape[1] <= MOST_CLASSES
+    if logits.dtype != np.float32 or not many:
         raise UserError(
             f"Invalid logits: received {logits.dtype} of shape {logits.shape}, expected float32 of"
-            f" shape ({len(images)}, {NUM_CLASSES}); robustness is computed in float32."
+            f" shape ({len(images)}, classes), of 2 to {MOST_CLASSES} classes; robustness is"
+            " computed in float32."
         )
     bad = ~np.isfinite(logits).all(axis=1)
     if bad.any():

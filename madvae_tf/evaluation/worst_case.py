@@ -17,6 +17,7 @@ from madvae_tf.evaluation.cost import UNKNOWN, Course, measured
 from madvae_tf.evaluation.diagnostics import (
     FOLLOWING,
     LOOKED_AT,
+    data_warnings,
     evaluation_warnings,
     steadiness_warnings,
 )
@@ -28,13 +29,14 @@ from madvae_tf.evaluation.steadiness import (
     robust_in_all,
     steadiness,
 )
-from madvae_tf.evaluation.suites import Suite
+from madvae_tf.evaluation.suites import Suite, for_classes
 from madvae_tf.evaluation.systems import system_of
 from madvae_tf.evaluation.trial_files import TrialFiles, followed
 from madvae_tf.evaluation.trials import TrialInputs, run_trial, to_the_end
 from madvae_tf.evaluation.validation import check_trials, checked, clean_logits, suites_of
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.utils.forks import check_process
+from madvae_tf.utils.labels import check_classes
 from madvae_tf.utils.progress import is_silent, silent
 
 
@@ -69,12 +71,12 @@ def evaluate(
             which is called for inference and whose logits are taken where it ends in a softmax; the
             path of a SavedModel's folder or of a `.keras` file; or a function of TensorFlow,
             float32 images (batch, 28, 28, 1) in [0, 1] -> float32 logits or probabilities (batch,
-            10). Attacks but the query attacks need its gradient. What is attacked must compute in
-            float32 throughout; a system in bfloat16 can be judged by what fools it where `target`
-            is the same in float32.
+            classes), or (batch, 1) of a single sigmoid. Attacks but the query attacks need its
+            gradient. What is attacked must compute in float32 throughout; a system in bfloat16 can
+            be judged by what fools it where `target` is the same in float32.
         images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), (n, 28, 28) or of
             another shape that `fit` takes.
-        labels: integers (n,), the true classes.
+        labels: integers or whole numbers (n,) or (n, 1), or one-hot (n, classes): the true classes.
         suites: what to attack with, in place of `threat` and `preset`.
         threat: norm and budget, such as "linf:0.3", "linf:8/255" or "l2:1.5" (`threat_of`); by
             default what a `FittedDefense` was made for, else "linf:0.3".
@@ -132,6 +134,10 @@ def evaluate(
     own = known["exact"].logits is logits_fn
     judge = tf.function(logits_fn)
     first = clean_logits(judge, images, batch_size)
+    classes = first.shape[1]
+    check_classes(labels, classes)
+    fitted = [for_classes(suite, classes) for suite in suites]
+    suites = [suite for suite, _ in fitted]
     steady = steadiness(judge, images, batch_size, first)
     clean = first.argmax(axis=1) == labels
     if repeats > 1:
@@ -167,6 +173,7 @@ def evaluate(
     found = Evaluation(
         clean,
         tuple(outcomes),
+        classes=classes,
         threat_model=threat_model or ("end_to_end" if own else "transfer"),
         model=system.name,
         seed=seed,
@@ -174,6 +181,8 @@ def evaluate(
     )
     warnings = (
         *system.notes,
+        *data_warnings(images, labels, classes),
+        *(note for _, notes in fitted for note in notes),
         *steadiness_warnings(steady, draws, repeats),
         *evaluation_warnings(found, _vanished(known, given, found)),
     )

@@ -21,7 +21,7 @@ class DefendedModel:
     (`training=False`).
 
     Attributes:
-        logits: differentiable, images -> float32 (batch, 10), of the whole system.
+        logits: differentiable, images -> float32 (batch, classes), of the whole system.
         purify: images -> images, where the defence changes the image.
         classify: purified images -> `logits`, where they are made of nothing else: attacks that
             need both purify once.

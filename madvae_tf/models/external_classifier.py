@@ -7,6 +7,9 @@ to one are probabilities. Of a Keras model that shows its softmax the logits bef
 others the logarithm; it differs from the logits by one number per image, which changes neither
 softmax, margins nor cross-entropy, but float32 cuts it off where the model is very sure. One that
 wants other numbers than images in [0, 1] is wrapped first (`models.preprocessing`).
+
+One output per image, a logit z or a sigmoid's probability p, stands for two classes: logits 0 and
+z, or 0 and log(p / (1 - p)).
 """
 
 from collections.abc import Callable
@@ -26,17 +29,17 @@ from madvae_tf.models.preprocessing import (
     Preprocessing,
     preprocessing_of,
 )
-from madvae_tf.models.softmax import without_softmax
+from madvae_tf.models.softmax import without_sigmoid, without_softmax
 from madvae_tf.utils.errors import UserError, cause_of
 from madvae_tf.utils.images import (
     IMAGE_SHAPE,
-    NUM_CLASSES,
     SHAPES,
     Shape,
     as_shape,
     is_image_shape,
     shape_of,
 )
+from madvae_tf.utils.labels import MOST_CLASSES
 from madvae_tf.utils.output_kind import one_output, read_outputs
 
 OUTPUTS = ("auto", "logits", "probabilities")
@@ -49,7 +52,7 @@ _SAME = 1e-4
 
 class ExternalClassifier:
     """Calls like this project's classifiers: images float32 (batch, 28, 28, 1) in [0, 1] -> logits
-    float32 (batch, 10).
+    float32 (batch, classes).
 
     Attributes:
         source: the Keras model or callable itself; nothing of it is changed.
@@ -57,6 +60,8 @@ class ExternalClassifier:
         resource: what TensorFlow must track to save a function that calls it, or None.
         saved_model: the folder that it was loaded from, or None.
         image_shape: (height, width, channels) of the images that it was tried with.
+        num_classes: of its logits.
+        single: whether `source` has one output, the second of two classes.
         logits: what gives the logits behind the probabilities, or None: then their logarithm is
             taken.
         doubt: where it could give the other of the two, one sentence about it, else "".
@@ -72,6 +77,8 @@ class ExternalClassifier:
         image_shape: Shape = IMAGE_SHAPE,
         logits: Callable[..., Any] | None = None,
         doubt: str = "",
+        num_classes: int = 0,
+        single: bool = False,
     ):
         self.source = source
         self.outputs = outputs
@@ -80,6 +87,8 @@ class ExternalClassifier:
         self.image_shape = image_shape
         self.logits = logits
         self.doubt = doubt
+        self.num_classes = num_classes
+        self.single = single
         self.trainable = False
 
     def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
@@ -87,8 +96,11 @@ class ExternalClassifier:
         given = tf.convert_to_tensor(images, tf.float32)
         values = tf.cast(one_output(for_inference(self.logits or self.source, given)), tf.float32)
         if self.outputs == "probabilities" and self.logits is None:
+            other = 1.0 - values
             values = tf.math.log(tf.maximum(values, _SMALLEST))
-        return values
+            if self.single:
+                values -= tf.math.log(tf.maximum(other, _SMALLEST))
+        return tf.concat([tf.zeros_like(values), values], axis=1) if self.single else values
 
 
 def adapt(
@@ -103,7 +115,7 @@ def adapt(
 
     Args:
         classifier: a Keras model or layer, or a callable; images float32 (batch, 28, 28, 1) in [0,
-            1] -> (batch, 10).
+            1] -> (batch, classes), or (batch, 1): see the module's docstring.
         probe: a few such images.
         outputs: "logits" or "probabilities"; "auto": see the module's docstring.
         needs_gradient: whether one through which no gradient flows is refused.
@@ -128,7 +140,7 @@ def adapt(
     if not callable(classifier):
         raise UserError(
             f"Invalid classifier: received {type(classifier).__name__}, expected a Keras model or a"
-            " callable, images (batch, 28, 28, 1) -> (batch, 10)."
+            " callable, images (batch, 28, 28, 1) -> (batch, classes)."
         )
     x = tf.constant(probe, tf.float32)
     _check_inputs(classifier, shape_of(probe), preprocessing)
@@ -143,33 +155,36 @@ def adapt(
         raise UserError(
             f"Invalid classifier: it raised {type(error).__name__} for {len(probe)} images of shape"
             f" {shape_of(probe)} ({cause_of(error)}); expected float32 (batch,"
-            f" {', '.join(map(str, shape_of(probe)))}) -> (batch, {NUM_CLASSES})."
+            f" {', '.join(map(str, shape_of(probe)))}) -> (batch, classes)."
         ) from error
-    if values.shape != (len(probe), NUM_CLASSES):
+    if values.ndim != 2 or len(values) != len(probe) or not 1 <= values.shape[1] <= MOST_CLASSES:
         raise UserError(
             f"Invalid classifier: it gave shape {values.shape} for {len(probe)} images, "
-            f"expected ({len(probe)}, {NUM_CLASSES}): a logit or a probability for each class."
+            f"expected ({len(probe)}, classes): a logit or a probability for each of 2 to"
+            f" {MOST_CLASSES} classes, or ({len(probe)}, 1): a single sigmoid."
         )
     if not np.isfinite(values).all():
         raise UserError(
             "Invalid classifier: it gave NaN or infinity, expected finite logits or probabilities."
         )
-    sums = values.sum(axis=1)
+    sums, single = values.sum(axis=1), values.shape[1] == 1
     reading = read_outputs(values)
     if outputs == "probabilities" and reading.outputs != outputs:
         raise UserError(
             f"Invalid classifier: values in [{values.min():g}, {values.max():g}] with sums in"
-            f" [{sums.min():g}, {sums.max():g}], expected probabilities that sum to 1; pass"
-            " outputs='logits' if they are logits."
+            f" [{sums.min():g}, {sums.max():g}], expected probabilities"
+            f" {'in [0, 1]' if single else 'that sum to 1'}; pass outputs='logits' if they are"
+            " logits."
         )
-    more["image_shape"] = shape_of(probe)
-    kind = outputs
-    if outputs == "auto":
-        kind, more["doubt"] = reading.outputs, reading.doubt
-        if reading.doubt:
-            logging.warning("The classifier: %s", reading.doubt)
+    more |= {"image_shape": shape_of(probe), "single": single}
+    more["num_classes"] = 2 if single else values.shape[1]
+    kind = reading.outputs if outputs == "auto" else outputs
     if kind == "probabilities" and isinstance(given, keras.layers.Layer):
-        more["logits"] = _before_softmax(given, wanted, x, values)
+        more["logits"] = _before_activation(given, wanted, x, values)
+    # A single output that shows its sigmoid is no logit, whatever it says.
+    if outputs == "auto" and reading.doubt and not (single and more.get("logits")):
+        more["doubt"] = reading.doubt
+        logging.warning("The classifier: %s", reading.doubt)
     adapted = ExternalClassifier(classifier, kind, **more)
     if needs_gradient:
         _check_gradient(adapted, x)
@@ -215,18 +230,19 @@ def _preprocessed(
     return _joined(classifier, wanted), {**more, "resource": resource}
 
 
-def _before_softmax(
+def _before_activation(
     model: Any, wanted: Callable[..., Any] | None, x: tf.Tensor, probabilities: np.ndarray
 ) -> Callable[..., Any] | None:
-    """`without_softmax` of the model behind what it wants, if the softmax of what that gives is
-    what the model gave.
+    """The model without its softmax or single sigmoid behind what it wants, if that of what it
+    gives is what the model gave.
     """
-    logits = without_softmax(model)
+    single = probabilities.shape[1] == 1
+    logits = (without_sigmoid if single else without_softmax)(model)
     if logits is None:
         return None
     if wanted is not None:
         logits = _joined(logits, wanted)
-    again = tf.nn.softmax(tf.cast(logits(x), tf.float32)).numpy()
+    again = (tf.nn.sigmoid if single else tf.nn.softmax)(tf.cast(logits(x), tf.float32)).numpy()
     return logits if np.allclose(again, probabilities, atol=_SAME) else None
 
 
@@ -357,7 +373,7 @@ def load_classifier_file(
 def _check_gradient(classifier: ExternalClassifier, images: tf.Tensor) -> None:
     with tf.GradientTape() as tape:
         tape.watch(images)
-        value = tf.reduce_sum(classifier(images)[:, 0])
+        value = tf.reduce_sum(classifier(images)[:, -1])
     if tape.gradient(value, images) is None:
         raise UserError(
             "Invalid classifier: no gradient flows from its output to the images, and attacks need"

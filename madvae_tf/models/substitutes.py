@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from madvae_tf.utils.errors import UserError, lookup
 from madvae_tf.utils.images import IMAGE_SHAPE, SIDES, Shape, as_shape, shape_entry
+from madvae_tf.utils.labels import PAPER_CLASSES, classes_entry
 
 
 class Convolution(NamedTuple):
@@ -41,7 +42,8 @@ Place = Convolution | Hidden | Dropout
 
 _FULLY_CONNECTED: tuple[Place, ...] = (Hidden(200), Dropout(0.5), Hidden(200), Dropout(0.5))
 
-# Table 7 from the top; every column ends in FC(10), whose softmax is left to the loss.
+# Table 7 from the top; every column ends in FC(10), here FC(num_classes), whose softmax is left to
+# the loss.
 ARCHITECTURES: dict[str, tuple[Place, ...]] = {
     "A": (
         *(Convolution(64, 5, 1, "same"), Convolution(64, 5, 2), Dropout(0.25)),
@@ -81,13 +83,14 @@ def least_side(places: tuple[Place, ...]) -> int:
 @keras.saving.register_keras_serializable("madvae_tf")
 class SubstituteClassifier(keras.Model):
     """A column of Table 7: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch,
-    10).
+    num_classes).
 
     Args:
         architecture: a key of `ARCHITECTURES`, "A" to "E".
         dropout: a switch. Above 0 the architecture's own rates are used, whatever its size; with 0
             there is none.
         image_shape: (height, width, channels) of the images.
+        num_classes: how many logits there are.
         dtype: a Keras dtype policy, float32 by default, whatever Keras' global one is; the logits
             are float32 under "mixed_bfloat16" too.
 
@@ -96,10 +99,16 @@ class SubstituteClassifier(keras.Model):
     """
 
     def __init__(
-        self, architecture: str, dropout: float = 0.5, image_shape: Shape = IMAGE_SHAPE, **kwargs
+        self,
+        architecture: str,
+        dropout: float = 0.5,
+        image_shape: Shape = IMAGE_SHAPE,
+        num_classes: int = PAPER_CLASSES,
+        **kwargs,
     ):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.image_shape = as_shape(image_shape)
+        self.num_classes = num_classes
         self.architecture = architecture
         self.dropout = dropout
         computing: list[keras.layers.Layer] = []
@@ -116,7 +125,7 @@ class SubstituteClassifier(keras.Model):
                 rates[len(computing)] = place.rate
             else:
                 computing += self._layers_of(place)
-        computing += self._dense(10, name="logits")
+        computing += self._dense(num_classes, name="logits")
         self.layers_in_order = computing
         # The rate at which what comes to the layer of that number is dropped.
         self.rates = tuple(rates.get(number, 0.0) for number in range(len(computing)))
@@ -158,5 +167,6 @@ class SubstituteClassifier(keras.Model):
         return tf.cast(values, tf.float32)
 
     def get_config(self):
-        own = {"architecture": self.architecture, "dropout": self.dropout}
-        return {**super().get_config(), **own, **shape_entry(self.image_shape)}
+        own: dict[str, Any] = {"architecture": self.architecture, "dropout": self.dropout}
+        own |= {**shape_entry(self.image_shape), **classes_entry(self.num_classes)}
+        return {**super().get_config(), **own}

@@ -36,7 +36,9 @@ _CLASSIFIER = "classifier"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class View:
-    """One image and the classifier's answer: float32 (28, 28, 1) in [0, 1], float32 (10,)."""
+    """One image and the classifier's answer: float32 (28, 28, 1) in [0, 1], float32
+    (classes,).
+    """
 
     image: np.ndarray
     probabilities: np.ndarray

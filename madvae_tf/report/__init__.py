@@ -44,9 +44,9 @@ def write_report(
         rows: see `schema`.
         images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k,
             height, width, channels) in [0, 1]; "prediction/<defense>/<attack>" (k,) labels;
-            "probabilities/<defense>/<attack>" (k, 10) in [0, 1]. Absent ones are left out.
+            "probabilities/<defense>/<attack>" (k, classes) in [0, 1]. Absent ones are left out.
         clusters: embeddings in the plane, "<what>/<defense>" such as "output/pd": ".../xy" float
-            (n, 2), ".../label" int (n,) and ".../predicted" int (n,), labels in 0..9. Absent ones
+            (n, 2), ".../label" int (n,) and ".../predicted" int (n,), class numbers. Absent ones
             are left out, and "predicted" may be absent.
 
     Raises:
@@ -117,7 +117,7 @@ def _check_pictures(images: Mapping[str, np.ndarray]) -> None:
         if key == "label" or key.startswith("prediction/"):
             expected = "(k,)"
         elif key.startswith("probabilities/"):
-            expected = "(k, 10)"
+            expected = "(k, classes)"
         if np.ndim(array) != expected.count(",") + (expected != "(k,)"):
             raise UserError(
                 f"Invalid report image {key!r}: received shape {np.shape(array)}, expected"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import matplotlib.ticker
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from madvae_tf.report.drawing import FRAME, RULE, STYLES, WIDTH, settings
 from madvae_tf.report.names import ATTACKS, DEFENSES, Row
+from madvae_tf.utils.confusions import WHOLE
 
 # An attack, and defence -> metric -> row.
 Measured = tuple[str, Mapping[str, Mapping[str, Row]]]
@@ -160,13 +162,28 @@ CLASS_COLORS = (
 )
 
 
-def scatter_panels(points: np.ndarray, label: np.ndarray, predicted: np.ndarray | None) -> Figure:
+def class_colors(classes: int) -> list[str]:
+    """A colour for each class: of more than ten, from one end of a colour map to the other."""
+    if classes <= len(CLASS_COLORS):
+        return list(CLASS_COLORS[:classes])
+    places = matplotlib.colormaps["turbo"](np.linspace(0.02, 0.98, classes))
+    return [matplotlib.colors.to_hex(place) for place in places]
+
+
+def scatter_panels(
+    points: np.ndarray,
+    label: np.ndarray,
+    predicted: np.ndarray | None,
+    names: Sequence[str] = tuple("0123456789"),
+) -> Figure:
     """Two scatter plots of the same points side by side, or one without predicted labels.
 
     Args:
         points: (n, 2); their units mean nothing, so the axes have no ticks.
-        label, predicted: (n,) labels in 0..9.
+        label, predicted: (n,) class numbers.
+        names: of the classes; up to twenty are named below the panels.
     """
+    of_class = class_colors(len(names))
     panels = [("true label", label)] + (
         [] if predicted is None else [("predicted label", predicted)]
     )
@@ -186,7 +203,7 @@ def scatter_panels(points: np.ndarray, label: np.ndarray, predicted: np.ndarray 
             # One call for all classes, in the order of the points: class by class the last would
             # hide the others.
             # As pixels, since a thousand marks would make the page slow.
-            colors = np.array(CLASS_COLORS)[labels]
+            colors = np.array(of_class)[labels]
             axes.scatter(
                 points[:, 0],
                 points[:, 1],
@@ -200,10 +217,14 @@ def scatter_panels(points: np.ndarray, label: np.ndarray, predicted: np.ndarray 
             axes.spines[["top", "right"]].set_visible(True)
             axes.spines[:].set_color(FRAME)
             axes.set_title(title, fontsize=10)
+        if len(names) > WHOLE:
+            return figure
         handles: list[Any] = [
-            Line2D([], [], linestyle="", marker="o", markersize=6, color=color, label=str(name))
-            for name, color in enumerate(CLASS_COLORS)
+            Line2D([], [], linestyle="", marker="o", markersize=6, color=color, label=name)
+            for name, color in zip(names, of_class, strict=True)
         ]
-        place = {"loc": "outside lower center", "ncols": len(CLASS_COLORS), "frameon": False}
+        short = max(map(len, names)) <= 2
+        columns = len(CLASS_COLORS) if short else 4
+        place = {"loc": "outside lower center", "ncols": columns, "frameon": False}
         figure.legend(handles=handles, fontsize=9.5, handletextpad=0, columnspacing=0.7, **place)
         return figure

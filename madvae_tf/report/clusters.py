@@ -19,11 +19,13 @@ from madvae_tf.report.names import (
     POOLED_ATTACK,
     Row,
     attack_title,
+    class_names,
 )
 from madvae_tf.report.parts import Part, gallery
 from madvae_tf.report.seeds import mean_rows, seeds_of
 from madvae_tf.report.table import Cell, Table
 from madvae_tf.utils.errors import UserError, lookup
+from madvae_tf.utils.labels import MOST_CLASSES, PAPER_CLASSES, class_count
 
 # "<what>/<defense>" -> the paper's figure, in the paper's order.
 FIGURES = {
@@ -48,7 +50,6 @@ _SPACES = {"features": "as they are", "umap": "in the UMAP plane"}
 _MEASURES = {"silhouette": "Silhouette", "knn_purity": "Purity"}
 _LABELS = {"label": "true label", "predicted": "predicted label"}
 _FIELDS = ("xy", "label", "predicted")
-_CLASSES = 10
 
 
 def _figures() -> dict[str, int]:
@@ -79,7 +80,7 @@ def check_embeddings(embeddings: Mapping[str, np.ndarray]) -> None:
             if not right or not np.isfinite(values).all():
                 raise _error(key, values, "finite numbers (n, 2)")
         elif values.ndim != 1 or values.dtype.kind not in "iu" or not _are_labels(values):
-            raise _error(key, values, "integers (n,) in 0..9")
+            raise _error(key, values, f"integers (n,) in 0..{MOST_CLASSES - 1}")
     for stem in {key.rpartition("/")[0] for key in embeddings}:
         sizes = {
             name: len(embeddings[f"{stem}/{name}"])
@@ -125,16 +126,20 @@ def _picture(
     guess = "" if predicted is None else f", right what the classifier predicts for the {of}"
     side = "Coloured by true label" if predicted is None else "Left the true label"
     number_of = FIGURES.get(stem)
+    given = [label] if predicted is None else [label, np.asarray(predicted)]
+    known = len(run.get("classes") or ()) or PAPER_CLASSES
+    classes = max(known, *map(class_count, given))
+    names = class_names(run, classes)
     text = (
         f"{title}, laid out by UMAP. {side}{guess}. n = {len(points)}, seed"
         f" {run.get('seed', '–')}{model}."
     )
     alt = (
         f"{f'Figure {number_of}' if number_of else title}: scatter plot of {len(points)} points, "
-        "ten colours for the classes 0 to 9"
+        f"{'ten' if classes == 10 else classes} colours for the classes 0 to {classes - 1}"
     )
     figure = charts.scatter_panels(
-        points, label, None if predicted is None else np.asarray(predicted)
+        points, label, None if predicted is None else np.asarray(predicted), names
     )
     name = f"figure{number_of:02d}_{what}" if number_of else f"clusters_{what}"
     name += "" if defense == "none" else f"_{defense}"
@@ -205,7 +210,7 @@ def _column(row: Row) -> tuple[str, str, str]:
 
 
 def _are_labels(values: np.ndarray) -> bool:
-    return bool(((values >= 0) & (values < _CLASSES)).all())
+    return bool(((values >= 0) & (values < MOST_CLASSES)).all())
 
 
 def _error(key: str, values: np.ndarray, expected: str) -> UserError:

@@ -5,15 +5,16 @@ All pictures are tiles of one embedded PNG: a column is a test image, a row is a
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from madvae_tf.report.names import ATTACKS, DEFENSES
+from madvae_tf.report.names import ATTACKS, DEFENSES, class_names, class_word
 from madvae_tf.report.parts import Part
 from madvae_tf.report.rendering import data_uri
+from madvae_tf.utils.confusions import WHOLE
 
 
 def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Part]:
@@ -29,8 +30,10 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
         if any(f"purified/{variant}/{name}" in images for variant in variants)
         or f"adversarial/{name}" in images
     ]
+    classes, names = _classes(images, run)
+    word = class_word(names)
     picks = {
-        "digit": {str(place): int(label) for place, label in enumerate(images["label"])},
+        "digit": {str(place): names[int(label)] for place, label in enumerate(images["label"])},
         "attack": {name: ATTACKS[name] for name in attacks},
         "variant": {name: DEFENSES[name] for name in variants},
     }
@@ -46,27 +49,53 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
         "picks": picks,
         "first": first,
         "shown": {"clean": "Clean", "adversarial": "Adversarial", "purified": "Purified"},
+        "word": word,
+        "classes": [names[label] for label in classes],
         "width": width,
         "height": height,
         "text": (
-            "What the classifier makes of each image: its probability for every digit. The true"
-            f" digit’s line is marked with a dot. Seed {run.get('seed', '–')}, threat model:"
+            f"What the classifier makes of each image: its probability for every {word}. The true"
+            f" {word}’s line is marked with a dot. Seed {run.get('seed', '–')}, threat model:"
             " oblivious, so these pictures say nothing about an attacker who knows of the"
             " purifier."
         ),
         "data": (
-            json.dumps(_data(images, variants, attacks), separators=(",", ":")).replace(
-                "<", "\\u003c"
-            )
+            json.dumps(
+                _data(images, variants, attacks, classes, names, word), separators=(",", ":")
+            ).replace("<", "\\u003c")
         ),
     }
     return [Part("explorer", values)]
 
 
+def _classes(
+    images: Mapping[str, np.ndarray], run: Mapping[str, Any]
+) -> tuple[list[int], tuple[str, ...]]:
+    """The classes whose probabilities are shown, and the names of all: of more than twenty, those
+    that an image has or is taken for.
+    """
+    widths = [np.shape(images[key])[1] for key in images if key.startswith("probabilities/")]
+    found = {
+        int(label)
+        for key, values in images.items()
+        if key == "label" or key.startswith("prediction/")
+        for label in values
+    }
+    count = max([*widths, *(label + 1 for label in found)])
+    return list(range(count)) if count <= WHOLE else sorted(found), class_names(run, count)
+
+
 def _data(
-    images: Mapping[str, np.ndarray], variants: list[str], attacks: list[str]
+    images: Mapping[str, np.ndarray],
+    variants: list[str],
+    attacks: list[str],
+    classes: list[int],
+    names: Sequence[str],
+    word: str,
 ) -> dict[str, Any]:
-    """What the script reads: the sprite, its rows, predictions, probabilities in ten-thousandths."""  # noqa: E501
+    """What the script reads: the sprite, its rows, predictions, probabilities of `classes` in
+    ten-thousandths.
+    """
     pictures = ["clean", *(f"adversarial/{name}" for name in attacks if name != "none")]
     pictures += [f"purified/{variant}/{name}" for variant in variants for name in attacks]
     pictures = [name for name in pictures if name in images]
@@ -74,6 +103,9 @@ def _data(
     return {
         "size": [images["clean"].shape[2], images["clean"].shape[1]],
         "labels": np.asarray(images["label"]).tolist(),
+        "word": word.capitalize(),
+        "classes": classes,
+        "names": list(names),
         "pictures": pictures,
         "predictions": {
             name: np.asarray(images[f"prediction/{name}"]).tolist()
@@ -82,7 +114,7 @@ def _data(
         },
         "probabilities": {
             name: (
-                np.round(np.asarray(images[f"probabilities/{name}"], np.float64) * 10_000)
+                np.round(np.asarray(images[f"probabilities/{name}"], float)[:, classes] * 10_000)
                 .astype(int)
                 .tolist()
             )

@@ -193,6 +193,19 @@ def classifier_title(run: Mapping[str, Any]) -> str:
     return f"the classifier {own}" if own else "the Table 6 classifier"
 
 
+def class_names(run: Mapping[str, Any], classes: int) -> tuple[str, ...]:
+    """What the first `classes` classes of a run's data are called: their numbers where the run has
+    no names.
+    """
+    named = tuple(map(str, run.get("classes") or ()))[:classes]
+    return named + tuple(map(str, range(len(named), classes)))
+
+
+def class_word(names: Sequence[str]) -> str:
+    """What one of the classes is: of ten that are called by their numbers, a digit."""
+    return "digit" if list(names) == list("0123456789") else "class"
+
+
 # The parameters of an attack that say how far it may go.
 _BUDGET = ("norm", "epsilon", "confidence", "pixels", "max_pixels")
 

@@ -70,7 +70,7 @@ def sections(
         Section(
             "confusion",
             "Tables 2, 8, 9 and 10: which classes are confused",
-            confusion.section(rows),
+            confusion.section(rows, run),
         ),
         Section(
             "explorer", "Gallery: one digit, one attack, one variant", explorer.section(images, run)

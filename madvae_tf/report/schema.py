@@ -23,6 +23,7 @@ from madvae_tf.report.names import (
     Row,
 )
 from madvae_tf.utils.errors import UserError, lookup
+from madvae_tf.utils.labels import MOST_CLASSES
 
 # The test of a value, and what is valid in words.
 _Rule = tuple[Callable[[Any], bool], str]
@@ -41,7 +42,10 @@ def _is_distance(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
-_LABEL: _Rule = (lambda value: _is_int(value) and 0 <= value <= 9, "a label, an integer in 0..9")
+_LABEL: _Rule = (
+    lambda value: _is_int(value) and 0 <= value < MOST_CLASSES,
+    f"a label, an integer in 0..{MOST_CLASSES - 1}",
+)
 _POSITIVE: _Rule = (lambda value: _is_int(value) and value >= 1, "an integer >= 1")
 _NAME: _Rule = (lambda value: isinstance(value, str) and bool(value.strip()), "a non-empty string")
 _DISTANCE: _Rule = (_is_distance, "a number >= 0")

@@ -9,12 +9,14 @@ from matplotlib.patches import Rectangle
 
 from madvae_tf.report import drawing
 from madvae_tf.report.drawing import FRAME, WIDTH, settings
-from madvae_tf.report.names import ATTACKS, DEFENSES
+from madvae_tf.report.names import ATTACKS, DEFENSES, class_names
 from madvae_tf.report.parts import Part, gallery
 
 # The paper's figures; a variant of this project's own has no number.
 IMAGE_FIGURES = {"none": 7, "vanilla": 8, "cls": 9, "pd": 10, "combined": 11, "robust": None}
 _WRONG = "#c2290a"
+# Letters in the corner of a tile.
+_FITS = 9
 
 
 def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Part]:
@@ -23,6 +25,8 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
         return []
     label = images.get("label")
     columns = len(images["clean"])
+    predicted = [values for key, values in images.items() if key.startswith("prediction/")]
+    names = class_names(run, 1 + max((int(np.max(values)) for values in predicted), default=0))
     pictures = []
     for defense, figure_number in IMAGE_FIGURES.items():
         rows = []
@@ -53,7 +57,7 @@ def section(images: Mapping[str, np.ndarray], run: Mapping[str, Any]) -> list[Pa
         stem = "strips" if figure_number is None else f"figure{figure_number:02d}"
         name = f"{stem}_{'adversarial' if defense == 'none' else defense}"
         pictures.append(
-            drawing.picture(name, image_grid(rows, label, columns), alt, f"{title}.", text)
+            drawing.picture(name, image_grid(rows, label, columns, names), alt, f"{title}.", text)
         )
     return gallery(pictures)
 
@@ -68,6 +72,7 @@ def image_grid(
     strips: Sequence[tuple[str, np.ndarray, np.ndarray | None]],
     label: np.ndarray | None,
     columns: int,
+    names: Sequence[str],
 ) -> Figure:
     """Strips of images with their titles; the predicted label in each corner, wrong ones framed.
 
@@ -76,6 +81,7 @@ def image_grid(
             None).
         label: (k,) true labels; without them no tile is marked.
         columns: tiles in a strip (k).
+        names: of the classes.
     """
     title, gap = 0.24, 0.035
     tile = (WIDTH - gap * (columns + 1)) / columns
@@ -89,16 +95,21 @@ def image_grid(
             top = height - index * (title + tile + gap)
             axes.text(gap, top - title * 0.72, name, fontsize=9.5, va="baseline", weight="bold")
             for column in range(min(columns, len(images))):
-                prediction = None if predictions is None else int(predictions[column])
                 wrong = (
-                    prediction is not None
+                    predictions is not None
                     and label is not None
-                    and prediction != int(label[column])
+                    and int(predictions[column]) != int(label[column])
                 )
+                prediction = None if predictions is None else _short(names[predictions[column]])
                 corner = (gap + column * (tile + gap), top - title - tile)
                 _tile(axes, images[column], corner, tile, prediction, wrong)
         axes.set(xlim=(0, WIDTH), ylim=(0, height))
         return figure
+
+
+def _short(name: str) -> str:
+    """What fits into a tile's corner."""
+    return name if len(name) <= _FITS else f"{name[: _FITS - 1]}…"
 
 
 def _tile(
@@ -106,7 +117,7 @@ def _tile(
     image: np.ndarray,
     corner: tuple[float, float],
     size: float,
-    prediction: int | None,
+    prediction: str | None,
     wrong: bool,
 ) -> None:
     shown = image[..., 0] if image.shape[-1] == 1 else image
@@ -123,7 +134,7 @@ def _tile(
         axes.text(
             left + 0.96 * size,
             bottom + 0.05 * size,
-            str(prediction),
+            prediction,
             ha="right",
             va="bottom",
             fontsize=8.5,

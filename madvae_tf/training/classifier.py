@@ -11,6 +11,7 @@ from madvae_tf.training.augment import random_flip, random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size
 from madvae_tf.utils.errors import lookup
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape
+from madvae_tf.utils.labels import PAPER_CLASSES, classes_entry
 
 # The largest gradient norm let through; ordinary steps stay below it.
 CLIP_NORM = 5.0
@@ -82,11 +83,16 @@ def correct(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
 
 
 def build_classifier(
-    name: str, dropout: float, precision: str, image_shape: Shape = IMAGE_SHAPE
+    name: str,
+    dropout: float,
+    precision: str,
+    image_shape: Shape = IMAGE_SHAPE,
+    num_classes: int = PAPER_CLASSES,
 ) -> keras.Model:
     """A new classifier of the registry `CLASSIFIERS`. Raises `UserError` for an unknown name."""
     made = lookup(CLASSIFIERS, name, "classifier")
-    return made(dropout=dropout, dtype=precision, image_shape=image_shape)
+    own = {"image_shape": image_shape, **classes_entry(num_classes)}
+    return made(dropout=dropout, dtype=precision, **own)
 
 
 def classifier_in(precision: str, classifier: Any, name: str) -> Any:

@@ -9,11 +9,10 @@ import keras
 import tensorflow as tf
 
 from madvae_tf import losses
+from madvae_tf.models.inference import num_classes_of
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.augment import random_shift
 from madvae_tf.training.replicas import apply_clipped, global_size, replica_part
-
-CLASSES = 10
 
 # Added to the seed, so that shifts are not drawn from the numbers of the noise.
 _SHIFT_STREAM = 104_729
@@ -29,8 +28,8 @@ class DefenseTrainer(keras.Model):
 
     Args:
         purifier: trained in place.
-        classifier: frozen; float32 or mixed precision; gives logits; a Keras model or a
-            `ExternalClassifier`.
+        classifier: frozen; float32 or mixed precision; gives logits, one for each class; a Keras
+            model or a `ExternalClassifier`.
         weights: term -> weight, from `losses.weights_of`.
         seed: folded into the noise.
         clip_norm: bound of the global gradient norm; 0 for none.
@@ -64,7 +63,7 @@ class DefenseTrainer(keras.Model):
         self.centers = None
         if losses.CENTERED & self.term_weights.keys():
             self.centers = self.add_weight(
-                shape=(CLASSES, purifier.latent_size),
+                shape=(num_classes_of(classifier, purifier.image_shape), purifier.latent_size),
                 initializer=keras.initializers.RandomNormal(stddev=1.0, seed=seed),
                 name="centers",
             )

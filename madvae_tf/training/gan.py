@@ -32,9 +32,8 @@ import keras
 import tensorflow as tf
 
 from madvae_tf import losses
+from madvae_tf.models.inference import num_classes_of
 from madvae_tf.training.replicas import global_size, replica_part
-
-CLASSES = 10
 
 # Under the root of the gradient's norm, which has no derivative at 0.
 _SQUARE_FLOOR = 1e-12
@@ -96,7 +95,8 @@ class GanTrainer(keras.Model):
         seed: folded into every draw.
         weights: term of `losses.TERMS` -> weight, without "reconstruction"; none for Defense-GAN,
             which draws z ~ N(0, I).
-        classifier: images -> logits, float32; needed for the term "classification".
+        classifier: images -> logits, float32; needed where there are terms: it says how many
+            classes there are.
     """
 
     def __init__(
@@ -127,14 +127,16 @@ class GanTrainer(keras.Model):
             None if classifier is None else functools.partial(classifier, training=False)
         )
         self.centers = self.log_spreads = None
+        self.num_classes = 0
         if self.term_weights:
+            self.num_classes = num_classes_of(classifier, generator.image_shape)
             self.centers = self.add_weight(
-                shape=(CLASSES, generator.latent_size),
+                shape=(self.num_classes, generator.latent_size),
                 initializer=keras.initializers.RandomNormal(stddev=1.0, seed=seed),
                 name="centers",
             )
             self.log_spreads = self.add_weight(
-                shape=(CLASSES,), initializer="zeros", name="log_spreads"
+                shape=(self.num_classes,), initializer="zeros", name="log_spreads"
             )
         self.built = True
         self.compile(optimizer=optimizer)
@@ -199,9 +201,9 @@ class GanTrainer(keras.Model):
     def _draw_latents(
         self, draw: Callable[..., tf.Tensor], batch: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        label = draw(
-            0, batch, tf.random.stateless_uniform, minval=0, maxval=CLASSES, dtype=tf.int64
-        )
+        # Without centres no latent asks for its label.
+        most = self.num_classes or 1
+        label = draw(0, batch, tf.random.stateless_uniform, minval=0, maxval=most, dtype=tf.int64)
         return label, draw(1, batch, tf.random.stateless_normal, self.generator.latent_size)
 
     def _critic_step(self, real: tf.Tensor, draw: Callable[..., tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -18,9 +18,9 @@ from madvae_tf.models.straight_through import with_identity_gradient
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.augment import random_shift
 from madvae_tf.training.classifier import correct
-from madvae_tf.training.defense import CLASSES
 from madvae_tf.training.inner_attack import InnerAttack
 from madvae_tf.training.replicas import apply_clipped, global_size
+from madvae_tf.utils.labels import PAPER_CLASSES
 
 # Added to the seed, so that starts and shifts are not those of the purifier's training.
 _START_STREAM, _SHIFT_STREAM = 86_028_121, 104_395_301
@@ -28,15 +28,15 @@ _START_STREAM, _SHIFT_STREAM = 86_028_121, 104_395_301
 
 class EncoderClassifier(keras.Model):
     """A linear classifier on a purifier's features: images float32 (batch, height, width, channels)
-    in [0, 1] -> logits float32 (batch, 10).
+    in [0, 1] -> logits float32 (batch, num_classes).
 
     Squash and encoder are the purifier's own layers: what is trained here is trained there.
     """
 
-    def __init__(self, purifier: DefenseVAE, **kwargs):
+    def __init__(self, purifier: DefenseVAE, num_classes: int = PAPER_CLASSES, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.squash, self.encoder = purifier.squash, purifier.encoder
-        self.head = keras.layers.Dense(CLASSES, dtype="float32", name="head")
+        self.head = keras.layers.Dense(num_classes, dtype="float32", name="head")
         self.head.build((None, self.encoder.output_shape[1]))
         self.built = True
 

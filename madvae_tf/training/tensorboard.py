@@ -20,22 +20,11 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams
 
-from madvae_tf.utils.images import NUM_CLASSES
+from madvae_tf.utils.confusions import MOST, WHOLE, most_confused
+from madvae_tf.utils.labels import number_names
 
 LATENTS, POINTS, SPRITE = "latents.tsv", "points.tsv", "sprite.png"
 _CODE = "latent codes"
-
-
-def confusion_matrix(predicted: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """int64 (10, 10) counts, [predicted, true], as the paper's tables have them.
-
-    Args:
-        predicted, label: integers (n,) in [0, 10).
-    """
-    flat = np.bincount(
-        np.asarray(predicted) * NUM_CLASSES + np.asarray(label), minlength=NUM_CLASSES**2
-    )
-    return flat.reshape(NUM_CLASSES, NUM_CLASSES)
 
 
 @contextlib.contextmanager
@@ -51,22 +40,42 @@ def _events(folder: Path) -> Iterator[None]:
     written.rename(folder / "events.out.tfevents.0")
 
 
-def write_confusions(folder: Path, matrices: Mapping[str, np.ndarray]) -> None:
-    """An image "confusion/<attack>" for each matrix, in an event file in `folder`.
+def write_confusions(
+    folder: Path, matrices: Mapping[str, np.ndarray], names: Sequence[str] | None = None
+) -> None:
+    """An image "confusion/<attack>" for each matrix, in an event file in `folder`; of more than 20
+    classes a table of the most frequent confusions instead.
 
     Args:
         folder: made if absent.
-        matrices: name of the attack -> counts (10, 10), [predicted, true].
+        matrices: name of the attack -> counts (classes, classes), [predicted, true].
+        names: of the classes; None: their numbers.
     """
     with _events(folder):
         for name, counts in matrices.items():
-            tf.summary.image(f"confusion/{name}", _drawn(name, counts)[None], step=0)
+            known = number_names(len(counts)) if names is None else names
+            if len(counts) > WHOLE:
+                tf.summary.text(f"confusion/{name}", _listed(counts, known), step=0)
+            else:
+                tf.summary.image(f"confusion/{name}", _drawn(name, counts, known)[None], step=0)
 
 
-def _drawn(name: str, counts: np.ndarray) -> np.ndarray:
+def _listed(counts: np.ndarray, names: Sequence[str]) -> str:
+    """The most frequent confusions as a table in Markdown."""
+    totals = counts.sum(axis=0)
+    lines = [f"| true | predicted | images (the {MOST} most) | of |", "|---|---|---|---|"]
+    lines += [
+        f"| {names[true]} | {names[predicted]} | {count} | {totals[true]} |"
+        for true, predicted, count in most_confused(counts)
+    ]
+    return "\n".join(lines)
+
+
+def _drawn(name: str, counts: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """uint8 (height, width, 3): a cell's shade is its share of the column."""
     shares = counts / np.maximum(counts.sum(axis=0, keepdims=True), 1)
-    figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
+    side = max(5.0, len(counts) / 2)
+    figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     # Errors are rare: the root shows them.
@@ -83,8 +92,11 @@ def _drawn(name: str, counts: np.ndarray) -> np.ndarray:
             color=colour,
         )
     axes.set(xlabel="true", ylabel="predicted", title=f"{name}, n = {int(counts.sum())}")
-    axes.set_xticks(range(NUM_CLASSES))
-    axes.set_yticks(range(NUM_CLASSES))
+    # Long names would leave no room for the cells.
+    short = [each if len(each) <= 12 else f"{each[:11]}…" for each in names]
+    upright = max(map(len, short)) <= 2
+    axes.set_xticks(range(len(names)), short, rotation=0 if upright else 90)
+    axes.set_yticks(range(len(names)), short)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

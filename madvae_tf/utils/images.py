@@ -1,5 +1,5 @@
-"""What every public function asks of a batch: images of one shape, finite, in [0, 1], and labels
-that fit them.
+"""What every public function asks of a batch of images: one shape, finite, in [0, 1]. Labels are
+`labels`'s.
 
 The paper's images are 28 x 28 grey. Whatever takes images takes other small ones, too: a height
 and a width from 8 to 256 pixels each, in one channel (grey) or three (red, green, blue).
@@ -15,7 +15,6 @@ Shape = tuple[int, int, int]
 
 # The paper's.
 IMAGE_SHAPE: Shape = (28, 28, 1)
-NUM_CLASSES = 10
 SIDES = range(8, 257)
 CHANNELS = (1, 3)
 # Further outside [0, 1] than a rounding of 0 or 1 takes a value (float32: 6e-8; a chain of
@@ -181,35 +180,3 @@ def as_float(images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8:
         return images.astype(np.float32) / np.float32(255)
     return images.astype(np.float32, copy=False)
-
-
-def check_labels(
-    labels: object,
-    count: int,
-    what: str = "labels",
-    way_out: str = "take the arg-max of one-hot labels",
-) -> np.ndarray:
-    """Labels of `count` images as int64 (count,), or says what is wrong with them.
-
-    Args:
-        labels: integers (count,) or (count, 1) in [0, 10).
-        what: what the labels are, for the message.
-        way_out: from values of another dtype or shape, for the message.
-
-    Raises:
-        UserError: another dtype or shape, or a value that is no class.
-    """
-    array = np.asarray(labels)
-    if array.shape == (count, 1):
-        array = array[:, 0]
-    if not np.issubdtype(array.dtype, np.integer) or array.shape != (count,):
-        raise UserError(
-            f"Invalid {what}: received {array.dtype} of shape {array.shape}, expected integers of"
-            f" shape ({count},), one class number per image; {way_out}."
-        )
-    if array.size and (array.min() < 0 or array.max() >= NUM_CLASSES):
-        raise UserError(
-            f"Invalid {what}: received values in [{array.min()}, {array.max()}], expected [0,"
-            f" {NUM_CLASSES - 1}]."
-        )
-    return array.astype(np.int64)

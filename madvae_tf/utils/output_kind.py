@@ -43,7 +43,7 @@ def one_output(values: Any) -> Any:
         named = f" ({', '.join(map(str, values))})" if isinstance(values, Mapping) else ""
         raise UserError(
             f"Invalid classifier: it gives {len(found)} outputs{named}, expected one, logits or"
-            " probabilities (batch, 10); give a function that picks it, like lambda images:"
+            " probabilities (batch, classes); give a function that picks it, like lambda images:"
             " model(images, training=False)[0], or keras.Model(model.input, model.outputs[0])."
         )
     return one_output(found[0])
@@ -71,8 +71,10 @@ def read_outputs(values: np.ndarray) -> Reading:
     sigmoid's hide it, too.
 
     Args:
-        values: (n, classes), finite; n is at least 1.
+        values: (n, classes), or (n, 1) of a single sigmoid; finite; n is at least 1.
     """
+    if values.shape[1] == 1:
+        return _read_single(values)
     if are_probabilities(values):
         return Reading("probabilities")
     low, high = float(values.min()), float(values.max())
@@ -98,3 +100,21 @@ def read_outputs(values: np.ndarray) -> Reading:
             " logits, or the logarithm of the probabilities.",
         )
     return Reading("logits")
+
+
+def _read_single(values: np.ndarray) -> Reading:
+    """One number per image, (n, 1): the probability of class 1 where it lies in [0, 1], else its
+    logit. There is a doubt where all of them name one class: logits that are all positive do.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 1:
+        return Reading("logits")
+    if low <= 0.5 < high:
+        return Reading("probabilities")
+    return Reading(
+        "probabilities",
+        f"the single answers lie in [{low:.4g}, {high:.4g}]: read as the probability of class 1,"
+        " which names one class for all of these images. If they are logits, say so:"
+        " outputs='logits' of madvae_tf.fit or of"
+        " madvae_tf.models.external_classifier.adapt(model, images, 'logits').",
+    )

@@ -78,6 +78,7 @@ def extract_and_attack(context: Context) -> None:
     """
     from madvae_tf.evaluation.extraction import extract
     from madvae_tf.evaluation.oblivious import defense_rows, rate_row
+    from madvae_tf.models.inference import num_classes_of
     from madvae_tf.training.classifier import build_classifier
     from madvae_tf.utils.images import shape_of
     from madvae_tf.utils.progress import progress_bar
@@ -102,6 +103,7 @@ def extract_and_attack(context: Context) -> None:
                 0.5,
                 "float32",
                 shape_of(held_out),
+                num_classes_of(classifier, shape_of(held_out)),
             ),
             held_out,
             settings["rounds"],

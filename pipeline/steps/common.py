@@ -20,6 +20,13 @@ def splits_of(context: Context) -> dict[str, Any]:
     return _load_splits(settings["dataset"], context.inputs["data"], settings["validation_images"])
 
 
+def classes_in(splits: dict[str, Any]) -> int:
+    """How many classes the labels of all splits have together."""
+    from madvae_tf.utils.labels import class_count
+
+    return max(class_count(split.labels) for split in splits.values())
+
+
 @functools.lru_cache(maxsize=1)
 def _load_splits(dataset: str, folder: Path, validation_images: int) -> dict[str, Any]:
     """Kept for the stages that follow in this process: decoding takes seconds."""

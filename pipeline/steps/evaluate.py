@@ -8,6 +8,8 @@ from pipeline.steps.common import defended, load_classifier, splits_of, start_an
 
 # Images of each test set whose latent codes TensorBoard's projector shows.
 _POINTS = 100
+# Classes of which an image is shown.
+_SHOWN = 10
 
 
 def evaluate_defense(context: Context) -> None:
@@ -26,6 +28,7 @@ def evaluate_defense(context: Context) -> None:
     from madvae_tf.evaluation import oblivious
     from madvae_tf.report.names import POOLED_ATTACK
     from madvae_tf.training import tensorboard
+    from madvae_tf.utils.confusions import confusion_matrix
     from madvae_tf.utils.progress import progress_bar
 
     start_anew(context)
@@ -46,7 +49,7 @@ def evaluate_defense(context: Context) -> None:
         "seed": settings["row_seed"],
     }
     tests = {name: AdversarialSet.open(folder) for name, folder in context.channel("set").items()}
-    shown = _first_of_each_digit(list(tests.values())[-1]) if settings["details"] else ()
+    shown = _first_of_each_class(list(tests.values())[-1]) if settings["details"] else ()
     rows: list[dict[str, Any]] = []
     predictions: dict[str, Any] = {}
     images: dict[str, Any] = {}
@@ -57,7 +60,7 @@ def evaluate_defense(context: Context) -> None:
             x_adv, index = test.gather(picked)
             clean, label = to_float(split.images[index]), test.labels[picked]
             found = oblivious.batched(logits, x_adv, size)
-            predicted = found.argmax(axis=1)
+            predicted, classes = found.argmax(axis=1), found.shape[1]
             clean_predicted = oblivious.batched(undefended, clean, size).argmax(axis=1)
             parameters = {**test.metadata["parameters"], **settings["note"]}
             named = {**common, "attack": name, "parameters": parameters}
@@ -103,12 +106,12 @@ def evaluate_defense(context: Context) -> None:
             np.concatenate([predictions[f"{name}/{field}"] for name in pooled])
             for field in ("predicted", "label")
         )
-        rows += oblivious.confusion_rows(predicted, label, common)
+        rows += oblivious.confusion_rows(predicted, label, common, classes)
     if settings["details"]:
         board = context.folder / "tensorboard"
         matrices = {
-            name: tensorboard.confusion_matrix(
-                predictions[f"{name}/predicted"], predictions[f"{name}/label"]
+            name: confusion_matrix(
+                predictions[f"{name}/predicted"], predictions[f"{name}/label"], classes
             )
             for name in tests
         }
@@ -124,8 +127,13 @@ def evaluate_defense(context: Context) -> None:
     write_json(context.folder / "rows.json", rows)
 
 
-def _first_of_each_digit(test: Any) -> Any:
-    """Indices of the images that Figures 7-11 show: the first of each class in a test set."""
+def _first_of_each_class(test: Any) -> Any:
+    """Indices of the images that Figures 7-11 show: the first of each class in a test set, of ten
+    evenly spaced classes where there are more.
+    """
     import numpy as np
 
-    return test.indices[np.unique(test.labels, return_index=True)[1]]
+    from madvae_tf.data.batches import evenly_spaced
+
+    first = np.unique(test.labels, return_index=True)[1]
+    return test.indices[first[evenly_spaced(len(first), _SHOWN)]]

@@ -17,7 +17,8 @@ from pipeline.steps.common import ADOPTED, SAVED_MODEL, load_model, splits_of, s
 from pipeline.steps.training import classifier_metrics, training_inputs
 
 _PROBES = 32
-_SUSPICIOUS = 0.5
+# On the way from chance to 1: 0.5 of ten classes.
+_SUSPICIOUS = 4 / 9
 
 
 def import_classifier(path: Path, context: Context) -> None:
@@ -30,6 +31,7 @@ def import_classifier(path: Path, context: Context) -> None:
     from madvae_tf.data.prepare import to_float
     from madvae_tf.models.external_classifier import load_classifier_file
     from madvae_tf.utils.images import shape_entry
+    from madvae_tf.utils.labels import above_chance, check_classes
 
     start_anew(context)
     splits = splits_of(context)
@@ -48,7 +50,9 @@ def import_classifier(path: Path, context: Context) -> None:
     classifier = load_classifier_file(copy, probe, context.config["outputs"])
     logging.info("The classifier %s gives %s.", path, classifier.outputs)
     metrics: dict[str, Any] = classifier_metrics(classifier, splits, context.config["seed"])
-    if metrics["validation"]["accuracy"] < _SUSPICIOUS:
+    for split in splits.values():
+        check_classes(split.labels, classifier.num_classes)
+    if metrics["validation"]["accuracy"] < above_chance(classifier.num_classes, _SUSPICIOUS):
         logging.warning(
             "The classifier %s is right on %.1f%% of the validation images only: does it expect"
             " float32 images in [0, 1] of %s and its labels?",

@@ -8,15 +8,17 @@ from typing import Any
 
 from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
-from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
+from pipeline.steps.common import classes_in, defended, load_classifier, splits_of, start_anew
 from pipeline.steps.suites import ball_of, suite_of
 
 _DRAW = zlib.crc32(b"robustness")
+# What every value of the code of a class without images is.
+_FAR = 1e3
 
 
 def attack_system(context: Context) -> None:
     """One suite under one threat model: `rows.json`, `right.npz` (who was right after each trial),
-    `warnings.json` (none).
+    `warnings.json` where a loss of it is not defined.
     """
     import numpy as np
 
@@ -29,6 +31,7 @@ def attack_system(context: Context) -> None:
         target_of,
     )
     from madvae_tf.evaluation.rows import evaluation_rows
+    from madvae_tf.evaluation.suites import for_classes
 
     start_anew(context)
     settings = context.config
@@ -72,7 +75,9 @@ def attack_system(context: Context) -> None:
     if len(subset) < len(images):
         robust = _spread(robust, subset, _clean(system, images, labels, settings["batch_size"]))
     np.savez(context.folder / "right.npz", **robust)
-    write_json(context.folder / "warnings.json", [])
+    title = f"{settings['defense']}, {settings['norm']} {settings['epsilon']:g}"
+    _, replaced = for_classes(suite, found.classes)
+    write_json(context.folder / "warnings.json", _titled(title, replaced))
     write_json(context.folder / "rows.json", rows)
 
 
@@ -202,7 +207,7 @@ def check_sanity(context: Context) -> None:
     common = _common({**settings, "threat_model": "end_to_end"})
     np.save(context.folder / "gradients.npy", norms)
     warnings = [
-        *diagnostics.curve_warnings(curves, epsilons[-1]),
+        *diagnostics.curve_warnings(curves, epsilons[-1], classes_in(splits_of(context))),
         *diagnostics.gradient_warnings(norms, faint if ball["norm"] == "l2" else None),
     ]
     rows = [*curve_rows(curves, common, ball), *gradient_rows(norms, faint, common, ball)]
@@ -243,18 +248,23 @@ def _surrogate(context: Context, classifier: Any) -> Any:
 
 
 def prototypes(context: Context, system: Any) -> Any:
-    """The mean code of each class of the validation images, float32 (10, latent)."""
+    """The mean code of each class of the validation images, float32 (classes, latent); that of a
+    class without any lies far from all.
+    """
     import numpy as np
     import tensorflow as tf
 
     from madvae_tf.data.prepare import to_float
     from madvae_tf.evaluation.oblivious import batched
 
-    split = splits_of(context)["validation"]
+    splits = splits_of(context)
+    split = splits["validation"]
     codes = batched(
         tf.function(system.encode), to_float(split.images), context.config["batch_size"]
     )
-    return tf.constant(np.stack([codes[split.labels == label].mean(axis=0) for label in range(10)]))
+    own = [codes[split.labels == label] for label in range(classes_in(splits))]
+    far = np.full(codes.shape[1], _FAR, np.float32)
+    return tf.constant(np.stack([each.mean(axis=0) if len(each) else far for each in own]))
 
 
 def _check_composition(system: Any, other: Any, images: Any) -> None:

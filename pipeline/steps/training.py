@@ -4,7 +4,7 @@ from typing import Any
 
 from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
-from pipeline.steps.common import load_classifier, paired_sets, splits_of
+from pipeline.steps.common import classes_in, load_classifier, paired_sets, splits_of
 
 
 def train_classifier(context: Context) -> None:
@@ -23,10 +23,11 @@ def train_classifier(context: Context) -> None:
     splits = splits_of(context)
     rows = draw_rows(len(splits["train"]), settings["train_images"], settings["seed"], 1)
     images = CleanImages(splits["train"], rows)
+    data = (images.image_shape, classes_in(splits))
 
     def build(total: int) -> ClassifierTrainer:
         classifier = build_classifier(
-            settings["name"], settings["dropout"], settings["precision"], images.image_shape
+            settings["name"], settings["dropout"], settings["precision"], *data
         )
         trainer = ClassifierTrainer(
             classifier, settings["max_shift"], settings["seed"], settings.get("flip", False)
@@ -49,7 +50,7 @@ def train_classifier(context: Context) -> None:
         in_order(CleanImages(splits["validation"]), 500),
         checkpoint_steps=settings["checkpoint_steps"],
     )
-    final = build_classifier(settings["name"], settings["dropout"], "float32", images.image_shape)
+    final = build_classifier(settings["name"], settings["dropout"], "float32", *data)
     final.set_weights(trainer.classifier.get_weights())
     final.save(context.folder / "classifier.keras")
     write_json(context.folder / "metrics.json", classifier_metrics(final, splits, settings["seed"]))

@@ -71,22 +71,22 @@ def test_a_tree_is_numbered_by_the_names_of_its_folders(tmp_path):
 def test_what_is_no_data_set_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", pictures=IMAGES)
     np.savez(tmp_path / "short.npz", images=IMAGES, labels=LABELS[:3])
-    np.savez(tmp_path / "eleven.npz", images=IMAGES, labels=LABELS + 1)
+    np.savez(tmp_path / "many.npz", images=IMAGES, labels=LABELS + 1000)
     np.savez(tmp_path / "objects.npz", images=IMAGES, labels=np.array(LABELS, object))
     np.savez(tmp_path / "wide.npz", images=np.zeros((2, 32, 40, 3), np.uint8), labels=LABELS[:2])
     (tmp_path / "text.npz").write_text("no archive")
-    tree(tmp_path / "nine", ["a"] * 2 + list("bcdefghi"))
+    tree(tmp_path / "one", ["a"] * 10)
     tree(tmp_path / "empty", list("abcdefghij"))
     for file in (tmp_path / "empty" / "c").iterdir():
         file.unlink()
     for name, message in (
         ("other.npz", "holds pictures; expected images and labels, or x and y"),
         ("short.npz", r"received int64 of shape \(3,\), expected integers of shape \(25,\)"),
-        ("eleven.npz", r"received values in \[1, 10\], expected \[0, 9\]"),
+        ("many.npz", r"received values in \[1000, 1009\], expected \[0, 999\]"),
         ("objects.npz", "Cannot read .*objects.npz"),
         ("wide.npz", r"received shape \(2, 32, 40, 3\)"),
         ("text.npz", "Cannot read .*text.npz"),
-        ("nine", "has 9 folders"),
+        ("one", r"has 1 folders \(a\); expected 2 to 1000"),
         ("empty", "No PNG or JPEG file in folder"),
         ("missing", "No data set in"),
     ):
@@ -97,16 +97,23 @@ def test_what_is_no_data_set_is_refused(tmp_path):
         read_dataset(tmp_path, "validation")
 
 
+def test_classes_are_counted_and_named_from_what_is_there(tmp_path, caplog):
+    """Labels that skip a class are taken, and said; folders are as many classes as there are."""
+    np.savez(tmp_path / "skips.npz", images=IMAGES[:4], labels=[1, 2, 4, 4])
+    found = read_dataset(tmp_path / "skips.npz")
+    assert found.names == ("0", "1", "2", "3", "4")
+    assert "2 of 5 classes have no image: 0, 3" in caplog.text
+    tree(tmp_path / "three", [*["cat", "dog", "owl"] * 3, "cat"])
+    assert read_dataset(tmp_path / "three").names == ("cat", "dog", "owl")
+
+
 def test_hidden_folders_are_no_classes(tmp_path):
     names = list("abcdefghij")
     tree(tmp_path / "ten", names)
     expected = read_dataset(tmp_path / "ten")
     tree(tmp_path / "more", names)
     tree(tmp_path / "more", [".ipynb_checkpoints"] * 10)
-    tree(tmp_path / "nine", [*names[:9], ".ipynb_checkpoints"])
     assert read_dataset(tmp_path / "more").names == expected.names
-    with pytest.raises(UserError, match="has 9 folders"):
-        read_dataset(tmp_path / "nine")
     hidden = tmp_path / "ten" / "a" / ".ipynb_checkpoints"
     hidden.mkdir()
     for file in sorted((tmp_path / "ten" / "a").glob("*.png"))[:1]:

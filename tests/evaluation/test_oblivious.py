@@ -93,7 +93,7 @@ def test_confusion_counts_by_brute_force(defense, table):
     rng = np.random.default_rng(0)
     predicted, label = rng.integers(0, 10, 500), rng.integers(0, 10, 500)
     common = {"dataset": "mnist", "threat_model": "oblivious", "defense": defense, "seed": 0}
-    rows = oblivious.confusion_rows(predicted, label, common)
+    rows = oblivious.confusion_rows(predicted, label, common, 10)
     validate_rows(rows)
     assert {row["table"] for row in rows} == {table} and len(rows) == 100
     for row in rows:
@@ -105,8 +105,22 @@ def test_confusion_counts_by_brute_force(defense, table):
     assert sum(row["value"] for row in rows) == 500
 
 
+def test_of_many_classes_the_rows_are_the_most_frequent_confusions():
+    """Class c < 25 is taken for class 29 c times, and right 30 - c times."""
+    label = np.repeat(np.arange(25), 30)
+    predicted = np.where(np.arange(750) % 30 < label, 29, label)
+    common = {"dataset": "own", "threat_model": "oblivious", "defense": "cls", "seed": 0}
+    rows = oblivious.confusion_rows(predicted, label, common, 30)
+    validate_rows(rows)
+    assert [(row["parameters"], row["value"]) for row in rows] == [
+        ({"true": true, "predicted": 29, "of": 30}, true) for true in range(24, 4, -1)
+    ]
+    few = oblivious.confusion_rows(np.array([0, 2, 2]), np.array([0, 1, 2]), common, 3)
+    assert len(few) == 9 and sum(row["value"] for row in few) == 3
+
+
 def test_no_confusion_table_without_a_defence():
-    assert oblivious.confusion_rows(np.zeros(3, int), np.zeros(3, int), {"defense": "none"}) == []
+    assert oblivious.confusion_rows(*np.zeros((2, 3), int), {"defense": "none"}, 10) == []
 
 
 def test_attack_rows_measure_success_and_distance():

@@ -12,6 +12,7 @@ from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import metadata
 
 from madvae_tf.training import profiling, tensorboard
+from madvae_tf.utils.confusions import confusion_matrix, most_confused
 
 
 def read(folder, **sizes):
@@ -25,7 +26,7 @@ def test_confusion_matrix_counts_each_pair():
     expected = np.zeros((10, 10), int)
     for p, t in zip(predicted, label, strict=True):
         expected[p, t] += 1
-    np.testing.assert_array_equal(tensorboard.confusion_matrix(predicted, label), expected)
+    np.testing.assert_array_equal(confusion_matrix(predicted, label, 10), expected)
 
 
 def test_confusion_images_are_in_one_event_file_and_differ(tmp_path):
@@ -44,6 +45,20 @@ def test_confusion_images_are_in_one_event_file_and_differ(tmp_path):
     # ten by ten grid.
     difference = np.abs(pictures["fgsm"] - pictures["pgd"]).max(axis=2)
     assert (difference > 100).mean() > 0.1
+
+
+def test_of_many_classes_the_most_frequent_confusions_are_a_table(tmp_path):
+    """Class c is taken for c + 1 c times, and right 100 times."""
+    counts = 100 * np.eye(30, dtype=int)
+    for true in range(29):
+        counts[true + 1, true] = true
+    expected = [(true, true + 1, true) for true in range(28, 8, -1)]
+    assert most_confused(counts) == expected
+    names = [f"kind {label}" for label in range(30)]
+    tensorboard.write_confusions(tmp_path / "b", {"pgd": counts}, names)
+    (event,) = read(tmp_path / "b", tensors=10).Tensors("confusion/pgd")
+    lines = event.tensor_proto.string_val[0].decode().splitlines()
+    assert lines[2] == "| kind 28 | kind 29 | 28 | 128 |" and len(lines) == 22
 
 
 def test_projector_has_codes_metadata_and_the_right_tile_for_each_point(tmp_path):

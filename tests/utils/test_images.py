@@ -8,7 +8,7 @@ from madvae_tf.attacks import FGSM, DefendedModel, run_attack
 from madvae_tf.evaluation import Suite, Trial, evaluate
 from madvae_tf.models.pixels import as_pixels
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.images import check_any_images, check_images, check_labels
+from madvae_tf.utils.images import check_any_images, check_images
 
 ROUNDED = (-3e-8, 1 + 1e-7, -9e-7, 1 + 9e-7)
 OUTSIDE = (-2e-6, 1 + 2e-6, 255.0, -1.0)
@@ -51,11 +51,3 @@ def test_attacks_and_evaluate_take_a_rounding():
             len(evaluate(target.logits, with_pixel(value), [0, 0], [suite], progress=False).clean)
             == 2
         )
-
-
-def test_labels_may_stand_in_a_column():
-    column = np.array([[3], [0], [9]], np.uint8)
-    np.testing.assert_array_equal(check_labels(column, 3), [3, 0, 9])
-    for wrong in (column.T, column[:, :, None], np.zeros((3, 2), int), column / 2):
-        with pytest.raises(UserError, match="expected integers of shape"):
-            check_labels(wrong, 3)

@@ -1,4 +1,4 @@
-// The gallery: one digit, one attack, one variant; three pictures cut from one sprite, and the classifier's probabilities.
+// The gallery: one class, one attack, one variant; three pictures cut from one sprite, and the classifier's probabilities.
 (() => {
   "use strict";
   const source = document.getElementById("explorer-data");
@@ -34,23 +34,23 @@
       if (row >= 0) context.drawImage(sprite, place * width, row * height, width, height, 0, 0, width, height);
       const predicted = data.predictions[who] ? data.predictions[who][place] : null;
       const shares = data.probabilities[who] ? data.probabilities[who][place].map((share) => share / 10000) : null;
-      let answer = row < 0 ? "not measured" : predicted === null ? "no prediction" : "classified as " + predicted;
-      if (row >= 0 && predicted !== null && shares) answer += " (" + shares[predicted].toFixed(4) + ")";
+      let answer = row < 0 ? "not measured" : predicted === null ? "no prediction" : "classified as " + data.names[predicted];
+      if (row >= 0 && predicted !== null && shares) answer += " (" + shares[data.classes.indexOf(predicted)].toFixed(4) + ")";
       const wrong = row >= 0 && predicted !== null && predicted !== truth;
       const box = canvas.closest("figure");
       box.classList.toggle("wrong", wrong);
       box.querySelector(".answer").textContent = answer + (wrong ? ", wrong" : "");
       canvas.setAttribute("aria-label", name + " image, " + answer + (wrong ? ", wrong" : ""));
       words.push(name + ": " + answer + (wrong ? ", wrong" : ""));
-      root.querySelectorAll('td[data-of="' + name + '"]').forEach((cell, digit) => {
-        const share = row >= 0 && shares ? shares[digit] : null;
+      root.querySelectorAll('td[data-of="' + name + '"]').forEach((cell, line) => {
+        const share = row >= 0 && shares ? shares[line] : null;
         cell.textContent = share === null ? "–" : share.toFixed(4);
         cell.style.setProperty("--p", share === null ? 0 : share);
-        cell.classList.toggle("top", share !== null && digit === predicted);
+        cell.classList.toggle("top", share !== null && data.classes[line] === predicted);
       });
     }
-    root.querySelectorAll("tbody tr").forEach((line, digit) => line.classList.toggle("truth", digit === truth));
-    status.textContent = "Digit " + truth + ". " + words.join("; ") + ".";
+    root.querySelectorAll("tbody tr").forEach((line, place) => line.classList.toggle("truth", data.classes[place] === truth));
+    status.textContent = data.word + " " + data.names[truth] + ". " + words.join("; ") + ".";
   };
 
   sprite.addEventListener("load", () => {
