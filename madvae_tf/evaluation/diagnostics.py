@@ -104,6 +104,12 @@ def gradient_warnings(norms: np.ndarray, faint: np.ndarray | None = None) -> lis
             f"gradients vanish: exactly 0 at {share:.4f} of the images; attacks that follow them"
             " prove nothing."
         )
+    broken = float((~np.isfinite(norms)).mean())
+    if broken:
+        warnings.append(
+            f"gradients are NaN or infinite at {broken:.4f} of the images, as behind a square root"
+            " or a division at 0: attacks that follow them may stand still."
+        )
     if faint is not None and faint.mean() > _FAINT_SHARE:
         warnings.append(
             f"gradients nearly vanish: below {FAINT:g} of the image's largest at a mean share of"
@@ -277,6 +283,17 @@ def data_warnings(images: np.ndarray, labels: np.ndarray, classes: int) -> list[
     if len(labels) >= _MANY_PER_CLASS * classes and (sentence := skipped(labels, classes)):
         warnings.append(sentence)
     return warnings
+
+
+def search_warnings(optimises: bool) -> list[str]:
+    """What to know of a system that optimises while it answers."""
+    if not optimises:
+        return []
+    return [
+        "the system optimises while it answers: a gradient through many steps of its own may be"
+        " faint, so that attacks along it prove little; attack what it searches with, too (targets="
+        "..., the suite overpowered), and say how many forward passes an answer takes."
+    ]
 
 
 def steadiness_warnings(steady: str, draws: int, repeats: int) -> list[str]:

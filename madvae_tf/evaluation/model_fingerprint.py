@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.objectives import ascent
+from madvae_tf.evaluation.graph_check import rounded_type
 from madvae_tf.evaluation.oblivious import batched
-from madvae_tf.evaluation.precision_check import rounded_type
 from madvae_tf.utils.errors import UserError
 
 # Images whose gradients tell two ways to a gradient apart.

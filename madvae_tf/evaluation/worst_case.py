@@ -19,9 +19,11 @@ from madvae_tf.evaluation.diagnostics import (
     LOOKED_AT,
     data_warnings,
     evaluation_warnings,
+    search_warnings,
     steadiness_warnings,
 )
 from madvae_tf.evaluation.gradients import gradients
+from madvae_tf.evaluation.graph_check import optimises
 from madvae_tf.evaluation.result import Evaluation, Outcome
 from madvae_tf.evaluation.steadiness import (
     RANDOM,
@@ -184,9 +186,14 @@ def evaluate(
         *data_warnings(images, labels, classes),
         *(note for _, notes in fitted for note in notes),
         *steadiness_warnings(steady, draws, repeats),
+        *search_warnings(optimises(_traced(judge, images, batch_size))),
         *evaluation_warnings(found, _vanished(known, given, found)),
     )
     return dataclasses.replace(found, warnings=warnings)
+
+
+def _traced(judge: Any, images: np.ndarray, batch_size: int) -> Any:
+    return judge.get_concrete_function(tf.TensorSpec((batch_size, *images.shape[1:]), tf.float32))
 
 
 def _vanished(

@@ -231,3 +231,39 @@ def test_near_neighbours_pass(line, tmp_path):
             progress=False,
         )
         assert found.clean[:5].all()
+
+
+def test_a_gradient_that_is_not_finite_is_said(line):
+    """A square root has an infinite slope at 0, here the same for all classes: no answer changes,
+    and no class gains.
+    """
+    images = line.images.copy()
+    images[:, 0, 0] = 0.0
+    labels = np.asarray(line.logits(tf.constant(images))).argmax(axis=1)
+
+    def rooted(x):
+        return line.logits(x) + 1e-3 * tf.reduce_sum(tf.sqrt(x), axis=(1, 2, 3))[:, None]
+
+    for logits, broken in ((rooted, True), (line.logits, False)):
+        found = evaluate(logits, images, labels, [ONE_STEP], batch_size=6, progress=False)
+        said = warned(found, "gradients are NaN or infinite at 1.0000 of the images")
+        assert bool(said) == broken
+
+
+def test_a_system_that_optimises_while_it_answers_is_said(line):
+    """It walks from grey to the image, which is what it then judges."""
+
+    def searching(x):
+        z = tf.fill(tf.shape(x), 0.5)
+        for _ in tf.range(3):
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                loss = tf.reduce_sum(tf.square(z - x))
+            z = z - 0.5 * tape.gradient(loss, z)
+        return line.logits(z)
+
+    found = run(line, searching, ONE_STEP)
+    plain = run(line, line.logits, ONE_STEP)
+    np.testing.assert_array_equal(found.worst, plain.worst)
+    assert warned(found, "the system optimises while it answers")
+    assert not plain.warnings
