@@ -191,7 +191,7 @@ def test_one_line_for_what_is_no_system_or_suite(line):
     )
     for given, options, message in (
         (two, {}, "it gives 2 outputs"),
-        (inputs, {}, "expects 2 named input"),
+        (inputs, {}, "it takes 2 inputs"),
         (lambda x: {"a": line.logits(x), "b": x}, {}, r"it gives 2 outputs \(a, b\)"),
         (lambda x: np.asarray(x)[:, :10, 0, 0], {}, "TensorFlow's operations in place of NumPy's"),
         (lambda x: line.logits(x) * float("nan"), {}, "for 6 of 6 clean images"),
