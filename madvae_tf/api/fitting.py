@@ -22,19 +22,22 @@ from madvae_tf.api.validation import (
 )
 from madvae_tf.attacks import Attack, DefendedModel, NoAttack
 from madvae_tf.config import AttackConfig
+from madvae_tf.config.costs import purifier_seconds
 from madvae_tf.config.parameters import check_integers, with_defaults
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.purifier import ATTACKED_ONLY
 from madvae_tf.defenses.purifier import variant as purifier_of
 from madvae_tf.evaluation import Threat
+from madvae_tf.models.cost import announcement, relative_to_paper
 from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.seeding import process_as_found
+from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.purifier import fit_purifier
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import as_float
 from madvae_tf.utils.precision import resolve_precision
-from madvae_tf.utils.progress import silent
+from madvae_tf.utils.progress import say, silent
 
 
 @process_as_found()
@@ -49,6 +52,7 @@ def fit(
     learning_rate: float = 1e-3,
     final_learning_rate: float = 1e-5,
     latent_size: int = 128,
+    width: float = 1.0,
     alpha: float = 0.1,
     beta: float = 0.1,
     gamma: float = 0.1,
@@ -88,6 +92,8 @@ def fit(
             not robust, which is `fit_robust`'s.
         epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
         latent_size: dimensions of the latent code.
+        width: of the purifier's layers, times the paper's number of channels; more for large or
+            colour images, less for speed. Before the training a line says what it costs.
         alpha, beta, gamma, proximity, sigma: weights of the loss terms,
             `madvae_tf.config.VaeConfig`.
         attacks: of `madvae_tf.attacks`, to learn from instead of the paper's (`training_attacks`).
@@ -132,6 +138,7 @@ def fit(
             learning_rate=learning_rate,
             final_learning_rate=final_learning_rate,
             latent_size=latent_size,
+            width=width,
             **{
                 "alpha": alpha,
                 "beta": beta,
@@ -166,8 +173,12 @@ def fit(
         watched = validation_attacks(cw_iterations)
         held = make_pairs(target, x_held, y_held, watched, *own, folder / "validation.npy")
         right = clean_accuracy(adapted, x_held, y_held, attack_batch_size)
+        settings = parameters.settings(seed, resolve_precision(precision))
+        planned = DefenseVAE(latent_size, image_shape=pairs.image_shape, width=width)
+        seconds = purifier_seconds(len(pairs) * epochs) * relative_to_paper(planned)
+        say(announcement(planned, batch_size, settings.precision, seconds))
         metrics = fit_purifier(
-            parameters.settings(seed, resolve_precision(precision)),
+            settings,
             pairs,
             held,
             adapted,

@@ -4,7 +4,6 @@ one call.
 
 import dataclasses
 import json
-import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,18 +31,19 @@ from madvae_tf.defenses.base import TrainingInputs
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.robust import Robust
 from madvae_tf.evaluation import Threat
+from madvae_tf.models.cost import announcement, relative_to_paper
 from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.seeding import process_as_found
+from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import unknown_name
 from madvae_tf.utils.forks import check_process
-from madvae_tf.utils.images import as_float
+from madvae_tf.utils.images import as_float, binary_share, nearly_binary, shape_of
 from madvae_tf.utils.precision import resolve_precision
 from madvae_tf.utils.progress import say, silent
 
 # Of configs/robust.py.
 _RECOMMENDED = {
     "radius_ratio": 4 / 3,
-    "scale": 30.0,
     "encoder": "vgg",
     "batch_size": 128,
     "attack_steps": 4,
@@ -54,6 +54,7 @@ _RECOMMENDED = {
     "max_shift": 1,
 }
 _RAMP, _AVERAGE = 600, 0.999
+_SQUASH = 30.0
 _NOT_OFFERED = ("seed", "image_steps")
 # Their defaults follow from the radius and the number of steps.
 _FOLLOWING = ("start_epsilon", "ramp_steps", "average")
@@ -68,6 +69,7 @@ def fit_robust(
     epsilon: float = 0.3,
     epochs: int = 1,
     encoder_epochs: int = 5,
+    scale: float | str = "auto",
     validation_split: float = 0.1,
     validation_data: tuple[Any, Any] | None = None,
     outputs: str = "auto",
@@ -96,9 +98,11 @@ def fit_robust(
         epochs: passes over the images for the decoder; with `encoder_epochs=0` for all, which is
             then trained end to end.
         encoder_epochs: passes for the encoder, before.
+        scale: k of a squash sigmoid(k (x - b)) before the encoder, which is for images that are
+            nearly black and white; 0 for none. "auto": 30 where nearly all pixels are near 0 or 1
+            (`madvae_tf.utils.images.nearly_binary`), as of MNIST's digits, else 0; a line says so.
         settings: further fields of `madvae_tf.config.RobustConfig`, where they are explained, and
-            `latent_size`. `scale=0` leaves the squash out, which is for digits: light strokes on a
-            dark ground. By default the radius grows from a sixth of `epsilon` over the first 600
+            `latent_size`. By default the radius grows from a sixth of `epsilon` over the first 600
             steps of the first stage, or a quarter of it where it has fewer than 2,400, and where
             the shorter stage has fewer than 10,000 steps the average weights are taken over the
             last tenth or so of that many.
@@ -120,9 +124,12 @@ def fit_robust(
     (seed,) = check_integers({"seed": (seed, 0)})
     check_precision(precision)
     (x, y), (x_held, y_held) = held_out(x, y, validation_split, validation_data)
+    chosen = scale == "auto"
+    if chosen:
+        scale = _SQUASH if nearly_binary(x) else 0.0
     # Checked before the number of steps is made of them.
     with with_defaults({**defaults_of(fit_robust), **_RECOMMENDED, **dict.fromkeys(_FOLLOWING)}):
-        passes = {"epochs": epochs, "encoder_epochs": encoder_epochs}
+        passes = {"epochs": epochs, "encoder_epochs": encoder_epochs, "scale": scale}
         # The radius at the start follows below from epsilon.
         own = Robust(
             **{"epsilon": epsilon, "start_epsilon": 0.0, **passes, **_RECOMMENDED, **settings}
@@ -147,10 +154,13 @@ def fit_robust(
         folder = Path(name)
         right = clean_accuracy(adapted, x_held, y_held, own.batch_size)
         computed = resolve_precision(precision)
-        say(
-            f"Training takes about {_minutes(own, x, computed)} min on two CPU cores that do"
-            " nothing else."
+        if chosen:
+            say(_squash_words(own.scale, x))
+        planned = DefenseVAE(
+            own.latent_size, image_shape=shape_of(x), encoder=own.encoder, width=own.width
         )
+        seconds = robust_seconds(dataclasses.asdict(own), len(x)) * relative_to_paper(planned)
+        say(announcement(planned, own.batch_size, computed, seconds))
         inputs = TrainingInputs(
             train=Split(x, y),
             validation=Split(x_held, y_held),
@@ -177,16 +187,17 @@ def fit_robust(
         return concluded(defense, (x_held, y_held), _threats(own), own.seed)
 
 
+def _squash_words(scale: float, images: np.ndarray) -> str:
+    """What "auto" chose, one line."""
+    found = f"a squash of scale {scale:g}" if scale else "no squash"
+    return (
+        f"scale='auto': {found} before the encoder, since {100 * binary_share(images):.0f}% of the"
+        " pixels are near 0 or 1."
+    )
+
+
 def _threats(own: Robust) -> list[Threat]:
     """The budgets that it was trained for."""
     if own.norm != "both":
         return [Threat(own.norm, own.epsilon)]
     return [Threat("linf", own.epsilon), Threat("l2", own.l2_epsilon)]
-
-
-def _minutes(own: Robust, images: np.ndarray, precision: str) -> int:
-    """What the training is likely to take: by the pixels, twice as long in float32."""
-    seconds = (
-        robust_seconds(dataclasses.asdict(own), len(images)) * math.prod(images.shape[1:3]) / 784
-    )
-    return math.ceil(seconds * (2 if precision == "float32" else 1) / 60)

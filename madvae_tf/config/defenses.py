@@ -100,9 +100,11 @@ def purifier_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters
         *("reduction", "latent_scale", "checkpoint_steps", "image_steps"),
     )
     weights = set(VARIANTS[name].values())
-    # Came later: named only where it is used, so that keys stay what they were.
+    # Came later: named only where they are used, so that keys stay what they were.
     fused = {"fused_adam": True} if vae.fused_adam else {}
-    return {field: getattr(vae, field) for field in (*fields, *sorted(weights))} | fused | changes
+    wide = {"width": vae.width} if vae.width != 1 else {}
+    own = {field: getattr(vae, field) for field in (*fields, *sorted(weights))}
+    return own | fused | wide | changes
 
 
 def variant_parameters(vae: VaeConfig, name: str, **changes: Any) -> Parameters:

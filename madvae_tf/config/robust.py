@@ -55,6 +55,7 @@ class RobustParameters:
         encoder: "table5", or "vgg", a smaller network (`models.encoders`).
         encoder_epochs: passes in which the encoder is trained first, with a linear classifier on it
             and these same attacks; it then stays as it is. 0: all is trained end to end.
+        width: of encoder and decoder, times their usual number of channels.
     """
 
     epsilon: float = parameter(0.3, open_minimum=True)
@@ -87,6 +88,7 @@ class RobustParameters:
     radius_ratio: float = parameter(1.0, open_minimum=True, added=True)
     encoder: str = parameter("table5", added=True)
     encoder_epochs: int = parameter(0, added=True)
+    width: float = parameter(1.0, open_minimum=True, added=True)
 
     def inconsistencies(self) -> Iterator[tuple[str, str]]:
         """Of what does not fit the rest: the field, and what is expected of it."""

@@ -199,7 +199,8 @@ class VaeConfig:
     `warmup_learning_rate` come first and are shared by all variants; each then trains `epochs` of
     its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from
     nothing. `epoch_steps` is the length of a variant's own epoch; 0: as many batches as the pairs
-    fill. A warm-up's epochs are whole. `fused_adam`: Adam in one pass over each weight; faster, and
+    fill. A warm-up's epochs are whole. `width` multiplies the channels of Table 5. `fused_adam`:
+    Adam in one pass over each weight; faster, and
     other roundings, so other artifacts.
     """
 
@@ -225,6 +226,7 @@ class VaeConfig:
     image_steps: int = 500
     fused_adam: bool = added(False)
     epoch_steps: int = added(0)
+    width: float = added(1.0)
 
     def __post_init__(self) -> None:
         check(
@@ -232,7 +234,7 @@ class VaeConfig:
             "vae",
             positive=(
                 "latent_size epochs batch_size warmup_learning_rate learning_rate"
-                " final_learning_rate checkpoint_steps image_steps"
+                " final_learning_rate checkpoint_steps image_steps width"
             ),
             not_negative=(
                 "alpha beta gamma proximity sigma warmup_epochs max_shift clip_norm epoch_steps"

@@ -61,6 +61,7 @@ class Purifier(Defense):
     attacked_only: bool = parameter(False)
     epoch_steps: int = parameter(0)
     fused_adam: bool = parameter(False)
+    width: float = parameter(1.0, open_minimum=True)
     seed: int = parameter(-1, minimum=-1)
     checkpoint_steps: int = parameter(200, minimum=1)
     image_steps: int = parameter(500, minimum=1)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from madvae_tf.config.parameters import invalid, parameter
 from madvae_tf.config.robust import RobustParameters
@@ -38,7 +39,7 @@ from madvae_tf.training.robust import RobustTrainer
 from madvae_tf.training.robust_encoder import EncoderClassifier, EncoderTrainer
 from madvae_tf.training.scaffold import batches_of, train_on_rows
 from madvae_tf.utils.files import write_json
-from madvae_tf.utils.images import Shape
+from madvae_tf.utils.images import Shape, binary_share, nearly_binary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,13 @@ class Robust(RobustParameters, Defense):
         """
         seed = self._seed(inputs)
         images = CleanImages(inputs.train)
+        if self.scale and not nearly_binary(inputs.train.images):
+            logging.warning(
+                "The squash (scale %g) is for images that are nearly black and white, and only"
+                " %.0f%% of these pixels are near 0 or 1: scale=0 leaves it out.",
+                self.scale,
+                100 * binary_share(inputs.train.images),
+            )
         watched = evenly_spaced(len(inputs.validation), self.validation_images)
         validation = in_order(CleanImages(inputs.validation, watched), 250)
         shown = CleanImages(inputs.validation, watched).batch(np.arange(min(8, len(watched))))
@@ -174,6 +182,7 @@ class Robust(RobustParameters, Defense):
             squash_center=self.center,
             image_shape=image_shape,
             encoder=self.encoder,
+            width=self.width,
             dtype=inputs.precision,
         )
 

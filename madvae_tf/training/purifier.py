@@ -28,7 +28,7 @@ class PurifierSettings:
         weights: term of `losses.TERMS` -> weight.
         first_epoch: epochs that came before (a warm-up's): the order of the pairs and the noise go
             on from there.
-        latent_size, latent_scale, initial_deviation: of `DefenseVAE`.
+        latent_size, latent_scale, initial_deviation, width: of `DefenseVAE`.
         epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
         clip_norm, max_shift, reduction: of `DefenseTrainer`.
         epoch_steps: the length of an epoch; 0: as many batches as the pairs fill. Shorter ones see
@@ -58,6 +58,7 @@ class PurifierSettings:
     initial_deviation: float = 0.0
     epoch_steps: int = 0
     fused_adam: bool = False
+    width: float = 1.0
 
 
 def fit_purifier(
@@ -87,11 +88,11 @@ def fit_purifier(
         purified images.
     """
     shape = (settings.latent_size, settings.latent_scale, settings.initial_deviation)
-    images = pairs.image_shape
+    own = {"image_shape": pairs.image_shape, "width": settings.width}
 
     def build(total: int) -> DefenseTrainer:
         frozen = classifier_in(settings.precision, classifier, classifier_name)
-        purifier = DefenseVAE(*shape, image_shape=images, dtype=settings.precision)
+        purifier = DefenseVAE(*shape, **own, dtype=settings.precision)
         if start_from is not None:
             purifier.set_weights(start_from.get_weights())
         trainer = DefenseTrainer(
@@ -126,7 +127,7 @@ def fit_purifier(
         settings.first_epoch,
         settings.checkpoint_steps,
     )
-    final = DefenseVAE(*shape, image_shape=images)
+    final = DefenseVAE(*shape, **own)
     final.set_weights(trainer.purifier.get_weights())
     final.save(folder / "purifier.keras")
     if trainer.centers is not None:

@@ -180,3 +180,28 @@ def as_float(images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8:
         return images.astype(np.float32) / np.float32(255)
     return images.astype(np.float32, copy=False)
+
+
+# Pixels this near 0 or 1 count as black or white; and the share of them from which on images are
+# nearly binary, with some of either. MNIST has 0.91, Fashion-MNIST 0.61, CIFAR-10 0.13.
+_NEAR, _BINARY_SHARE, _LEAST_OF_EITHER = 0.1, 0.85, 0.01
+_LOOKED_AT = 2000
+
+
+def binary_share(images: np.ndarray) -> float:
+    """The share of pixels within 0.1 of 0 or 1; 0 where fewer than one in a hundred is near the one
+    of them or near the other, as in pictures that are dark altogether.
+
+    Args:
+        images: uint8 in [0, 255] or floating point in [0, 1]; at most 2,000 of them, evenly spaced,
+            are looked at.
+    """
+    rows = np.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).astype(int)
+    pixels = as_float(images[rows])
+    low, high = float((pixels <= _NEAR).mean()), float((pixels >= 1 - _NEAR).mean())
+    return low + high if min(low, high) >= _LEAST_OF_EITHER else 0.0
+
+
+def nearly_binary(images: np.ndarray) -> bool:
+    """Whether nearly all pixels are black or white, as in MNIST; arguments as `binary_share`'s."""
+    return binary_share(images) >= _BINARY_SHARE

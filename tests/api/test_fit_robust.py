@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import madvae_tf
-from madvae_tf.api.fitting_robust import _AVERAGE, _RAMP, _RECOMMENDED
+from madvae_tf.api.fitting_robust import _AVERAGE, _RAMP, _RECOMMENDED, _SQUASH
 from madvae_tf.config.overrides import load_config
 from madvae_tf.data.batches import CleanImages
 from madvae_tf.data.prepare import Split
@@ -28,8 +28,9 @@ def fitted(toy):
     images, labels = toy.squares()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(robust, "DefenseVAE", SmallVAE)
+        given = (toy.as_function, images, labels)
         return madvae_tf.fit_robust(
-            toy.as_function, images, labels, epsilon=0.1, encoder_epochs=3, epochs=3, **SMALL
+            *given, epsilon=0.1, encoder_epochs=3, epochs=3, scale=30.0, **SMALL
         )
 
 
@@ -94,9 +95,31 @@ def test_the_defaults_are_those_of_the_committed_configuration():
     own = load_config(Path(__file__).parents[2] / "configs" / "robust.py").robust
     for name, value in {**_RECOMMENDED, "average": _AVERAGE}.items():
         assert getattr(own, name) == value, name
+    assert own.scale == _SQUASH
     defaults = inspect.signature(madvae_tf.fit_robust).parameters
     assert own.epsilon == defaults["epsilon"].default
     assert (own.start_epsilon, own.ramp_steps) == (pytest.approx(own.epsilon / 6), _RAMP)
+
+
+def test_the_squash_is_for_images_that_are_nearly_black_and_white(toy, monkeypatch, capsys):
+    """By default the images decide, and a line says what they decided."""
+    asked = []
+
+    def train(self, inputs, folder):
+        asked.append(self.scale)
+        save_float32(SmallVAE(self.latent_size, squash_scale=self.scale), folder / "purifier.keras")
+        write_json(folder / "metrics.json", {})
+
+    monkeypatch.setattr(Robust, "train", train)
+    images, labels = toy.squares()
+    binary = np.where(images > 100, 255, 0).astype(np.uint8)
+    for given, options in ((images, {}), (binary, {}), (images, {"scale": 12.0})):
+        options = {**SMALL, "verbose": 1, **options}
+        madvae_tf.fit_robust(toy.as_function, given, labels, **options)
+    assert asked == [0.0, 30.0, 12.0]
+    said = [line for line in capsys.readouterr().err.splitlines() if "squash" in line]
+    assert len(said) == 2 and "no squash before the encoder" in said[0]
+    assert "a squash of scale 30 before the encoder, since 100% of the pixels" in said[1]
 
 
 def test_it_says_how_long_it_takes(toy, monkeypatch, capsys):

@@ -8,7 +8,12 @@ from madvae_tf.attacks import FGSM, DefendedModel, run_attack
 from madvae_tf.evaluation import Suite, Trial, evaluate
 from madvae_tf.models.pixels import as_pixels
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.images import check_any_images, check_images
+from madvae_tf.utils.images import (
+    binary_share,
+    check_any_images,
+    check_images,
+    nearly_binary,
+)
 
 ROUNDED = (-3e-8, 1 + 1e-7, -9e-7, 1 + 9e-7)
 OUTSIDE = (-2e-6, 1 + 2e-6, 255.0, -1.0)
@@ -51,3 +56,17 @@ def test_attacks_and_evaluate_take_a_rounding():
             len(evaluate(target.logits, with_pixel(value), [0, 0], [suite], progress=False).clean)
             == 2
         )
+
+
+def test_nearly_binary_images():
+    """Shares of pixels by hand: 90 of 100 near 0 or 1, some of either; 80; all of them dark."""
+    pixels = np.full((4, 10, 10, 1), 0.5, np.float32)
+    pixels[:, :8], pixels[:, 8] = 0.08, 0.93
+    assert binary_share(pixels) == pytest.approx(0.9) and nearly_binary(pixels)
+    # The same as bytes, of which 25 is within 0.1 of 0 and 26 is not.
+    assert nearly_binary(np.round(pixels * 255).astype(np.uint8))
+    pixels[:, 8] = 0.89
+    assert binary_share(pixels) == 0.0 and not nearly_binary(pixels)
+    pixels[:, 8], pixels[:, :1] = 1.0, 0.5
+    assert binary_share(pixels) == pytest.approx(0.8) and not nearly_binary(pixels)
+    assert not nearly_binary(np.zeros((2, 9, 8, 3), np.uint8))
