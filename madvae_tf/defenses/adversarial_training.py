@@ -89,12 +89,12 @@ class AdversarialTraining(Defense, abc.ABC):
             build,
             images,
             self.name,
-            self.batch_size,
-            self.epochs,
-            inputs.seed,
-            folder,
-            inputs.scratch / "checkpoints",
-            in_order(CleanImages(inputs.validation, watched), 500),
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=inputs.seed,
+            folder=folder,
+            checkpoints=inputs.scratch / "checkpoints",
+            validation=in_order(CleanImages(inputs.validation, watched), 500),
         )
         save_float32(trainer.classifier, folder / "classifier.keras")
 

@@ -89,12 +89,12 @@ def finetune(
         build,
         inputs.pairs,
         EndToEnd.name,
-        batch_size,
-        epochs,
-        inputs.seed,
-        folder,
-        inputs.scratch / "checkpoints",
-        in_order(inputs.validation_pairs, 500),
+        batch_size=batch_size,
+        epochs=epochs,
+        seed=inputs.seed,
+        folder=folder,
+        checkpoints=inputs.scratch / "checkpoints",
+        validation=in_order(inputs.validation_pairs, 500),
     )
     return save_float32(trainer.classifier, folder / "classifier.keras")
 

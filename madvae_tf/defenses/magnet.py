@@ -120,12 +120,12 @@ class MagNet(Defense):
             build,
             images,
             self.name,
-            self.batch_size,
-            self.epochs,
-            inputs.seed,
-            folder,
-            inputs.scratch / "checkpoints",
-            validation,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=inputs.seed,
+            folder=folder,
+            checkpoints=inputs.scratch / "checkpoints",
+            validation=validation,
         )
         limits = {}
         for file, autoencoder, exponent in zip(

@@ -116,14 +116,16 @@ class Robust(RobustParameters, Defense):
                 build_encoder,
                 images,
                 f"{self.name} encoder",
-                self.batch_size,
-                self.encoder_epochs,
-                seed,
-                into,
-                inputs.scratch / "encoder-checkpoints",
-                validation,
-                lambda trainer: [AverageWeights(trainer.average, trainer.classifier, self.average)],
-                self.epoch_steps,
+                batch_size=self.batch_size,
+                epochs=self.encoder_epochs,
+                seed=seed,
+                folder=into,
+                checkpoints=inputs.scratch / "encoder-checkpoints",
+                validation=validation,
+                callbacks=lambda trainer: [
+                    AverageWeights(trainer.average, trainer.classifier, self.average)
+                ],
+                epoch_steps=self.epoch_steps,
             )
             encoder_classifier = encoder.classifier
             encoder_classifier.set_weights(encoder.served.get_weights())
@@ -131,14 +133,14 @@ class Robust(RobustParameters, Defense):
             build,
             images,
             self.name,
-            self.batch_size,
-            self.epochs,
-            seed,
-            folder,
-            inputs.scratch / "checkpoints",
-            validation,
-            callbacks,
-            self.epoch_steps,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=seed,
+            folder=folder,
+            checkpoints=inputs.scratch / "checkpoints",
+            validation=validation,
+            callbacks=callbacks,
+            epoch_steps=self.epoch_steps,
         )
         batch_size, steps = batches_of(images, self.batch_size, self.epoch_steps)
         total = steps * self.epochs

@@ -29,6 +29,7 @@ def train_on_rows(
     build: Callable[[int], Any],
     rows: Rows,
     title: str,
+    *,
     batch_size: int,
     epochs: int,
     seed: int,
