@@ -14,6 +14,7 @@ from madvae_tf.api.validation import (
     PROBES,
     check_data,
     check_precision,
+    chosen_budget,
     clean_accuracy,
     defaults_of,
     held_out,
@@ -21,7 +22,6 @@ from madvae_tf.api.validation import (
     scratch_folder,
 )
 from madvae_tf.attacks import Attack, DefendedModel, NoAttack
-from madvae_tf.config import AttackConfig
 from madvae_tf.config.costs import purifier_seconds
 from madvae_tf.config.parameters import check_integers, with_defaults
 from madvae_tf.defenses.files import load_keras
@@ -33,6 +33,7 @@ from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.training.purifier import fit_purifier
+from madvae_tf.utils.budgets import usual_budget
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import as_float
@@ -59,6 +60,7 @@ def fit(
     proximity: float = 0.01,
     sigma: float = 1e-5,
     attacks: Sequence[Attack] | None = None,
+    epsilon: float | None = None,
     images_per_attack: int = 2000,
     cw_iterations: int = 45,
     attack_batch_size: int = 250,
@@ -97,6 +99,8 @@ def fit(
         alpha, beta, gamma, proximity, sigma: weights of the loss terms,
             `madvae_tf.config.VaeConfig`.
         attacks: of `madvae_tf.attacks`, to learn from instead of the paper's (`training_attacks`).
+        epsilon: the L-infinity budget that the paper's attacks are scaled to; None: what is usual
+            for such images, see `madvae_tf.utils.budgets`.
         images_per_attack: images that each attack gets, drawn for it alone; 0 means all.
         cw_iterations: of the CW attack; 500 and more run the paper's nine searches.
         attack_batch_size: images attacked at once.
@@ -159,7 +163,10 @@ def fit(
     )
     check_precision(precision)
     (x, y), (x_held, y_held) = held_out(x, y, validation_split, validation_data)
-    learned = _attacks_of(variant, attacks, cw_iterations)
+    budget, sentence = chosen_budget(epsilon, usual_budget(x))
+    learned = _attacks_of(variant, attacks, cw_iterations, budget)
+    if attacks is not None and epsilon is None:
+        budget, sentence = _middle(learned, budget), ""
     adapted = adapt(classifier, as_float(x[:PROBES]), outputs, preprocessing=preprocessing)
     check_data((x, y), (x_held, y_held), adapted.num_classes)
     with (
@@ -167,10 +174,12 @@ def fit(
         tempfile.TemporaryDirectory(dir=scratch_folder(scratch), prefix="madvae_tf-") as name,
     ):
         folder = Path(name)
+        if sentence:
+            say(f"{sentence} Its attacks are in proportion.")
         target = DefendedModel(logits=functools.partial(adapted, training=False))
         own = (images_per_attack, seed, attack_batch_size)
         pairs = make_pairs(target, x, y, learned, *own, folder / "training.npy")
-        watched = validation_attacks(cw_iterations)
+        watched = validation_attacks(cw_iterations, budget)
         held = make_pairs(target, x_held, y_held, watched, *own, folder / "validation.npy")
         right = clean_accuracy(adapted, x_held, y_held, attack_batch_size)
         settings = parameters.settings(seed, resolve_precision(precision))
@@ -198,22 +207,24 @@ def fit(
             **metrics,
         }
         defense = FittedDefense(purifier, adapted, info)
-        return concluded(defense, (x_held, y_held), [Threat("linf", _usual(learned))], seed)
+        return concluded(defense, (x_held, y_held), [Threat("linf", budget)], seed)
 
 
-def _usual(learned: Sequence[Attack]) -> float:
-    """The middle one of the budgets in L-infinity that it learnt from; the paper's where it learnt
+def _middle(learned: Sequence[Attack], otherwise: float) -> float:
+    """The middle one of the budgets in L-infinity that it learnt from; `otherwise` where it learnt
     from none.
     """
     known = [attack.norm_budget for attack in learned if getattr(attack, "norm", "linf") == "linf"]
     budgets = sorted(budget for budget in known if budget)
-    return budgets[len(budgets) // 2] if budgets else AttackConfig().test_epsilon
+    return budgets[len(budgets) // 2] if budgets else otherwise
 
 
-def _attacks_of(variant: str, attacks: Sequence[Attack] | None, iterations: int) -> list[Attack]:
+def _attacks_of(
+    variant: str, attacks: Sequence[Attack] | None, iterations: int, epsilon: float
+) -> list[Attack]:
     if variant == "identity":
         return [NoAttack()]
-    chosen = training_attacks(iterations) if attacks is None else list(attacks)
+    chosen = training_attacks(iterations, epsilon) if attacks is None else list(attacks)
     wrong = [each for each in chosen if not isinstance(each, Attack)]
     if variant in ATTACKED_ONLY:
         chosen = [each for each in chosen if not isinstance(each, NoAttack)]

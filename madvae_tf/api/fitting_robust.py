@@ -18,6 +18,7 @@ from madvae_tf.api.validation import (
     PROBES,
     check_data,
     check_precision,
+    chosen_budget,
     clean_accuracy,
     defaults_of,
     held_out,
@@ -35,7 +36,8 @@ from madvae_tf.models.cost import announcement, relative_to_paper
 from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.seeding import process_as_found
 from madvae_tf.models.vae import DefenseVAE
-from madvae_tf.utils.errors import unknown_name
+from madvae_tf.utils.budgets import usual_budget
+from madvae_tf.utils.errors import UserError, unknown_name
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.images import as_float, binary_share, nearly_binary, shape_of
 from madvae_tf.utils.precision import resolve_precision
@@ -66,7 +68,7 @@ def fit_robust(
     images: Any,
     labels: Any,
     *,
-    epsilon: float = 0.3,
+    epsilon: float | None = None,
     epochs: int = 1,
     encoder_epochs: int = 5,
     scale: float | str = "auto",
@@ -93,8 +95,8 @@ def fit_robust(
     Args:
         classifier, images, labels, validation_split, validation_data, outputs, precision, seed,
             verbose, scratch: see `fit`.
-        epsilon: the radius to withstand, in L-infinity, pixels in [0, 1]; colour images want less,
-            like 0.03. The training's attacks go a third beyond.
+        epsilon: the radius to withstand, in L-infinity, pixels in [0, 1]; None: what is usual for
+            such images, see `madvae_tf.utils.budgets`. The training's attacks go a third beyond.
         epochs: passes over the images for the decoder; with `encoder_epochs=0` for all, which is
             then trained end to end.
         encoder_epochs: passes for the encoder, before.
@@ -128,6 +130,7 @@ def fit_robust(
     if chosen:
         scale = _SQUASH if nearly_binary(x) else 0.0
     # Checked before the number of steps is made of them.
+    epsilon, sentence = _radius(epsilon, settings, x)
     with with_defaults({**defaults_of(fit_robust), **_RECOMMENDED, **dict.fromkeys(_FOLLOWING)}):
         passes = {"epochs": epochs, "encoder_epochs": encoder_epochs, "scale": scale}
         # The radius at the start follows below from epsilon.
@@ -154,6 +157,8 @@ def fit_robust(
         folder = Path(name)
         right = clean_accuracy(adapted, x_held, y_held, own.batch_size)
         computed = resolve_precision(precision)
+        if sentence:
+            say(sentence)
         if chosen:
             say(_squash_words(own.scale, x))
         planned = DefenseVAE(
@@ -194,6 +199,24 @@ def _squash_words(scale: float, images: np.ndarray) -> str:
         f"scale='auto': {found} before the encoder, since {100 * binary_share(images):.0f}% of the"
         " pixels are near 0 or 1."
     )
+
+
+def _radius(epsilon: float | None, settings: dict[str, Any], images: np.ndarray) -> tuple[Any, str]:
+    """`chosen_budget` of one in L-infinity; in L2 there is no usual one but MNIST's."""
+    norm = settings.get("norm", "linf")
+    missing = "epsilon" if norm == "l2" and epsilon is None else ""
+    if norm == "both" and "l2_epsilon" not in settings and not nearly_binary(images):
+        missing = "l2_epsilon"
+    if missing:
+        raise UserError(
+            f"Invalid {missing}: received none with norm={norm!r}, expected a radius in L2, which"
+            f" none is usual of for these images; pass {missing}=0.5, CIFAR-10's, or 2.0, MNIST's."
+        )
+    if norm == "l2" or isinstance(epsilon, str):
+        return epsilon, ""
+    if epsilon is not None and not 0 < epsilon <= 1:
+        return epsilon, ""  # `Robust` says what is wrong with it.
+    return chosen_budget(epsilon, usual_budget(images))
 
 
 def _threats(own: Robust) -> list[Threat]:

@@ -61,29 +61,39 @@ class AttackedPairs:
         return np.asarray(self.x_adv[rows]), as_float(self.images[index]), self.labels[index]
 
 
-def training_attacks(iterations: int) -> list[Attack]:
+def training_attacks(iterations: int, epsilon: float = _PAPER.test_epsilon) -> list[Attack]:
     """FGSM and Rand-FGSM with epsilon 0.25, 0.30 and 0.35, CW with confidence 5, 10 and 15, and
     clean images.
+
+    The epsilons and Rand-FGSM's alpha are for the budget 0.3; for another `epsilon` they are in
+    proportion.
 
     CW searches its constant over 9 descents from 1e-3, as in the paper, where `iterations` is at
     least 500; below, one descent at a larger constant and rate makes larger but as effective
     changes in a fraction of the time.
     """
     attacks: list[Attack] = []
-    for epsilon in _PAPER.train_epsilons:
-        attacks += [FGSM(epsilon=epsilon), RandFGSM(epsilon=epsilon, alpha=_PAPER.alpha)]
+    for budget in _PAPER.train_epsilons:
+        attacks += _signs(budget, epsilon)
     attacks += [_carlini_wagner(confidence, iterations) for confidence in _PAPER.train_confidences]
     return [*attacks, NoAttack()]
 
 
-def validation_attacks(iterations: int) -> list[Attack]:
+def validation_attacks(iterations: int, epsilon: float = _PAPER.test_epsilon) -> list[Attack]:
     """The same attacks with strengths that training does not see."""
-    epsilon = _PAPER.validation_epsilon
     return [
-        FGSM(epsilon=epsilon),
-        RandFGSM(epsilon=epsilon, alpha=_PAPER.alpha),
+        *_signs(_PAPER.validation_epsilon, epsilon),
         _carlini_wagner(_PAPER.validation_confidence, iterations),
         NoAttack(),
+    ]
+
+
+def _signs(budget: float, epsilon: float) -> list[Attack]:
+    """FGSM and Rand-FGSM of a budget of the paper, in proportion to `epsilon`."""
+    share = epsilon / _PAPER.test_epsilon
+    return [
+        FGSM(epsilon=budget * share),
+        RandFGSM(epsilon=budget * share, alpha=_PAPER.alpha * share),
     ]
 
 

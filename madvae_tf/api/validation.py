@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from madvae_tf.evaluation.threats import threat_of
 from madvae_tf.models.external_classifier import ExternalClassifier
+from madvae_tf.utils.budgets import UsualBudget, budget_text
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.images import Shape, as_float, check_any_images, shape_of
 from madvae_tf.utils.labels import above_chance, check_classes, check_labels, skipped
@@ -56,6 +58,20 @@ def labelled(
             " that differ."
         )
     return x, y
+
+
+def chosen_budget(epsilon: float | None, usual: UsualBudget) -> tuple[float, str]:
+    """The L-infinity budget: what is given, with a warning where it is unusual for the images; or
+    the usual one, with a sentence that says so. Raises `UserError` where it is no number above 0
+    and up to 1.
+    """
+    if epsilon is None:
+        text = budget_text(usual.epsilon)
+        return usual.epsilon, f"epsilon is {text} in L-infinity, which is usual for {usual.why}."
+    chosen = threat_of(("linf", epsilon)).epsilon
+    if sentence := usual.warning(chosen):
+        logging.warning("epsilon: %s", sentence)
+    return chosen, ""
 
 
 def check_data(train: Data, held: Data, classes: int) -> None:

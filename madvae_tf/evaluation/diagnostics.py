@@ -14,6 +14,7 @@ from madvae_tf.evaluation.gradients import FAINT
 from madvae_tf.evaluation.intervals import wilson_interval
 from madvae_tf.evaluation.steadiness import BATCHWISE, RANDOM
 from madvae_tf.evaluation.suites import QUERY_ATTACKS
+from madvae_tf.utils.budgets import UsualBudget
 from madvae_tf.utils.labels import PAPER_CLASSES, above_chance, chance, skipped
 
 if TYPE_CHECKING:
@@ -294,6 +295,13 @@ def search_warnings(optimises: bool) -> list[str]:
         " faint, so that attacks along it prove little; attack what it searches with, too (targets="
         "..., the suite overpowered), and say how many forward passes an answer takes."
     ]
+
+
+def budget_warnings(found: "Evaluation", usual: UsualBudget) -> list[str]:
+    """A warning where its largest L-infinity budget is unusual for its images."""
+    budgets = [epsilon for norm, epsilon in found.threats if norm == "linf"]
+    sentence = usual.warning(max(budgets)) if budgets else ""
+    return [sentence] if sentence else []
 
 
 def steadiness_warnings(steady: str, draws: int, repeats: int) -> list[str]:

@@ -57,6 +57,7 @@ class Evaluation:
         seconds: how long it took.
         warnings: what a reader of the figures must know.
         classes: how many the system tells apart.
+        notes: what was chosen where the caller left it open.
     """
 
     clean: np.ndarray
@@ -67,6 +68,7 @@ class Evaluation:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     classes: int = PAPER_CLASSES
+    notes: tuple[str, ...] = ()
 
     def robust(self, name: str) -> np.ndarray:
         """Bool (n,): right after the suite or the trial of this name.
@@ -140,6 +142,7 @@ class Evaluation:
             "seconds": round(self.seconds, 3),
             **{name: tables.share(robust) for name, robust in named.items()},
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
             "rows": self._rows(),
             **(
                 {"masks": {name: mask.tolist() for name, mask in self.masks.items()}}
@@ -195,7 +198,7 @@ class Evaluation:
 
     def summary(self) -> str:
         """What was attacked and how; a line for each trial, and for the worst case: accuracy, its
-        95% Wilson interval and n; the warnings.
+        95% Wilson interval and n; the warnings and notes.
         """
         head = f"{self.model}, {self.threat_model}, {tables.budgets(self)}, seed {self.seed}"
         lines = [("no attack", self.clean)]
@@ -207,7 +210,9 @@ class Evaluation:
             shown.append(
                 f"{title:40s} {robust.mean():.4f} [{low:.4f}, {high:.4f}] n = {len(robust)}"
             )
-        return "\n".join([head, *shown, *(f"warning: {warning}" for warning in self.warnings)])
+        said = [f"warning: {warning}" for warning in self.warnings]
+        said += [f"note: {note}" for note in self.notes]
+        return "\n".join([head, *shown, *said])
 
     @property
     def threats(self) -> list[tuple[str, float]]:

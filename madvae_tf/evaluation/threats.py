@@ -7,7 +7,6 @@ from typing import Any
 from madvae_tf.attacks.geometry import NORMS
 from madvae_tf.utils.errors import UserError
 
-DEFAULT = "linf:0.3"
 _NAMES = {
     **dict.fromkeys(("linf", "inf", "linfinity", "infinity", "l∞", "∞", "linfty"), "linf"),
     **dict.fromkeys(("l2", "2", "euclidean"), "l2"),

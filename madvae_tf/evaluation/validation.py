@@ -10,6 +10,7 @@ from madvae_tf.evaluation import presets, threats
 from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.evaluation.suites import Suite
 from madvae_tf.models.defended_model import DefendedModel
+from madvae_tf.utils.budgets import UsualBudget, budget_text
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.images import as_float, check_any_images
 from madvae_tf.utils.labels import MOST_CLASSES, check_labels
@@ -21,12 +22,24 @@ def suites_of(
     threat: Any,
     preset: str | None,
     known: Mapping[str, DefendedModel],
-    usual: str,
-) -> list[Suite]:
-    """What is given, or the preset's, at the `usual` budget where none is named."""
+    own: str,
+    usual: UsualBudget,
+) -> tuple[list[Suite], str]:
+    """What is given, or the preset's, and a sentence where the budget was chosen here.
+
+    Args:
+        own: the budget that the system was made for, where one is known; without it and a `threat`
+            it is the `usual` one of the images.
+    """
     if suites is None:
-        own = threats.threat_of((usual or threats.DEFAULT) if threat is None else threat)
-        return presets.preset_suites(preset or presets.DEFAULT, own, known)
+        note = ""
+        if threat is None and not own:
+            note = (
+                f"the budget, L-infinity {budget_text(usual.epsilon)}, is the usual one for"
+                f" {usual.why}; threat= sets another."
+            )
+        chosen = threats.threat_of(threat or own or ("linf", usual.epsilon))
+        return presets.preset_suites(preset or presets.DEFAULT, chosen, known), note
     if threat is not None or preset is not None:
         raise UserError(
             "Invalid arguments: received suites and a threat or preset, expected one of the two:"
@@ -38,7 +51,7 @@ def suites_of(
             f"Invalid suites: received {wrong[0]!r} among them, expected a Suite or a list of them,"
             " like [gradient_suite('linf', 0.3)]."
         )
-    return found
+    return found, ""
 
 
 def checked(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from madvae_tf.evaluation.cost import UNKNOWN, Course, measured
 from madvae_tf.evaluation.diagnostics import (
     FOLLOWING,
     LOOKED_AT,
+    budget_warnings,
     data_warnings,
     evaluation_warnings,
     search_warnings,
@@ -37,6 +38,7 @@ from madvae_tf.evaluation.trial_files import TrialFiles, followed
 from madvae_tf.evaluation.trials import TrialInputs, run_trial, to_the_end
 from madvae_tf.evaluation.validation import check_trials, checked, clean_logits, suites_of
 from madvae_tf.models.seeding import process_as_found
+from madvae_tf.utils.budgets import usual_budget
 from madvae_tf.utils.forks import check_process
 from madvae_tf.utils.labels import check_classes
 from madvae_tf.utils.progress import is_silent, silent
@@ -81,7 +83,9 @@ def evaluate(
         labels: integers or whole numbers (n,) or (n, 1), or one-hot (n, classes): the true classes.
         suites: what to attack with, in place of `threat` and `preset`.
         threat: norm and budget, such as "linf:0.3", "linf:8/255" or "l2:1.5" (`threat_of`); by
-            default what a `FittedDefense` was made for, else "linf:0.3".
+            default what a `FittedDefense` was made for, else what is usual for such images:
+            "linf:0.3" where they are nearly black and white like MNIST's, "linf:0.1" of other grey
+            ones, "linf:8/255" of colours; `Evaluation.notes` then says which.
         preset: "fast" (about a minute for 100 MNIST images on two cores) or "standard" (AutoAttack
             standard), the default.
         target: what the attacker attacks, if that is not the system (`target_of`); its images are
@@ -130,7 +134,8 @@ def evaluate(
     folder = None if folder is None else Path(folder).expanduser()
     system = system_of(model, images, preprocessing)
     known = {"exact": target or system.target, **system.targets, **(targets or {})}
-    suites = suites_of(suites, threat, preset, known, system.threat)
+    usual = usual_budget(images)
+    suites, chosen = suites_of(suites, threat, preset, known, system.threat, usual)
     check_trials(suites, known)
     logits_fn = system.target.logits
     own = known["exact"].logits is logits_fn
@@ -184,12 +189,13 @@ def evaluate(
     warnings = (
         *system.notes,
         *data_warnings(images, labels, classes),
+        *budget_warnings(found, usual),
         *(note for _, notes in fitted for note in notes),
         *steadiness_warnings(steady, draws, repeats),
         *search_warnings(optimises(_traced(judge, images, batch_size))),
         *evaluation_warnings(found, _vanished(known, given, found)),
     )
-    return dataclasses.replace(found, warnings=warnings)
+    return dataclasses.replace(found, warnings=warnings, notes=(chosen,) if chosen else ())
 
 
 def _traced(judge: Any, images: np.ndarray, batch_size: int) -> Any:

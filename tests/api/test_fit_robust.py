@@ -15,6 +15,7 @@ from madvae_tf.data.prepare import Split
 from madvae_tf.defenses import robust
 from madvae_tf.defenses.files import save_float32
 from madvae_tf.defenses.robust import Robust
+from madvae_tf.utils.budgets import NEARLY_BINARY
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.files import write_json
 from tests.small import SmallVAE
@@ -96,8 +97,8 @@ def test_the_defaults_are_those_of_the_committed_configuration():
     for name, value in {**_RECOMMENDED, "average": _AVERAGE}.items():
         assert getattr(own, name) == value, name
     assert own.scale == _SQUASH
-    defaults = inspect.signature(madvae_tf.fit_robust).parameters
-    assert own.epsilon == defaults["epsilon"].default
+    assert own.epsilon == NEARLY_BINARY
+    assert inspect.signature(madvae_tf.fit_robust).parameters["epsilon"].default is None
     assert (own.start_epsilon, own.ramp_steps) == (pytest.approx(own.epsilon / 6), _RAMP)
 
 
@@ -153,6 +154,30 @@ def test_it_comes_back_from_its_folder(fitted, toy, tmp_path):
     images, _ = toy.squares(12, seed=9)
     np.testing.assert_array_equal(loaded.purify(images), fitted.purify(images))
     np.testing.assert_array_equal(loaded.predict(images), fitted.predict(images))
+
+
+def test_radius_and_squash_follow_the_images(toy, monkeypatch, capsys):
+    """Nearly black and white images get 0.3 and a squash, other grey ones 0.1, colours 8/255."""
+    asked = []
+
+    def train(self, inputs, folder):
+        asked.append((self.epsilon, self.start_epsilon, self.scale))
+        raise UserError("enough")
+
+    monkeypatch.setattr(Robust, "train", train)
+    images, labels = toy.squares()
+    classify = lambda x: toy.as_function(tf.reduce_mean(x, 3, keepdims=True))  # noqa: E731
+    binary = np.where(images > 128, 255, 0).astype(np.uint8)
+    for given in (binary, images, np.repeat(images, 3, axis=3)):
+        with pytest.raises(UserError, match="enough"):
+            madvae_tf.fit_robust(classify, given, labels, **{**SMALL, "verbose": 1})
+    expected = [(0.3, 30.0), (0.1, 0.0), (8 / 255, 0.0)]
+    assert asked == [(epsilon, epsilon / 6, scale) for epsilon, scale in expected]
+    lines = capsys.readouterr().err
+    assert "epsilon is 8/255 in L-infinity, which is usual for colour images." in lines
+    for norm, named in (("l2", "epsilon"), ("both", "l2_epsilon")):
+        with pytest.raises(UserError, match=f"Invalid {named}: received none with norm='{norm}'"):
+            madvae_tf.fit_robust(classify, images, labels, norm=norm, **SMALL)
 
 
 BAD = {
