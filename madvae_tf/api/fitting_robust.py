@@ -164,7 +164,9 @@ def fit_robust(
         planned = DefenseVAE(
             own.latent_size, image_shape=shape_of(x), encoder=own.encoder, width=own.width
         )
-        seconds = robust_seconds(dataclasses.asdict(own), len(x)) * relative_to_paper(planned)
+        watched = min(own.validation_images, len(x_held))
+        known = {**dataclasses.asdict(own), "validation_images": watched}
+        seconds = robust_seconds(known, len(x)) * relative_to_paper(planned)
         say(announcement(planned, own.batch_size, computed, seconds))
         inputs = TrainingInputs(
             train=Split(x, y),

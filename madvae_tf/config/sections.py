@@ -59,10 +59,10 @@ class ClassifierConfig:
     """The classifier under attack (Table 6). `train_images` 0 means all; `max_shift` is in pixels;
     `flip` mirrors half of the training images left to right.
 
-    `path`: a `.keras` file or the folder of a SavedModel that stands in Table 6's place, as it is;
-    `outputs` says what it
-    gives: auto, logits or probabilities. The other fields then serve the substitutes of Table 7
-    only.
+    `path`: a `.keras` file or the folder of a SavedModel that stands in Table 6's place, as it is.
+    `outputs` says what it gives: auto, logits or probabilities; `preprocessing` what it wants in
+    place of images in [0, 1], like "0..255", "-1..1 channels_first" or "mean=0.13 std=0.31"
+    (`models.preprocessing`). The other fields then serve the substitutes of Table 7 only.
     """
 
     name: str = "table6"
@@ -78,6 +78,7 @@ class ClassifierConfig:
     path: str = added("")
     outputs: str = added("auto")
     flip: bool = added(False)
+    preprocessing: str = added("")
 
     def __post_init__(self) -> None:
         require(
@@ -95,6 +96,12 @@ class ClassifierConfig:
         require(self.dropout < 1, "classifier.dropout", self.dropout, "a value below 1")
         require(
             self.max_shift < 14, "classifier.max_shift", self.max_shift, "a value below 14 pixels"
+        )
+        require(
+            bool(self.path) or not self.preprocessing,
+            "classifier.preprocessing",
+            self.preprocessing,
+            "none without classifier.path: Table 6's classifier takes images in [0, 1]",
         )
         check_precision("classifier", self.precision)
 
@@ -200,8 +207,7 @@ class VaeConfig:
     its own, from `learning_rate` down to `final_learning_rate`. 0: every variant starts from
     nothing. `epoch_steps` is the length of a variant's own epoch; 0: as many batches as the pairs
     fill. A warm-up's epochs are whole. `width` multiplies the channels of Table 5. `fused_adam`:
-    Adam in one pass over each weight; faster, and
-    other roundings, so other artifacts.
+    Adam in one pass over each weight; faster, and other roundings, so other artifacts.
     """
 
     variants: tuple[str, ...] = ("vanilla", "cls", "pd", "combined")

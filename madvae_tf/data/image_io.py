@@ -33,6 +33,8 @@ _OF_THE_SYSTEM = (
 )
 # The mean from which on a grey picture is mostly light: dark ink on paper, or on transparency.
 _LIGHT = 0.6
+# What is opaque and as light as that could not be seen on white.
+_NEARLY_WHITE = 0.9 * 255
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -118,8 +120,8 @@ def _expand(argument: str) -> list[tuple[Path, str]]:
 
 
 def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
-    """The picture as an image: turned as its EXIF data say, transparent parts on white, resized
-    with antialiasing.
+    """The picture as an image: turned as its EXIF data say, transparent parts on white, or on black
+    where what is opaque is nearly white itself, resized with antialiasing.
 
     Args:
         shape: (height, width, channels) that it gets; one channel is grey, three are red, green and
@@ -141,9 +143,9 @@ def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
             if image.has_transparency_data:
                 layer = image.convert("RGBA")
                 if layer.getchannel("A").getextrema() != (255, 255):
-                    notes.append("transparent parts on white")
-                    white = Image.new("RGBA", layer.size, "white")
-                    layer = Image.alpha_composite(white, layer)
+                    ground = "black" if _opaque_mean(layer) >= _NEARLY_WHITE else "white"
+                    notes.append(f"transparent parts on {ground}")
+                    layer = Image.alpha_composite(Image.new("RGBA", layer.size, ground), layer)
                 image = layer.convert("RGB")
             if shape[2] == 3:
                 image = image.convert("RGB")
@@ -171,6 +173,15 @@ def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
             f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
         ) from error
     return Picture(path, name, pixels, tuple(notes))
+
+
+def _opaque_mean(layer: Image.Image) -> float:
+    """How light what is opaque is, in [0, 255]: the mean of an RGBA picture's grey, weighed by
+    alpha.
+    """
+    alpha = np.asarray(layer.getchannel("A"), np.float64)
+    grey = np.asarray(layer.convert("RGB").convert("L"), np.float64)
+    return float((alpha * grey).sum() / max(alpha.sum(), 1.0))
 
 
 def size_of(path: Path) -> tuple[int, int]:

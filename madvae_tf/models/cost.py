@@ -63,10 +63,12 @@ def announcement(purifier: DefenseVAE, batch_size: int, precision: str, seconds:
     """
     cost = cost_of(purifier)
     seconds *= 2 if precision == "float32" else 1
+    memory = cost.memory(batch_size, precision) / 2**20
+    said = f"{memory / 2**10:.1f} GB" if memory >= 2**10 else f"{math.ceil(memory)} MB"
     height, width, channels = purifier.image_shape
     return (
         f"Training takes about {math.ceil(seconds / 60)} min on two CPU cores that do nothing else,"
-        f" and {cost.memory(batch_size, precision) / 2**30:.1f} GB of memory: the purifier of"
+        f" and {said} of memory: the purifier of"
         f" {height} x {width} x {channels} images has {cost.parameters / 1e6:.1f} million weights"
         f" and makes {cost.multiply_adds / 1e6:.0f} million multiply-adds an image."
     )

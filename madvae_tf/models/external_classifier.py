@@ -225,9 +225,13 @@ def _preprocessed(
         wanted.check_channels(channels)
     if isinstance(classifier, keras.layers.Layer) and isinstance(wanted, keras.layers.Layer):
         return PreprocessedClassifier(classifier, wanted), more
-    tracked = [part for part in (classifier, wanted) if isinstance(part, tf.Module)]
-    resource = more.get("resource") or (tracked[0] if len(tracked) == 1 else tracked or None)
-    return _joined(classifier, wanted), {**more, "resource": resource}
+    # What a SavedModel of it must track.
+    resources = tf.Module()
+    kinds = keras.layers.Layer | tf.Module
+    parts = [part for part in (classifier, wanted) if isinstance(part, kinds)]
+    loaded = more.get("resource")
+    resources.parts = parts if loaded is None else [*parts, loaded]
+    return _joined(classifier, wanted), {**more, "resource": resources}
 
 
 def _before_activation(

@@ -49,6 +49,8 @@ def imported_classifier(config: Config, common: dict[str, Any], data: Stage) -> 
         )
     path = Path(config.classifier.path).expanduser()
     own = {**common, "content": content_of(path), "outputs": config.classifier.outputs}
+    if config.classifier.preprocessing:
+        own["preprocessing"] = config.classifier.preprocessing
     run = functools.partial(steps.import_classifier, path)
     return Stage("classifier", "own", 1, own, {"data": data}, run, cost=10)
 

@@ -70,7 +70,8 @@ def load_classifier(folder: Path) -> Any:
 
     record = read_json(folder / ADOPTED)
     probe = np.full((2, *record.get("image_shape", IMAGE_SHAPE)), 0.5, np.float32)
-    return load_classifier_file(folder / record["file"], probe, record["outputs"])
+    wanted = record.get("preprocessing")
+    return load_classifier_file(folder / record["file"], probe, record["outputs"], wanted)
 
 
 @functools.lru_cache(maxsize=2)

@@ -47,7 +47,8 @@ def import_classifier(path: Path, context: Context) -> None:
     if found != context.config["content"]:
         raise UserError(f"{path} has changed since the run began; run again.")
     probe = to_float(splits["validation"].images[:_PROBES])
-    classifier = load_classifier_file(copy, probe, context.config["outputs"])
+    wanted = context.config.get("preprocessing")
+    classifier = load_classifier_file(copy, probe, context.config["outputs"], wanted)
     logging.info("The classifier %s gives %s.", path, classifier.outputs)
     metrics: dict[str, Any] = classifier_metrics(classifier, splits, context.config["seed"])
     for split in splits.values():
@@ -64,6 +65,7 @@ def import_classifier(path: Path, context: Context) -> None:
     record = {
         "outputs": classifier.outputs,
         "file": copy.name,
+        **({"preprocessing": wanted} if wanted else {}),
         **shape_entry(classifier.image_shape),
     }
     write_json(context.folder / ADOPTED, record)

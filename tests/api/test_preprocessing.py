@@ -10,6 +10,7 @@ import tensorflow as tf
 import madvae_tf
 from madvae_tf.attacks import FGSM, DefendedModel, NoAttack, run_attack
 from madvae_tf.evaluation import Suite, Trial
+from madvae_tf.export.saved_model import export_classifier
 from madvae_tf.models.external_classifier import adapt, load_classifier_file
 from madvae_tf.models.preprocessing import Preprocessing, preprocessing_of
 from madvae_tf.utils.errors import UserError
@@ -143,6 +144,20 @@ def test_fit_saves_and_exports_the_preprocessing_with_the_classifier(tmp_path):
     )
     with pytest.raises(UserError, match="preprocessing.* without a classifier"):
         madvae_tf.load(tmp_path / "defense", preprocessing="-1..1")
+
+
+def test_a_saved_model_behind_a_function_is_exported_again(tmp_path):
+    """What the function and the folder hold is in the export, too."""
+    model, dense = classifier_of(SHAPE), keras.layers.Dense(3)
+    model.export(tmp_path / "model", verbose=False)
+    dense.build((None, 3))
+    adapted = load_classifier_file(tmp_path / "model", X, preprocessing=dense)
+    expected = model(dense(X))
+    np.testing.assert_allclose(adapted(X), expected, rtol=1e-4, atol=1e-4)
+    export_classifier(tmp_path / "export", adapted)
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures["logits"](tf.constant(X))
+    (logits,) = served.values()
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

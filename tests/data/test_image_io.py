@@ -63,6 +63,12 @@ def test_colours_transparency_and_depth(tmp_path):
     picture = read(save(tmp_path / "clear.png", clear))
     assert picture.notes == ("transparent parts on white",)
     assert (picture.pixels[:14] == 0).all() and (picture.pixels[14:] == 255).all()
+    # A light stroke could not be seen on white.
+    stroke = np.zeros((28, 28, 4), np.uint8)
+    stroke[:14] = (250, 250, 250, 255)
+    picture = read(save(tmp_path / "stroke.png", stroke))
+    assert picture.notes == ("transparent parts on black",)
+    assert (picture.pixels[:14] == 250).all() and (picture.pixels[14:] == 0).all()
     levels = (np.arange(784) % 256).reshape(28, 28)
     deep = (257 * levels + 100 * (levels < 255)).astype(np.uint16)  # 100/257 rounds down
     picture = read(save(tmp_path / "deep.png", deep))

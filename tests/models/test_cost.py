@@ -36,5 +36,11 @@ def test_the_line_of_8_pixels_and_of_half_the_width():
     assert relative_to_paper(small) == pytest.approx(by_hand / paper)
     line = announcement(small, 32, "float32", 90.0)
     assert line.startswith("Training takes about 3 min on two CPU cores that do nothing else")
+    # 32 images of these maps: padding and crop there are none.
+    maps = 3 * (64 * 32 + 16 * 128) + 2048 + 2 * 2048 + 3 * 64 * 32 + 64 + 2 * 8
+    memory = (4 * 32 * maps + 16 * cost_of(small).parameters) / 2**20
+    assert f"and {int(memory) + 1} MB of memory: " in line
+    large = announcement(DefenseVAE(8, image_shape=(64, 64, 3)), 500, "float32", 1.0)
+    assert " GB of memory: " in large
     assert "the purifier of 8 x 8 x 1 images has 0.2 million weights" in line
     assert f"{by_hand / 1e6:.0f} million multiply-adds an image." in line

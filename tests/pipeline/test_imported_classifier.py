@@ -45,6 +45,25 @@ def test_the_key_is_the_content_and_not_the_place(tmp_path):
     assert said["classifier own"].key != first["classifier own"].key
 
 
+def test_what_it_wants_done_to_the_images_is_kept(adopted, tmp_path):
+    """A classifier of bytes: the same weights by 255 give the same logits where it is read."""
+    own = model()
+    own.set_weights([WEIGHTS / 255, np.zeros(10, np.float32)])
+    own.save(tmp_path / "bytes.keras")
+    folder = adopted(tmp_path / "bytes.keras", "classifier.preprocessing=0..255")
+    assert json.loads((folder / "metrics.json").read_text())["test"]["accuracy"] == 0.9
+    x = np.random.default_rng(4).random((6, 28, 28, 1), np.float32)
+    found = common.load_classifier(folder)(x)
+    np.testing.assert_allclose(found, x.reshape(6, 784) @ WEIGHTS, rtol=1e-4, atol=1e-4)
+    path = f"classifier.path={tmp_path / 'bytes.keras'}"
+    assert (
+        stages(path)["classifier own"].key
+        != stages(path, "classifier.preprocessing=0..255")["classifier own"].key
+    )
+    with pytest.raises(UserError, match="expected none without classifier.path"):
+        stages("classifier.preprocessing=0..255")
+
+
 def test_every_file_of_a_saved_model_counts(tmp_path):
     folder = tmp_path / "model"
     (folder / "variables").mkdir(parents=True)
@@ -107,8 +126,8 @@ def adopted(tmp_path, monkeypatch):
         lambda context: dict.fromkeys(["validation", "test"], split),
     )
 
-    def run(path):
-        stage = stages(f"classifier.path={path}")["classifier own"]
+    def run(path, *more):
+        stage = stages(f"classifier.path={path}", *more)["classifier own"]
         folder = tmp_path / f"artifact-{path.name}"
         folder.mkdir()
         stage.run(Context(folder, tmp_path, {}, stage.config))
