@@ -85,14 +85,17 @@ def image_grid(
     """
     title, gap = 0.24, 0.035
     tile = (WIDTH - gap * (columns + 1)) / columns
-    height = len(strips) * (title + tile + gap)
+    # A tile is as wide as the page leaves room for, and has the proportions of an image.
+    rows, across = next((images.shape[1:3] for _, images, _ in strips), (1, 1))
+    tall = tile * rows / across
+    height = len(strips) * (title + tall + gap)
     with settings():
         figure = Figure(figsize=(WIDTH, height))
         # One axes in inches for all tiles: an axes for each would take twenty times as long.
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axis("off")
         for index, (name, images, predictions) in enumerate(strips):
-            top = height - index * (title + tile + gap)
+            top = height - index * (title + tall + gap)
             axes.text(gap, top - title * 0.72, name, fontsize=9.5, va="baseline", weight="bold")
             for column in range(min(columns, len(images))):
                 wrong = (
@@ -101,8 +104,8 @@ def image_grid(
                     and int(predictions[column]) != int(label[column])
                 )
                 prediction = None if predictions is None else _short(names[predictions[column]])
-                corner = (gap + column * (tile + gap), top - title - tile)
-                _tile(axes, images[column], corner, tile, prediction, wrong)
+                corner = (gap + column * (tile + gap), top - title - tall)
+                _tile(axes, images[column], corner, (tile, tall), prediction, wrong)
         axes.set(xlim=(0, WIDTH), ylim=(0, height))
         return figure
 
@@ -116,24 +119,24 @@ def _tile(
     axes: Any,
     image: np.ndarray,
     corner: tuple[float, float],
-    size: float,
+    size: tuple[float, float],
     prediction: str | None,
     wrong: bool,
 ) -> None:
     shown = image[..., 0] if image.shape[-1] == 1 else image
-    left, bottom = corner
-    extent = (left, left + size, bottom, bottom + size)
+    (left, bottom), (width, height) = corner, size
+    extent = (left, left + width, bottom, bottom + height)
     axes.imshow(
         shown, cmap="gray", vmin=0, vmax=1, interpolation="none", extent=extent, aspect="auto"
     )
     frame = (
         {"edgecolor": _WRONG, "linewidth": 2.2} if wrong else {"edgecolor": FRAME, "linewidth": 0.6}
     )
-    axes.add_patch(Rectangle(corner, size, size, fill=False, zorder=3, **frame))
+    axes.add_patch(Rectangle(corner, width, height, fill=False, zorder=3, **frame))
     if prediction is not None:
         axes.text(
-            left + 0.96 * size,
-            bottom + 0.05 * size,
+            left + 0.96 * width,
+            bottom + 0.05 * height,
             prediction,
             ha="right",
             va="bottom",
