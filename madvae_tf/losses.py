@@ -25,9 +25,9 @@ class Forward:
     """What one forward pass of a purifier leaves for the terms; all float32 but `label`.
 
     Attributes:
-        clean: (batch, 28, 28, 1), the images to restore, in [0, 1].
+        clean: (batch, height, width, channels), the images to restore, in [0, 1].
         label: (batch,) int64.
-        image_logits: (batch, 28, 28, 1), the decoder's output before the sigmoid.
+        image_logits: (batch, height, width, channels), the decoder's output before the sigmoid.
         mean, log_variance, z: (batch, latent), the encoder's Gaussian and the sample from it.
         centers: (classes, latent), the class centres c_i, or None.
         class_logits: (batch, classes), the frozen classifier's on the purified images, or None.

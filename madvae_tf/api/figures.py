@@ -44,8 +44,8 @@ def measure(
     Args:
         system: the defended one.
         classifier: images -> logits, alone.
-        images: uint8 or floating point (n, 28, 28, 1), held out; at most 100 of them, evenly
-            spaced, are attacked.
+        images: uint8 or floating point (n, height, width, channels), held out; at most 100 of them,
+            evenly spaced, are attacked.
         labels: int64 (n,).
         threats: budgets; an image must be right under all of them.
         seed: of the attacks' starts.

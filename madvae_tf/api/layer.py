@@ -20,8 +20,8 @@ _OF_THE_PURIFIER = (
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Purifier(keras.layers.Layer):
-    """Purifies: (batch, 28, 28, 1), floating point in [0, 1] or uint8 in [0, 255] -> float32 in [0,
-    1]. Deterministic; gradients flow through it.
+    """Purifies: (batch, height, width, channels), floating point in [0, 1] or uint8 in [0, 255] ->
+    float32 in [0, 1]. Deterministic; gradients flow through it.
 
     Floats outside [0, 1] are refused when the model runs: Keras casts bytes to floats in front of a
     `Sequential` or functional model, unless its `keras.Input` has dtype="uint8". Frozen, so that

@@ -35,9 +35,9 @@ class AttackedPairs:
     """Rows of pairs for the trainer (`data.batches.Rows`).
 
     Attributes:
-        x_adv: float32 (m, 28, 28, 1).
+        x_adv: float32 (m, height, width, channels).
         index: int64 (m,), which of `images` each one came from.
-        images: uint8 or floating point (n, 28, 28, 1), clean.
+        images: uint8 or floating point (n, height, width, channels), clean.
         labels: int64 (n,).
     """
 
@@ -56,7 +56,9 @@ class AttackedPairs:
         return len(self.index)
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """x_adv and x float32 (b, 28, 28, 1) in [0, 1], label int64 (b,), of `rows`, integers (b,)."""  # noqa: E501
+        """x_adv and x float32 (b, height, width, channels) in [0, 1], label int64 (b,), of `rows`,
+        integers (b,).
+        """
         index = self.index[rows]
         return np.asarray(self.x_adv[rows]), as_float(self.images[index]), self.labels[index]
 
@@ -128,7 +130,7 @@ def make_pairs(
     """Attacks `images_per_attack` images with each attack, every one its own draw of the images.
 
     Args:
-        images: uint8 or floating point (n, 28, 28, 1); `labels` int64 (n,).
+        images: uint8 or floating point (n, height, width, channels); `labels` int64 (n,).
         images_per_attack: 0 or more than n: all.
         batch_size: images per call of an attack.
         file: where the adversarial images go; its stem names the draws.

@@ -50,7 +50,8 @@ def checkpoints(iterations: int) -> list[int]:
 
 class _State(NamedTuple):
     index: tf.Tensor  # int32 ()
-    x_adv: tf.Tensor  # float32 (batch, 28, 28, 1): x_k, then x_{k-1} and the best so far
+    # float32 (batch, height, width, channels): x_k, then x_{k-1} and the best so far
+    x_adv: tf.Tensor
     x_previous: tf.Tensor
     x_best: tf.Tensor
     value: tf.Tensor  # float32 (batch,): the objective at x_k, then at the best

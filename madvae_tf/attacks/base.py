@@ -41,12 +41,12 @@ class Attack(Parameters, abc.ABC):
 
         Args:
             target: what is attacked.
-            x: float32 (batch, 28, 28, 1) in [0, 1].
+            x: float32 (batch, height, width, channels) in [0, 1].
             y: int64 (batch,), the true labels.
             seed: two ints in [0, 2**31); all randomness is drawn statelessly from them.
 
         Returns:
-            float32 (batch, 28, 28, 1) in [0, 1].
+            float32 (batch, height, width, channels) in [0, 1].
         """
 
     def for_classes(self, classes: int) -> "Attack":
@@ -65,7 +65,7 @@ class AttackResult:
     """Attacked images and what became of them.
 
     Attributes:
-        x_adv: float32 (n, 28, 28, 1) in [0, 1].
+        x_adv: float32 (n, height, width, channels) in [0, 1].
         success: bool (n,), whether the target's prediction on `x_adv` differs from the true label.
         linf: float32 (n,), the L-infinity distance from the original.
         l2: float32 (n,), the L2 distance from the original.
@@ -138,7 +138,7 @@ def attack_batches(
     Args:
         attack: the attack.
         target: what is attacked.
-        x: floating point (n, 28, 28, 1), finite, in [0, 1].
+        x: floating point (n, height, width, channels), finite, in [0, 1].
         y: integers (n,) in [0, classes), the true labels.
         seed: two ints; batch b draws from `fold_seed(seed, b)`.
         batch_size: images per call of the attack; attacks that draw depend on it, the others do

@@ -37,7 +37,7 @@ _STALLED = (
 
 class _State(NamedTuple):
     iteration: tf.Tensor  # int32 ()
-    w: tf.Tensor  # float32 (batch, 28, 28, 1), as the moments and `x_best`
+    w: tf.Tensor  # float32 (batch, height, width, channels), as the moments and `x_best`
     moments: Moments
     x_best: tf.Tensor  # the nearest successful image so far
     distance_best: (

@@ -24,12 +24,12 @@ def check_norm(norm: str) -> None:
 
 
 def values_of(images: tf.Tensor) -> int:
-    """How many numbers an image of the batch is: 784 of (batch, 28, 28, 1)."""
+    """How many numbers an image of the batch is: 784 of 28 x 28 grey ones."""
     return math.prod(size for size in images.shape[1:] if size is not None)
 
 
 def flat(images: tf.Tensor) -> tf.Tensor:
-    """(batch, 28, 28, 1) -> (batch, 784)."""
+    """(batch, height, width, channels) -> (batch, height * width * channels)."""
     return tf.reshape(images, (-1, values_of(images)))
 
 
@@ -90,7 +90,7 @@ def project_l2(images: tf.Tensor, center: tf.Tensor, epsilon: tf.Tensor | float)
     It is clip(center + s (image - center)) with the largest s <= 1 that keeps the distance.
 
     Args:
-        images: float32 (batch, 28, 28, 1), anywhere.
+        images: float32 (batch, height, width, channels), anywhere.
         center: the same shape, in [0, 1].
         epsilon: float32 ().
     """
@@ -113,7 +113,7 @@ def step_to_plane(x: tf.Tensor, normal: tf.Tensor, offset: tf.Tensor, norm: str)
     Where the plane misses the box, the step to the box's corner that is nearest to the plane.
 
     Args:
-        x, normal: float32 (batch, 28, 28, 1).
+        x, normal: float32 (batch, height, width, channels).
         offset: float32 (batch,), the value at x of the linear function that the plane is the zero
             of.
     """
@@ -157,7 +157,7 @@ def image_seeds(x: tf.Tensor, seed: Any) -> tf.Tensor:
     """Seeds, int32 (batch, 2), from each image's own pixels and `seed`, whatever its batch.
 
     Args:
-        x: float32 (batch, 28, 28, 1).
+        x: float32 (batch, height, width, channels).
         seed: two ints below 2**31, or a tensor of them.
     """
     bits = tf.cast(tf.bitcast(flat(x), tf.int32), tf.int64)[:, None]

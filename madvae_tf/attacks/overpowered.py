@@ -53,7 +53,7 @@ class _State(NamedTuple):
     z: tf.Tensor  # float32 (batch, latent), as the moments
     moments: Moments
     multiplier: tf.Tensor  # float32 (batch,)
-    result: tf.Tensor  # float32 (batch, 28, 28, 1)
+    result: tf.Tensor  # float32 (batch, height, width, channels)
     done: tf.Tensor  # bool (batch,)
 
 

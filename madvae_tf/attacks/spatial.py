@@ -25,7 +25,7 @@ def placed(images: tf.Tensor, matrix: Any, shift: Any) -> tf.Tensor:
     """The images moved: pixel p is the original's at middle + matrix (p - middle - shift).
 
     Args:
-        images: float32 (batch, 28, 28, 1).
+        images: float32 (batch, height, width, channels).
         matrix: float32 (2, 2), or one for each image, (batch, 2, 2); it acts on (row, column).
         shift: float32 (2,) or (batch, 2), down and to the right.
     """

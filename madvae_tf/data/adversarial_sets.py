@@ -1,9 +1,9 @@
 """Adversarial sets on disk: written shard by shard, memory-mapped, gathered into batches.
 
 A set is one attack setting on one split: a folder of shards and `set.json`. Shard k is three .npy
-files, `shard-0000k-x_adv.npy` float32 (n, 28, 28, 1) in [0, 1], `-index.npy` int64 (n,), the index
-of the clean image in its split, and `-label.npy` int64 (n,). Only the last shard may be short. The
-bytes depend on the values alone.
+files, `shard-0000k-x_adv.npy` float32 (n, height, width, channels) in [0, 1], `-index.npy` int64
+(n,), the index of the clean image in its split, and `-label.npy` int64 (n,). Only the last shard
+may be short. The bytes depend on the values alone.
 """
 
 import dataclasses
@@ -56,7 +56,7 @@ class ShardWriter:
 
         Args:
             k: which shard, from 0.
-            x_adv: float32 (n, 28, 28, 1) in [0, 1], 1 <= n <= shard_size.
+            x_adv: float32 (n, height, width, channels) in [0, 1], 1 <= n <= shard_size.
             index: integers (n,), not negative.
             label: integers (n,).
 
@@ -116,7 +116,7 @@ class AdversarialSet:
     Attributes:
         folder: where it is.
         metadata: what `set.json` says.
-        x_adv: the shards, float32 memory maps (n_k, 28, 28, 1).
+        x_adv: the shards, float32 memory maps (n_k, height, width, channels).
         indices: int64 (n,), of the clean images in their split.
         labels: int64 (n,).
     """
@@ -171,8 +171,8 @@ class AdversarialSet:
         return shape_of(self.x_adv[0])
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """x_adv float32 (b, 28, 28, 1) and index int64 (b,) of `rows`, integers (b,) in [0, len),
-        in order.
+        """x_adv float32 (b, height, width, channels) and index int64 (b,) of `rows`, integers (b,)
+        in [0, len), in order.
         """
         rows = np.asarray(rows, np.int64)
         x_adv = np.empty((len(rows), *self.image_shape), np.float32)
@@ -181,8 +181,8 @@ class AdversarialSet:
         return x_adv, self.indices[rows]
 
     def dataset(self, batch_size: int) -> tf.data.Dataset:
-        """Streams the set in order: {"x_adv": float32 (b, 28, 28, 1), "index", "label": int64
-        (b,)}.
+        """Streams the set in order: {"x_adv": float32 (b, height, width, channels), "index",
+        "label": int64 (b,)}.
         """
 
         def batch(start: np.int64) -> tuple[np.ndarray, ...]:
@@ -198,7 +198,7 @@ class PairedSets:
 
     Args:
         sets: sets of the same split.
-        clean_images: uint8 (n, 28, 28, 1), the split.
+        clean_images: uint8 (n, height, width, channels), the split.
         labels: int64 (n,), its labels.
 
     Raises:
@@ -236,8 +236,8 @@ class PairedSets:
         """The pairs at `rows`, integers (b,) in [0, len), in their order.
 
         Returns:
-            x_adv float32 (b, 28, 28, 1), x float32 (b, 28, 28, 1) clean in [0, 1], label int64
-            (b,).
+            x_adv float32 (b, height, width, channels), x float32 (b, height, width, channels) clean
+            in [0, 1], label int64 (b,).
         """
         rows = np.asarray(rows, np.int64)
         x_adv = np.empty((len(rows), *self.image_shape), np.float32)

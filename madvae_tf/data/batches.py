@@ -27,8 +27,8 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The values of `fields` at `rows`: images float32 (b, 28, 28, 1) in [0, 1], labels int64
-        (b,).
+        """The values of `fields` at `rows`: images float32 (b, height, width, channels) in [0, 1],
+        labels int64 (b,).
         """
         ...
 
@@ -47,7 +47,7 @@ class CleanImages:
         return len(self._rows)
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """x float32 (b, 28, 28, 1) in [0, 1] and label int64 (b,)."""
+        """x float32 (b, height, width, channels) in [0, 1] and label int64 (b,)."""
         picked = self._rows[rows]
         return as_float(self._split.images[picked]), self._split.labels[picked]
 
@@ -58,7 +58,9 @@ class IdentityPairs(CleanImages):
     fields: tuple[str, ...] = ("x_adv", "x", "label")
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """x_adv and x, the same float32 (b, 28, 28, 1) in [0, 1], and label int64 (b,)."""
+        """x_adv and x, the same float32 (b, height, width, channels) in [0, 1], and label int64
+        (b,).
+        """
         images, label = super().batch(rows)
         return images, images, label
 

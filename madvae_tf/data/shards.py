@@ -53,7 +53,8 @@ def write_shard(folder: Path, k: int, values: dict[str, np.ndarray]) -> None:
 
 
 def open_shard(folder: Path, k: int) -> dict[str, np.ndarray]:
-    """Field -> memory map of shard `k`: x_adv float32 (n, 28, 28, 1), index and label int64 (n,).
+    """Field -> memory map of shard `k`: x_adv float32 (n, height, width, channels), index and label
+    int64 (n,).
 
     Raises:
         UserError: a file is missing, truncated, too long, of another dtype or shape; the lengths

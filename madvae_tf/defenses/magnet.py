@@ -40,7 +40,9 @@ _BATCH = 500
 
 
 def reconstruction_error(autoencoder: Autoencoder, images: tf.Tensor, exponent: int) -> tf.Tensor:
-    """mean |x - AE(x)|^exponent over the pixels: float32 (batch, 28, 28, 1) -> float32 (batch,)."""
+    """mean |x - AE(x)|^exponent over the pixels: float32 (batch, height, width, channels) ->
+    float32 (batch,).
+    """
     return tf.reduce_mean(tf.abs(images - autoencoder(images)) ** exponent, axis=(1, 2, 3))
 
 

@@ -42,14 +42,15 @@ def project(
     """The nearest generated images and their latents.
 
     Args:
-        generator: latents float32 (batch, latent) -> images float32 (batch, 28, 28, 1).
-        images: float32 (batch, 28, 28, 1) in [0, 1].
+        generator: latents float32 (batch, latent) -> images float32 (batch, height, width,
+            channels).
+        images: float32 (batch, height, width, channels) in [0, 1].
         first: float32 (restarts, latent), from `starts`.
         steps: L, at least 1.
         learning_rate: of the loss above, whose gradient is small: it is a mean over pixels.
 
     Returns:
-        G(z*) float32 (batch, 28, 28, 1), and z* float32 (batch, latent).
+        G(z*) float32 (batch, height, width, channels), and z* float32 (batch, latent).
     """
     restarts, batch = tf.shape(first)[0], tf.shape(images)[0]
     drop = int(_DROP_AT * steps)

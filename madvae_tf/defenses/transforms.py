@@ -108,7 +108,7 @@ class Transform(Defense, abc.ABC):
 
     @abc.abstractmethod
     def transform(self, images: tf.Tensor) -> tf.Tensor:
-        """float32 (batch, 28, 28, 1) in [0, 1] -> the same."""
+        """float32 (batch, height, width, channels) in [0, 1] -> the same."""
 
 
 @dataclasses.dataclass(frozen=True)

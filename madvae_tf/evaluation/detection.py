@@ -29,8 +29,8 @@ FALSE_POSITIVES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 def detectors(
     system: DefendedModel, centers: tf.Tensor | None
 ) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
-    """Name -> images (batch, 28, 28, 1) to scores, float32 (batch,), compiled; what the system has
-    no part for is left out.
+    """Name -> images (batch, height, width, channels) to scores, float32 (batch,), compiled; what
+    the system has no part for is left out.
 
     Args:
         centers: float32 (classes, latent), or None.

@@ -57,11 +57,12 @@ def extract(
     """Trains a substitute of a black box; the same arguments give the same weights.
 
     Args:
-        query: the black box: float32 (n, 28, 28, 1) in [0, 1] -> its labels, integers (n,) in [0,
-            classes). It is given all new images of a round at once, and each of them once.
+        query: the black box: float32 (n, height, width, channels) in [0, 1] -> its labels, integers
+            (n,) in [0, classes). It is given all new images of a round at once, and each of them
+            once.
         build: makes the substitute, float32, with `logits(images, dropout_seed)` as the classifiers
             have it; its initial weights follow from `seed`.
-        images: the attacker's own, floating point (n, 28, 28, 1) in [0, 1].
+        images: the attacker's own, floating point (n, height, width, channels) in [0, 1].
         rounds: of augmentation; with 0 the substitute learns from the first images alone.
         epochs: of training, before the first round and in every round.
         batch_size: images per step of training and of augmentation.

@@ -19,12 +19,12 @@ def jacobian_step(logits: Logits, images: tf.Tensor, labels: tf.Tensor, step: fl
 
     Args:
         logits: differentiable, images -> (batch, classes).
-        images: float32 (batch, 28, 28, 1) in [0, 1].
+        images: float32 (batch, height, width, channels) in [0, 1].
         labels: int64 (batch,), the oracle's.
         step: lambda; negative steps lead away from the label.
 
     Returns:
-        float32 (batch, 28, 28, 1) in [0, 1].
+        float32 (batch, height, width, channels) in [0, 1].
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)

@@ -19,7 +19,7 @@ def reference_logits(attacked: DefendedModel, images: np.ndarray, batch_size: in
     """What the attacker's model says of the first images, float32 (at most batch_size, classes).
 
     Args:
-        images: float32 (n, 28, 28, 1) in [0, 1].
+        images: float32 (n, height, width, channels) in [0, 1].
 
     Raises:
         UserError: the model computes in bfloat16 or float16 somewhere.
@@ -45,7 +45,7 @@ def reference_gradients(
     to the gradient of the same logits differ in them.
 
     Args:
-        images, labels: float32 (n, 28, 28, 1) in [0, 1], and int64 (n,).
+        images, labels: float32 (n, height, width, channels) in [0, 1], and int64 (n,).
     """
 
     @tf.function

@@ -28,7 +28,7 @@ def batched(
     Args:
         function: (batch_size, 28, 28, 1) float32 -> a tensor whose first axis is the batch;
             compiled, to be fast.
-        images: float (n, 28, 28, 1) in [0, 1].
+        images: float (n, height, width, channels) in [0, 1].
 
     Raises:
         UserError: images of another shape, not finite or out of [0, 1].
@@ -165,7 +165,7 @@ def attack_rows(
     """How strong an attack was on the undefended classifier: success rate, and mean distances.
 
     Args:
-        x_adv, clean: float32 (n, 28, 28, 1).
+        x_adv, clean: float32 (n, height, width, channels).
         predicted, label: int64 (n,); a success is a prediction that differs from the label.
             Distances are means over all n images: those that an attack gave up on, and returned as
             they were, count as 0.

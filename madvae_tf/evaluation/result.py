@@ -29,8 +29,8 @@ class Outcome:
             it.
         n_robust: for each of its runs (restarts, targets), how many were right after it.
         attacked: bool (n,), the images that it was tried on; None: all.
-        x_adv: float32 (n, 28, 28, 1), where images were kept: the one that fooled the system, or
-            the image as it was.
+        x_adv: float32 (n, height, width, channels), where images were kept: the one that fooled the
+            system, or the image as it was.
         unchanged: bool (n,), attacked, and every run gave the image back as it was; None: not
             known.
     """
@@ -99,8 +99,8 @@ class Evaluation:
 
     @property
     def x_adv(self) -> np.ndarray:
-        """The image of each that fooled the system first, float32 (n, 28, 28, 1); the image as it
-        was where none did.
+        """The image of each that fooled the system first, float32 (n, height, width, channels); the
+        image as it was where none did.
 
         Raises:
             UserError: images were not kept.

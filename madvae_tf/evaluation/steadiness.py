@@ -28,7 +28,7 @@ def steadiness(judge: Function, images: np.ndarray, batch_size: int, logits: np.
 
     Args:
         judge: the system, compiled.
-        images: float32 (n, 28, 28, 1) in [0, 1].
+        images: float32 (n, height, width, channels) in [0, 1].
         logits: float32 (n, classes), what it said of them.
 
     Returns:

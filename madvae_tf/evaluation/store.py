@@ -32,8 +32,8 @@ class Progress:
         robust: bool (n,), classified right after every attack on it so far.
         visited: bool (n,), attacked in the run that is going on.
         n_robust: int64 (runs finished,), how many images were right after each run.
-        x_adv: float32 (n, 28, 28, 1), where images are kept: the first that fooled the system, or
-            the image as it was.
+        x_adv: float32 (n, height, width, channels), where images are kept: the first that fooled
+            the system, or the image as it was.
         unchanged: bool (n,), attacked, and every run gave the image back as it was.
     """
 

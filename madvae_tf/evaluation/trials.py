@@ -26,7 +26,7 @@ class TrialInputs:
 
     Attributes:
         judge: the system, compiled: images -> logits.
-        images, labels: float32 (n, 28, 28, 1) in [0, 1], and int64 (n,).
+        images, labels: float32 (n, height, width, channels) in [0, 1], and int64 (n,).
         seed: of every random draw.
         batch_size: images at a time.
         keep_images: whether a trial keeps the images that fooled the system.

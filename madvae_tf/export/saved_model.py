@@ -26,8 +26,8 @@ def export_purifier(
     beside it.
 
     Signatures, batch size free, for images of the purifier's shape, the paper's here:
-        purify (also serving_default): images float32 (batch, 28, 28, 1) in [0, 1], others are
-        refused -> purified, the same.
+        purify (also serving_default): images float32 (batch, height, width, channels) in [0, 1],
+        others are refused -> purified, the same.
         classify: images -> probabilities float32 (batch, classes), the softmax of
         classifier(purifier(images)).
         logits: images -> what the softmax is of, for attacks: where the classifier is very sure,

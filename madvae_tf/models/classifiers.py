@@ -19,8 +19,8 @@ _LEAST_UNPADDED = 16
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Table6Classifier(keras.Model):
-    """The MagNet classifier of Table 6: images float32 (batch, 28, 28, 1) in [0, 1] -> logits
-    float32 (batch, num_classes).
+    """The MagNet classifier of Table 6: images float32 (batch, height, width, channels) in [0, 1]
+    -> logits float32 (batch, num_classes).
 
     Convolutions are unpadded, as in the model that MagNet took; dropout follows the first dense
     layer. Images of another side have the same layers: of 28 pixels 4 are left before the first

@@ -16,8 +16,8 @@ class DefendedModel:
     """A whole system, and its parts where it has them.
 
     Undefended, transferred and end-to-end attacks differ only in it.
-    Images are float32 (batch, 28, 28, 1) in [0, 1]. Keep one object per model: compiled gradients
-    are cached by its callables. Keras models and layers are called for inference
+    Images are float32 (batch, height, width, channels) in [0, 1]. Keep one object per model:
+    compiled gradients are cached by its callables. Keras models and layers are called for inference
     (`training=False`).
 
     Attributes:

@@ -51,8 +51,8 @@ _SAME = 1e-4
 
 
 class ExternalClassifier:
-    """Calls like this project's classifiers: images float32 (batch, 28, 28, 1) in [0, 1] -> logits
-    float32 (batch, classes).
+    """Calls like this project's classifiers: images float32 (batch, height, width, channels) in [0,
+    1] -> logits float32 (batch, classes).
 
     Attributes:
         source: the Keras model or callable itself; nothing of it is changed.
@@ -114,8 +114,8 @@ def adapt(
     """The classifier behind a `ExternalClassifier`, after a look at what it gives for `probe`.
 
     Args:
-        classifier: a Keras model or layer, or a callable; images float32 (batch, 28, 28, 1) in [0,
-            1] -> (batch, classes), or (batch, 1): see the module's docstring.
+        classifier: a Keras model or layer, or a callable; images float32 (batch, height, width,
+            channels) in [0, 1] -> (batch, classes), or (batch, 1): see the module's docstring.
         probe: a few such images.
         outputs: "logits" or "probabilities"; "auto": see the module's docstring.
         needs_gradient: whether one through which no gradient flows is refused.
@@ -140,7 +140,7 @@ def adapt(
     if not callable(classifier):
         raise UserError(
             f"Invalid classifier: received {type(classifier).__name__}, expected a Keras model or a"
-            " callable, images (batch, 28, 28, 1) -> (batch, classes)."
+            " callable, images (batch, height, width, channels) -> (batch, classes)."
         )
     x = tf.constant(probe, tf.float32)
     _check_inputs(classifier, shape_of(probe), preprocessing)

@@ -37,7 +37,7 @@ class LeakyReLU(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Generator(keras.Model):
-    """Latents float32 (batch, latent) -> images float32 (batch, 28, 28, 1) in [0, 1].
+    """Latents float32 (batch, latent) -> images float32 (batch, height, width, channels) in [0, 1].
 
     Args:
         latent_size: dimensions of z, at least 1.
@@ -107,8 +107,8 @@ class Generator(keras.Model):
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class Critic(keras.Model):
-    """Images float32 (batch, 28, 28, 1) -> scores float32 (batch,), high for real ones; each
-    image's is its own.
+    """Images float32 (batch, height, width, channels) -> scores float32 (batch,), high for real
+    ones; each image's is its own.
 
     Args:
         width: channels of the first layer; the following have 2 and 4 times as many.

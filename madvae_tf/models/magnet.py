@@ -18,7 +18,7 @@ _FILTERS = 3
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class MagNetAutoencoder(keras.Model):
-    """Images float32 (batch, 28, 28, 1) in [0, 1] -> their reconstruction, the same.
+    """Images float32 (batch, height, width, channels) in [0, 1] -> their reconstruction, the same.
 
     Args:
         pooling: whether the code has half the resolution.

@@ -82,8 +82,8 @@ def least_side(places: tuple[Place, ...]) -> int:
 
 @keras.saving.register_keras_serializable("madvae_tf")
 class SubstituteClassifier(keras.Model):
-    """A column of Table 7: images float32 (batch, 28, 28, 1) in [0, 1] -> logits float32 (batch,
-    num_classes).
+    """A column of Table 7: images float32 (batch, height, width, channels) in [0, 1] -> logits
+    float32 (batch, num_classes).
 
     Args:
         architecture: a key of `ARCHITECTURES`, "A" to "E".

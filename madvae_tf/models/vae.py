@@ -155,8 +155,8 @@ class DefenseVAE(keras.Model):
         self.built = True
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """q(z | image): (batch, 28, 28, 1) in [0, 1] -> mean and log-variance, float32 (batch,
-        latent) each.
+        """q(z | image): (batch, height, width, channels) in [0, 1] -> mean and log-variance,
+        float32 (batch, latent) each.
         """
         if self.squash is not None:
             images = self.squash(images)
@@ -175,16 +175,18 @@ class DefenseVAE(keras.Model):
         return mean, scale
 
     def decode_logits(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The decoder before its sigmoid: (batch, latent) -> float32 (batch, 28, 28, 1)."""
+        """The decoder before its sigmoid: (batch, latent) -> float32 (batch, height, width,
+        channels).
+        """
         return tf.cast(self.decoder(z, training=training), tf.float32)
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:
-        """(batch, latent) -> float32 images (batch, 28, 28, 1) in [0, 1]."""
+        """(batch, latent) -> float32 images (batch, height, width, channels) in [0, 1]."""
         return tf.sigmoid(self.decode_logits(z))
 
     def purify(self, images: tf.Tensor) -> tf.Tensor:
-        """Decodes the latent mean, so it is deterministic: (batch, 28, 28, 1) in [0, 1] -> the
-        same, float32.
+        """Decodes the latent mean, so it is deterministic: (batch, height, width, channels) in [0,
+        1] -> the same, float32.
         """
         return self.decode(self.encode(images)[0])
 

@@ -32,8 +32,9 @@ _START_STREAM = 15_485_863
 class AdversarialTrainer(keras.Model):
     """Trains `classifier` with cross-entropy on images attacked against it, as it is at that step.
 
-    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All
-    randomness comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+    Batches are dicts {"x": float32 (batch, height, width, channels) in [0, 1], "label": int64
+    (batch,)}. All randomness comes from (seed, optimizer.iterations), so a resumed run repeats an
+    unbroken one.
 
     Args:
         classifier: a model with `logits(images, dropout_seed)`, without batch normalisation.

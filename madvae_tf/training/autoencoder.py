@@ -15,9 +15,9 @@ class AutoencoderTrainer(keras.Model):
     """Trains several autoencoders beside each other, on the same batches and the same noise.
 
     They share no weights, and the loss is the sum of theirs, so under Adam each learns what it
-    would learn alone. Batches are dicts with "x", float32 (batch, 28, 28, 1) in [0, 1], and
-    "label". Noise comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken
-    one.
+    would learn alone. Batches are dicts with "x", float32 (batch, height, width, channels) in [0,
+    1], and "label". Noise comes from (seed, optimizer.iterations), so a resumed run repeats an
+    unbroken one.
 
     Args:
         autoencoders: images -> images, float32.

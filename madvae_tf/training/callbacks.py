@@ -139,8 +139,8 @@ class PurifierPictures(keras.callbacks.Callback):
 
     Args:
         folder: the run's folder.
-        pairs: {"x_adv", "x"} of a few validation images, float32 (k, 28, 28, 1); a function, where
-            they change with the model.
+        pairs: {"x_adv", "x"} of a few validation images, float32 (k, height, width, channels); a
+            function, where they change with the model.
         every: steps between pictures.
     """
 

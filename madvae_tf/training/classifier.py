@@ -22,8 +22,9 @@ _FLIP_STREAM = 67_867_967
 class ClassifierTrainer(keras.Model):
     """Trains `classifier` with cross-entropy on shifted, and if wished mirrored, images.
 
-    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All
-    randomness comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+    Batches are dicts {"x": float32 (batch, height, width, channels) in [0, 1], "label": int64
+    (batch,)}. All randomness comes from (seed, optimizer.iterations), so a resumed run repeats an
+    unbroken one.
 
     Args:
         classifier: a model with `logits(images, dropout_seed)`.

@@ -22,9 +22,9 @@ class DefenseTrainer(keras.Model):
     """A purifier with the frozen classifier, the class centres and the weights of one variant's
     loss terms.
 
-    Batches are dicts {"x_adv", "x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}.
-    Noise comes from (seed, optimizer.iterations). L_p and L_d share one set of centres, trained
-    with the purifier by one optimizer.
+    Batches are dicts {"x_adv", "x": float32 (batch, height, width, channels) in [0, 1], "label":
+    int64 (batch,)}. Noise comes from (seed, optimizer.iterations). L_p and L_d share one set of
+    centres, trained with the purifier by one optimizer.
 
     Args:
         purifier: trained in place.

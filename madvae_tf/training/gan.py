@@ -46,7 +46,7 @@ def gradient_penalty(
 
     Args:
         critic: images -> scores (batch,), the score of an image a function of that image alone.
-        real, fake: float32 (batch, 28, 28, 1).
+        real, fake: float32 (batch, height, width, channels).
         mix: float32 (batch,) in [0, 1].
     """
     between = fake + mix[:, None, None, None] * (real - fake)

@@ -40,7 +40,7 @@ def attack_within(
 
     Args:
         logits: differentiable, images -> (batch, classes).
-        images: float32 (batch, 28, 28, 1) in [0, 1].
+        images: float32 (batch, height, width, channels) in [0, 1].
         label: int64 (batch,).
         epsilon, step_size: in the units of the set's radius; L-infinity distances by default.
         steps: of steepest ascent, each projected on the set; 0 leaves the random start.
@@ -143,7 +143,7 @@ class InnerAttack:
         """Where an attack may go.
 
         Args:
-            images: float32 (batch, 28, 28, 1) in [0, 1].
+            images: float32 (batch, height, width, channels) in [0, 1].
             radius: that of L-infinity for "both".
             squash: what the system begins with, for `threshold_l2`.
         """

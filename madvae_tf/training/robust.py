@@ -42,8 +42,9 @@ class RobustTrainer(DefenseTrainer):
     """Trains `purifier` on images attacked through purifier and classifier, as they are at that
     step.
 
-    Batches are dicts {"x": float32 (batch, 28, 28, 1) in [0, 1], "label": int64 (batch,)}. All
-    randomness comes from (seed, optimizer.iterations), so a resumed run repeats an unbroken one.
+    Batches are dicts {"x": float32 (batch, height, width, channels) in [0, 1], "label": int64
+    (batch,)}. All randomness comes from (seed, optimizer.iterations), so a resumed run repeats an
+    unbroken one.
 
     Args:
         purifier, classifier, weights, seed, clip_norm, max_shift: see `DefenseTrainer`. With a

@@ -144,8 +144,8 @@ def extract_and_attack(context: Context) -> None:
 
 
 def _drawn(split: Any, wanted: int, seed: int, purpose: int) -> tuple[Any, Any]:
-    """Images float32 (n, 28, 28, 1) and labels of `wanted` images of the split, 0 for all, in its
-    order.
+    """Images float32 (n, height, width, channels) and labels of `wanted` images of the split, 0 for
+    all, in its order.
     """
     from madvae_tf.data.generate import draw_rows
     from madvae_tf.data.prepare import to_float

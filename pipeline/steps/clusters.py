@@ -69,8 +69,8 @@ def measure_clusters(context: Context) -> None:
 
 
 def _points(context: Context, names: Sequence[str], wanted: int) -> tuple[Any, Any]:
-    """As many images of each named test set, evenly spaced: float32 (n, 28, 28, 1), and labels
-    int64 (n,).
+    """As many images of each named test set, evenly spaced: float32 (n, height, width, channels),
+    and labels int64 (n,).
     """
     import numpy as np
 
