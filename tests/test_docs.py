@@ -191,7 +191,7 @@ def unreachable(folder):
 MISTAKES = [
     lambda folder: read_dataset("my-data"),
     lambda folder: read_dataset(nine_folders(folder)),
-    lambda folder: check_images(np.zeros((5, 30, 28, 1), np.float32)),
+    lambda folder: check_images(np.zeros((5, 300, 28, 1), np.float32)),
     lambda folder: check_images(np.zeros((5, 28, 28, 1), np.uint8)),
     lambda folder: check_any_images(
         np.linspace(0, 255, 784, dtype=np.float32).reshape(1, 28, 28, 1)

@@ -122,7 +122,7 @@ def _fits(received: tuple[int, ...], wanted: Shape | None) -> bool:
 
 def _expected(batch: str, shape: Shape | None) -> str:
     if shape is None:
-        return f"({batch}, 28, 28, 1) or other {SHAPES}"
+        return f"({batch}, height, width, channels): {SHAPES}"
     return f"({', '.join(map(str, (batch, *shape)))})"
 
 
@@ -159,9 +159,16 @@ def check_any_images(
         array = array[..., np.newaxis]
     if not _fits(array.shape[1:], shape):
         grey = "" if shape is not None and shape[2] != 1 else ", grey ones also without the channel"
+        first = len(received) == 4 and received[1] in CHANNELS and received[3] not in CHANNELS
+        way_out = (
+            "channels come last: np.moveaxis(images, 1, -1), and preprocessing='channels_first' for"
+            " a classifier that wants them first"
+            if first
+            else "a single image is images[None]"
+        )
         raise UserError(
-            f"Invalid {what}: received shape {received}, expected {_expected('n', shape)}{grey}; "
-            "a single image is images[None]."
+            f"Invalid {what}: received shape {received}, expected {_expected('n', shape)}{grey};"
+            f" {way_out}."
         )
     if not len(array):
         raise UserError(f"Invalid {what}: received none, expected at least one.")

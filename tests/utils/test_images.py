@@ -58,6 +58,18 @@ def test_attacks_and_evaluate_take_a_rounding():
         )
 
 
+def test_shapes():
+    for shape in ((3, 8, 8, 1), (3, 31, 37, 3), (3, 256, 9, 1), (3, 28, 56)):
+        grey = shape if len(shape) == 4 else (*shape, 1)
+        assert check_any_images(np.zeros(shape, np.uint8)).shape == grey
+    for shape in ((3, 7, 8, 1), (3, 8, 257, 1), (28, 28), (28, 28, 1), (32, 32, 3), (3, 9, 9, 4)):
+        with pytest.raises(UserError, match="expected .*from 8 to 256 .*a single image is images"):
+            check_any_images(np.zeros(shape, np.uint8))
+    for shape in ((3, 1, 28, 28), (3, 3, 31, 37)):
+        with pytest.raises(UserError, match="channels come last.*preprocessing='channels_first'"):
+            check_any_images(np.zeros(shape, np.uint8))
+
+
 def test_nearly_binary_images():
     """Shares of pixels by hand: 90 of 100 near 0 or 1, some of either; 80; all of them dark."""
     pixels = np.full((4, 10, 10, 1), 0.5, np.float32)
