@@ -77,6 +77,8 @@ setup(
         # gradio 6 asks for Pillow below 13, so `make playground` leaves that pin of constraints.txt
         # out.
         "playground": ["gradio>=6.31,<7"],
+        # What `read_dataset` reads Parquet with.
+        "parquet": ["pyarrow>=17"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         # It caps protobuf below 7, so it replaces the one that constraints.txt names.
         "beam": ["apache-beam>=2.77,<2.78", "grpcio>=1.67"],
@@ -85,6 +87,7 @@ setup(
         "test": [
             "hypothesis>=6.100",
             "mypy>=1.18",
+            "pyarrow>=17",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 OURS = {"madvae_tf", "pipeline", "configs"}
 # Extras whose packages are asked for by name: package -> what needs it.
-OPTIONAL = {"apache_beam": "beam", "grpc": "beam", "gradio": "playground"}
+OPTIONAL = {"apache_beam": "beam", "grpc": "beam", "gradio": "playground", "pyarrow": "parquet"}
 
 
 def setup_arguments(text: str) -> dict[str, ast.expr]:

@@ -17,10 +17,11 @@ from madvae_tf.attacks import ATTACKS, DefendedModel, run_attack
 from madvae_tf.config import Config
 from madvae_tf.config.overrides import override
 from madvae_tf.config.variants import VARIANTS
-from madvae_tf.data import catalogue
-from madvae_tf.data.folders import read_dataset
+from madvae_tf.data import catalogue, tfds_sets
+from madvae_tf.data.catalogue import DATASETS
 from madvae_tf.data.idx import FILE_NAMES
-from madvae_tf.data.sources import DATASETS, fetch_idx
+from madvae_tf.data.readers import read_dataset
+from madvae_tf.data.sources import fetch_idx
 from madvae_tf.defenses import DEFENSES
 from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.vae import DefenseVAE
@@ -180,11 +181,11 @@ def saved_twice(folder):
 
 
 def unreachable(folder):
-    kept, catalogue.reachable = catalogue.reachable, lambda url: False
+    kept, tfds_sets.reachable = tfds_sets.reachable, lambda url: False
     try:
-        catalogue.prepare_from_tfds("cifar10", folder)
+        tfds_sets.prepare_from_tfds("cifar10", folder)
     finally:
-        catalogue.reachable = kept
+        tfds_sets.reachable = kept
 
 
 # What raises each error of the page, in its order; `folder` is empty.

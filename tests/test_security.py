@@ -174,7 +174,7 @@ def test_what_is_allowed_passes():
 def test_object_arrays_are_refused_by_every_reader(tmp_path):
     """A pickle in an array that makes a file when it is loaded."""
     from madvae_tf.data import shards
-    from madvae_tf.data.folders import read_dataset
+    from madvae_tf.data.readers import read_dataset
     from madvae_tf.evaluation.store import TrialFile
     from madvae_tf.utils.errors import UserError
 
@@ -227,7 +227,7 @@ def test_a_package_with_hostile_paths_writes_nothing_outside(tmp_path, monkeypat
 
 
 def test_a_download_is_verified_before_it_is_kept(tmp_path, monkeypatch):
-    from madvae_tf.data import idx, mirrors, sources
+    from madvae_tf.data import catalogue, idx, mirrors, sources
     from madvae_tf.utils.errors import UserError
 
     def forged(dataset, scratch):
@@ -236,7 +236,7 @@ def test_a_download_is_verified_before_it_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "_download", forged)
     monkeypatch.setattr(mirrors, "fetch", lambda mirror, scratch: forged(None, scratch))
     with pytest.raises(UserError, match="Wrong checksum"):
-        sources.fetch_idx(sources.DATASETS["mnist"], cache_dir=tmp_path / "cache")
+        sources.fetch_idx(catalogue.DATASETS["mnist"], cache_dir=tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").rglob("*")] == ["mnist.lock"]
 
 

@@ -92,7 +92,7 @@ class FittedDefense:
     def evaluate(
         self,
         images: Any,
-        labels: Any,
+        labels: Any = None,
         *,
         threat: Any = None,
         threat_model: str = "end_to_end",

@@ -18,12 +18,12 @@ from madvae_tf.api.validation import (
     clean_accuracy,
     defaults_of,
     held_out,
-    labelled,
     scratch_folder,
 )
 from madvae_tf.attacks import Attack, DefendedModel, NoAttack
 from madvae_tf.config.costs import purifier_seconds
 from madvae_tf.config.parameters import check_integers, with_defaults
+from madvae_tf.data.labelled import labelled
 from madvae_tf.defenses.files import load_keras
 from madvae_tf.defenses.purifier import ATTACKED_ONLY
 from madvae_tf.defenses.purifier import variant as purifier_of
@@ -45,7 +45,7 @@ from madvae_tf.utils.progress import say, silent
 def fit(
     classifier: Callable[..., Any],
     images: Any,
-    labels: Any,
+    labels: Any = None,
     *,
     variant: str = "combined",
     epochs: int = 7,
@@ -87,9 +87,10 @@ def fit(
             classes), of 2 to 1,000 classes; or (batch, 1), one logit or sigmoid for two classes.
         images: uint8 in [0, 255] or floating point in [0, 1], (n, height, width, channels), or (n,
             height, width) if grey: 8 to 256 pixels each way, and one or three channels, as the
-            classifier takes them.
+            classifier takes them. Or images with labels: a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or what `read_dataset` gives (`madvae_tf.data.labelled`).
         labels: the true classes: integers or whole numbers (n,) or (n, 1) in [0, classes), or
-            one-hot (n, classes).
+            one-hot (n, classes); None where the images have theirs.
         variant: a name of `madvae_tf.config.variants.VARIANTS`: vanilla, cls, pd, combined, ...;
             not robust, which is `fit_robust`'s.
         epochs, batch_size, learning_rate, final_learning_rate: Adam, exponential decay.
@@ -105,7 +106,7 @@ def fit(
         cw_iterations: of the CW attack; 500 and more run the paper's nine searches.
         attack_batch_size: images attacked at once.
         validation_split: this share, the last of the images, is held out for validation.
-        validation_data: (images, labels) for validation in place of the split.
+        validation_data: (images, labels), or images with labels, in place of the split.
         outputs: "auto", "logits" or "probabilities": what `classifier` gives.
         preprocessing: what `classifier` wants in place of images in [0, 1]: "0..255", "-1..1", a
             pair (mean, std), "channels_first", several of them, or a function

@@ -22,11 +22,11 @@ from madvae_tf.api.validation import (
     clean_accuracy,
     defaults_of,
     held_out,
-    labelled,
     scratch_folder,
 )
 from madvae_tf.config.costs import robust_seconds
 from madvae_tf.config.parameters import check_integers, with_defaults
+from madvae_tf.data.labelled import labelled
 from madvae_tf.data.prepare import Split
 from madvae_tf.defenses.base import TrainingInputs
 from madvae_tf.defenses.files import load_keras
@@ -66,7 +66,7 @@ _FOLLOWING = ("start_epsilon", "ramp_steps", "average")
 def fit_robust(
     classifier: Callable[..., Any],
     images: Any,
-    labels: Any,
+    labels: Any = None,
     *,
     epsilon: float | None = None,
     epochs: int = 1,

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from madvae_tf.data.labelled import labelled
 from madvae_tf.evaluation.threats import threat_of
 from madvae_tf.models.external_classifier import ExternalClassifier
 from madvae_tf.utils.budgets import UsualBudget, budget_text
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.images import Shape, as_float, check_any_images, shape_of
-from madvae_tf.utils.labels import above_chance, check_classes, check_labels, skipped
+from madvae_tf.utils.images import as_float, shape_of
+from madvae_tf.utils.labels import above_chance, check_classes, skipped
 
 # Images that show whether a classifier gives logits or probabilities.
 PROBES = 32
@@ -42,22 +43,6 @@ def check_precision(precision: str) -> None:
         raise UserError(
             f"Invalid precision: received {precision!r}, expected one of {', '.join(_PRECISIONS)}."
         )
-
-
-def labelled(
-    images: Any, labels: Any, what: str, shape: Shape | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images as they are and labels int64 (n,), or `UserError`: also where nothing tells one image
-    from another.
-    """
-    x = check_any_images(images, what, shape)
-    y = check_labels(labels, len(x))
-    if x.min() == x.max():
-        raise UserError(
-            f"Invalid {what}: received {x.min():g} in every pixel of all {len(x)}, expected images"
-            " that differ."
-        )
-    return x, y
 
 
 def chosen_budget(epsilon: float | None, usual: UsualBudget) -> tuple[float, str]:
@@ -98,9 +83,9 @@ def held_out(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[Dat
     Raises `UserError`.
     """
     if data is not None:
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            raise UserError("Invalid validation_data: expected a pair (images, labels).")
-        return (x, y), labelled(data[0], data[1], "validation images", shape_of(x))
+        images, labels = data if isinstance(data, tuple | list) and len(data) == 2 else (data, None)
+        held = labelled(images, labels, "validation images", shape_of(x))
+        return (x, y), (held.images, held.labels)
     held = math.ceil(split * len(x)) if isinstance(split, int | float) and 0 < split < 1 else 0
     if not 0 < held < len(x):
         raise UserError(

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     if not (folder / "saved_model.pb").is_file():
         raise UserError(f"No SavedModel in {folder}; expected what the stage export wrote.")
     from madvae_tf.data.batches import evenly_spaced
-    from madvae_tf.data.folders import has_splits, read_dataset
+    from madvae_tf.data.readers import has_splits, read_dataset
     from madvae_tf.export import tflite as export_tflite
 
     known, measured = None, None

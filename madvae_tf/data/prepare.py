@@ -22,8 +22,8 @@ from absl import logging
 from tensorflow_datasets.core import registered
 
 from madvae_tf.data import idx
-from madvae_tf.data.catalogue import tfds_name
-from madvae_tf.data.sources import Dataset, Source
+from madvae_tf.data.catalogue import Dataset, tfds_name
+from madvae_tf.data.sources import Source
 from madvae_tf.utils.errors import UserError, cause_of
 
 Pair = tuple[np.ndarray, np.ndarray]  # images and labels

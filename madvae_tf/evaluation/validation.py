@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from madvae_tf.data.labelled import labelled
 from madvae_tf.evaluation import presets, threats
 from madvae_tf.evaluation.oblivious import batched
 from madvae_tf.evaluation.suites import Suite
 from madvae_tf.models.defended_model import DefendedModel
 from madvae_tf.utils.budgets import UsualBudget, budget_text
 from madvae_tf.utils.errors import UserError
-from madvae_tf.utils.images import as_float, check_any_images
-from madvae_tf.utils.labels import MOST_CLASSES, check_labels
+from madvae_tf.utils.images import as_float
+from madvae_tf.utils.labels import MOST_CLASSES
 from madvae_tf.utils.output_kind import are_probabilities
 
 
@@ -56,8 +57,8 @@ def suites_of(
 
 def checked(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     """Images, float32 in [0, 1], and labels, int64 (n,); `UserError` where they are not that."""
-    images = as_float(check_any_images(images))
-    return images, check_labels(labels, len(images))
+    x, y = labelled(images, labels, learnt=False)
+    return as_float(x), y
 
 
 def check_trials(suites: Sequence[Suite], known: Mapping[str, DefendedModel]) -> None:

@@ -48,7 +48,7 @@ from madvae_tf.utils.progress import is_silent, silent
 def evaluate(
     model: Any,
     images: Any,
-    labels: Any,
+    labels: Any = None,
     suites: Sequence[Suite] | Suite | None = None,
     *,
     threat: Any = None,
@@ -79,8 +79,10 @@ def evaluate(
             gradient. What is attacked must compute in float32 throughout; a system in bfloat16 can
             be judged by what fools it where `target` is the same in float32.
         images: uint8 in [0, 255] or floating point in [0, 1], (n, 28, 28, 1), (n, 28, 28) or of
-            another shape that `fit` takes.
-        labels: integers or whole numbers (n,) or (n, 1), or one-hot (n, classes): the true classes.
+            another shape that `fit` takes; or images with labels: a `tf.data.Dataset`, a
+            `keras.utils.PyDataset`, what `read_dataset` gives. They are held as float32 in memory.
+        labels: integers or whole numbers (n,) or (n, 1), or one-hot (n, classes): the true classes;
+            None where the images have theirs.
         suites: what to attack with, in place of `threat` and `preset`.
         threat: norm and budget, such as "linf:0.3", "linf:8/255" or "l2:1.5" (`threat_of`); by
             default what a `FittedDefense` was made for, else what is usual for such images:

@@ -99,6 +99,11 @@ def within_range(images: np.ndarray, what: str, way_out: str) -> np.ndarray:
         return images
     low, high = float(images.min()), float(images.max())
     if low < -PIXEL_TOLERANCE or high > 1 + PIXEL_TOLERANCE:
+        if -1 - PIXEL_TOLERANCE <= low < 0 and high <= 1 + PIXEL_TOLERANCE:
+            way_out = (
+                "give (images + 1) / 2 of images in [-1, 1], and preprocessing= for a classifier"
+                " that wants those"
+            )
         raise UserError(
             f"Invalid {what}: received values in [{low:.8g}, {high:.8g}], expected [0, 1];"
             f" {way_out}{_preprocessing(low, high)}."
@@ -144,7 +149,7 @@ def check_any_images(
         UserError: no image, another dtype or shape, NaN or infinity, or a value outside [0, 1].
     """
     try:
-        array = np.asarray(images)
+        array = images if isinstance(images, np.memmap) else np.asarray(images)
     except (TypeError, ValueError) as error:
         raise UserError(
             f"Invalid {what}: {error}; expected an array {_expected('n', shape)}."

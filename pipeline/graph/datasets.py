@@ -10,9 +10,8 @@ import re
 from pathlib import Path
 
 from madvae_tf.config import Config
-from madvae_tf.data.catalogue import dataset_name, is_own, sizes, tfds_name
+from madvae_tf.data.catalogue import DATASETS, dataset_name, is_own, sizes, tfds_name
 from madvae_tf.data.image_io import is_hidden
-from madvae_tf.data.sources import DATASETS
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.files import sha256_of
 from pipeline import steps
@@ -34,9 +33,10 @@ def data_stage(config: Config) -> Stage:
         tfds_name(name)
         ours = name in DATASETS
         run = steps.prepare_data if ours else steps.fetch_data
-        return Stage(
-            "data", instance, 1, own_fields(data, "name", "path"), {}, run, cost=20 if ours else 120
-        )
+        asked = () if ours else ("image_size", "channels", "image_width")
+        known = own_fields(data)
+        fields = {name: known[name] for name in ("name", "path", *asked) if name in known}
+        return Stage("data", instance, 1, fields, {}, run, cost=20 if ours else 120)
     path = Path(data.path).expanduser()
     own = {
         "name": name,
@@ -76,7 +76,8 @@ def content_of(path: Path) -> str:
         ) from error
     if not names:
         raise UserError(
-            f"Invalid data.path: received {str(path)!r}, where there is nothing; expected an .npz"
-            " file, a folder of IDX files, or a folder with a folder of pictures for each class."
+            f"Invalid data.path: received {str(path)!r}, where there is nothing; expected an NPZ,"
+            " CSV or Parquet file, a folder of IDX files, or a folder with a folder of pictures for"
+            " each class."
         )
     return whole.hexdigest()

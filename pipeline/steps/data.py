@@ -14,7 +14,8 @@ def prepare_data(context: Context) -> None:
     """Fetches the IDX files, writes the TFDS dataset and `source.json`, the stamp of where it came
     from.
     """
-    from madvae_tf.data.sources import DATASETS, fetch_idx
+    from madvae_tf.data.catalogue import DATASETS
+    from madvae_tf.data.sources import fetch_idx
 
     dataset = DATASETS[context.config["name"]]
     source = fetch_idx(dataset, context.config["path"])
@@ -27,10 +28,18 @@ def prepare_data(context: Context) -> None:
 
 
 def fetch_data(context: Context) -> None:
-    """Has TFDS fetch and prepare one of its data sets, and writes `source.json`."""
-    from madvae_tf.data.catalogue import prepare_from_tfds
+    """Has TFDS fetch and prepare one of its data sets, takes it over as arrays, and writes
+    `source.json`.
+    """
+    from madvae_tf.data.own import in_two, wanted_shape, write_arrays
+    from madvae_tf.data.tfds_sets import parts_of, prepare_from_tfds
 
-    stamp = prepare_from_tfds(context.config["name"], context.folder / "tfds")
+    name, folder = context.config["name"], context.folder / "tfds"
+    shape = wanted_shape(**_sides(context))
+    stamp = prepare_from_tfds(name, folder, shape)
+    splits = in_two(parts_of(name, folder, shape), name)
+    write_arrays(context.folder / ARRAYS, splits)
+    stamp |= {"classes": list(splits["train"].names)}
     write_json(context.folder / "source.json", stamp)
 
 
@@ -39,18 +48,22 @@ def import_data(path: Path, context: Context) -> None:
     from madvae_tf.data.own import read_own, write_arrays
 
     start_anew(context)
-    settings = context.config
-    sides = ("image_size", "channels", "image_width")
-    splits = read_own(path, **{name: settings.get(name, 0) for name in sides})
+    splits = read_own(path, **_sides(context))
     write_arrays(context.folder / ARRAYS, splits)
     shape = " x ".join(map(str, splits["train"].images.shape[1:]))
-    counts = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
+    counts = ", ".join(f"{len(split.labels)} {name}" for name, split in splits.items())
     stamp = {
         "kind": "own",
         "detail": f"{path.name}: {counts}, {shape}",
-        "sha256": {path.name: settings["content"]},
+        "sha256": {path.name: context.config["content"]},
+        "classes": list(splits["train"].names),
     }
     write_json(context.folder / "source.json", stamp)
+
+
+def _sides(context: Context) -> dict[str, int]:
+    """What pictures become; 0: as they are."""
+    return {name: context.config.get(name, 0) for name in ("image_size", "channels", "image_width")}
 
 
 def generate_adversarial_set(context: Context) -> None:

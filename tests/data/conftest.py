@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from madvae_tf.data.sources import DATASETS, Dataset
+from madvae_tf.data.catalogue import DATASETS, Dataset
 
 
 @pytest.fixture

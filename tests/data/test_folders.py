@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from madvae_tf.data.folders import read_dataset
+from madvae_tf.data.readers import read_dataset
 from madvae_tf.utils.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -73,18 +73,18 @@ def test_what_is_no_data_set_is_refused(tmp_path):
     np.savez(tmp_path / "short.npz", images=IMAGES, labels=LABELS[:3])
     np.savez(tmp_path / "many.npz", images=IMAGES, labels=LABELS + 1000)
     np.savez(tmp_path / "objects.npz", images=IMAGES, labels=np.array(LABELS, object))
-    np.savez(tmp_path / "wide.npz", images=np.zeros((2, 32, 40, 3), np.uint8), labels=LABELS[:2])
+    np.savez(tmp_path / "wide.npz", images=np.zeros((2, 7, 40, 3), np.uint8), labels=LABELS[:2])
     (tmp_path / "text.npz").write_text("no archive")
     tree(tmp_path / "one", ["a"] * 10)
     tree(tmp_path / "empty", list("abcdefghij"))
     for file in (tmp_path / "empty" / "c").iterdir():
         file.unlink()
     for name, message in (
-        ("other.npz", "holds pictures; expected images and labels, or x and y"),
+        ("other.npz", "holds pictures; expected images and labels under one of these pairs"),
         ("short.npz", r"received int64 of shape \(3,\), expected integers of shape \(25,\)"),
         ("many.npz", r"received values in \[1000, 1009\], expected \[0, 999\]"),
         ("objects.npz", "Cannot read .*objects.npz"),
-        ("wide.npz", r"received shape \(2, 32, 40, 3\)"),
+        ("wide.npz", r"received shape \(2, 7, 40, 3\)"),
         ("text.npz", "Cannot read .*text.npz"),
         ("one", r"has 1 folders \(a\); expected 2 to 1000"),
         ("empty", "No PNG or JPEG file in folder"),

@@ -48,9 +48,19 @@ def test_damaged_images_are_one_line_that_names_the_file(content, said):
     assert "\n" not in str(caught.value)
 
 
-def test_labels_above_nine_are_refused(idx_bytes):
-    with pytest.raises(UserError, match="received label 10, expected labels 0 to 9"):
-        idx.parse_file(idx_bytes(np.array([3, 10])), Path("f"), "t10k-labels-idx1-ubyte")
+def test_files_named_as_emnist_has_them(tmp_path, idx_bytes):
+    images = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28)
+    for part in ("train", "test"):
+        for what, values in (("images-idx3", images), ("labels-idx1", np.array([1, 26]))):
+            file = tmp_path / f"emnist-letters-{part}-{what}-ubyte.gz"
+            file.write_bytes(gzip.compress(idx_bytes(values)))
+    for prefix in ("train", "t10k"):
+        read, labels = idx.read_pair(tmp_path, prefix)
+        np.testing.assert_array_equal(read[..., 0], images)
+        assert labels.tolist() == [1, 26]
+    (tmp_path / "emnist-digits-train-images-idx3-ubyte").write_bytes(idx_bytes(images))
+    with pytest.raises(UserError, match="Several data sets in .*: emnist-digits.*, emnist-letters"):
+        idx.read_pair(tmp_path, "train")
 
 
 @pytest.mark.parametrize(

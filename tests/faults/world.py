@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from madvae_tf.data import idx, sources
+from madvae_tf.data import catalogue, idx
 from pipeline import run
 from pipeline.graph.stages import STAGES
 
@@ -166,8 +166,8 @@ class World:
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
-            known = sources.DATASETS["mnist"]
-            sources.DATASETS["mnist"] = dataclasses.replace(known, sha256=self.checksums)
+            known = catalogue.DATASETS["mnist"]
+            catalogue.DATASETS["mnist"] = dataclasses.replace(known, sha256=self.checksums)
             flags.DEFINE_string("stage", "all", f"all, or one of: {', '.join(STAGES)}")
             sys.argv = [
                 *("pipeline.run", f"--config={CONFIG}", f"--workdir={workdir}", f"--stage={stage}"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from madvae_tf.data import adversarial_sets, idx, image_io, shards
-from madvae_tf.data.folders import read_dataset
+from madvae_tf.data.readers import read_dataset
 from madvae_tf.utils.errors import UserError
 
 

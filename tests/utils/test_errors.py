@@ -12,7 +12,7 @@ import tensorflow as tf
 from madvae_tf.api.fitted import FittedDefense, load
 from madvae_tf.api.validation import scratch_folder
 from madvae_tf.data import image_io
-from madvae_tf.data.folders import has_splits, read_dataset
+from madvae_tf.data.readers import has_splits, read_dataset
 from madvae_tf.evaluation import auto_attack, gradient_suite, joint
 from madvae_tf.evaluation.suites import decision, score
 from madvae_tf.models.external_classifier import adapt, load_classifier_file
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_classifier(tmp_path, name, message):
 
 
 def test_damaged_and_misnamed_data(tmp_path):
-    images, labels = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 10
+    images, labels = np.eye(28, dtype=np.uint8)[None].repeat(20, 0), np.arange(20) % 10
     np.savez(tmp_path / "good.npz", images=images, labels=labels)
     content = (tmp_path / "good.npz").read_bytes()
     # An archive is one by what it holds, not by its name.
@@ -75,12 +75,12 @@ def test_damaged_and_misnamed_data(tmp_path):
         tmp_path / "good.data"
     )
     (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
-    (tmp_path / "data.csv").write_text("label,pixel\n1,0\n")
+    (tmp_path / "data.txt").write_text("label,pixel\n1,0\n")
     np.save(tmp_path / "one.npy", images)
     (tmp_path / "one.npy").rename(tmp_path / "one.npz")
     for name, message in (
         ("cut.npz", "Cannot read .*cut.npz"),
-        ("data.csv", r"is no NPZ file; expected one with arrays images and labels"),
+        ("data.txt", "No data set in .*data.txt; expected tfds:NAME, an NPZ file, IDX files, CSV"),
         ("one.npz", "is one array|expected an NPZ file"),
     ):
         for read in (read_dataset, has_splits):
@@ -105,9 +105,8 @@ def test_zero_iterations_are_refused(make):
 
 def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    np.savez(
-        tmp_path / "own.npz", images=np.zeros((20, 28, 28), np.uint8), labels=np.arange(20) % 10
-    )
+    images = np.eye(28, dtype=np.uint8)[None].repeat(20, 0)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(20) % 10)
     assert len(read_dataset("~/own.npz").labels) == 20
     layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
     keras.Sequential(layers).save(tmp_path / "model.keras")
