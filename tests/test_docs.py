@@ -27,6 +27,7 @@ from madvae_tf.models.external_classifier import adapt
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.images import check_any_images, check_images
+from madvae_tf.utils.labels import check_labels
 from tests.programs import DOCS, script
 
 IMAGES = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
@@ -153,9 +154,8 @@ def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
     )
 
 
-def nine_folders(folder):
-    for name in "abcdefghi":
-        (folder / name).mkdir()
+def one_folder(folder):
+    (folder / "a").mkdir()
     return folder
 
 
@@ -191,14 +191,15 @@ def unreachable(folder):
 # What raises each error of the page, in its order; `folder` is empty.
 MISTAKES = [
     lambda folder: read_dataset("my-data"),
-    lambda folder: read_dataset(nine_folders(folder)),
+    lambda folder: read_dataset(one_folder(folder)),
     lambda folder: check_images(np.zeros((5, 300, 28, 1), np.float32)),
     lambda folder: check_images(np.zeros((5, 28, 28, 1), np.uint8)),
     lambda folder: check_any_images(
         np.linspace(0, 255, 784, dtype=np.float32).reshape(1, 28, 28, 1)
     ),
     lambda folder: adapt(lambda x: tf.stop_gradient(tf.reshape(x, (-1, 784))[:, :10]), IMAGES),
-    lambda folder: adapt(lambda x: tf.reshape(x, (-1, 784)), IMAGES),
+    lambda folder: adapt(lambda x: x, IMAGES),
+    lambda folder: check_labels([1, 10], 2, classes=10),
     lambda folder: adapt(lambda x: tf.reshape(x, (-1, 784))[:, :10], IMAGES, "probabilities"),
     lambda folder: override(Config(), ["vae.gama=0.2"]),
     unreachable,

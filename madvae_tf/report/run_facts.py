@@ -6,11 +6,12 @@ Every key of `run` is optional; what is absent is left out.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from madvae_tf.report.names import classifier_title
+from madvae_tf.report.names import class_word, classifier_title
 from madvae_tf.report.parts import Part, definitions, paragraph
 from madvae_tf.report.summary import count
 from madvae_tf.report.table import DASH, Cell, Figure, Table
 from madvae_tf.report.table1 import Line, defenses_of, sample
+from madvae_tf.utils.confusions import WHOLE
 
 
 def section(run: Mapping[str, Any], lines: Sequence[Line]) -> list[Part]:
@@ -32,6 +33,7 @@ def section(run: Mapping[str, Any], lines: Sequence[Line]) -> list[Part]:
     facts = {
         "Config": str(run.get("name", "")),
         "Dataset": str(run.get("dataset", "")),
+        "Classes": _classes(run.get("classes") or ()),
         "Classifier": classifier_title(run)[4:] if run.get("config") else "",
         "Data source": f"{source.get('kind', '')}: {source.get('detail', '')}" if source else "",
         "Sample": sample(lines),
@@ -52,6 +54,13 @@ def section(run: Mapping[str, Any], lines: Sequence[Line]) -> list[Part]:
         paragraph(introduction),
         definitions({name: fact for name, fact in facts.items() if fact}, kind="facts"),
     ]
+
+
+def _classes(names: Sequence[str]) -> str:
+    """Their names, of many their number; nothing of digits."""
+    if not names or class_word(names) == "digit":
+        return ""
+    return f"{len(names)}: {', '.join(names)}" if len(names) <= WHOLE else str(len(names))
 
 
 def _share(value: float | None, n: int | None = None, ends: Sequence[float] | None = None) -> str:

@@ -27,6 +27,16 @@ def classes_in(splits: dict[str, Any]) -> int:
     return max(class_count(split.labels) for split in splits.values())
 
 
+def class_names_in(folder: Path, dataset: str) -> list[str]:
+    """What the classes of the data set in the artifact `folder` are called; none where nothing
+    names them.
+    """
+    from madvae_tf.data.catalogue import DATASETS
+
+    known = DATASETS[dataset].label_names if dataset in DATASETS else ()
+    return list(read_json(folder / "source.json").get("classes") or known)
+
+
 @functools.lru_cache(maxsize=1)
 def _load_splits(dataset: str, folder: Path, validation_images: int) -> dict[str, Any]:
     """Kept for the stages that follow in this process: decoding takes seconds."""

@@ -4,7 +4,13 @@ from typing import Any
 
 from madvae_tf.utils.files import write_json
 from pipeline.engine.plan import Context
-from pipeline.steps.common import defended, load_classifier, splits_of, start_anew
+from pipeline.steps.common import (
+    class_names_in,
+    defended,
+    load_classifier,
+    splits_of,
+    start_anew,
+)
 
 # Images of each test set whose latent codes TensorBoard's projector shows.
 _POINTS = 100
@@ -26,7 +32,7 @@ def evaluate_defense(context: Context) -> None:
     from madvae_tf.data.batches import evenly_spaced
     from madvae_tf.data.prepare import to_float
     from madvae_tf.evaluation import oblivious
-    from madvae_tf.report.names import POOLED_ATTACK
+    from madvae_tf.report.names import POOLED_ATTACK, class_names
     from madvae_tf.training import tensorboard
     from madvae_tf.utils.confusions import confusion_matrix
     from madvae_tf.utils.progress import progress_bar
@@ -115,7 +121,8 @@ def evaluate_defense(context: Context) -> None:
             )
             for name in tests
         }
-        tensorboard.write_confusions(board, matrices)
+        named = {"classes": class_names_in(context.inputs["data"], settings["dataset"])}
+        tensorboard.write_confusions(board, matrices, class_names(named, classes))
         if system.encode is not None:
             columns = {name: np.concatenate(values) for name, values in points.items()}
             seen = columns.pop("image")

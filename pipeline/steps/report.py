@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Context
-from pipeline.steps.common import read_json, start_anew
+from pipeline.steps.common import class_names_in, read_json, start_anew
 
 
 def write_report(context: Context) -> None:
@@ -43,11 +43,13 @@ def write_report(context: Context) -> None:
     doubts = [doubt for folder in tested.values() for doubt in read_json(folder / "warnings.json")]
     metrics = read_json(context.inputs["classifier"] / "metrics.json")
     manifests = artifacts.lineage(context.inputs.values())
+    dataset = dataset_name(from_dict(context.config["config"]).data)
     run = {
         "name": context.config["config"]["name"],
         "project_version": artifacts.library_versions()["madvae_tf"],
         "commit": _commit(),
-        "dataset": dataset_name(from_dict(context.config["config"]).data),
+        "dataset": dataset,
+        "classes": class_names_in(context.inputs["data"], dataset),
         "seed": context.config["config"]["seed"],
         "command": context.config["command"],
         "config": context.config["config"],

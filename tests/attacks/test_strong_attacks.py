@@ -210,7 +210,7 @@ def test_runs_go_on_for_what_is_left_and_stop_when_nothing_is():
         ("apgd", {"loss": "dlr_target"}, "Unknown loss 'dlr_target'. Did you mean 'dlr_targeted'"),
         ("pgd_restarts", {"loss": "dlr_targeted"}, "Unknown loss 'dlr_targeted'"),
         ("pgd_restarts", {"random_start": False}, "without a random start"),
-        ("fab_t", {"targets": 10}, "<= 9"),
+        ("fab_t", {"targets": 1000}, "<= 999"),
         ("square", {"queries": 0}, "expected an integer >= 1"),
         ("square", {"share": 0.95}, "<= 0.9"),
     ],
