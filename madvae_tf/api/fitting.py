@@ -12,6 +12,7 @@ from madvae_tf.api.fitted import FittedDefense
 from madvae_tf.api.pairs import make_pairs, training_attacks, validation_attacks
 from madvae_tf.api.validation import (
     PROBES,
+    check_count,
     check_data,
     check_precision,
     chosen_budget,
@@ -168,6 +169,8 @@ def fit(
     learned = _attacks_of(variant, attacks, cw_iterations, budget)
     if attacks is not None and epsilon is None:
         budget, sentence = _middle(learned, budget), ""
+    drawn = min(len(x), images_per_attack or len(x))
+    check_count(drawn * len(learned), parameters.batch_size)
     adapted = adapt(classifier, as_float(x[:PROBES]), outputs, preprocessing=preprocessing)
     check_data((x, y), (x_held, y_held), adapted.num_classes)
     with (

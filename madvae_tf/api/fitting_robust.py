@@ -16,6 +16,7 @@ from madvae_tf.api.figures import concluded
 from madvae_tf.api.fitted import FittedDefense
 from madvae_tf.api.validation import (
     PROBES,
+    check_count,
     check_data,
     check_precision,
     chosen_budget,
@@ -137,6 +138,7 @@ def fit_robust(
         own = Robust(
             **{"epsilon": epsilon, "start_epsilon": 0.0, **passes, **_RECOMMENDED, **settings}
         )
+    check_count(len(x), own.batch_size)
     steps = own.epoch_steps or max(1, len(x) // own.batch_size)
     first = steps * (own.encoder_epochs or own.epochs)
     shorter = steps * min(own.encoder_epochs or own.epochs, own.epochs)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from madvae_tf.data.labelled import labelled
+from madvae_tf.data.labelled import is_labelled, labelled
 from madvae_tf.evaluation.threats import threat_of
 from madvae_tf.models.external_classifier import ExternalClassifier
 from madvae_tf.utils.budgets import UsualBudget, budget_text
@@ -78,12 +78,27 @@ def check_data(train: Data, held: Data, classes: int) -> None:
         )
 
 
+def check_count(images: int, batch_size: int) -> None:
+    """Raises `UserError` where so many images to learn from do not fill a batch."""
+    if images < batch_size:
+        raise UserError(
+            f"Too few images: received {images} to learn from, expected at least one batch of"
+            f" {batch_size}; give more images, or a smaller batch_size."
+        )
+
+
 def held_out(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[Data, Data]:
     """What is learnt from and what is validated on: `data`, or the last `split` of the images.
     Raises `UserError`.
     """
     if data is not None:
-        images, labels = data if isinstance(data, tuple | list) and len(data) == 2 else (data, None)
+        pair = isinstance(data, tuple | list)
+        if not (len(data) == 2 if pair else is_labelled(data)):
+            raise UserError(
+                "Invalid validation_data: expected a pair (images, labels), or a data set that has"
+                " both."
+            )
+        images, labels = data if pair else (data, None)
         held = labelled(images, labels, "validation images", shape_of(x))
         return (x, y), (held.images, held.labels)
     held = math.ceil(split * len(x)) if isinstance(split, int | float) and 0 < split < 1 else 0
@@ -91,6 +106,11 @@ def held_out(x: np.ndarray, y: np.ndarray, split: float, data: Any) -> tuple[Dat
         raise UserError(
             f"Invalid validation_split: received {split!r} of {len(x)} images, expected a share"
             " between 0 and 1 that leaves images on both sides; or pass validation_data."
+        )
+    if len(x) > 2 and y[0] != y[-1] and (np.diff(y) >= 0).all():
+        logging.warning(
+            "The images are in the order of their classes, and the last ones are held out for"
+            " validation, which are of few classes: shuffle them, or pass validation_data."
         )
     return (x[:-held], y[:-held]), (x[-held:], y[-held:])
 

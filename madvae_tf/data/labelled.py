@@ -32,6 +32,13 @@ class Labelled:
         return iter((self.images, self.labels))
 
 
+def is_labelled(value: Any) -> bool:
+    """Whether `labelled` takes it without labels."""
+    from madvae_tf.data import streams
+
+    return isinstance(value, Labelled) or streams.is_stream(value)
+
+
 def labelled(
     images: Any,
     labels: Any = None,
@@ -55,9 +62,7 @@ def labelled(
         UserError: images or labels are not that, there are labels twice or none, a data set is
             without end, images are blank.
     """
-    from madvae_tf.data import streams
-
-    if isinstance(images, Labelled) or streams.is_stream(images):
+    if is_labelled(images):
         if labels is not None:
             raise UserError(
                 f"Invalid {_labels(what)}: received some beside {type(images).__name__}, which has"
@@ -65,6 +70,8 @@ def labelled(
             )
         if isinstance(images, Labelled):
             return checked(images.images, images.labels, images.names, what, shape, learnt)
+        from madvae_tf.data import streams
+
         return checked(*streams.read(images, what), what, shape, learnt)
     if labels is None:
         raise UserError(

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import madvae_tf
 from madvae_tf.api.fitting_robust import _AVERAGE, _RAMP, _RECOMMENDED, _SQUASH
+from madvae_tf.api.validation import held_out
 from madvae_tf.config.overrides import load_config
 from madvae_tf.data.batches import CleanImages
 from madvae_tf.data.prepare import Split
@@ -219,3 +220,36 @@ def test_bad_arguments_are_refused(toy, change, message):
 def test_fit_names_it(toy):
     with pytest.raises(UserError, match="received 'robust'.*call madvae_tf.fit_robust"):
         madvae_tf.fit(toy.as_function, *toy.squares(), variant="robust", verbose=0)
+
+
+def test_a_data_set_of_tensorflow_gives_the_same_purifier(fitted, toy, monkeypatch, tmp_path):
+    monkeypatch.setattr(robust, "DefenseVAE", SmallVAE)
+    monkeypatch.setenv("MADVAE_TF_CACHE", str(tmp_path))
+    dataset = tf.data.Dataset.from_tensor_slices(toy.squares()).batch(7)
+    again = madvae_tf.fit_robust(
+        toy.as_function, dataset, epsilon=0.1, encoder_epochs=3, epochs=3, scale=30.0, **SMALL
+    )
+    for one, other in zip(fitted.purifier.weights, again.purifier.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("fit", [madvae_tf.fit, madvae_tf.fit_robust])
+def test_data_sets_without_end_and_too_few_images_are_one_line(fit, toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("MADVAE_TF_CACHE", str(tmp_path))
+    images, labels = toy.squares()
+    endless = tf.data.Dataset.from_tensor_slices((images, labels)).repeat()
+    few = {"batch_size": 500, "verbose": 0}
+    for given, message in (
+        ((endless,), "received a data set without end"),
+        ((images,), "Missing labels"),
+        ((images, labels), r"Too few images: received \d+ to learn from, expected .* of 500"),
+    ):
+        with pytest.raises(UserError, match=message) as caught:
+            fit(toy.as_function, *given, **few)
+        assert "\n" not in str(caught.value)
+
+
+def test_images_in_the_order_of_their_classes_are_said(toy, caplog):
+    images, labels = toy.squares()
+    held_out(images, np.sort(labels), 0.1, None)
+    assert "in the order of their classes" in caplog.text

@@ -58,6 +58,17 @@ def test_every_image_falls_where_geometry_says(line, epsilon, robust):
         found.robust("fab")
 
 
+def test_images_may_come_with_their_labels(line, tmp_path, monkeypatch):
+    monkeypatch.setenv("MADVAE_TF_CACHE", str(tmp_path))
+    pairs = tf.data.Dataset.from_tensor_slices((line.images, line.labels))
+    suite = gradient_suite("linf", 0.03, 10)
+    for dataset in (pairs, pairs.batch(4)):
+        found = evaluate(line.logits, dataset, suites=suite, batch_size=4, progress=False)
+        np.testing.assert_array_equal(found.worst, [0, 1, 1, 1, 1, 0])
+    with pytest.raises(UserError, match="received a data set without end"):
+        evaluate(line.logits, pairs.repeat(), suites=suite, progress=False)
+
+
 def test_a_system_that_gives_probabilities_is_judged_by_their_logarithm(line):
     system = adapt(lambda x: tf.nn.softmax(line.logits(x)), line.images)
     found = evaluate(
