@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 
@@ -34,7 +35,7 @@ class Cost:
 def cost_of(purifier: DefenseVAE) -> Cost:
     """What is counted: convolutions and dense layers; the rest costs no products to speak of."""
     heads = [purifier.mean_head, purifier.log_variance_head]
-    layers = [*purifier.encoder.layers, *purifier.decoder.layers]
+    layers: list[Any] = [*purifier.encoder.layers, *purifier.decoder.layers]
     values = sum(math.prod(layer.output.shape[1:]) for layer in layers)
     return Cost(
         multiply_adds=sum(map(_products, [*layers, *heads])),
@@ -74,7 +75,7 @@ def announcement(purifier: DefenseVAE, batch_size: int, precision: str, seconds:
     )
 
 
-def _products(layer: keras.layers.Layer) -> int:
+def _products(layer: Any) -> int:
     if not hasattr(layer, "kernel"):
         return 0
     size = math.prod(layer.kernel.shape)

@@ -56,7 +56,11 @@ def steps_of(times: tuple[int, int], least: int = 0) -> list[tuple[int, int]]:
     that is halved more often begins.
     """
     count = max(*times, least)
-    return [tuple(2 if level >= count - each else 1 for each in times) for level in range(count)]
+    down, across = times
+    return [
+        (2 if level >= count - down else 1, 2 if level >= count - across else 1)
+        for level in range(count)
+    ]
 
 
 def channels_of(count: int, width: float = 1.0) -> list[int]:

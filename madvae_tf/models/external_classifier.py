@@ -226,7 +226,7 @@ def _preprocessed(
     if isinstance(classifier, keras.layers.Layer) and isinstance(wanted, keras.layers.Layer):
         return PreprocessedClassifier(classifier, wanted), more
     # What a SavedModel of it must track.
-    resources = tf.Module()
+    resources: Any = tf.Module()
     kinds = keras.layers.Layer | tf.Module
     parts = [part for part in (classifier, wanted) if isinstance(part, kinds)]
     loaded = more.get("resource")

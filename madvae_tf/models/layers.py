@@ -27,7 +27,7 @@ class Crop2D(keras.layers.Layer):
     @property
     def _margins(self) -> tuple[Any, Any]:
         if isinstance(self.pixels, int):
-            return ((self.pixels, self.pixels),) * 2
+            return (self.pixels, self.pixels), (self.pixels, self.pixels)
         return self.pixels
 
     def call(self, inputs):

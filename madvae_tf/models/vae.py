@@ -96,7 +96,8 @@ class DefenseVAE(keras.Model):
         self.squash_center = squash_center
         self.image_shape = as_shape(image_shape)
         self.width = width
-        self.halvings = times = tuple(halvings or halvings_of(self.image_shape))
+        down, across = halvings or halvings_of(self.image_shape)
+        self.halvings = times = (down, across)
         *sides, channels_of_image = self.image_shape
         inner, margin = zip(*map(margins, sides, times), strict=True)
         strides = steps_of(times)
