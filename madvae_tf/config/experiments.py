@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from madvae_tf.config.fields import added, check, require
+from madvae_tf.utils.labels import MOST_CLASSES
 
 SUBSTITUTES = ("A", "B", "C", "D", "E")
 THREAT_MODELS = ("oblivious", "transfer", "end_to_end")
@@ -248,7 +249,10 @@ class RobustnessConfig:
             self.score_queries >= 4, "robustness.score_queries", self.score_queries, "at least 4"
         )
         require(
-            self.targets <= 9, "robustness.targets", self.targets, "at most 9, the wrong classes"
+            self.targets < MOST_CLASSES,
+            "robustness.targets",
+            self.targets,
+            f"at most {MOST_CLASSES - 1}, the other classes",
         )
         require(
             all(epsilon <= 1 for epsilon in self.linf),

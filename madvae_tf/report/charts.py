@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 import matplotlib.ticker
 import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -167,7 +168,7 @@ def class_colors(classes: int) -> list[str]:
     if classes <= len(CLASS_COLORS):
         return list(CLASS_COLORS[:classes])
     places = matplotlib.colormaps["turbo"](np.linspace(0.02, 0.98, classes))
-    return [matplotlib.colors.to_hex(place) for place in places]
+    return [to_hex(place) for place in places]
 
 
 def scatter_panels(

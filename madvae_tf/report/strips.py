@@ -103,7 +103,9 @@ def image_grid(
                     and label is not None
                     and int(predictions[column]) != int(label[column])
                 )
-                prediction = None if predictions is None else _short(names[predictions[column]])
+                prediction = None
+                if predictions is not None:
+                    prediction = _short(names[int(predictions[column])])
                 corner = (gap + column * (tile + gap), top - title - tall)
                 _tile(axes, images[column], corner, (tile, tall), prediction, wrong)
         axes.set(xlim=(0, WIDTH), ylim=(0, height))

@@ -118,7 +118,8 @@ def skipped(labels: np.ndarray, classes: int, names: Sequence[str] | None = None
     absent = np.flatnonzero(np.bincount(labels, minlength=classes) == 0)
     if not len(absent):
         return ""
-    shown = ", ".join(str(label) if names is None else names[label] for label in absent[:_NAMED])
+    known = number_names(classes) if names is None else names
+    shown = ", ".join(known[int(label)] for label in absent[:_NAMED])
     more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
     one = "classes has" if len(absent) == 1 else "classes have"
     way_out = (

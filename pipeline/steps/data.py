@@ -39,6 +39,7 @@ def fetch_data(context: Context) -> None:
     stamp = prepare_from_tfds(name, folder, shape)
     splits = in_two(parts_of(name, folder, shape), name)
     write_arrays(context.folder / ARRAYS, splits)
+    _say_budget(splits["train"].images)
     stamp |= {"classes": list(splits["train"].names)}
     write_json(context.folder / "source.json", stamp)
 
@@ -50,6 +51,7 @@ def import_data(path: Path, context: Context) -> None:
     start_anew(context)
     splits = read_own(path, **_sides(context))
     write_arrays(context.folder / ARRAYS, splits)
+    _say_budget(splits["train"].images)
     shape = " x ".join(map(str, splits["train"].images.shape[1:]))
     counts = ", ".join(f"{len(split.labels)} {name}" for name, split in splits.items())
     stamp = {
@@ -59,6 +61,25 @@ def import_data(path: Path, context: Context) -> None:
         "classes": list(splits["train"].names),
     }
     write_json(context.folder / "source.json", stamp)
+
+
+def _say_budget(images: Any) -> None:
+    """What budget is usual for the images, where it is not that of the configurations."""
+    from absl import logging
+
+    from madvae_tf.utils.budgets import NEARLY_BINARY, budget_text, usual_budget
+
+    usual = usual_budget(images)
+    if usual.epsilon != NEARLY_BINARY:
+        logging.warning(
+            "The budgets of a configuration are MNIST's unless they are set; for %s %s is usual in"
+            " L-infinity: --set=attack.test_epsilon=%.6g, attack.train_epsilons,"
+            " attack.validation_epsilon, attack.alpha, robust.epsilon and robustness.linf in"
+            " proportion.",
+            usual.why,
+            budget_text(usual.epsilon),
+            usual.epsilon,
+        )
 
 
 def _sides(context: Context) -> dict[str, int]:

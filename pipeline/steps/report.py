@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.engine import artifacts
 from pipeline.engine.plan import Context
-from pipeline.steps.common import class_names_in, read_json, start_anew
+from pipeline.steps.common import ARRAYS, class_names_in, read_json, start_anew
 
 
 def write_report(context: Context) -> None:
@@ -74,12 +74,25 @@ def write_report(context: Context) -> None:
             if (folder / "log.csv").exists()
         },
         "notes": baseline_notes(from_dict(context.config["config"]).baselines),
-        "warnings": [*sanity_warnings(rows), *doubts],
+        "warnings": [*sanity_warnings(rows), *doubts, *_unusual(context)],
     }
     if "tune" in context.inputs:
         used = "tuned" if context.config["config"]["name"].endswith("-tuned") else "hand-picked"
         run["tuning"] = {**read_json(context.inputs["tune"] / "tuned.json"), "used": used}
     write(context.folder, run, rows, images, clusters)
+
+
+def _unusual(context: Context) -> list[str]:
+    """A warning where the budget of the tests is unusual for data of another's."""
+    from madvae_tf.data.own import load_arrays
+    from madvae_tf.utils.budgets import usual_budget
+
+    arrays = context.inputs["data"] / ARRAYS
+    if not arrays.is_dir():
+        return []
+    usual = usual_budget(load_arrays(arrays)["train"].images)
+    sentence = usual.warning(context.config["config"]["attack"]["test_epsilon"])
+    return [f"attack.test_epsilon: {sentence}"] if sentence else []
 
 
 def _training_log(path: Path) -> dict[str, list[float | None]]:

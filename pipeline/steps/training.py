@@ -42,12 +42,12 @@ def train_classifier(context: Context) -> None:
         build,
         images,
         "classifier",
-        settings["batch_size"],
-        settings["epochs"],
-        settings["seed"],
-        context.folder,
-        context.scratch / "checkpoints",
-        in_order(CleanImages(splits["validation"]), 500),
+        batch_size=settings["batch_size"],
+        epochs=settings["epochs"],
+        seed=settings["seed"],
+        folder=context.folder,
+        checkpoints=context.scratch / "checkpoints",
+        validation=in_order(CleanImages(splits["validation"]), 500),
         checkpoint_steps=settings["checkpoint_steps"],
     )
     final = build_classifier(settings["name"], settings["dropout"], "float32", *data)

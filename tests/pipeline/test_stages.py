@@ -282,7 +282,7 @@ def test_the_committed_configs_make_a_graph(name, sizes):
             "Invalid robustness.threat_models: received 'white_box'",
         ),
         ("robustness.linf=1.5", "at most 1, the range of a pixel"),
-        ("robustness.targets=10", "at most 9"),
+        ("robustness.targets=1000", "at most 999"),
         (
             "robustness.carried_suites=natural",
             "received 'natural', expected of gradient, bpda, eot",
