@@ -9,7 +9,8 @@
 #   make demo                                   one purifier from nothing in one to three minutes: a first picture
 #   make notebook                               executes docs/tutorial.ipynb, about two minutes; runs/tutorial.ipynb has its outputs
 #   make test-wheel                             the wheel in a clean environment: minutes, and a gigabyte to fetch
-#   make docs                                   docs/api from the docstrings; a warning is an error
+#   make docs                                   the site, in site/; a broken link is an error
+#   make tables                                 every table of results in README and docs/, from the results
 #   make playground                             attack and purify digits in the browser, from a run's exports
 #   make test-playground                        its tests, in headless Chromium where there is one
 #   make test-faults                            kills, full disks, damages, ...: at most 20 minutes; FAULTS=short: five
@@ -58,7 +59,7 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: run demo playground test test-all bench test-faults test-playground test-wheel docs notebook lint lock clean force
+.PHONY: run demo playground test test-all bench test-faults test-playground test-wheel docs tables notebook lint lock clean force
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED_RUN)
@@ -97,7 +98,11 @@ notebook: $(INSTALLED_DOCS)
 	$(BIN)/python docs/make_notebook.py --run
 
 docs: $(INSTALLED_DOCS)
-	$(BIN)/python -W error::UserWarning docs/make_api.py docs/api
+	$(BIN)/python docs/make_tables.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+tables: $(INSTALLED_RUN)
+	$(BIN)/python docs/make_tables.py
 
 test-faults: $(INSTALLED_TEST)
 	$(BIN)/python -m tests.faults.run --form=$(FAULTS) --results=$(FAULT_RESULTS) $(ARGS)
@@ -171,4 +176,4 @@ lock: setup.py
 	mv requirements.lock.new requirements.lock
 
 clean:
-	rm -rf $(VENV) $(PEERS) build dist madvae_tf.egg-info docs/api .pytest_cache .ruff_cache constraints.txt.new requirements.lock.new
+	rm -rf $(VENV) $(PEERS) build dist madvae_tf.egg-info site .pytest_cache .ruff_cache constraints.txt.new requirements.lock.new

@@ -71,8 +71,15 @@ setup(
         ]
     },
     extras_require={
-        # The API page; the tutorial and what executes it.
-        "docs": ["pdoc>=15", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"],
+        # The site; the tutorial and what executes it.
+        "docs": [
+            "mkdocs>=1.6,<2",
+            "mkdocs-material>=9.7,<10",
+            "mkdocstrings[python]>=1.0,<2",
+            "nbclient>=0.10",
+            "nbformat>=5.10",
+            "ipykernel>=6.29",
+        ],
         "cpu": [TENSORFLOW],
         # gradio 6 asks for Pillow below 13, so `make playground` leaves that pin of constraints.txt
         # out.

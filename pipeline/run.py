@@ -93,8 +93,8 @@ def main(argv: Sequence[str], target: str = "", overrides: Sequence[str] = ()) -
     wanted = wanted_stages(config, target or FLAGS.stage, command_line())
     if not wanted:
         logging.warning(
-            "Nothing to do for --stage=%s: this configuration asks for none of it; BUILD.md says"
-            " which settings do.",
+            "Nothing to do for --stage=%s: this configuration asks for none of it;"
+            " docs/pipeline/index.md says which settings do.",
             target or FLAGS.stage,
         )
     if _DRY_RUN.value:

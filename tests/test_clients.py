@@ -17,7 +17,9 @@ from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError
 from tests import processes
 
-CLIENTS = (Path(__file__).parents[1] / "docs" / "clients.md").read_text(encoding="utf-8")
+CLIENTS = (Path(__file__).parents[1] / "docs" / "protect" / "serving.md").read_text(
+    encoding="utf-8"
+)
 SHAPE = (32, 32, 3)
 RNG = np.random.default_rng(4)
 IMAGES = RNG.random((12, *SHAPE), dtype=np.float32)
@@ -114,7 +116,7 @@ def serve(folder, request):
         ("classify_uint8", np.round(IMAGES * 255).astype(int), (12, 10)),
     ],
 )
-def test_the_bodies_of_docs_clients(export, expected, signature, values, shape):
+def test_the_bodies_of_the_page(export, expected, signature, values, shape):
     """Row and column format give the same; uint8 gives what float32 gives for the same pixels."""
     answers = []
     for body in (
@@ -137,8 +139,8 @@ def test_the_bodies_of_docs_clients(export, expected, signature, values, shape):
 
 
 def test_grpc_with_the_messages_of_tensorflow_serving(export, expected):
-    """The client of docs/clients.md, over a real connection on the loopback address, to a service
-    that is ours.
+    """The client of docs/protect/serving.md, over a real connection on the loopback address, to a
+    service that is ours.
     """
     apis = pytest.importorskip("tensorflow_serving.apis.prediction_service_pb2_grpc")
     from concurrent import futures

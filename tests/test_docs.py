@@ -37,7 +37,7 @@ def page(name):
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-SYMBOLS = re.findall(r"\| `(madvae_tf[\w.]+)` \|", page("equations.md"))
+SYMBOLS = re.findall(r"\| `(madvae_tf[\w.]+)` \|", page("reference/equations.md"))
 
 
 def test_the_table_of_equations_has_the_losses_and_the_attacks():
@@ -67,7 +67,7 @@ def test_every_symbol_of_the_table_exists_where_it_is_said_to_be(symbol):
     assert home == ".".join(parts[:depth])
 
 
-LISTINGS = re.findall(r"```python\n(.*?)```", page("extending.md"), re.DOTALL)
+LISTINGS = re.findall(r"```python\n(.*?)```", page("project/extending.md"), re.DOTALL)
 
 
 @pytest.fixture
@@ -110,20 +110,19 @@ def test_the_listings_add_what_they_say(listings, tmp_path):
     assert catalogue.sizes("mnist_corrupted/identity").test == 10_000
 
 
-def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
-    """README's, on ten pictures and a SavedModel that gives probabilities; without the attacks,
-    which have tests of their own.
-    """
-    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
-    (code,) = [
-        block
-        for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-        if "madvae_tf.evaluate(" in block
-    ]
+def example(name, text):
+    """The first program of a page that has `text` in it."""
+    programs = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
+    return next(code for code in programs if text in code)
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Ten pictures as IDX files in the folder my-data, of the current folder."""
     monkeypatch.chdir(tmp_path)
-    pictures = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
+    made = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
     for name, array in (
-        ("t10k-images-idx3-ubyte", pictures),
+        ("t10k-images-idx3-ubyte", made),
         ("t10k-labels-idx1-ubyte", np.arange(10, dtype=np.uint8)),
     ):
         head = bytes([0, 0, 8, array.ndim]) + b"".join(
@@ -131,27 +130,58 @@ def test_the_example_of_an_evaluation_runs(tmp_path, monkeypatch):
         )
         (tmp_path / "my-data").mkdir(exist_ok=True)
         (tmp_path / "my-data" / name).write_bytes(head + array.tobytes())
+    return made
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `madvae_tf.evaluate` is asked for; its attacks, which have tests of their own, are left
+    out.
+    """
+    evaluate, found = madvae_tf.evaluate, []
+
+    def without_attacks(model, images, labels, folder=None, **budget):
+        found.append(budget)
+        return evaluate(model, images, labels, [], folder=folder, progress=False)
+
+    monkeypatch.setattr(madvae_tf, "evaluate", without_attacks)
+    return found
+
+
+def test_the_example_of_an_evaluation_runs(tmp_path, pictures, asked):
+    """On a SavedModel that gives probabilities."""
     model = tf.Module()
     answer = tf.function(
         lambda images: {"probabilities": tf.nn.softmax(20 * tf.reshape(images, (-1, 784))[:, :10])},
         input_signature=[tf.TensorSpec((None, 28, 28, 1), tf.float32, name="images")],
     )
     tf.saved_model.save(model, "runs/quick/export/robust", signatures={"classify": answer})
-    evaluate, asked = madvae_tf.evaluate, []
-
-    def without_attacks(model, images, labels, folder, **budget):
-        asked.append(budget)
-        return evaluate(model, images, labels, [], folder=folder, progress=False)
-
-    monkeypatch.setattr(madvae_tf, "evaluate", without_attacks)
     found = {}
-    exec(code, found)
+    exec(example("evaluate/index.md", "madvae_tf.evaluate("), found)
     assert asked == [{"threat": "linf:0.3", "preset": "fast"}]
     right = pictures.reshape(10, 784)[:, :10].argmax(axis=1) == np.arange(10)
     np.testing.assert_array_equal(found["found"].worst, right)
     assert (
         json.loads((tmp_path / "found.json").read_text())["worst_case"]["accuracy"] == right.mean()
     )
+
+
+def test_readmes_evaluation_runs_and_its_output_has_the_form_of_the_programs(
+    tmp_path, pictures, asked, capsys
+):
+    """On the published weights."""
+    (tmp_path / "docs").symlink_to(DOCS)
+    found = {}
+    exec(example("../README.md", "madvae_tf.evaluate("), found)
+    assert asked == [{"threat": "linf:0.3", "preset": "fast"}]
+    right = found["model"].predict(pictures) == np.arange(10)
+    np.testing.assert_array_equal(found["found"].worst, right)
+    told = re.findall(r"```text\n(purifier, .*?)```", page("../README.md"), re.DOTALL)[
+        0
+    ].splitlines()
+    said = capsys.readouterr().out.splitlines()
+    assert [told[1].split()[:2], told[-1].split()[:2]] == [["no", "attack"], ["worst", "case"]]
+    assert re.sub(r"[\d.]+", "0", said[1]) == re.sub(r"[\d.]+", "0", told[1])
 
 
 def one_folder(folder):
@@ -206,7 +236,7 @@ MISTAKES = [
     lambda folder: fetch_idx(DATASETS["mnist"], other_checksum(folder)),
     saved_twice,
 ]
-ERRORS = re.findall(r"^\*\*`(.+?)`", page("faq.md"), re.MULTILINE)
+ERRORS = re.findall(r"^\*\*`(.+?)`", page("project/faq.md"), re.MULTILINE)
 
 
 def test_every_error_of_the_faq_is_tried():
@@ -220,11 +250,30 @@ def test_the_errors_of_the_faq_are_those_of_the_code(number, tmp_path):
     assert ERRORS[number] in str(caught.value)
 
 
-def test_the_api_page_has_no_fault(tmp_path):
-    pytest.importorskip("pdoc")
-    make_api = script("make_api")
-    assert make_api.undocumented() == []
-    assert set(madvae_tf.__all__) <= {name.rsplit(".", 1)[-1] for name in make_api.public()}
+API = re.findall(r"^::: (madvae_tf[\w.]+)$", page("reference/api.md"), re.MULTILINE)
+
+
+def test_the_api_page_has_every_public_name():
+    homes = set()
+    for name in madvae_tf.__all__:
+        value = getattr(madvae_tf, name)
+        homes.add(f"{value.__module__}.{value.__name__}")
+    assert homes - set(API) == {"madvae_tf.utils.errors.UserError"}
+    assert "madvae_tf.utils.errors" in API
+
+
+@pytest.mark.parametrize("name", API)
+def test_what_the_api_page_names_is_there(name):
+    home, _, last = name.rpartition(".")
+    assert _is_module(name) or getattr(importlib.import_module(home), last).__module__ == home
+
+
+def test_the_tutorial_shows_the_cells_of_the_notebook():
+    shown, place = page("start/tutorial.md"), 0
+    for cell in script("make_notebook").CELLS:
+        text = f"```python\n{cell[1:]}\n```" if cell.startswith(">") else cell
+        place = shown.index(text, place)
+    assert "accuracy of the classifier alone: clean " in shown[place - 500 :]
 
 
 def test_the_notebook_is_the_one_of_its_cells():

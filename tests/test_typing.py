@@ -1,5 +1,5 @@
-"""Type checkers, strict, on what README and the docstrings call: pyright and mypy know every type
-of the public interface.
+"""Type checkers, strict, on what README, the guides and the docstrings call: pyright and mypy know
+every type of the public interface.
 """
 
 import importlib
@@ -16,6 +16,7 @@ import pytest
 import madvae_tf
 
 ROOT = Path(__file__).parents[1]
+GUIDES = ("README.md", "docs/protect/index.md", "docs/protect/colour.md", "docs/evaluate/index.md")
 PUBLIC = (
     "madvae_tf",
     "madvae_tf.api",
@@ -62,7 +63,7 @@ def main(images: Images, labels: NDArray[np.int64]) -> None:
     print(labelled.names, purified, layer, mine.rows(), text, kept.worst, result.x_adv, madvae_tf.UserError)
 """  # noqa: E501
 
-# Keras has neither annotations nor stubs: what README's programs use of it.
+# Keras has neither annotations nor stubs: what these programs use of it.
 KERAS = """
 from collections.abc import Sequence
 
@@ -97,21 +98,20 @@ def test_every_public_name_that_readme_uses_is_offered():
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    """A folder of `PROGRAM` and of README's programs that use this project, one after the other in
-    a function.
+    """A folder of `PROGRAM` and of the programs in `GUIDES` that use this project, one after the
+    other in a function.
     """
     folder = tmp_path_factory.mktemp("programs")
     (folder / "program.py").write_text(PROGRAM)
     (folder / "keras.pyi").write_text(KERAS)
-    readme = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S
-    )
-    ours = [code for code in readme if "madvae_tf." in code]
-    assert len(ours) >= 3
-    # What README supposes: a classifier of the reader's own.
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in GUIDES]
+    listed = [code for text in texts for code in re.findall(r"```python\n(.*?)```", text, re.S)]
+    ours = [code for code in listed if "madvae_tf." in code and "def " not in code]
+    assert len(ours) >= 5
+    # What some suppose: a classifier of the reader's own.
     head = "import keras\n\n\ndef main(classifier: keras.Model) -> None:\n"
     for number, code in enumerate(ours):
-        (folder / f"readme_{number}.py").write_text(head + textwrap.indent(code, "    "))
+        (folder / f"program_{number}.py").write_text(head + textwrap.indent(code, "    "))
     return folder
 
 
@@ -122,7 +122,7 @@ def test_pyright_strict_finds_nothing(programs):
         "venvPath": str(Path(sys.prefix).parent),
         "venv": Path(sys.prefix).name,
         "typeCheckingMode": "strict",
-        # What README makes, or imports for its effect, it does not always use.
+        # What a program makes, or imports for its effect, it does not always use.
         "reportUnusedImport": "none",
         "reportUnusedVariable": "none",
     }

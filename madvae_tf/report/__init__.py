@@ -39,7 +39,8 @@ def write_report(
 
     Args:
         folder: made if absent; files of an earlier report are overwritten.
-        run: facts about the run; every key is optional. See BUILD.md. A warning joins its warnings
+        run: facts about the run; every key is optional. See
+            docs/reference/results-json.md. A warning joins its warnings
             where purifiers did not meet attackers who know of them.
         rows: see `schema`.
         images: "label" (k,); "clean", "adversarial/<attack>", "purified/<defense>/<attack>" (k,

@@ -36,7 +36,7 @@ def section(rows: Sequence[Row], warnings: Sequence[Any]) -> list[Part | Table]:
     if answer:
         parts.append(paragraph(" ".join(answer[1:]), strong=answer[0], kind="answer"))
     if found:
-        parts.append(_table(found, result.budgets(found)))
+        parts.append(table(found, result.budgets(found)))
     return [*parts, *([summary.warning_list(warnings, banner=True)] if warnings else [])]
 
 
@@ -46,10 +46,10 @@ def markdown(results: Mapping[str, Any]) -> str:
     if not found:
         return ""
     answer = " ".join([*recommendation.sentences(found), *result.warnings(results["rows"])])
-    return f"{to_markdown(_table(found, result.budgets(found)))}\n\n{textwrap.fill(answer, _WIDTH)}"
+    return f"{to_markdown(table(found, result.budgets(found)))}\n\n{textwrap.fill(answer, _WIDTH)}"
 
 
-def _table(found: Sequence[System], budgets: Sequence[Budget]) -> Table:
+def table(found: Sequence[System], budgets: Sequence[Budget]) -> Table:
     """A system a row; the aware attackers within each of `budgets` in columns."""
     chosen = result.choice(found)
     several = len(budgets) > 1
@@ -65,7 +65,12 @@ def _table(found: Sequence[System], budgets: Sequence[Budget]) -> Table:
     shown = [
         row for system in found for row in (system.clean, system.unaware, system.bounded) if row
     ]
-    shown += [aware.worst for system in found for aware in system.aware.values()]
+    shown += [
+        aware.worst
+        for system in found
+        for budget, aware in system.aware.items()
+        if budget in budgets
+    ]
     text = (
         "Aware: an image counts only if every attack on the whole system fails; the attack named "
         f"leaves least by itself.{summary.several_seeds(shown)} {summary.evidence(shown)}."
@@ -143,7 +148,7 @@ def _terminal_table(found: Sequence[System], budget: Budget | None) -> list[str]
     if not found:
         return []
     flat = [["Result", *(column.lower() for column in _COLUMNS)]]
-    for head, *cells in _table(found, [budget] if budget else []).rows:
+    for head, *cells in table(found, [budget] if budget else []).rows:
         figures = [cell.figures[:1] for cell in cells]
         values = [
             f"{own[0].shown} {own[0].ends}".strip() if own else _NOT_MEASURED.text

@@ -82,8 +82,8 @@ def test_presets_attack_within_the_budget():
 
 
 def test_a_system_with_a_squash_meets_the_attack_that_crosses_it():
-    """In L2 the gradient through a squash finds too little (docs/robustness.md); in L-infinity its
-    signs are those around it.
+    """In L2 the gradient through a squash finds too little (docs/results/norms-and-data.md); in
+    L-infinity its signs are those around it.
     """
     begins = {"straight_through": DefendedModel(lambda x: x, squash=lambda x: x)}
     assert attacks("fast", L2, begins) == [("fast", ["crossing", "apgd_ce", "apgd_t", "square"])]

@@ -24,8 +24,8 @@ def loaded(tmp_path, name):
 
 
 def test_a_new_defence_meets_bpda_without_a_word(monkeypatch):
-    """The Steps of docs/extending.md, whose rounding has no gradient: without BPDA it would look
-    robust.
+    """The Steps of docs/project/extending.md, whose rounding has no gradient: without BPDA it would
+    look robust.
     """
     monkeypatch.setitem(
         BASELINES, "steps", DefenseSpec("Steps", lambda config: {"levels": 4}, trained=False)
