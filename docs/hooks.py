@@ -19,6 +19,8 @@ COMMANDS = {
     "madvae-attack": ("madvae_tf.cli.attack",),
     "madvae-tflite": ("madvae_tf.cli.tflite",),
     "python -m madvae_tf.evaluation": ("madvae_tf.evaluation",),
+    "python -m madvae_tf.report.leaderboard": ("madvae_tf.report.leaderboard",),
+    "python -m madvae_tf.presets": ("madvae_tf.presets",),
 }
 
 

@@ -95,7 +95,7 @@ def tables(source: str) -> dict[str, Table]:
     parts: list[Any] = [
         *table1.tables(rows),
         *(attacks.section(rows, run) if any(row["table"] == "attacks" for row in rows) else []),
-        *confusion.section(rows),
+        *confusion.section(rows, run),
         *black_box.section(rows),
         *baselines.section(rows, run),
         *timing.section(rows, run),
