@@ -79,8 +79,9 @@ def _products(layer: Any) -> int:
     if not hasattr(layer, "kernel"):
         return 0
     size = math.prod(layer.kernel.shape)
+    places: Any = None
     if isinstance(layer, keras.layers.Conv2DTranspose):
-        return size * math.prod(layer.input.shape[1:3])
-    if isinstance(layer, keras.layers.Conv2D):
-        return size * math.prod(layer.output.shape[1:3])
-    return size
+        places = layer.input
+    elif isinstance(layer, keras.layers.Conv2D):
+        places = layer.output
+    return size if places is None else size * math.prod(places.shape[1:3])
