@@ -52,8 +52,9 @@ def write(
     parameters = purifier.count_params()
     outputs = None
     if classifier is not None and holds(classifier):
-        _write_model(folder, classifier.source, _CLASSIFIER)
-        parameters += classifier.source.count_params()
+        source: Any = classifier.source
+        _write_model(folder, source, _CLASSIFIER)
+        parameters += source.count_params()
         outputs = classifier.outputs
     (folder / CARD).write_text(card, encoding="utf-8")
     record = {
@@ -82,8 +83,7 @@ def metadata(folder: Path) -> dict[str, Any]:
     """
     try:
         record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-        schema = record["schema"]
-        {**record["sha256"]}
+        schema, _ = record["schema"], dict(record["sha256"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"No preset in {folder} ({type(error).__name__}: {error}); expected a folder that"
@@ -121,7 +121,7 @@ def read(folder: Path, classifier: Callable[..., Any] | None) -> saving.Parts:
 def _write_model(folder: Path, model: keras.Model, names: tuple[str, str]) -> None:
     config, weights = (folder / name for name in names)
     try:
-        value = keras.saving.serialize_keras_object(model)
+        value: Any = keras.saving.serialize_keras_object(model)
         value.pop("compile_config", None)
         config.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
         with tempfile.TemporaryDirectory(dir=folder) as scratch:

@@ -117,7 +117,7 @@ def goal_class(z: tf.Tensor, y: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
     the first comes again.
     """
     ranked = tf.argsort(_others(z, y), axis=1, direction="DESCENDING")
-    return tf.cast(ranked[:, rank % (tf.shape(z)[1] - 1)], tf.int64)
+    return tf.cast(ranked[:, tf.math.floormod(rank, tf.shape(z)[1] - 1)], tf.int64)
 
 
 def distance(purified: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

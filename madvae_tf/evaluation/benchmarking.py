@@ -182,13 +182,12 @@ def model_info(found: Evaluation, threat: Threat, own: Mapping[str, Any]) -> dic
 
 def _test_images(dataset: Any) -> tuple[str, np.ndarray, np.ndarray]:
     """The data set's name, its test images and labels."""
-    if isinstance(dataset, tuple | list):
-        images, labels = dataset
-        return "given", *labelled(images, labels, learnt=False)
+    if isinstance(dataset, str) and dataset in DATASETS:
+        return (dataset, *read_pair(fetch_idx(DATASETS[dataset]).folder, "t10k"))
     if not isinstance(dataset, str | Path):
-        return "given", *labelled(dataset, learnt=False)
-    if dataset in DATASETS:
-        return (str(dataset), *read_pair(fetch_idx(DATASETS[dataset]).folder, "t10k"))
+        pair = dataset if isinstance(dataset, tuple | list) else (dataset,)
+        given = labelled(*pair, learnt=False)
+        return "given", given.images, given.labels
     path = Path(dataset).expanduser()
     if not path.exists() and not is_named(path):
         raise UserError(
@@ -196,7 +195,7 @@ def _test_images(dataset: Any) -> tuple[str, np.ndarray, np.ndarray]:
             " labelled images, tfds:NAME, or a pair (images, labels)."
         )
     read = read_dataset(path, split="test")
-    return _file_name(path.stem), *read
+    return _file_name(path.stem), read.images, read.labels
 
 
 def _file_name(name: str) -> str:
