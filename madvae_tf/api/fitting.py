@@ -170,7 +170,7 @@ def fit(
     if attacks is not None and epsilon is None:
         budget, sentence = _middle(learned, budget), ""
     drawn = min(len(x), images_per_attack or len(x))
-    check_count(drawn * len(learned), parameters.batch_size)
+    check_count(drawn)
     adapted = adapt(classifier, as_float(x[:PROBES]), outputs, preprocessing=preprocessing)
     check_data((x, y), (x_held, y_held), adapted.num_classes)
     with (
@@ -187,7 +187,9 @@ def fit(
         held = make_pairs(target, x_held, y_held, watched, *own, folder / "validation.npy")
         right = clean_accuracy(adapted, x_held, y_held, attack_batch_size)
         settings = parameters.settings(seed, resolve_precision(precision))
-        planned = DefenseVAE(latent_size, image_shape=pairs.image_shape, width=width)
+        planned = DefenseVAE(
+            settings.latent_size, image_shape=pairs.image_shape, width=settings.width
+        )
         seconds = purifier_seconds(len(pairs) * epochs) * relative_to_paper(planned)
         say(announcement(planned, batch_size, settings.precision, seconds))
         metrics = fit_purifier(

@@ -138,7 +138,7 @@ def fit_robust(
         own = Robust(
             **{"epsilon": epsilon, "start_epsilon": 0.0, **passes, **_RECOMMENDED, **settings}
         )
-    check_count(len(x), own.batch_size)
+    check_count(len(x))
     steps = own.epoch_steps or max(1, len(x) // own.batch_size)
     first = steps * (own.encoder_epochs or own.epochs)
     shorter = steps * min(own.encoder_epochs or own.epochs, own.epochs)

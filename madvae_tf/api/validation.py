@@ -78,12 +78,12 @@ def check_data(train: Data, held: Data, classes: int) -> None:
         )
 
 
-def check_count(images: int, batch_size: int) -> None:
-    """Raises `UserError` where so many images to learn from do not fill a batch."""
-    if images < batch_size:
+def check_count(images: int) -> None:
+    """Raises `UserError` where so few images to learn from are no batch to normalise by."""
+    if images < 2:
         raise UserError(
-            f"Too few images: received {images} to learn from, expected at least one batch of"
-            f" {batch_size}; give more images, or a smaller batch_size."
+            f"Too few images: received {images} to learn from, expected at least 2, and far more"
+            " for a purifier that is of use; give more images, or a smaller validation_split."
         )
 
 

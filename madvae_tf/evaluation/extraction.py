@@ -25,7 +25,7 @@ from madvae_tf.models.seeding import initial_weights
 from madvae_tf.training.divergence import diverged
 from madvae_tf.utils.errors import UserError
 from madvae_tf.utils.images import check_images
-from madvae_tf.utils.labels import check_labels
+from madvae_tf.utils.labels import check_classes, check_labels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,6 +103,8 @@ def extract(
         if number:
             points = np.concatenate([points, augment(points, labels)])
         labels = np.concatenate([labels, _ask(query, points[len(labels) :])])
+        if classes := getattr(trained, "num_classes", 0):
+            check_classes(labels, classes, "labels of the query")
         for epoch in range(number * epochs, (number + 1) * epochs):
             losses = [
                 train(tf.constant(points[rows]), tf.constant(labels[rows]))

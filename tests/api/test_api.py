@@ -113,7 +113,7 @@ BAD_FITS = {
         {"labels": np.zeros(3, int)},
         "Invalid labels: received int64 of shape \\(3,\\)",
     ),
-    "one-hot": ({"labels": np.eye(10)[np.zeros(40, int)]}, "arg-max of one-hot"),
+    "probabilities": ({"labels": np.full((40, 10), 0.1)}, "arg-max of probabilities"),
     "label 10": ({"labels": np.full(40, 10)}, r"received values in \[10, 10\]"),
     "variant": ({"variant": "combine"}, "Unknown variant 'combine'. Did you mean 'combined'"),
     "epochs": ({"epochs": 0}, "epochs: received 0"),

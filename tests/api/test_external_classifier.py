@@ -92,9 +92,9 @@ BAD = {
     "not callable": (3, "auto", "received int, expected a Keras model or a callable"),
     "raises": (lambda images: 1 / 0, "auto", "it raised ZeroDivisionError"),
     "shape": (
-        lambda images: tf.reshape(images, (-1, 784)),
+        lambda images: images[..., 0],
         "auto",
-        r"gave shape \(6, 784\).*expected \(6, 10\)",
+        r"gave shape \(6, 28, 28\)",
     ),
     "nan": (
         lambda images: tf.fill((len(images), 10), float("nan")),

@@ -183,7 +183,7 @@ def test_fit_names_its_own_default(toy, option, value):
     [
         ("epochs", 0, "for the default, 1."),
         ("batch_size", 0, "for the default, 128."),
-        ("epsilon", 0, "for the default, 0.3."),
+        ("epsilon", 0, "leave it out."),
         ("scale", -1, "for the default, 'auto'."),
         ("late_attack_steps", 0, "for the default, 4."),
         ("average", 2.0, "leave it out."),

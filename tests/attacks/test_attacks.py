@@ -84,7 +84,7 @@ def test_defaults_are_the_papers(name, parameters):
             {"initial_const": 0.0},
             "expected a number > 0; leave it out for the default, 0.001",
         ),
-        ("single_pixel", {"max_pixels": 4097}, "<= 4096"),
+        ("single_pixel", {"max_pixels": 256**2 + 1}, "<= 65536"),
     ],
 )
 def test_invalid_parameters_get_one_clear_line(name, parameters, words):

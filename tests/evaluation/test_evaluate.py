@@ -303,13 +303,13 @@ def logits_of(shape=(10,), dtype=tf.float32, value=0.0):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"images": np.zeros((2, 27, 28, 1), np.float32)}, "received shape .2, 27, 28, 1"),
+        ({"images": np.zeros((2, 7, 28, 1), np.float32)}, "received shape .2, 7, 28, 1"),
         (
             {"images": np.zeros((0, 28, 28, 1), np.float32), "labels": np.zeros(0, int)},
             "received none",
         ),
         ({"labels": np.zeros((2, 10))}, "expected integers of shape"),
-        ({"model": logits_of((7,))}, r"shape \(2, 7\)"),
+        ({"model": logits_of((7, 3))}, r"shape \(2, 7, 3\)"),
         ({"model": logits_of(dtype=tf.float16)}, "float16.*float32"),
         ({"model": logits_of(value=np.nan)}, "NaN or infinite"),
         ({"suites": [gradient_suite(gradient="identity")]}, "asks for the gradient 'identity'"),

@@ -200,4 +200,5 @@ def test_a_tree_of_folders(tmp_path_factory, names, content):
         (folder / name[:200]).mkdir()
         (folder / name[:200] / "x.png").write_bytes(content)
     found = refused_or(read_dataset, folder)
-    assert found is None or found.images.shape == (10, 28, 28, 1)
+    # One image a class.
+    assert found is None or len(found.images) == len(found.names)

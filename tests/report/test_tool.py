@@ -85,7 +85,7 @@ def test_gallery_is_left_out_without_purified_images_and_refuses_odd_probabiliti
     assert 'id="explorer"' not in written(rows, images=alone).page
     bad = {**images, "probabilities/cls/fgsm": np.zeros(10)}
     with pytest.raises(
-        UserError, match=r"probabilities/cls/fgsm.*shape \(10,\), expected \(k, 10\)"
+        UserError, match=r"probabilities/cls/fgsm.*shape \(10,\), expected \(k, classes\)"
     ):
         write_report(tmp_path / "other", {}, rows, bad)
 
