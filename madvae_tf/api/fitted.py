@@ -198,7 +198,7 @@ class FittedDefense:
             raise UserError(f"Cannot save to {folder}: it exists; choose another path.")
         facts = preset_card.facts_of(self.info, self.variant, dataset, evaluation)
         own = self.classifier
-        held = preset_files.holds(own)
+        held = saving.holds(own)
         card = preset_card.card_of(folder.name, facts, self.image_shape, held, text)
         with _writable(folder, "save"), written_folder(folder) as partial:
             preset_files.write(partial, self.purifier, own, facts, card)

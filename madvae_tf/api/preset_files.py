@@ -24,7 +24,7 @@ from madvae_tf.api import saving
 from madvae_tf.models.external_classifier import ExternalClassifier, adapt
 from madvae_tf.models.vae import DefenseVAE
 from madvae_tf.utils.errors import UserError, cause_of
-from madvae_tf.utils.files import sha256_of
+from madvae_tf.utils.files import sha256_of, write_json
 
 METADATA, CARD = "metadata.json", "README.md"
 SCHEMA = 1
@@ -51,7 +51,7 @@ def write(
     _write_model(folder, purifier, _PURIFIER)
     parameters = purifier.count_params()
     outputs = None
-    if classifier is not None and holds(classifier):
+    if classifier is not None and saving.holds(classifier):
         source: Any = classifier.source
         _write_model(folder, source, _CLASSIFIER)
         parameters += source.count_params()
@@ -66,13 +66,7 @@ def write(
         "outputs": outputs,
         "sha256": {file.name: sha256_of(file) for file in sorted(folder.iterdir())},
     }
-    text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    (folder / METADATA).write_text(text, encoding="utf-8")
-
-
-def holds(classifier: ExternalClassifier | None) -> bool:
-    """Whether a preset holds this classifier."""
-    return classifier is not None and isinstance(classifier.source, keras.Model)
+    write_json(folder / METADATA, record)
 
 
 def metadata(folder: Path) -> dict[str, Any]:
@@ -101,10 +95,7 @@ def read(folder: Path, classifier: Callable[..., Any] | None) -> saving.Parts:
         UserError: there is no preset, or a file is missing, damaged or changed.
     """
     record = metadata(folder)
-    for name, expected in record["sha256"].items():
-        file = folder / name
-        if not file.is_file() or sha256_of(file) != expected:
-            raise UserError(f"{file} is missing or has changed; fetch the preset again.")
+    saving.check_files(folder, record["sha256"], "has changed; fetch the preset again")
     purifier = _read_model(folder, _PURIFIER)
     if not isinstance(purifier, DefenseVAE):
         raise UserError(

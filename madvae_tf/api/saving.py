@@ -70,15 +70,25 @@ def read(folder: Path, classifier: Callable[..., Any] | None, preprocessing: Any
         raise UserError(
             f"{folder} has schema {schema}, expected {SCHEMA}; save it again with this version."
         )
-    for name, expected in hashes.items():
-        file = folder / name
-        if not file.is_file() or sha256_of(file) != expected:
-            raise UserError(
-                f"{file} is missing or has changed since it was saved; restore it, or fit again."
-            )
+    check_files(folder, hashes, "has changed since it was saved; restore it, or fit again")
     saved = folder / CLASSIFIER if CLASSIFIER in hashes else None
     info = record["info"]
     return _with_classifier(folder / PURIFIER, saved, classifier, outputs, info, preprocessing)
+
+
+def check_files(folder: Path, hashes: Mapping[str, str], otherwise: str) -> None:
+    """Raises `UserError` where a file of `folder` is not there or has another SHA-256; `otherwise`
+    ends the message, which begins "FILE is missing or".
+    """
+    for name, expected in hashes.items():
+        file = folder / name
+        if not file.is_file() or sha256_of(file) != expected:
+            raise UserError(f"{file} is missing or {otherwise}.")
+
+
+def holds(classifier: ExternalClassifier | None) -> bool:
+    """Whether a folder can hold this classifier: a Keras model."""
+    return classifier is not None and isinstance(classifier.source, keras.Model)
 
 
 def _of_weights(folder: Path, classifier: Callable[..., Any] | None, preprocessing: Any) -> Parts:

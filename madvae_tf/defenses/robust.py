@@ -109,6 +109,12 @@ class Robust(RobustParameters, Defense):
                 PurifierPictures(folder, lambda: _pictures(trainer, *shown), self.image_steps),
             ]
 
+        shared: Any = {
+            "batch_size": self.batch_size,
+            "seed": seed,
+            "validation": validation,
+            "epoch_steps": self.epoch_steps,
+        }
         if self.encoder_epochs:
             into = folder / "encoder"
             into.mkdir(exist_ok=True)
@@ -116,16 +122,13 @@ class Robust(RobustParameters, Defense):
                 build_encoder,
                 images,
                 f"{self.name} encoder",
-                batch_size=self.batch_size,
                 epochs=self.encoder_epochs,
-                seed=seed,
                 folder=into,
                 checkpoints=inputs.scratch / "encoder-checkpoints",
-                validation=validation,
                 callbacks=lambda trainer: [
                     AverageWeights(trainer.average, trainer.classifier, self.average)
                 ],
-                epoch_steps=self.epoch_steps,
+                **shared,
             )
             encoder_classifier = encoder.classifier
             encoder_classifier.set_weights(encoder.served.get_weights())
@@ -133,14 +136,11 @@ class Robust(RobustParameters, Defense):
             build,
             images,
             self.name,
-            batch_size=self.batch_size,
             epochs=self.epochs,
-            seed=seed,
             folder=folder,
             checkpoints=inputs.scratch / "checkpoints",
-            validation=validation,
             callbacks=callbacks,
-            epoch_steps=self.epoch_steps,
+            **shared,
         )
         batch_size, steps = batches_of(images, self.batch_size, self.epoch_steps)
         total = steps * self.epochs
